@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The modules, lowest first; each imports only those above it in this list.
+/// Folders carry the short name, modules the prefix `Runnel`.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: "Runnel" + name, dependencies: dependencies, path: "Sources/" + name)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name + "Tests")
+}
+
+let package = Package(
+  name: "runnel",
+  products: [
+    .library(name: "Runnel", targets: ["Runnel"]),
+    .executable(name: "runnel", targets: ["runnel"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "CKernels"),
+    module("Kernels", ["CKernels", "COpenBLAS"]),
+    module("Tensors", ["RunnelKernels", "CKernels"]),
+    module("Corpora", ["CZstd"]),
+    module("Text", []),
+    module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
+    module("Mixers", ["RunnelRecurrences"]),
+    module("Models", ["RunnelMixers"]),
+    module("Checkpoints", ["RunnelModels"]),
+    module("Streaming", ["RunnelCheckpoints", "RunnelText"]),
+    module("Training", ["RunnelCheckpoints", "RunnelCorpora"]),
+    .target(
+      name: "Runnel",
+      dependencies: ["RunnelTraining", "RunnelStreaming"]),
+    .executableTarget(
+      name: "runnel",
+      dependencies: [
+        "Runnel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/runnel-tool"),
+    // The recurrences and operations again, as Double loops straight from the papers; only tests import it.
+    .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
+    tests("Tensors", ["RunnelTensors", "RunnelReference"]),
+    tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
+  ]
+)

@@ -1,0 +1,109 @@
+// Arithmetic for the leaf loops, and the attribute that compiles them per instruction set.
+//
+// Simple loops are written with the scalar functions and vectorised by the compiler. Where registers have to be placed
+// by hand, sixteen lanes are a compiler vector: one register on AVX-512, two on AVX2, four on SSE2 and NEON. Vector
+// helpers are macros, because a function that takes or returns a vector has another ABI in every instruction set.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__ELF__)
+#define RUNNEL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define RUNNEL_CLONES
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16 };
+typedef float v16 __attribute__((vector_size(64)));
+// Unsigned, so that shifts and sums of exponents wrap.
+typedef uint32_t i16 __attribute__((vector_size(64)));
+typedef float v16_unaligned __attribute__((vector_size(64), aligned(4)));
+
+#define load16(p) ((v16) * (const v16_unaligned *)(p))
+#define store16(p, x) (*(v16_unaligned *)(p) = (x))
+#define splat16(x) ((v16){0} + (x))
+#define bits(F, I, x) (((union { F f; I i; }){.f = (x)}).i)
+#define unbits(F, I, x) (((union { F f; I i; }){.i = (x)}).f)
+#define select16(mask, yes, no)                                                             \
+  ({                                                                                        \
+    i16 mask_ = (mask);                                                                     \
+    unbits(v16, i16, (mask_ & bits(v16, i16, yes)) | (~mask_ & bits(v16, i16, no)));        \
+  })
+
+// The first n < 16 lanes; the others read as zero and are not written.
+#define load16_part(p, n)                                \
+  ({                                                     \
+    v16 part_ = {0};                                     \
+    memcpy(&part_, (p), (size_t)(n) * sizeof(float));    \
+    part_;                                               \
+  })
+#define store16_part(p, x, n)                            \
+  ({                                                     \
+    v16 part_ = (x);                                     \
+    memcpy((p), &part_, (size_t)(n) * sizeof(float));    \
+  })
+
+INLINE float sum_lanes(float *a) {
+  for (int w = LANES / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; i++) a[i] += a[i + w];
+  return a[0];
+}
+#define sum16(x)                  \
+  ({                              \
+    v16 lanes_ = (x);             \
+    float a_[LANES];              \
+    memcpy(a_, &lanes_, sizeof a_); \
+    sum_lanes(a_);                \
+  })
+
+// exp on [-87, 88], relative error below 2e-7; outside it saturates, and a NaN stays one. Range reduction by the nearest
+// multiple n of ln 2: adding 1.5 * 2^23 rounds in every instruction set and leaves n in the low bits, ready to be
+// added to the exponent. Then the Taylor polynomial of degree 7 on |r| <= ln 2 / 2.
+#define EXP(F, I, clamped)                              \
+  ({                                                    \
+    F x_ = (clamped);                                   \
+    F t_ = x_ * 1.44269504f + 12582912.f;               \
+    F n_ = t_ - 12582912.f;                             \
+    F r_ = x_ - n_ * 0.693359375f;                      \
+    r_ = r_ + n_ * 2.12194440e-4f;                      \
+    F p_ = r_ * (1.f / 5040) + 1.f / 720;               \
+    p_ = p_ * r_ + 1.f / 120;                           \
+    p_ = p_ * r_ + 1.f / 24;                            \
+    p_ = p_ * r_ + 1.f / 6;                             \
+    p_ = p_ * r_ + 0.5f;                                \
+    p_ = p_ * r_ + 1.f;                                 \
+    p_ = p_ * r_ + 1.f;                                 \
+    unbits(F, I, bits(F, I, p_) + (bits(F, I, t_) << 23)); \
+  })
+#define exp16(x)                                                                     \
+  ({                                                                                 \
+    v16 e_ = (x);                                                                    \
+    e_ = select16(e_ < -87.f, splat16(-87.f), e_);                                   \
+    e_ = select16(e_ > 88.f, splat16(88.f), e_);                                     \
+    EXP(v16, i16, e_);                                                               \
+  })
+INLINE float exp1(float x) {
+  x = x < -87.f ? -87.f : x;
+  x = x > 88.f ? 88.f : x;
+  return EXP(float, uint32_t, x);
+}
+
+INLINE float sigmoid1(float x) { return 1.f / (1.f + exp1(-x)); }
+
+// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); log1p(y) = 2 atanh(y / (2 + y)), whose argument is at most 1/3.
+INLINE float softplus1(float x) {
+  float y = exp1(x < 0 ? x : -x);
+  float s = y / (2.f + y), q = s * s;
+  float p = 1.f / 17;
+  p = p * q + 1.f / 15;
+  p = p * q + 1.f / 13;
+  p = p * q + 1.f / 11;
+  p = p * q + 1.f / 9;
+  p = p * q + 1.f / 7;
+  p = p * q + 1.f / 5;
+  p = p * q + 1.f / 3;
+  p = p * q + 1.f;
+  return (x > 0 ? x : 0) + 2.f * s * p;
+}

@@ -1,0 +1,85 @@
+/// Products of matrices on OpenBLAS, which is kept single-threaded and split over our own pool.
+
+import CKernels
+import COpenBLAS
+
+package enum Transposition: Sendable {
+  case none, transposed
+  fileprivate var blas: CBLAS_TRANSPOSE { self == .none ? CblasNoTrans : CblasTrans }
+}
+
+/// A matrix in memory: its first element and the distance between its rows.
+package struct MatrixView {
+  package let base: UnsafePointer<Float>
+  package let rowStride: Int
+  package let transposition: Transposition
+
+  package init(_ base: UnsafePointer<Float>, rowStride: Int, _ transposition: Transposition = .none) {
+    self.base = base
+    self.rowStride = max(1, rowStride)
+    self.transposition = transposition
+  }
+
+  fileprivate func rows(from row: Int) -> UnsafePointer<Float> {
+    base + (transposition == .none ? row * rowStride : row)
+  }
+  fileprivate func columns(from column: Int) -> UnsafePointer<Float> {
+    base + (transposition == .none ? column : column * rowStride)
+  }
+}
+
+package enum Gemm {
+  private static let singleThreaded: Void = openblas_set_num_threads(1)
+
+  /// c [m n] = alpha · a [m k] · b [k n] + beta · c, on the calling thread.
+  package static func serial(
+    m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
+    into c: UnsafeMutablePointer<Float>, rowStride: Int
+  ) {
+    guard m > 0, n > 0 else { return }
+    _ = singleThreaded
+    cblas_sgemm(
+      CblasRowMajor, a.transposition.blas, b.transposition.blas, blasint(m), blasint(n), blasint(k), alpha,
+      a.base, blasint(a.rowStride), b.base, blasint(b.rowStride), beta, c, blasint(max(1, rowStride)))
+  }
+
+  /// The same on the whole pool: the longer side of `c` is split, so no sum is.
+  package static func parallel(
+    m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
+    into c: UnsafeMutablePointer<Float>, rowStride: Int
+  ) {
+    let pool = WorkerPool.shared
+    guard pool.threads > 1, m * n * k > 1 << 18, max(m, n) >= 32 else {
+      return serial(m: m, n: n, k: k, alpha: alpha, a, b, beta: beta, into: c, rowStride: rowStride)
+    }
+    // Blocks are whole multiples of sixteen, the width of the micro-kernels.
+    let side = max(m, n)
+    let block = max(16, (side + 2 * pool.threads - 1) / (2 * pool.threads) + 15 & ~15)
+    pool.run((side + block - 1) / block) { piece in
+      let start = piece * block
+      let length = min(block, side - piece * block)
+      if m >= n {
+        serial(
+          m: length, n: n, k: k, alpha: alpha,
+          MatrixView(a.rows(from: start), rowStride: a.rowStride, a.transposition), b, beta: beta,
+          into: c + start * rowStride, rowStride: rowStride)
+      } else {
+        serial(
+          m: m, n: length, k: k, alpha: alpha, a,
+          MatrixView(b.columns(from: start), rowStride: b.rowStride, b.transposition), beta: beta,
+          into: c + start, rowStride: rowStride)
+      }
+    }
+  }
+
+  /// y [rows] = w [rows columns] · x [columns]: memory-bound, so the rows are split as finely as the pool is fast.
+  package static func vector(
+    rows: Int, columns: Int, _ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>, beta: Float = 0,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    WorkerPool.shared.split(rows, grain: max(1, (1 << 15) / max(1, columns))) { range in
+      runnel_gemv(
+        range.count, columns, w + range.lowerBound * columns, x, beta, y + range.lowerBound)
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/// Products with a weight matrix, the bias and the split of the result fused in.
+
+import CKernels
+import RunnelKernels
+
+/// x · Wᵀ + b: `x` [… in], `weight` [out in], `bias` [out] or none → [… out].
+public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor {
+  linear(x, weight, bias: bias, sizes: [weight.shape[0]])[0]
+}
+
+/// One projection whose result is wanted in parts: the first `sizes[0]` rows of the weight make the first part, and
+/// so on. The parts are separate tensors, so nothing is copied apart afterwards.
+public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [Int]) -> [Tensor] {
+  let bias = bias?.isEmpty == true ? nil : bias
+  let rows = x.shape.rows
+  let inner = x.shape.width
+  let out = weight.shape[0]
+  precondition(
+    weight.shape.rank == 2 && weight.shape[1] == inner,
+    "linear: \(x.shape) by a weight of \(weight.shape); the last extents must be equal")
+  precondition(sizes.reduce(0, +) == out, "linear: parts \(sizes) do not sum to \(out) rows of the weight")
+  precondition(bias == nil || bias?.count == out, "linear: a bias of \(bias?.count ?? 0) for \(out) rows")
+
+  var first = 0
+  let parts = sizes.map { size in
+    defer { first += size }
+    return Tensor(x.shape.with(width: size)) { y in
+      if let bias {
+        WorkerPool.shared.split(rows, grain: max(1, elementGrain / max(1, size))) {
+          for row in $0 { (y + row * size).update(from: bias.base + first, count: size) }
+        }
+      }
+      let w = weight.base + first * inner
+      if rows == 1 {
+        Gemm.vector(rows: size, columns: inner, w, x.base, beta: bias == nil ? 0 : 1, into: y)
+      } else {
+        Gemm.parallel(
+          m: rows, n: size, k: inner, MatrixView(x.base, rowStride: inner),
+          MatrixView(w, rowStride: inner, .transposed), beta: bias == nil ? 0 : 1, into: y, rowStride: size)
+      }
+    }
+  }
+  guard isTracked(x, weight, bias) else { return parts }
+
+  let needsX = x.isTracked
+  let needsWeight = weight.isTracked
+  let needsBias = bias?.isTracked == true
+  return record(parts, from: [x, weight] + (bias.map { [$0] } ?? [])) {
+    [x = x.detached, weight = weight.detached] dy in
+    let dx = needsX ? inputGradient(dy, weight, like: x, sizes: sizes) : nil
+    let dweight = needsWeight ? weightGradient(dy, x, like: weight, sizes: sizes) : nil
+    let dbias = needsBias ? biasGradient(dy, out: out, rows: rows, sizes: sizes) : nil
+    return [dx, dweight, dbias]
+  }
+}
+
+/// dx = Σ over parts of dy · W.
+private func inputGradient(_ dy: [Tensor?], _ weight: Tensor, like x: Tensor, sizes: [Int]) -> Tensor {
+  let inner = x.shape.width
+  return Tensor(x.shape) { dx in
+    var first = 0
+    var written = false
+    for (size, part) in zip(sizes, dy) {
+      if let part {
+        Gemm.parallel(
+          m: x.shape.rows, n: inner, k: size, MatrixView(part.base, rowStride: size),
+          MatrixView(weight.base + first * inner, rowStride: inner), beta: written ? 1 : 0, into: dx,
+          rowStride: inner)
+        written = true
+      }
+      first += size
+    }
+    if !written { dx.update(repeating: 0, count: x.count) }
+  }
+}
+
+/// dW = dyᵀ · x, part by part.
+private func weightGradient(_ dy: [Tensor?], _ x: Tensor, like weight: Tensor, sizes: [Int]) -> Tensor {
+  let inner = x.shape.width
+  return Tensor(weight.shape) { dweight in
+    var first = 0
+    for (size, part) in zip(sizes, dy) {
+      let rows = dweight + first * inner
+      if let part {
+        Gemm.parallel(
+          m: size, n: inner, k: x.shape.rows, MatrixView(part.base, rowStride: size, .transposed),
+          MatrixView(x.base, rowStride: inner), into: rows, rowStride: inner)
+      } else {
+        rows.update(repeating: 0, count: size * inner)
+      }
+      first += size
+    }
+  }
+}
+
+private func biasGradient(_ dy: [Tensor?], out: Int, rows: Int, sizes: [Int]) -> Tensor {
+  Tensor([out]) { dbias in
+    var first = 0
+    for (size, part) in zip(sizes, dy) {
+      if let part {
+        sumOfRows(part.base, rows: rows, width: size, into: dbias + first)
+      } else {
+        (dbias + first).update(repeating: 0, count: size)
+      }
+      first += size
+    }
+  }
+}
+
+/// The sum of `rows` vectors of `width` floats, split over the width so that the order of the sum is fixed.
+package func sumOfRows(
+  _ x: UnsafePointer<Float>, rows: Int, width: Int, into sum: UnsafeMutablePointer<Float>
+) {
+  sum.update(repeating: 0, count: width)
+  WorkerPool.shared.split(width, grain: max(16, elementGrain / max(1, rows))) { columns in
+    for row in 0..<rows {
+      let start = columns.lowerBound
+      runnel_add(columns.count, sum + start, x + row * width + start, sum + start)
+    }
+  }
+}

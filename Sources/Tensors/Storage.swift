@@ -1,0 +1,53 @@
+/// Memory of tensors: buffers from free lists by size, so that a warm step or training step asks the system for nothing.
+
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// One buffer of floats, owned; it goes back to the free list of its size when the last tensor lets go.
+package final class Storage: @unchecked Sendable {
+  package let base: UnsafeMutablePointer<Float>
+  package let capacity: Int
+
+  /// The contents are whatever was there before.
+  package init(capacity: Int) {
+    self.capacity = BufferPool.rounded(capacity)
+    base = BufferPool.take(self.capacity)
+  }
+  deinit { BufferPool.give(base, capacity) }
+}
+
+/// Free buffers, in classes a quarter of a power of two apart.
+enum BufferPool {
+  private struct Free { var lists: [Int: [UInt]] = [:] }
+  private static let free = Mutex(Free())
+  /// A buffer starts on a cache line, which is also the widest vector.
+  private static let alignment = 64
+
+  static func rounded(_ count: Int) -> Int {
+    guard count > 16 else { return 16 }
+    let step = max(16, 1 << (Int.bitWidth - (count - 1).leadingZeroBitCount - 3))
+    return (count + step - 1) / step * step
+  }
+
+  static func take(_ capacity: Int) -> UnsafeMutablePointer<Float> {
+    let address = free.withLock { $0.lists[capacity]?.popLast() }
+    if let address, let pointer = UnsafeMutablePointer<Float>(bitPattern: address) { return pointer }
+    var memory: UnsafeMutableRawPointer?
+    let failed = posix_memalign(&memory, alignment, capacity * MemoryLayout<Float>.stride)
+    guard failed == 0, let memory else {
+      preconditionFailure("Tensor: the system has no \(capacity * 4) bytes of memory left")
+    }
+    return memory.bindMemory(to: Float.self, capacity: capacity)
+  }
+
+  static func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {
+    free.withLock { $0.lists[capacity, default: []].append(UInt(bitPattern: pointer)) }
+  }
+}

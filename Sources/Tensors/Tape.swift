@@ -1,0 +1,130 @@
+/// The tape: reverse-mode differentiation in one page.
+///
+/// An operation computes its value and, if an argument is tracked, records a node that knows how to turn gradients
+/// of its outputs into gradients of its inputs. Nodes are immutable and hold only what the rule needs; the tape does
+/// not know the operations' names. Gradients are returned, never stored in tensors.
+
+import Synchronization
+
+/// One recorded operation. Orders increase with time, so a node's inputs always come before it.
+package final class Node: @unchecked Sendable {
+  private static let clock = Atomic<Int>(0)
+  let order: Int
+  let outputs: Int
+  fileprivate private(set) var inputs: [Origin?]
+  let rule: @Sendable ([Tensor?]) -> [Tensor?]
+
+  init(inputs: [Origin?], outputs: Int, rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]) {
+    order = Self.clock.wrappingAdd(1, ordering: .relaxed).newValue
+    self.inputs = inputs
+    self.outputs = outputs
+    self.rule = rule
+  }
+
+  // A chain of thousands of steps would overflow the stack if each node released the next, so the chain is
+  // taken apart here, in a loop.
+  deinit {
+    var doomed = inputs
+    inputs = []
+    while var origin = doomed.popLast() ?? nil {
+      if isKnownUniquelyReferenced(&origin.node) {
+        doomed.append(contentsOf: origin.node.inputs)
+        origin.node.inputs = []
+      }
+    }
+  }
+}
+
+package struct Origin: Sendable {
+  var node: Node
+  let output: Int
+}
+
+extension Tensor {
+  package var isTracked: Bool { origin != nil }
+
+  /// The same value as a leaf of the tape: gradients can be asked for it.
+  public func tracked() -> Tensor {
+    var leaf = self
+    leaf.origin = Origin(node: Node(inputs: [], outputs: 1, rule: { _ in [] }), output: 0)
+    return leaf
+  }
+
+  /// The same value as a constant. Rules capture detached tensors only, so that nodes are held by nodes alone.
+  public var detached: Tensor {
+    Tensor(shape: shape, storage: storage, offset: offset)
+  }
+}
+
+/// Whether an operation on these arguments has to be recorded.
+package func isTracked(_ a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil) -> Bool {
+  a.isTracked || b?.isTracked == true || c?.isTracked == true || d?.isTracked == true
+}
+
+/// Puts one value on the tape. `rule` turns its gradient into one gradient per input, nil where there is none.
+package func record(
+  _ value: Tensor, from inputs: [Tensor], rule: @escaping @Sendable (Tensor) -> [Tensor?]
+) -> Tensor {
+  record([value], from: inputs) { gradients in gradients[0].map(rule) ?? [] }[0]
+}
+
+/// Puts several values of one operation on the tape. A gradient is nil where nothing depends on that output.
+package func record(
+  _ values: [Tensor], from inputs: [Tensor], rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
+) -> [Tensor] {
+  let node = Node(inputs: inputs.map(\.origin), outputs: values.count, rule: rule)
+  return values.enumerated().map { index, value in
+    Tensor(
+      shape: value.shape, storage: value.storage, offset: value.offset,
+      origin: Origin(node: node, output: index))
+  }
+}
+
+/// The gradients of Σ ⟨output, seed⟩ with respect to `leaves`, in their order; zero where nothing depends on a leaf.
+///
+/// - Parameter outputs: values and their seeds, each of its value's shape; for one loss, `[(loss, Tensor([1], []))]`.
+public func gradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor]) -> [Tensor] {
+  var pending: [ObjectIdentifier: [Tensor?]] = [:]
+  func add(_ gradient: Tensor, to origin: Origin) {
+    let key = ObjectIdentifier(origin.node)
+    var slots = pending.removeValue(forKey: key) ?? Array(repeating: nil, count: origin.node.outputs)
+    if let present = slots[origin.output] {
+      slots[origin.output] = nil
+      slots[origin.output] = sum(consume present, gradient)
+    } else {
+      slots[origin.output] = gradient
+    }
+    pending[key] = slots
+  }
+
+  var nodes: [ObjectIdentifier: Node] = [:]
+  var frontier: [Node] = []
+  for (value, seed) in outputs {
+    precondition(
+      value.shape == seed.shape, "gradients: a seed of \(seed.shape) for a value of \(value.shape)")
+    guard let origin = value.origin else { continue }
+    add(seed, to: origin)
+    frontier.append(origin.node)
+  }
+  while let node = frontier.popLast() {
+    guard nodes.updateValue(node, forKey: ObjectIdentifier(node)) == nil else { continue }
+    for case let input? in node.inputs { frontier.append(input.node) }
+  }
+
+  for node in nodes.values.sorted(by: { $0.order > $1.order }) where !node.inputs.isEmpty {
+    guard let slots = pending.removeValue(forKey: ObjectIdentifier(node)) else { continue }
+    for (input, gradient) in zip(node.inputs, node.rule(slots)) {
+      if let input, let gradient { add(gradient, to: input) }
+    }
+  }
+  return leaves.map { leaf in
+    guard let origin = leaf.origin, let gradient = pending[ObjectIdentifier(origin.node)]?[origin.output]
+    else { return Tensor(zeros: leaf.shape) }
+    return gradient.shape == leaf.shape ? gradient : gradient.reshaped(leaf.shape)
+  }
+}
+
+/// The gradients of a loss of one element.
+public func gradients(of loss: Tensor, for leaves: [Tensor]) -> [Tensor] {
+  gradients(of: [(loss, Tensor(ones: loss.shape))], for: leaves)
+}
