@@ -45,6 +45,15 @@ typedef float v16_unaligned __attribute__((vector_size(64), aligned(4)));
     memcpy((p), &part_, (size_t)(n) * sizeof(float));    \
   })
 
+// A vector of which only the first `width` lanes exist in memory.
+#define LOAD_WIDTH(p) (width == LANES ? load16(p) : load16_part(p, width))
+#define STORE_WIDTH(p, x)                    \
+  do {                                       \
+    v16 stored_ = (x);                       \
+    if (width == LANES) store16(p, stored_); \
+    else store16_part(p, stored_, width);    \
+  } while (0)
+
 INLINE float sum_lanes(float *a) {
   for (int w = LANES / 2; w > 0; w /= 2)
     for (int i = 0; i < w; i++) a[i] += a[i + w];

@@ -1,0 +1,35 @@
+// Mamba's selective scan, fused: h_t = exp(delta_t A) h_{t-1} + delta_t u_t B_t, y_t = C_t h_t + D u_t.
+//
+// u, delta, y: rows of one batch row, `width` channels, rows `stride` floats apart; A [width N]; B, C [steps N];
+// D [width] or NULL; state [width N], in and out.
+#pragma once
+#include <stddef.h>
+
+// Channel by channel, the N states of one in the lanes: the definition, and the step of a stream.
+void runnel_selective_step(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
+    const float *A, const float *B, const float *C, const float *D, float *state, float *y);
+
+// At most sixteen channels in the lanes. scratch: 2 * 16 N floats. starts: the state at the start of every chunk of
+// RUNNEL_SELECTIVE_CHUNK tokens, 16 N floats each, for the backward; or NULL.
+enum { RUNNEL_SELECTIVE_CHUNK = 16 };
+void runnel_selective_scan(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
+    const float *A, const float *B, const float *C, const float *D, float *state, float *y, float *scratch,
+    float *starts);
+
+// The backward of one chunk (steps <= RUNNEL_SELECTIVE_CHUNK) for at most sixteen channels.
+// start: the state at the chunk's start, from `starts`. dstate [16 N] in lanes: gradient of the state after the chunk
+// in, before it out. du, ddelta written; dA [16 N] in lanes and dD [16] added to; dB_lanes, dC_lanes [chunk N 16]:
+// added to, still to be summed over the lanes. scratch: (2 CHUNK + 1) * 16 N + 16 N floats.
+void runnel_selective_backward(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
+    const float *A, const float *B, const float *C, const float *D, const float *start, const float *dy,
+    float *dstate, float *du, float *ddelta, float *dA, float *dD, float *dB_lanes, float *dC_lanes,
+    float *scratch);
+
+// Between [width N] and [N 16] with the channels in the lanes; missing lanes are zero.
+void runnel_to_lanes(ptrdiff_t width, ptrdiff_t N, const float *x, float *lanes);
+void runnel_from_lanes(ptrdiff_t width, ptrdiff_t N, const float *lanes, float *x);
+// x [n] = sums of n vectors of sixteen lanes.
+void runnel_sum_lanes(ptrdiff_t n, const float *lanes, float *x);

@@ -1,0 +1,123 @@
+// Mamba's selective scan. Sixteen channels run side by side in the lanes, so B_t and C_t are scalars that every lane
+// shares and no sum over the state crosses lanes. The backward recomputes a chunk's states from the state at its start.
+#include "runnel_selective.h"
+#include "vector.h"
+
+RUNNEL_CLONES void runnel_to_lanes(ptrdiff_t width, ptrdiff_t N, const float *restrict x, float *restrict lanes) {
+  for (ptrdiff_t n = 0; n < N; n++) {
+    for (ptrdiff_t e = 0; e < width; e++) lanes[n * LANES + e] = x[e * N + n];
+    for (ptrdiff_t e = width; e < LANES; e++) lanes[n * LANES + e] = 0;
+  }
+}
+
+RUNNEL_CLONES void runnel_from_lanes(ptrdiff_t width, ptrdiff_t N, const float *restrict lanes, float *restrict x) {
+  for (ptrdiff_t e = 0; e < width; e++)
+    for (ptrdiff_t n = 0; n < N; n++) x[e * N + n] = lanes[n * LANES + e];
+}
+
+RUNNEL_CLONES void runnel_sum_lanes(ptrdiff_t n, const float *restrict lanes, float *restrict x) {
+  for (ptrdiff_t i = 0; i < n; i++) {
+#pragma clang fp reassociate(on)
+    float sum = 0;
+    for (int l = 0; l < LANES; l++) sum += lanes[i * LANES + l];
+    x[i] = sum;
+  }
+}
+
+RUNNEL_CLONES void runnel_selective_step(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+    const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+    const float *restrict D, float *restrict state, float *restrict y) {
+  for (ptrdiff_t t = 0; t < steps; t++) {
+    const float *Bt = B + t * N, *Ct = C + t * N;
+    for (ptrdiff_t e = 0; e < width; e++) {
+      float dt = delta[t * stride + e], ut = u[t * stride + e], sum = D ? D[e] * ut : 0;
+      float *h = state + e * N;
+      const float *Ae = A + e * N;
+      v16 total = {0};
+      ptrdiff_t n = 0;
+      for (; n + LANES <= N; n += LANES) {
+        v16 hn = exp16(dt * load16(Ae + n)) * load16(h + n) + (dt * ut) * load16(Bt + n);
+        store16(h + n, hn);
+        total += hn * load16(Ct + n);
+      }
+      for (; n < N; n++) {
+        h[n] = exp1(dt * Ae[n]) * h[n] + (dt * ut) * Bt[n];
+        sum += h[n] * Ct[n];
+      }
+      y[t * stride + e] = sum + sum16(total);
+    }
+  }
+}
+
+RUNNEL_CLONES void runnel_selective_scan(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+    const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+    const float *restrict D, float *restrict state, float *restrict y, float *restrict scratch,
+    float *restrict starts) {
+  float *restrict h = scratch, *restrict An = scratch + N * LANES;
+  runnel_to_lanes(width, N, state, h);
+  runnel_to_lanes(width, N, A, An);
+  v16 skip = {0};
+  if (D) skip = LOAD_WIDTH(D);
+  for (ptrdiff_t t = 0; t < steps; t++) {
+    if (starts && t % RUNNEL_SELECTIVE_CHUNK == 0)
+      memcpy(starts + t / RUNNEL_SELECTIVE_CHUNK * N * LANES, h, (size_t)(N * LANES) * sizeof(float));
+    v16 dt = LOAD_WIDTH(delta + t * stride), ut = LOAD_WIDTH(u + t * stride);
+    v16 input = dt * ut, sum = skip * ut;
+    const float *Bt = B + t * N, *Ct = C + t * N;
+    for (ptrdiff_t n = 0; n < N; n++) {
+      v16 hn = exp16(dt * load16(An + n * LANES)) * load16(h + n * LANES) + input * Bt[n];
+      store16(h + n * LANES, hn);
+      sum += hn * Ct[n];
+    }
+    STORE_WIDTH(y + t * stride, sum);
+  }
+  runnel_from_lanes(width, N, h, state);
+}
+
+RUNNEL_CLONES void runnel_selective_backward(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+    const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+    const float *restrict D, const float *restrict start, const float *restrict dy, float *restrict dstate,
+    float *restrict du, float *restrict ddelta, float *restrict dA, float *restrict dD,
+    float *restrict dB_lanes, float *restrict dC_lanes, float *restrict scratch) {
+  ptrdiff_t row = N * LANES;
+  float *restrict h = scratch;                                       // [steps + 1, N, 16], the start first
+  float *restrict decay = h + (RUNNEL_SELECTIVE_CHUNK + 1) * row;    // [steps, N, 16]
+  float *restrict An = decay + RUNNEL_SELECTIVE_CHUNK * row;         // [N, 16]
+  runnel_to_lanes(width, N, A, An);
+  memcpy(h, start, (size_t)row * sizeof(float));
+  for (ptrdiff_t t = 0; t < steps; t++) {
+    v16 dt = LOAD_WIDTH(delta + t * stride), input = dt * LOAD_WIDTH(u + t * stride);
+    const float *Bt = B + t * N;
+    for (ptrdiff_t i = 0, n = 0; n < N; n++, i += LANES) {
+      v16 a = exp16(dt * load16(An + i));
+      store16(decay + t * row + i, a);
+      store16(h + (t + 1) * row + i, a * load16(h + t * row + i) + input * Bt[n]);
+    }
+  }
+  v16 skip = {0}, dskip = {0};
+  if (D) skip = LOAD_WIDTH(D);
+  for (ptrdiff_t t = steps - 1; t >= 0; t--) {
+    v16 dt = LOAD_WIDTH(delta + t * stride), ut = LOAD_WIDTH(u + t * stride), dyt = LOAD_WIDTH(dy + t * stride);
+    v16 input = dt * ut, dinput = {0}, ddt = {0};
+    const float *Bt = B + t * N, *Ct = C + t * N;
+    float *dBt = dB_lanes + t * row, *dCt = dC_lanes + t * row;
+    for (ptrdiff_t i = 0, n = 0; n < N; n++, i += LANES) {
+      v16 a = load16(decay + t * row + i), before = load16(h + t * row + i);
+      v16 d = load16(dstate + i) + dyt * Ct[n];
+      store16(dCt + i, load16(dCt + i) + dyt * load16(h + (t + 1) * row + i));
+      store16(dBt + i, load16(dBt + i) + d * input);
+      dinput += d * Bt[n];
+      v16 back = d * a, exponent = back * before;
+      store16(dA + i, load16(dA + i) + exponent * dt);
+      ddt += exponent * load16(An + i);
+      store16(dstate + i, back);
+    }
+    STORE_WIDTH(ddelta + t * stride, ddt + dinput * ut);
+    STORE_WIDTH(du + t * stride, dinput * dt + skip * dyt);
+    dskip += dyt * ut;
+  }
+  if (dD) store16(dD, load16(dD) + dskip);
+}
