@@ -29,14 +29,17 @@ let package = Package(
     module("Corpora", ["CZstd"]),
     module("Text", []),
     module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
-    module("Mixers", ["RunnelRecurrences"]),
-    module("Models", ["RunnelMixers"]),
-    module("Checkpoints", ["RunnelModels"]),
-    module("Streaming", ["RunnelCheckpoints", "RunnelText"]),
-    module("Training", ["RunnelCheckpoints", "RunnelCorpora"]),
+    module("Mixers", ["RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
+    module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors"]),
+    module("Checkpoints", ["RunnelModels", "RunnelMixers", "RunnelTensors"]),
+    module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText"]),
+    module("Training", ["RunnelCheckpoints", "RunnelModels", "RunnelCorpora"]),
     .target(
       name: "Runnel",
-      dependencies: ["RunnelTraining", "RunnelStreaming"]),
+      dependencies: [
+        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelText", "RunnelModels",
+        "RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels",
+      ]),
     .executableTarget(
       name: "runnel",
       dependencies: [
@@ -47,5 +50,7 @@ let package = Package(
     .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
     tests("Tensors", ["RunnelTensors", "RunnelReference"]),
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
+    tests("Checkpoints", ["RunnelCheckpoints", "RunnelReference"]),
+    tests("Corpora", ["RunnelCorpora"]),
   ]
 )

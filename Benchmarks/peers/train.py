@@ -4,6 +4,7 @@
 """
 
 import argparse
+import ctypes
 import json
 import os
 import statistics
@@ -51,7 +52,7 @@ def build_own(o):
         "linear-attention": lambda: (models.LinearAttention(o.width, o.heads, o.chunk or 64), mlp(4)),
         "mamba2-chunkwise": lambda: (models.Mamba2(o.width, o.head_width, o.state or 128, o.chunk or 64),),
         "s4d": lambda: (models.S4D(o.width, o.state or 64),),
-        "lru": lambda: (models.LRU(o.width, o.state or o.width, o.chunk or 32),),
+        "lru": lambda: (models.LRU(o.width, o.state or o.width, o.chunk or 16),),
     }[o.model]
     blocks = [models.Block(o.width, *block()) for _ in range(o.layers)]
     return models.LanguageModel(o.vocabulary, o.width, blocks)
@@ -60,6 +61,14 @@ def build_own(o):
 MODELS = {"mambapy": build_mambapy, "mamba2": build_mamba2} | dict.fromkeys(
     ["mamba2-chunkwise", "retnet", "linear-attention", "s4d", "lru"], build_own
 )
+
+
+def keep_freed_memory():
+    """Lets glibc keep large freed buffers, as PyTorch's tuning guide does with jemalloc; else each step faults them in again."""
+    M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def options():
@@ -77,6 +86,7 @@ def options():
     parser.add_argument("--feed-forward", type=int, help="inner width of the SwiGLU (default: as in fla)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--allocator", choices=["keep", "system"], default="keep", help="keep: large freed buffers stay")
     parser.add_argument("--compile", action="store_true", help="through torch.compile (needs a C++ compiler)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -85,6 +95,8 @@ def options():
 
 def main():
     o = options()
+    if o.allocator == "keep" and sys.platform == "linux":
+        keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = str(o.threads)  # before torch is loaded
     import torch
     import torch.nn.functional as F
@@ -126,6 +138,7 @@ def main():
         "step_seconds": {"median": round(median, 4), "fastest": round(min(times), 4), "steps": len(times)},
         "loss": round(loss, 4),
         "shape": {name: getattr(o, name) for name in ("width", "layers", "batch", "segment", "vocabulary")},
+        "allocator": o.allocator,
         "compiled": o.compile,
         "torch": torch.__version__,
         "load_average": round(os.getloadavg()[0], 2),

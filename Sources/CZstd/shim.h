@@ -1,1 +1,2 @@
+// The stable interface of the system's libzstd, for RunnelCorpora only; not API.
 #include <zstd.h>

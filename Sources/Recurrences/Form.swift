@@ -1,6 +1,4 @@
-/// The three executions of a recurrence, and where a new document forces its state back to the start.
-
-import RunnelTensors
+/// The three executions of a recurrence.
 
 /// How a recurrence runs over time. All forms compute the same function.
 public enum Form: String, Codable, Sendable, CaseIterable {
@@ -10,53 +8,4 @@ public enum Form: String, Codable, Sendable, CaseIterable {
   case mix
   /// The paper's whole-segment form.
   case parallel
-}
-
-/// Where documents start inside a segment: the state of a row returns to its initial value before such a token.
-public struct Resets: Sendable, Equatable {
-  /// Per row of the batch, the sorted positions in the segment; an empty list of rows means no resets at all.
-  public let rows: [[Int]]
-  public static let none = Resets(rows: [])
-
-  public init(rows: [[Int]]) { self.rows = rows.contains { !$0.isEmpty } ? rows : [] }
-
-  public var isEmpty: Bool { rows.isEmpty }
-
-  /// The stretches of row `row` that share one memory. The first continues the state that came in unless it starts
-  /// with a reset; every other one starts afresh.
-  public func stretches(row: Int, length: Int) -> [Stretch] {
-    guard length > 0 else { return [] }
-    guard row < rows.count, !rows[row].isEmpty else { return [Stretch(range: 0..<length, isFresh: false)] }
-    var stretches: [Stretch] = []
-    var start = 0
-    var isFresh = false
-    for position in rows[row] {
-      precondition(
-        position >= start && position < length,
-        "Resets: position \(position) of row \(row) is out of order or outside a segment of \(length)")
-      if position > start { stretches.append(Stretch(range: start..<position, isFresh: isFresh)) }
-      (start, isFresh) = (position, true)
-    }
-    stretches.append(Stretch(range: start..<length, isFresh: isFresh))
-    return stretches
-  }
-
-  /// The resets of one token at `time`, as seen by a step.
-  public func at(_ time: Int) -> Resets { Resets(rows: rows.map { $0.contains(time) ? [0] : [] }) }
-
-  /// The resets of the tokens in `range`, counted from its start.
-  public func within(_ range: Range<Int>) -> Resets {
-    Resets(rows: rows.map { $0.filter(range.contains).map { $0 - range.lowerBound } })
-  }
-
-  public struct Stretch: Sendable, Equatable {
-    public let range: Range<Int>
-    /// Whether the stretch starts from the initial state.
-    public let isFresh: Bool
-
-    public init(range: Range<Int>, isFresh: Bool) {
-      self.range = range
-      self.isFresh = isFresh
-    }
-  }
 }

@@ -129,3 +129,8 @@ extension Tensor {
     return x.isTracked ? record(z, from: [x]) { [a * $0] } : z
   }
 }
+
+extension Tensor {
+  /// Σ x², summed in Double.
+  public var sumOfSquares: Double { runnel_sum_of_squares(count, base) }
+}

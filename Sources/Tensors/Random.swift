@@ -59,7 +59,7 @@ extension Tensor {
     _ shape: Shape, deviation: Float = 1, using generator: inout some RandomNumberGenerator
   ) -> Tensor {
     Tensor(shape) { values in
-      for i in 0..<shape.count { values[i] = deviation * Float(generator.normal()) }
+      for i in 0..<shape.elements { values[i] = deviation * Float(generator.normal()) }
     }
   }
 
@@ -68,7 +68,7 @@ extension Tensor {
     _ shape: Shape, in range: ClosedRange<Float>, using generator: inout some RandomNumberGenerator
   ) -> Tensor {
     Tensor(shape) { values in
-      for i in 0..<shape.count {
+      for i in 0..<shape.elements {
         values[i] = range.lowerBound + (range.upperBound - range.lowerBound) * Float(generator.uniform())
       }
     }

@@ -49,7 +49,7 @@ public struct Shape: Sendable, Hashable, RandomAccessCollection, ExpressibleByAr
   }
 
   /// The number of elements; one for a scalar.
-  public var count: Int { a * b * c * d * e * f }
+  public var elements: Int { a * b * c * d * e * f }
   /// The extent of the innermost axis; one for a scalar.
   public var width: Int { rank == 0 ? 1 : self[rank - 1] }
   /// How many vectors along the innermost axis there are.

@@ -22,26 +22,26 @@ public struct Tensor: Sendable {
     fill(storage.base)
   }
   package init(uninitialized shape: Shape) {
-    self.init(shape: shape, storage: Storage(capacity: shape.count), offset: 0)
+    self.init(shape: shape, storage: Storage(capacity: shape.elements), offset: 0)
   }
 
   public init(repeating value: Float, _ shape: Shape) {
-    self.init(shape) { $0.update(repeating: value, count: shape.count) }
+    self.init(shape) { $0.update(repeating: value, count: shape.elements) }
   }
   public init(zeros shape: Shape) { self.init(repeating: 0, shape) }
   public init(ones shape: Shape) { self.init(repeating: 1, shape) }
 
   public init(_ values: [Float], _ shape: Shape) {
     precondition(
-      values.count == shape.count, "Tensor: \(values.count) values do not fill the shape \(shape)")
+      values.count == shape.elements, "Tensor: \(values.count) values do not fill the shape \(shape)")
     self.init(shape) { $0.update(from: values, count: values.count) }
   }
   /// A vector.
   public init(_ values: [Float]) { self.init(values, [values.count]) }
 
-  public var count: Int { shape.count }
+  public var count: Int { shape.elements }
   /// A parameter that the configuration leaves out is a tensor without elements.
-  public var isEmpty: Bool { shape.count == 0 }
+  public var isEmpty: Bool { shape.elements == 0 }
   public static var absent: Tensor { Tensor(zeros: [0]) }
 
   public var scalars: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
@@ -80,7 +80,7 @@ public struct Tensor: Sendable {
   /// The same elements under another shape; shares memory and the place on the tape.
   public func reshaped(_ shape: Shape) -> Tensor {
     precondition(
-      shape.count == count, "reshaped: \(self.shape) has \(count) elements, \(shape) has \(shape.count)")
+      shape.elements == count, "reshaped: \(self.shape) has \(count) elements, \(shape) has \(shape.elements)")
     let view = Tensor(shape: shape, storage: storage, offset: offset)
     guard isTracked else { return view }
     let old = self.shape
@@ -103,5 +103,14 @@ extension Tensor: CustomStringConvertible {
   public var description: String {
     let shown = scalars.prefix(8).map { "\($0)" }.joined(separator: ", ")
     return "Tensor \(shape): \(shown)\(count > 8 ? ", …" : "")"
+  }
+}
+
+extension Tensor {
+  /// The bit patterns of the elements.
+  package func withBits<R>(_ body: (UnsafeBufferPointer<UInt32>) throws -> R) rethrows -> R {
+    try base.withMemoryRebound(to: UInt32.self, capacity: count) {
+      try body(UnsafeBufferPointer(start: $0, count: count))
+    }
   }
 }

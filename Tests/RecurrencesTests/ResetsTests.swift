@@ -1,4 +1,4 @@
-import RunnelRecurrences
+import RunnelTensors
 import Testing
 
 @Suite("resets cut a segment into stretches of one memory each")

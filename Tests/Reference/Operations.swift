@@ -1,6 +1,7 @@
 /// The fused operations again, as plain Double loops: what the tests of RunnelTensors compare with.
 
 import RunnelKernels
+import RunnelTensors
 
 /// Shapes as in `rmsNorm` and `layerNorm`: rows of `scale.count` elements in `groups` groups.
 package func normReference(
@@ -20,10 +21,12 @@ package func normReference(
   return y
 }
 
+package func siluReference(_ x: [Double]) -> [Double] { x.map { $0 / (1 + exponential(-$0)) } }
+
 package func gatedNormReference(
   _ x: [Double], gate: [Double], scale: [Double], epsilon: Double, groups: Int, normBeforeGate: Bool
 ) -> [Double] {
-  let silu = gate.map { $0 / (1 + exponential(-$0)) }
+  let silu = siluReference(gate)
   func norm(_ x: [Double]) -> [Double] {
     normReference(x, scale: scale, epsilon: epsilon, groups: groups, centred: false)
   }
@@ -42,4 +45,61 @@ package func crossEntropyReference(_ logits: [Double], targets: [Int32]) -> [[Do
   }
   let valid = targets.count { $0 >= 0 }
   return [[losses.reduce(0, +) / Double(max(1, valid))], losses]
+}
+
+/// One channel-wise filter over time, token by token: `x` [B T D], `weight` [D W], `window` [B W−1 D] → the sums before
+/// the activation [B T D] and the window behind the segment.
+package func causalConvolutionReference(
+  _ x: [Double], weight: [Double], bias: [Double], window: [Double], resets: Resets, batch: Int, taps: Int
+) -> (sums: [Double], window: [Double]) {
+  let width = bias.count
+  let length = x.count / (batch * width)
+  var y = x
+  var window = window
+  let stride = (taps - 1) * width
+  for row in 0..<batch {
+    var memory = Array(window[row * stride..<(row + 1) * stride])
+    for t in 0..<length {
+      if resets.starts(row: row).contains(t) { memory = memory.map { _ in 0 } }
+      let start = (row * length + t) * width
+      memory += x[start..<start + width]
+      for d in 0..<width {
+        y[start + d] = (0..<taps).reduce(bias[d]) { $0 + weight[d * taps + $1] * memory[$1 * width + d] }
+      }
+      memory.removeFirst(width)
+    }
+    window.replaceSubrange(row * stride..<(row + 1) * stride, with: memory)
+  }
+  return (y, window)
+}
+
+/// `x` [positions H K] with pair i of each head turned by position · frequency i.
+package func rotaryReference(
+  _ x: [Double], positions: [Int32], frequencies: [Double], heads: Int, interleaved: Bool
+) -> [Double] {
+  let half = frequencies.count
+  var y = x
+  for row in 0..<positions.count * heads {
+    for i in 0..<half {
+      let a = row * 2 * half + (interleaved ? 2 * i : i)
+      let b = row * 2 * half + (interleaved ? 2 * i + 1 : half + i)
+      let angle = Double(positions[row / heads]) * frequencies[i]
+      y[a] = x[a] * cosine(angle) - x[b] * sine(angle)
+      y[b] = x[a] * sine(angle) + x[b] * cosine(angle)
+    }
+  }
+  return y
+}
+
+/// One step of AdamW as its authors write it, for one number: the new weight and moments.
+package func adamWReference(
+  _ w: Double, gradient g: Double, _ m: Double, _ v: Double, step: Int, learningRate lr: Double,
+  beta1: Double,
+  beta2: Double, epsilon: Double, weightDecay: Double
+) -> (w: Double, m: Double, v: Double) {
+  let m = beta1 * m + (1 - beta1) * g
+  let v = beta2 * v + (1 - beta2) * g * g
+  let mean = m / (1 - power(beta1, Double(step)))
+  let variance = v / (1 - power(beta2, Double(step)))
+  return (w - lr * (mean / (variance.squareRoot() + epsilon) + weightDecay * w), m, v)
 }

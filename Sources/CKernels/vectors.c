@@ -1,0 +1,98 @@
+// Rows combined with one vector, or with one number each.
+#include "runnel_vectors.h"
+#include "sums.h"
+#include "vector.h"
+
+#define EACH_ROW for (ptrdiff_t row = 0; row < rows; row++)
+#define EACH_ELEMENT for (ptrdiff_t i = 0; i < width; i++)
+
+RUNNEL_CLONES void runnel_scale_rows(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, float *restrict y) {
+  EACH_ROW {
+    EACH_ELEMENT y[i] = x[i] * v[i];
+    x += width, y += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_shift_rows(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, float *restrict y) {
+  EACH_ROW {
+    EACH_ELEMENT y[i] = x[i] + v[i];
+    x += width, y += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_skip_rows(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict y, const float *restrict x, const float *restrict v,
+    float *restrict z) {
+  EACH_ROW {
+    EACH_ELEMENT z[i] = y[i] + x[i] * v[i];
+    x += width, y += width, z += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_mix_rows(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict y, const float *restrict v,
+    float *restrict z) {
+  EACH_ROW {
+    EACH_ELEMENT z[i] = x[i] + (y[i] - x[i]) * v[i];
+    x += width, y += width, z += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_divide_rows(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict n, float *restrict y) {
+  EACH_ROW {
+    float r = 1.f / n[row];
+    EACH_ELEMENT y[i] = x[i] * r;
+    x += width, y += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_scale_rows_backward(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, const float *restrict dy,
+    float *restrict dx, float *restrict dv) {
+  EACH_ROW {
+    EACH_ELEMENT {
+      dx[i] = dy[i] * v[i];
+      dv[i] += dy[i] * x[i];
+    }
+    x += width, dy += width, dx += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_mix_rows_backward(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict y, const float *restrict v,
+    const float *restrict dz, float *restrict dx, float *restrict dy, float *restrict dv) {
+  EACH_ROW {
+    EACH_ELEMENT {
+      float part = dz[i] * v[i];
+      dy[i] = part;
+      dx[i] = dz[i] - part;
+      dv[i] += dz[i] * (y[i] - x[i]);
+    }
+    x += width, y += width, dz += width, dx += width, dy += width;
+  }
+}
+
+RUNNEL_CLONES void runnel_divide_rows_backward(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict n, const float *restrict dy,
+    float *restrict dx, float *restrict dn) {
+  EACH_ROW {
+    SUMS
+    float r = 1.f / n[row], sum = 0;
+    EACH_ELEMENT {
+      dx[i] = dy[i] * r;
+      sum += dy[i] * x[i];
+    }
+    dn[row] = -sum * r * r;
+    x += width, dy += width, dx += width;
+  }
+}
+
+RUNNEL_CLONES double runnel_sum(ptrdiff_t n, const float *x) {
+  SUMS
+  double sum = 0;
+  for (ptrdiff_t i = 0; i < n; i++) sum += (double)x[i];
+  return sum;
+}

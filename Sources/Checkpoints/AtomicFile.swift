@@ -1,0 +1,124 @@
+/// Files that are on disk whole or not at all.
+///
+/// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk, and take the name in one
+/// step. Whoever reads the name sees the old file or the new one, at every instant and after a loss of power. A
+/// process killed in between leaves the temporary file and the old file as it was.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+public enum AtomicFile {
+  public static func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
+    try write(to: path) { output throws(CheckpointError) in
+      try bytes.withUnsafeBufferPointer { buffer throws(CheckpointError) in
+        try output.write(UnsafeRawBufferPointer(buffer))
+      }
+    }
+  }
+  public static func write(_ text: String, to path: String) throws(CheckpointError) {
+    try write(Array(text.utf8), to: path)
+  }
+
+  /// Replaces the file by what `body` writes; an error in it leaves everything as it was.
+  package static func write(
+    to path: String, _ body: (inout OutputFile) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    let target = try resolved(path)
+    let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "./"
+    let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
+    var output = try OutputFile(creating: temporary, for: path)
+    do throws(CheckpointError) {
+      try body(&output)
+      try output.synchronize()
+      guard rename(temporary, target) == 0 else {
+        throw CheckpointError.system(
+          path, "naming the finished file", expected: "to replace it", remedy: "check the path")
+      }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try synchronizeFolder(folder, for: path)
+  }
+
+  /// The file that a symbolic link stands for. Anything but a regular file is refused: renaming would put a plain
+  /// file in the place of a device or pipe.
+  private static func resolved(_ path: String) throws(CheckpointError) -> String {
+    guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
+      throw CheckpointError(
+        path, at: "writing", expected: "the path of a file", found: quoted(path), remedy: "check the path")
+    }
+    var status = stat()
+    guard stat(path, &status) == 0 else { return path }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw CheckpointError(
+        path, at: "writing", expected: "a regular file or a new name", found: "a folder, pipe or device",
+        remedy: "choose another path")
+    }
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
+  private static func synchronizeFolder(_ folder: String, for path: String) throws(CheckpointError) {
+    let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
+    // A folder that may be written but not read cannot be synchronized; the file itself is complete.
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    // Some file systems answer that folders cannot be synchronized.
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+      throw CheckpointError.system(
+        path, "writing its folder to disk", expected: "success", remedy: "check the disk")
+    }
+  }
+}
+
+/// The one owner of a file being written, from creation to close.
+package struct OutputFile: ~Copyable {
+  private let descriptor: Int32
+  private let path: String
+  package private(set) var count = 0
+
+  fileprivate init(creating temporary: String, for path: String) throws(CheckpointError) {
+    self.path = path
+    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      throw CheckpointError.system(
+        path, "creating a temporary file beside it", expected: "a folder one can write to",
+        remedy: "check that the folder exists")
+    }
+  }
+  deinit { close(descriptor) }
+
+  package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = UnsafeRawBufferPointer(rebasing: rest)
+      #if canImport(Glibc)
+        let written = Glibc.write(descriptor, part.baseAddress, min(part.count, 1 << 30))
+      #elseif canImport(Musl)
+        let written = Musl.write(descriptor, part.baseAddress, min(part.count, 1 << 30))
+      #else
+        let written = Darwin.write(descriptor, part.baseAddress, min(part.count, 1 << 30))
+      #endif
+      guard written >= 0 || errno == EINTR else {
+        throw CheckpointError.system(
+          path, "writing byte \(count)", expected: "room on the disk", remedy: "check the disk")
+      }
+      rest = rest.dropFirst(max(0, written))
+      count += max(0, written)
+    }
+  }
+
+  fileprivate func synchronize() throws(CheckpointError) {
+    guard fsync(descriptor) == 0 else {
+      throw CheckpointError.system(
+        path, "writing it to disk", expected: "room on the disk", remedy: "check the disk")
+    }
+  }
+}

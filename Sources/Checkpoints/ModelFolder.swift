@@ -1,0 +1,159 @@
+/// A MODEL on disk: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
+
+import Foundation
+import RunnelMixers
+import RunnelModels
+import RunnelTensors
+
+public enum ModelFolder {
+  public static let configurationName = "config.json"
+  public static let weightsName = "model.safetensors"
+  /// The largest configuration that is read, in bytes.
+  static let maximumConfiguration = 1 << 20
+
+  /// Reads the model of a folder, whatever its mixer.
+  public static func load(_ folder: String) throws -> any Model {
+    let path = folder + "/" + configurationName
+    guard isFolder(folder) else {
+      throw CheckpointError(
+        folder, at: "path", expected: "a model folder",
+        found: fileExists(folder) ? "a file" : "nothing", remedy: "name the folder that holds \(configurationName)")
+    }
+    let bytes = try readSmallFile(path)
+    let mixer = try decode(MixerName.self, from: bytes, path: path).mixer
+    return try load(folder, bytes, path: path, mixer: Registry.mixer(named: mixer))
+  }
+
+  private static func load<Mixer: SequenceMixer>(
+    _ folder: String, _ configuration: [UInt8], path: String, mixer: Mixer.Type
+  ) throws -> any Model {
+    let configuration = try decode(ModelConfiguration<Mixer>.self, from: configuration, path: path)
+    do { try configuration.validate() } catch {
+      throw CheckpointError(
+        path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
+        remedy: "mend the file or train the model again")
+    }
+    let source = try openTensors(at: folder + "/" + weightsName)
+    try bound(configuration, by: source)
+    return try LanguageModel(configuration, seed: 0).loadingParameters(from: source)
+  }
+
+  /// Refuses configurations that ask for far more memory than the weights in the file could fill.
+  private static func bound<Mixer>(
+    _ configuration: ModelConfiguration<Mixer>, by source: any TensorSource
+  ) throws {
+    let stored = try source.names.reduce(0) { $0 + (try source.entry($1).count) }
+    let (table, overflow) = configuration.vocabularySize.multipliedReportingOverflow(by: configuration.width)
+    guard !overflow, table <= stored, configuration.layers <= stored, configuration.hiddenWidth <= stored else {
+      throw CheckpointError(
+        source.path, at: "tensors", expected: "the weights of the configuration beside it",
+        found: "only \(stored) numbers", remedy: "use the \(configurationName) that belongs to this file")
+    }
+  }
+
+  /// Writes the configuration and weights; each file is replaced in one step. The folder is made if need be.
+  public static func save<M: Model>(
+    _ model: M, to folder: String, as type: ElementType = .float32, metadata: [String: String] = [:]
+  ) throws {
+    try makeFolder(folder)
+    var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
+    for parameter in model.parameters { writer.add(parameter.name, parameter.value, as: type) }
+    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    try writer.write(to: folder + "/" + weightsName)
+  }
+
+  /// Makes a folder, with those above it, where there is none.
+  public static func makeFolder(_ path: String) throws {
+    do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
+      throw CheckpointError(
+        path, at: "path", expected: "a folder that can be made",
+        found: fileExists(path) ? "a file of that name" : "a place that cannot be written",
+        remedy: "choose another folder")
+    }
+  }
+
+  private struct MixerName: Decodable { let mixer: String }
+
+  /// Decodes JSON; the error names the field.
+  static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8], path: String) throws -> T {
+    do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch let error as DecodingError {
+      throw CheckpointError(
+        path, at: error.place, expected: error.expectation, found: "something else",
+        remedy: "mend the file or train the model again")
+    }
+  }
+
+  static func readSmallFile(_ path: String) throws -> [UInt8] {
+    let file = try InputFile(path)
+    guard file.size <= maximumConfiguration else {
+      throw CheckpointError(
+        path, at: "size", expected: "at most \(maximumConfiguration) bytes of JSON", found: "\(file.size) bytes",
+        remedy: "name the right file")
+    }
+    return try file.bytes(at: 0, count: file.size)
+  }
+}
+
+extension Model {
+  /// The same model with the parameters of a file; every one must be there, and nothing else.
+  public func loadingParameters(from source: any TensorSource, prefix: String = "") throws -> Self {
+    var expected: Set<String> = []
+    let loaded = try replacingParameters { parameter in
+      let name = prefix + parameter.name
+      expected.insert(name)
+      guard source.contains(name) else {
+        throw CheckpointError(
+          source.path, at: "tensors", expected: "a tensor \"\(name)\" \(parameter.value.shape)", found: "none",
+          remedy: "use the configuration that belongs to these weights")
+      }
+      let value = try source.tensor(name, requireFinite: true)
+      guard value.shape == parameter.value.shape else {
+        throw CheckpointError(
+          source.path, at: "tensor \"\(name)\"", expected: "shape \(parameter.value.shape)",
+          found: "\(value.shape)", remedy: "use the configuration that belongs to these weights")
+      }
+      return value
+    }
+    if let stranger = source.names.first(where: { $0.hasPrefix(prefix) && !expected.contains($0) }), prefix.isEmpty {
+      throw CheckpointError(
+        source.path, at: "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
+        found: "one that the architecture has not", remedy: "use the configuration that belongs to these weights")
+    }
+    return loaded
+  }
+
+  /// A number that two models share only if all their parameters are equal, bit for bit.
+  public var fingerprint: String {
+    // FNV-1a over names, shapes and bits, a word at a time.
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    func mix(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
+    for parameter in parameters {
+      for byte in parameter.name.utf8 { mix(UInt64(byte)) }
+      for extent in parameter.value.shape { mix(UInt64(extent)) }
+      parameter.value.withBits { bits in for word in bits { mix(UInt64(word)) } }
+    }
+    return String(hash, radix: 16)
+  }
+}
+
+extension DecodingError {
+  /// The field at fault, as a path.
+  var place: String {
+    let path =
+      switch self {
+      case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+        context.codingPath
+      case .keyNotFound(let key, let context): context.codingPath + [key]
+      @unknown default: [any CodingKey]()
+      }
+    return path.isEmpty ? "JSON" : "field \"" + path.map(\.stringValue).joined(separator: ".") + "\""
+  }
+  var expectation: String {
+    switch self {
+    case .typeMismatch(let type, _), .valueNotFound(let type, _): "a value of type \(type)"
+    case .keyNotFound: "the field to be there"
+    case .dataCorrupted: "JSON with a value that the field may have"
+    @unknown default: "valid JSON"
+    }
+  }
+}

@@ -1,0 +1,225 @@
+/// A safetensors file: eight bytes of header length, a JSON header, then the tensors back to back.
+///
+///     let file = try SafetensorsFile("model.safetensors")
+///     let weight = try file.tensor("embedding.weight")
+///
+/// Opening reads and checks the header alone: every tensor's bytes lie inside the file, fit its shape, and together
+/// they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing else.
+
+public struct SafetensorsFile: TensorSource {
+  /// The format's own limit on the header, in bytes.
+  public static let maximumHeader = 100_000_000
+  public static let maximumRank = 64
+
+  public let path: String
+  /// The tensors in the order of the header.
+  public let names: [String]
+  public let metadata: [String: String]
+  private let entries: [String: TensorEntry]
+  private let input: InputFile
+
+  public init(_ path: String) throws(CheckpointError) {
+    let input = try InputFile(path)
+    let length = try Self.headerLength(input)
+    let header = try input.bytes(at: 8, count: length)
+    guard header.first == UInt8(ascii: "{") else {
+      throw CheckpointError(
+        path, at: "byte 8", expected: "a header starting with '{'",
+        found: header.first.map { "byte \($0)" } ?? "an empty header", remedy: Self.notSafetensors)
+    }
+    var parser = HeaderParser(path: path, dataStart: 8 + length, size: input.size)
+    try parser.parse(JSONScanner(header, file: path, start: 8))
+    try parser.checkCoverage()
+    self.path = path
+    self.input = input
+    (names, entries, metadata) = (parser.names, parser.entries, parser.metadata)
+  }
+
+  private static let notSafetensors = "check that this is a safetensors file"
+
+  private static func headerLength(_ input: InputFile) throws(CheckpointError) -> Int {
+    guard input.size >= 8 else {
+      throw CheckpointError(
+        input.path, at: "header length", expected: "at least 8 bytes", found: "a file of \(input.size)",
+        remedy: notSafetensors)
+    }
+    let length = try input.elements(at: 0, count: 1, zero: UInt64(0))[0]
+    let limit = min(input.size - 8, maximumHeader)
+    guard length <= UInt64(limit) else {
+      throw CheckpointError(
+        input.path, at: "header length (byte 0)", expected: "at most \(limit) bytes", found: "\(length)",
+        remedy: limit == maximumHeader ? notSafetensors : "the file is cut short or no safetensors file")
+    }
+    return Int(length)
+  }
+
+  public func contains(_ name: String) -> Bool { entries[name] != nil }
+
+  public func locate(_ name: String) throws(CheckpointError) -> (SafetensorsFile, TensorEntry) {
+    guard let entry = entries[name] else {
+      throw CheckpointError(
+        path, at: "header", expected: "a tensor named \(quoted(name))", found: "none among \(names.count)",
+        remedy: "check that the file belongs to this kind of model")
+    }
+    return (self, entry)
+  }
+
+  /// Fills the buffer from the entry's bytes, starting `offset` bytes into them.
+  package func read(
+    _ entry: TensorEntry, from offset: Int = 0, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    precondition(
+      offset >= 0 && offset <= entry.bytes.count && buffer.count <= entry.bytes.count - offset,
+      "read: \(buffer.count) bytes at \(offset) lie outside the \(entry.bytes.count) of \(entry.name)")
+    try input.read(at: entry.bytes.lowerBound + offset, into: buffer)
+  }
+
+  func elements<Element: BitwiseCopyable>(
+    _ entry: TensorEntry, zero: Element
+  ) throws(CheckpointError) -> [Element] {
+    try input.elements(
+      at: entry.bytes.lowerBound, count: entry.bytes.count / MemoryLayout<Element>.size, zero: zero)
+  }
+}
+
+/// Collects a header's entries and checks them, first each alone, then all together.
+private struct HeaderParser {
+  let path: String
+  let dataStart: Int
+  let size: Int
+  var names: [String] = []
+  var entries: [String: TensorEntry] = [:]
+  var metadata: [String: String] = [:]
+
+  init(path: String, dataStart: Int, size: Int) {
+    self.path = path
+    self.dataStart = dataStart
+    self.size = size
+  }
+
+  func failure(
+    _ name: String, _ field: String, expected: String, found: String,
+    remedy: String = CheckpointError.damaged
+  ) -> CheckpointError {
+    CheckpointError(
+      path, at: "tensor \(quoted(name)), \(field)", expected: expected, found: found, remedy: remedy)
+  }
+
+  mutating func parse(_ scanner: consuming JSONScanner) throws(CheckpointError) {
+    var hasMetadata = false
+    try scanner.beginObject()
+    while let name = try scanner.nextKey() {
+      if name == "__metadata__" {
+        guard !hasMetadata else { throw scanner.failure(expected: "one __metadata__", found: "two") }
+        hasMetadata = true
+        metadata = try Self.stringMap(&scanner)
+      } else {
+        guard entries[name] == nil else {
+          throw failure(name, "header", expected: "each name once", found: "it twice")
+        }
+        entries[name] = try entry(name, &scanner)
+        names.append(name)
+      }
+    }
+    try scanner.finish()
+  }
+
+  private static func stringMap(_ scanner: inout JSONScanner) throws(CheckpointError) -> [String: String] {
+    var map: [String: String] = [:]
+    try scanner.beginObject()
+    while let key = try scanner.nextKey() {
+      guard map.updateValue(try scanner.string(), forKey: key) == nil else {
+        throw scanner.failure(expected: "each key once", found: "\(quoted(key)) twice")
+      }
+    }
+    return map
+  }
+
+  private func entry(_ name: String, _ scanner: inout JSONScanner) throws(CheckpointError) -> TensorEntry {
+    var typeName: String?
+    var shape: [Int]?
+    var offsets: [Int]?
+    try scanner.beginObject()
+    while let key = try scanner.nextKey() {
+      switch key {
+      case "dtype" where typeName == nil: typeName = try scanner.string()
+      case "shape" where shape == nil:
+        shape = try extents(name, key, &scanner, atMost: SafetensorsFile.maximumRank)
+      case "data_offsets" where offsets == nil: offsets = try extents(name, key, &scanner, atMost: 2)
+      case "dtype", "shape", "data_offsets":
+        throw failure(name, key, expected: "the field once", found: "it twice")
+      default: try scanner.skipValue()
+      }
+    }
+    guard let typeName else { throw failure(name, "dtype", expected: "the field", found: "none") }
+    guard let shape else { throw failure(name, "shape", expected: "the field", found: "none") }
+    guard let offsets else { throw failure(name, "data_offsets", expected: "the field", found: "none") }
+
+    guard let type = ElementType(rawValue: typeName) else {
+      throw failure(
+        name, "dtype", expected: "one of \(ElementType.allCases.map(\.rawValue).joined(separator: " "))",
+        found: quoted(typeName), remedy: "convert the file to one of these")
+    }
+    guard offsets.count == 2, offsets[0] <= offsets[1] else {
+      throw failure(
+        name, "data_offsets", expected: "a begin and an end not before it", found: "\(offsets)")
+    }
+    guard offsets[1] <= size - dataStart else {
+      throw failure(
+        name, "data_offsets", expected: "an end within the \(size - dataStart) bytes of data in the file",
+        found: "\(offsets[1])", remedy: "the file is cut short: copy or download it again")
+    }
+    let length = offsets[1] - offsets[0]
+    let needed = TensorEntry.byteCount(shape, type)
+    guard needed == length else {
+      let need = needed.map { "\($0) bytes" } ?? "a size that fits 63 bits"
+      throw failure(
+        name, "data_offsets", expected: "\(need) for \(typeName) of shape \(shape)", found: "\(length) bytes")
+    }
+    return TensorEntry(
+      name: name, elementType: type, shape: shape,
+      bytes: dataStart + offsets[0]..<dataStart + offsets[1])
+  }
+
+  private func extents(
+    _ name: String, _ field: String, _ scanner: inout JSONScanner, atMost limit: Int
+  ) throws(CheckpointError) -> [Int] {
+    var numbers: [Int] = []
+    try scanner.beginArray()
+    while try scanner.nextElement() {
+      let number = try scanner.integer()
+      guard number >= 0 else {
+        throw failure(name, field, expected: "no negative number", found: "\(number)")
+      }
+      guard numbers.count < limit else {
+        throw failure(name, field, expected: "at most \(limit) numbers", found: "more")
+      }
+      numbers.append(number)
+    }
+    return numbers
+  }
+
+  /// The tensors, in the order of their bytes, must lie back to back up to the end of the file.
+  func checkCoverage() throws(CheckpointError) {
+    let sorted = entries.values.sorted {
+      ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
+    }
+    var end = dataStart
+    var before = "the header"
+    for entry in sorted {
+      let begin = entry.bytes.lowerBound
+      guard begin == end else {
+        throw failure(
+          entry.name, "data_offsets", expected: "bytes from \(end - dataStart), where \(before) ends",
+          found: begin < end ? "an overlap from \(begin - dataStart)" : "a gap up to \(begin - dataStart)")
+      }
+      end = entry.bytes.upperBound
+      before = quoted(entry.name)
+    }
+    guard end == size else {
+      throw CheckpointError(
+        path, at: "byte \(end)", expected: "the end of the file, since \(before) ends there",
+        found: "\(size - end) bytes more", remedy: CheckpointError.damaged)
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/// Writes a safetensors file, in one atomic step.
+///
+///     var writer = SafetensorsWriter(metadata: ["format": "pt"])
+///     writer.add("embedding.weight", weight, as: .bfloat16)
+///     try writer.write(to: "model.safetensors")
+///
+/// The header lists the tensors as they were added; their bytes lie with the widest elements first, so that every
+/// tensor starts at a multiple of its element's size without the gaps that the format forbids. The same tensors give
+/// the same bytes.
+
+import RunnelTensors
+
+public struct SafetensorsWriter: Sendable {
+  public var metadata: [String: String]
+  private var entries: [Entry] = []
+  private var names: Set<String> = []
+
+  private struct Entry: Sendable {
+    let name: String
+    let type: ElementType
+    let shape: [Int]
+    let contents: Contents
+    var byteCount: Int { shape.reduce(type.size, *) }
+  }
+  private enum Contents: Sendable {
+    case tensor(Tensor)
+    case integers([Int])
+    case doubles([Double])
+    case bytes([UInt8])
+  }
+
+  public init(metadata: [String: String] = [:]) { self.metadata = metadata }
+
+  /// A tensor in 32-bit numbers, or rounded to the nearest bfloat16.
+  public mutating func add(_ name: String, _ tensor: Tensor, as type: ElementType = .float32) {
+    precondition(
+      type == .float32 || type == .bfloat16,
+      "SafetensorsWriter: \(name) as \(type.rawValue); a tensor is written as F32 or BF16")
+    add(
+      Entry(
+        name: name, type: type, shape: tensor.shape.indices.map { tensor.shape[$0] },
+        contents: .tensor(tensor)))
+  }
+  /// Whole numbers of 64 bits; a vector unless a shape is given.
+  public mutating func add(_ name: String, _ integers: [Int], shape: [Int]? = nil) {
+    add(Entry(name: name, type: .int64, shape: shape ?? [integers.count], contents: .integers(integers)))
+  }
+  /// Numbers of 64 bits; a vector unless a shape is given.
+  public mutating func add(_ name: String, _ doubles: [Double], shape: [Int]? = nil) {
+    add(Entry(name: name, type: .float64, shape: shape ?? [doubles.count], contents: .doubles(doubles)))
+  }
+  /// Bytes as they are: U8 in a vector unless said otherwise, or the little-endian elements of any type.
+  public mutating func add(
+    _ name: String, _ bytes: [UInt8], as type: ElementType = .uint8, shape: [Int]? = nil
+  ) {
+    let shape = shape ?? [bytes.count / type.size]
+    add(Entry(name: name, type: type, shape: shape, contents: .bytes(bytes)))
+  }
+
+  private mutating func add(_ entry: Entry) {
+    let given =
+      switch entry.contents {
+      case .tensor(let tensor): tensor.count * entry.type.size
+      case .integers(let integers): integers.count * 8
+      case .doubles(let doubles): doubles.count * 8
+      case .bytes(let bytes): bytes.count
+      }
+    precondition(
+      given == TensorEntry.byteCount(entry.shape, entry.type),
+      "SafetensorsWriter: \(given) bytes do not fill \(entry.name), \(entry.type.rawValue) \(entry.shape)")
+    precondition(
+      entry.name != "__metadata__" && names.insert(entry.name).inserted,
+      "SafetensorsWriter: the name \(entry.name) is taken; give every tensor its own")
+    entries.append(entry)
+  }
+
+  public func write(to path: String) throws(CheckpointError) {
+    // A stable order: equal sizes stay as they were added.
+    let order = entries.indices.sorted {
+      (-entries[$0].type.size, $0) < (-entries[$1].type.size, $1)
+    }
+    let header = header(order)
+    guard header.count - 8 <= SafetensorsFile.maximumHeader else {
+      throw CheckpointError(
+        path, at: "header", expected: "at most \(SafetensorsFile.maximumHeader) bytes",
+        found: "\(header.count - 8)", remedy: "write fewer tensors or less metadata")
+    }
+    try AtomicFile.write(to: path) { output throws(CheckpointError) in
+      try Self.write(header, to: &output)
+      for index in order { try Self.write(entries[index], to: &output) }
+    }
+  }
+
+  /// The length and the JSON, padded with spaces to a multiple of eight bytes.
+  private func header(_ order: [Int]) -> [UInt8] {
+    var starts = [Int](repeating: 0, count: entries.count)
+    var end = 0
+    for index in order {
+      starts[index] = end
+      end += entries[index].byteCount
+    }
+    var members: [String] = []
+    if !metadata.isEmpty {
+      let pairs = metadata.sorted { $0.key < $1.key }.map { "\($0.key.jsonLiteral):\($0.value.jsonLiteral)" }
+      members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
+    }
+    for (entry, start) in zip(entries, starts) {
+      let shape = entry.shape.map(String.init).joined(separator: ",")
+      members.append(
+        "\(entry.name.jsonLiteral):{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
+          + "\"data_offsets\":[\(start),\(start + entry.byteCount)]}")
+    }
+    var json = Array("{\(members.joined(separator: ","))}".utf8)
+    json += repeatElement(UInt8(ascii: " "), count: -json.count & 7)
+    return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
+  }
+
+  private static func write(_ entry: Entry, to output: inout OutputFile) throws(CheckpointError) {
+    switch entry.contents {
+    case .tensor(let tensor) where entry.type == .bfloat16: try writeRounded(tensor, to: &output)
+    case .tensor(let tensor):
+      try output.write(UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)))
+    case .integers(let integers): try write(integers, to: &output)
+    case .doubles(let doubles): try write(doubles, to: &output)
+    case .bytes(let bytes): try write(bytes, to: &output)
+    }
+  }
+
+  private static func write(
+    _ elements: [some BitwiseCopyable], to output: inout OutputFile
+  ) throws(CheckpointError) {
+    try elements.withUnsafeBufferPointer { buffer throws(CheckpointError) in
+      try output.write(UnsafeRawBufferPointer(buffer))
+    }
+  }
+
+  private static func writeRounded(
+    _ tensor: Tensor, to output: inout OutputFile
+  ) throws(CheckpointError) {
+    let values = UnsafeBufferPointer(start: tensor.base, count: tensor.count)
+    for start in stride(from: 0, to: values.count, by: 1 << 16) {
+      try write(values[start..<min(start + 1 << 16, values.count)].map(bfloat16), to: &output)
+    }
+  }
+
+  /// The nearest bfloat16, ties to even; NaN stays NaN.
+  private static func bfloat16(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    if value.isNaN { return UInt16(bits >> 16) | 0x40 }
+    return UInt16(truncatingIfNeeded: (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
+  }
+}

@@ -1,0 +1,53 @@
+/// What a safetensors header says about one tensor.
+
+/// How a number lies in a file; the raw value is the format's own word.
+public enum ElementType: String, Sendable, CaseIterable {
+  case bool = "BOOL"
+  case uint8 = "U8"
+  case int8 = "I8"
+  case float8e4m3 = "F8_E4M3"
+  case float8e5m2 = "F8_E5M2"
+  case uint16 = "U16"
+  case int16 = "I16"
+  case float16 = "F16"
+  case bfloat16 = "BF16"
+  case uint32 = "U32"
+  case int32 = "I32"
+  case float32 = "F32"
+  case uint64 = "U64"
+  case int64 = "I64"
+  case float64 = "F64"
+  case complex64 = "C64"
+
+  /// Bytes of one element.
+  public var size: Int {
+    switch self {
+    case .bool, .uint8, .int8, .float8e4m3, .float8e5m2: 1
+    case .uint16, .int16, .float16, .bfloat16: 2
+    case .uint32, .int32, .float32: 4
+    case .uint64, .int64, .float64, .complex64: 8
+    }
+  }
+}
+
+public struct TensorEntry: Sendable, Equatable {
+  public let name: String
+  public let elementType: ElementType
+  public let shape: [Int]
+  /// Where its bytes lie, counted from the start of the file.
+  public let bytes: Range<Int>
+
+  public var count: Int { bytes.count / elementType.size }
+
+  /// The bytes that a tensor of this shape takes; nil if they do not fit Int. An axis of extent zero does not excuse
+  /// the others, since shapes are multiplied piecewise later.
+  static func byteCount(_ shape: [Int], _ type: ElementType) -> Int? {
+    var product = type.size
+    for extent in shape where extent != 0 {
+      let (next, overflow) = product.multipliedReportingOverflow(by: extent)
+      guard !overflow else { return nil }
+      product = next
+    }
+    return shape.contains(0) ? 0 : product
+  }
+}

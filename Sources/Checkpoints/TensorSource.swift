@@ -1,0 +1,133 @@
+/// Named tensors on disk, in one file or in several: what model loading asks for its parameters.
+
+import RunnelTensors
+
+public protocol TensorSource: Sendable {
+  /// The file a person should look at.
+  var path: String { get }
+  var names: [String] { get }
+  var metadata: [String: String] { get }
+  func contains(_ name: String) -> Bool
+  /// The file that holds a tensor, and what its header says of it.
+  func locate(_ name: String) throws(CheckpointError) -> (SafetensorsFile, TensorEntry)
+}
+
+extension TensorSource {
+  public func entry(_ name: String) throws(CheckpointError) -> TensorEntry { try locate(name).1 }
+
+  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`, the first
+  /// infinity or NaN is an error.
+  public func tensor(_ name: String, requireFinite: Bool = false) throws(CheckpointError) -> Tensor {
+    let (file, entry) = try locate(name)
+    guard entry.shape.count <= Shape.maximumRank else {
+      throw file.mismatch(
+        entry, "shape", expected: "at most \(Shape.maximumRank) axes", found: "\(entry.shape.count)")
+    }
+    let tensor = Tensor(uninitialized: Shape(entry.shape))
+    let values = UnsafeMutableBufferPointer(start: tensor.storage.base, count: entry.count)
+    switch entry.elementType {
+    case .float32: try file.read(entry, into: UnsafeMutableRawBufferPointer(values))
+    case .float16: try file.convert(entry, UInt16.self, into: values, floatFromHalf)
+    case .bfloat16:
+      try file.convert(entry, UInt16.self, into: values) { Float(bitPattern: UInt32($0) << 16) }
+    case .float64: try file.convert(entry, Double.self, into: values) { Float($0) }
+    default:
+      throw file.mismatch(
+        entry, "dtype", expected: "F16, BF16, F32 or F64", found: entry.elementType.rawValue)
+    }
+    if requireFinite, let index = values.firstIndex(where: { !$0.isFinite }) {
+      throw CheckpointError(
+        file.path, at: "tensor \(quoted(name)), element \(index)", expected: "a finite number",
+        found: "\(values[index])",
+        remedy: "the weights are damaged or their training diverged: use another checkpoint")
+    }
+    return tensor
+  }
+
+  /// The numbers in Double, which loses nothing.
+  public func doubles(_ name: String) throws(CheckpointError) -> [Double] {
+    let (file, entry) = try locate(name)
+    guard entry.elementType != .float64 else { return try file.elements(entry, zero: 0.0) }
+    return try tensor(name).scalars.map(Double.init)
+  }
+
+  /// The whole numbers of a tensor of any integer type; truth values are 0 and 1.
+  public func integers(_ name: String) throws(CheckpointError) -> [Int] {
+    let (file, entry) = try locate(name)
+    switch entry.elementType {
+    case .uint8: return try file.elements(entry, zero: UInt8(0)).map(Int.init)
+    case .int8: return try file.elements(entry, zero: Int8(0)).map(Int.init)
+    case .uint16: return try file.elements(entry, zero: UInt16(0)).map(Int.init)
+    case .int16: return try file.elements(entry, zero: Int16(0)).map(Int.init)
+    case .uint32: return try file.elements(entry, zero: UInt32(0)).map(Int.init)
+    case .int32: return try file.elements(entry, zero: Int32(0)).map(Int.init)
+    case .int64: return try file.elements(entry, zero: Int64(0)).map(Int.init)
+    case .uint64:
+      let words = try file.elements(entry, zero: UInt64(0))
+      if let large = words.first(where: { $0 > UInt64(Int.max) }) {
+        throw file.mismatch(entry, "data", expected: "numbers of at most 63 bits", found: "\(large)")
+      }
+      return words.map(Int.init)
+    case .bool:
+      let flags = try file.elements(entry, zero: UInt8(0))
+      if let other = flags.first(where: { $0 > 1 }) {
+        throw file.mismatch(entry, "data", expected: "truth values 0 and 1", found: "\(other)")
+      }
+      return flags.map(Int.init)
+    default:
+      throw file.mismatch(entry, "dtype", expected: "an integer type", found: entry.elementType.rawValue)
+    }
+  }
+
+  /// The bytes as they lie in the file, whatever their type.
+  public func bytes(_ name: String) throws(CheckpointError) -> [UInt8] {
+    let (file, entry) = try locate(name)
+    return try file.elements(entry, zero: UInt8(0))
+  }
+}
+
+extension SafetensorsFile {
+  fileprivate func mismatch(
+    _ entry: TensorEntry, _ field: String, expected: String, found: String
+  ) -> CheckpointError {
+    CheckpointError(
+      path, at: "tensor \(quoted(entry.name)), \(field)", expected: expected, found: found,
+      remedy: "check that the file belongs to this kind of model")
+  }
+
+  /// Converts block by block, so that no second copy of the tensor is made.
+  @inline(__always)
+  fileprivate func convert<Stored: BitwiseCopyable>(
+    _ entry: TensorEntry, _: Stored.Type, into values: UnsafeMutableBufferPointer<Float>,
+    _ value: (Stored) -> Float
+  ) throws(CheckpointError) {
+    let size = MemoryLayout<Stored>.size
+    let block = UnsafeMutableBufferPointer<Stored>.allocate(capacity: min(1 << 16, max(1, values.count)))
+    defer { block.deallocate() }
+    for start in stride(from: 0, to: values.count, by: block.count) {
+      let count = min(block.count, values.count - start)
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: UnsafeMutableRawBufferPointer(block)[..<(count * size)])
+      try read(entry, from: start * size, into: part)
+      for i in 0..<count { values[start + i] = value(block[i]) }
+    }
+  }
+}
+
+/// IEEE half to single: the exponent is rebased by a product with 2¹¹², which sets subnormal numbers right as well.
+@inline(__always)
+private func floatFromHalf(_ half: UInt16) -> Float {
+  let magnitude = UInt32(half & 0x7FFF) << 13
+  let isSpecial = half & 0x7C00 == 0x7C00
+  let bits = isSpecial ? magnitude | 0x7F80_0000 : (Float(bitPattern: magnitude) * 0x1p112).bitPattern
+  return Float(bitPattern: bits | UInt32(half & 0x8000) << 16)
+}
+
+/// The tensors of a safetensors file, of an index, or of a model's folder that holds either.
+public func openTensors(at path: String) throws(CheckpointError) -> any TensorSource {
+  if path.hasSuffix(".json") { return try SafetensorsIndex(path) }
+  guard isFolder(path) else { return try SafetensorsFile(path) }
+  let index = path + "/" + SafetensorsIndex.fileName
+  let single = path + "/model.safetensors"
+  return !fileExists(single) && fileExists(index) ? try SafetensorsIndex(index) : try SafetensorsFile(single)
+}

@@ -1,0 +1,203 @@
+// Token ids of any range; a short range costs one frame, a cached one no decoding.
+
+import Foundation
+
+extension Corpus {
+  /// The ids of the tokens in `range`.
+  ///
+  /// - Throws: `CorpusError` when the range leaves the corpus or a frame is damaged.
+  public func read(_ range: Range<Int>) throws -> [UInt32] {
+    try check(range)
+    return try [UInt32](unsafeUninitializedCapacity: range.count) { buffer, filled in
+      try fill(buffer, from: range)
+      filled = range.count
+    }
+  }
+
+  /// Replaces `tokens` by the ids of the tokens in `range`, reusing its storage.
+  ///
+  /// - Throws: `CorpusError` when the range leaves the corpus or a frame is damaged.
+  public func read(_ range: Range<Int>, into tokens: inout [Int32]) throws {
+    try check(range)
+    if tokens.count != range.count { tokens = [Int32](repeating: 0, count: range.count) }
+    try tokens.withUnsafeMutableBufferPointer { try fill($0, from: range) }
+  }
+
+  /// Fills the front of `buffer`, at least `range.count` long, with the ids in `range`.
+  package func read(_ range: Range<Int>, into buffer: UnsafeMutableBufferPointer<Int32>) throws {
+    try check(range)
+    try fill(buffer, from: range)
+  }
+
+  /// Passes the tokens of `range` on in pieces of at most a frame, in order and constant memory.
+  public func forEachPiece(
+    of range: Range<Int>, _ body: ([UInt32]) throws -> Void
+  ) throws {
+    try check(range)
+    try forEachFrame(of: range) { frame, bytes, part in
+      try body(ids(in: bytes, of: frame, part))
+    }
+  }
+
+  /// Writes the bare little-endian ids of `range` to a file descriptor: for a corpus of bytes,
+  /// the text itself.
+  ///
+  /// - Throws: `CorpusError` when a frame is damaged or the descriptor does not take the bytes.
+  public func write(_ range: Range<Int>, to descriptor: Int32) throws {
+    try check(range)
+    let width = header.dtype.width
+    try forEachFrame(of: range) { frame, bytes, part in
+      let first = (part.lowerBound - frame.tokens.lowerBound) * width
+      try bytes.withUnsafeBytes {
+        try writeAll(
+          UnsafeRawBufferPointer(rebasing: $0[first..<first + part.count * width]),
+          to: descriptor, named: "output")
+      }
+    }
+  }
+
+  /// The ids of `part`, which lies inside the decoded `frame`.
+  func ids(in bytes: [UInt8], of frame: DataFrame, _ part: Range<Int>) -> [UInt32] {
+    [UInt32](unsafeUninitializedCapacity: part.count) { buffer, filled in
+      convert(bytes, from: part.lowerBound - frame.tokens.lowerBound, into: buffer[...])
+      filled = part.count
+    }
+  }
+
+  /// Decodes the frames under `range` one after the other, past the cache.
+  private func forEachFrame(
+    of range: Range<Int>, _ body: (DataFrame, [UInt8], Range<Int>) throws -> Void
+  ) throws {
+    for frame in frames[frameIndices(of: range)] {
+      try body(frame, try decode(frame), range.clamped(to: frame.tokens))
+    }
+  }
+
+  private func fill<T: FixedWidthInteger>(
+    _ buffer: UnsafeMutableBufferPointer<T>, from range: Range<Int>
+  ) throws {
+    for index in frameIndices(of: range) {
+      let frame = frames[index]
+      let part = range.clamped(to: frame.tokens)
+      let bytes: [UInt8]
+      if let kept = cache.frame(index) {
+        bytes = kept
+      } else {
+        bytes = try decode(frame)
+        // Frames that are read to their end in one go are not read again soon.
+        if part != frame.tokens { cache.keep(bytes, as: index) }
+      }
+      let target = part.lowerBound - range.lowerBound
+      convert(
+        bytes, from: part.lowerBound - frame.tokens.lowerBound,
+        into: buffer[target..<target + part.count])
+    }
+  }
+
+  /// Widens the ids from token `first` of a decoded frame on, as many as `slice` takes.
+  private func convert<T: FixedWidthInteger>(
+    _ bytes: [UInt8], from first: Int, into slice: Slice<UnsafeMutableBufferPointer<T>>
+  ) {
+    let target = UnsafeMutableBufferPointer(rebasing: slice)
+    bytes.withUnsafeBytes { bytes in
+      switch header.dtype {
+      case .u8: widen(bytes, from: first, UInt8.self, into: target)
+      case .u16: widen(bytes, from: first, UInt16.self, into: target)
+      case .u32: widen(bytes, from: first, UInt32.self, into: target)
+      }
+    }
+  }
+
+  /// The data frames that hold `range`, as indices into `frames`; none for an empty range.
+  func frameIndices(of range: Range<Int>) -> Range<Int> {
+    guard !range.isEmpty else { return 0..<0 }
+    let first = partition(frames.count) { frames[$0].tokens.upperBound > range.lowerBound }
+    let end = partition(frames.count) { frames[$0].tokens.lowerBound >= range.upperBound }
+    return first..<max(first, end)
+  }
+
+  func check(_ range: Range<Int>) throws {
+    guard range.lowerBound >= 0, range.upperBound <= count else {
+      throw CorpusError(
+        path, "tokens \(range.lowerBound)..<\(range.upperBound) asked for, it holds 0..<\(count)")
+    }
+  }
+
+  /// Reads, decodes and checks one frame.
+  func decode(_ frame: DataFrame) throws -> [UInt8] {
+    let entry = frame.entry
+    func fail(_ message: String) -> CorpusError {
+      CorpusError(path, message, frame: frame.number, offset: entry.offset)
+    }
+    let packed = try file.bytes(at: entry.offset, count: entry.size)
+    let bytes: [UInt8]
+    do {
+      bytes = try packed.withUnsafeBytes { packed in
+        guard zstdHasChecksum(packed), zstdFrameSize(packed) == packed.count else {
+          throw ZstdFailure(message: "not one whole zstd frame with a checksum")
+        }
+        return try cache.withDecompressor { decompressor in
+          try [UInt8](unsafeUninitializedCapacity: entry.contentSize) { buffer, filled in
+            try decompressor.decode(packed, into: UnsafeMutableRawBufferPointer(buffer))
+            filled = entry.contentSize
+          }
+        }
+      }
+    } catch let failure as ZstdFailure {
+      throw fail("damaged: \(failure.message)")
+    }
+    // zstd has compared the content with the checksum in the frame; here the table's is compared.
+    guard packed.integer(at: entry.size - 4, as: UInt32.self) == entry.checksum else {
+      throw fail("damaged: its checksum is not the one in the seek table")
+    }
+    if let id = bytes.withUnsafeBytes({ highestID(in: $0) }), id >= header.vocabularySize {
+      throw fail("holds token id \(id), the vocabulary has \(header.vocabularySize)")
+    }
+    return bytes
+  }
+
+  /// The highest id in a decoded frame; nil where every value of the type is in the vocabulary.
+  private func highestID(in bytes: UnsafeRawBufferPointer) -> UInt32? {
+    switch header.dtype {
+    case .u8 where header.vocabularySize == 1 << 8: nil
+    case .u16 where header.vocabularySize == 1 << 16: nil
+    case .u8: highest(bytes, UInt8.self)
+    case .u16: highest(bytes, UInt16.self)
+    case .u32: highest(bytes, UInt32.self)
+    }
+  }
+}
+
+/// Widens little-endian ids of type `Stored`, from the `first` on, into `target`.
+private func widen<Stored: FixedWidthInteger, T: FixedWidthInteger>(
+  _ bytes: UnsafeRawBufferPointer, from first: Int, _ type: Stored.Type,
+  into target: UnsafeMutableBufferPointer<T>
+) {
+  let width = MemoryLayout<Stored>.size
+  for i in 0..<target.count {
+    let id = bytes.loadUnaligned(fromByteOffset: (first + i) * width, as: Stored.self)
+    target[i] = T(truncatingIfNeeded: Stored(littleEndian: id))
+  }
+}
+
+private func highest<Stored: FixedWidthInteger>(
+  _ bytes: UnsafeRawBufferPointer, _ type: Stored.Type
+) -> UInt32 {
+  let width = MemoryLayout<Stored>.size
+  var highest: Stored = 0
+  for i in 0..<bytes.count / width {
+    let id = bytes.loadUnaligned(fromByteOffset: i * width, as: Stored.self)
+    highest = max(highest, Stored(littleEndian: id))
+  }
+  return UInt32(truncatingIfNeeded: highest)
+}
+
+/// The first index in 0 ..< count at which a condition holds that never ceases to; `count` if none.
+func partition(_ count: Int, where holds: (Int) -> Bool) -> Int {
+  var (low, high) = (0, count)
+  while low < high {
+    let middle = (low + high) / 2
+    if holds(middle) { high = middle } else { low = middle + 1 }
+  }
+  return low
+}

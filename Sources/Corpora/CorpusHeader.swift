@@ -1,0 +1,169 @@
+// The JSON header of a corpus: what its tokens are, where they came from, how they are split.
+
+import Foundation
+
+/// What a corpus says about itself; stored as JSON with the same names in snake_case.
+public struct CorpusHeader: Codable, Sendable, Equatable {
+  /// Who made the token ids.
+  public struct Tokenizer: Codable, Sendable, Equatable {
+    /// `bytes`, or the name of the tokenizer's file.
+    public var name: String
+    /// The SHA-256 of the tokenizer's file in hexadecimal; nil for bytes.
+    public var sha256: String?
+
+    public init(name: String, sha256: String? = nil) {
+      (self.name, self.sha256) = (name, sha256)
+    }
+
+    /// Bytes as tokens: 256 of them, no file.
+    public static let bytes = Tokenizer(name: "bytes")
+  }
+
+  /// The width of a token id in the file.
+  public enum TokenType: String, Codable, Sendable, CaseIterable {
+    case u8, u16, u32
+
+    /// Bytes per token.
+    public var width: Int {
+      switch self {
+      case .u8: 1
+      case .u16: 2
+      case .u32: 4
+      }
+    }
+
+    /// The smallest type that holds every id below `vocabularySize`.
+    public init(vocabularySize: Int) {
+      self = vocabularySize <= 1 << 8 ? .u8 : vocabularySize <= 1 << 16 ? .u16 : .u32
+    }
+  }
+
+  /// One input, as it was on disk or came through the pipe.
+  public struct Source: Codable, Sendable, Equatable {
+    public var name: String
+    /// Bytes as read: compressed ones for a `.zst`.
+    public var bytes: Int
+    /// Of those bytes, in hexadecimal.
+    public var sha256: String
+
+    public init(name: String, bytes: Int, sha256: String) {
+      (self.name, self.bytes, self.sha256) = (name, bytes, sha256)
+    }
+  }
+
+  /// How a synthetic corpus was made, and how well it can be predicted.
+  public struct Task: Codable, Sendable, Equatable {
+    public var name: String
+    public var seed: UInt64
+    /// A loss known to be reachable in the mean over all targets, in nats per token.
+    public var bestLoss: Double?
+    /// A share of right answers known to be reachable where the task asks for one.
+    public var bestAccuracy: Double?
+    /// What `bestLoss` and `bestAccuracy` mean for this task, in a sentence.
+    public var note: String?
+    /// The task's own settings.
+    public var settings: [String: Double]?
+
+    public init(
+      name: String, seed: UInt64, bestLoss: Double? = nil, bestAccuracy: Double? = nil,
+      note: String? = nil, settings: [String: Double]? = nil
+    ) {
+      (self.name, self.seed, self.bestLoss) = (name, seed, bestLoss)
+      (self.bestAccuracy, self.note, self.settings) = (bestAccuracy, note, settings)
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case name, seed, note, settings
+      case bestLoss = "best_loss"
+      case bestAccuracy = "best_accuracy"
+    }
+  }
+
+  /// The version of the format, 1.
+  public var version = 1
+  public var tokenizer: Tokenizer
+  public var vocabularySize: Int
+  public var dtype: TokenType
+  public var tokens: Int
+  public var documents: Int
+  /// The first token of the validation split; `tokens` when there is none.
+  public var validationStart: Int
+  public var sources: [Source]
+  public var task: Task?
+  /// zstd's compression level.
+  public var level: Int
+  /// Bytes of token ids in every data frame but the last.
+  public var frameBytes: Int
+  /// XXH64 over the seek table's entries of all data frames, 16 hexadecimal digits.
+  public var frameTable: String
+
+  enum CodingKeys: String, CodingKey {
+    case version, tokenizer, dtype, tokens, documents, sources, task, level
+    case vocabularySize = "vocabulary_size"
+    case validationStart = "validation_start"
+    case frameBytes = "frame_bytes"
+    case frameTable = "frame_table_xxh64"
+  }
+
+}
+
+extension CorpusHeader {
+  /// The header as JSON, its keys sorted so that equal headers are equal bytes.
+  func json() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return [UInt8](try encoder.encode(self))
+  }
+
+  /// Reads the header from JSON of no great depth; throws a `CorpusProblem`.
+  init(json: [UInt8]) throws(CorpusProblem) {
+    do {
+      try json.withUnsafeBufferPointer { try JSONScanner.check($0, maximumDepth: 16) }
+      self = try JSONDecoder().decode(CorpusHeader.self, from: Data(json))
+    } catch let problem as JSONProblem {
+      throw CorpusProblem("the header is not JSON: \(problem)")
+    } catch DecodingError.keyNotFound(let key, _) {
+      throw CorpusProblem("the header lacks the field \(key.stringValue)")
+    } catch DecodingError.typeMismatch(_, let context),
+      DecodingError.valueNotFound(_, let context), DecodingError.dataCorrupted(let context)
+    {
+      let field = context.codingPath.map(\.stringValue).joined(separator: ".")
+      throw CorpusProblem("the header's field \(field) has an unexpected value")
+    } catch {
+      throw CorpusProblem("the header cannot be read: \(error)")
+    }
+    guard version == 1 else {
+      throw CorpusProblem("format version \(version), this reader knows 1; use a newer runnel")
+    }
+    guard (1...Limits.vocabulary).contains(vocabularySize) else {
+      throw CorpusProblem(
+        "the header's vocabulary_size is \(vocabularySize), expected 1 to \(Limits.vocabulary)")
+    }
+    guard dtype == TokenType(vocabularySize: vocabularySize) else {
+      throw CorpusProblem("the header's dtype \(dtype) does not fit \(vocabularySize) tokens")
+    }
+    guard tokens >= 0, documents >= 0, (0...tokens).contains(validationStart) else {
+      throw CorpusProblem("the header's counts contradict each other")
+    }
+  }
+}
+
+/// The limits of the format, as `docs/corpus-format.md` states them.
+enum Limits {
+  /// Token ids are non-negative 32-bit integers for everyone.
+  static let vocabulary = 1 << 31
+  /// Decoded bytes in a data frame.
+  static let frameBytes = 16 << 20
+  /// Bytes in the payload of a metadata frame.
+  static let blockBytes = 64 << 20
+  /// Document starts in one metadata frame.
+  static let documentsPerBlock = 1 << 20
+  /// Frames in a file, as the seekable format has it.
+  static let frames = 0x800_0000
+}
+
+/// A violation of the format, before the file and place are added.
+struct CorpusProblem: Error {
+  let message: String
+  init(_ message: String) { self.message = message }
+}

@@ -1,0 +1,48 @@
+// What a model is fed: inputs, targets, and where documents begin.
+
+/// A rectangle of `lanes` parallel texts, `length` tokens each. Shape: [B T].
+///
+/// Lane b of one segment goes on where lane b of the segment before ended, so that the state may
+/// be carried over; where it does not, `resets` says so.
+public struct Segment: Sendable, Equatable {
+  /// B.
+  public let lanes: Int
+  /// T.
+  public let length: Int
+  /// Row-major [B T].
+  public var inputs: [Int32]
+  /// Row-major [B T]: the token that follows each input.
+  public var targets: [Int32]
+  /// For each lane, ascending, the t in 0 ..< T *before* whose input the state must be reset.
+  public var resets: [[Int]]
+
+  init(lanes: Int, length: Int) {
+    (self.lanes, self.length) = (lanes, length)
+    inputs = [Int32](repeating: 0, count: lanes * length)
+    targets = inputs
+    resets = [[Int]](repeating: [], count: lanes)
+  }
+
+  /// Fills lane `lane` from place `t` on with the inputs `positions` of `corpus` and their targets.
+  mutating func fill(
+    lane: Int, at t: Int, from corpus: Corpus, _ positions: Range<Int>, isStart: Bool,
+    resetAtDocuments: Bool
+  ) throws {
+    let n = positions.count
+    let place = lane * length + t
+    try inputs.withUnsafeMutableBufferPointer {
+      try corpus.read(positions, into: UnsafeMutableBufferPointer(rebasing: $0[place..<place + n]))
+    }
+    for i in place..<place + n - 1 { targets[i] = inputs[i + 1] }
+    try targets.withUnsafeMutableBufferPointer {
+      let last = UnsafeMutableBufferPointer(rebasing: $0[place + n - 1..<place + n])
+      try corpus.read(positions.upperBound..<positions.upperBound + 1, into: last)
+    }
+    if isStart { resets[lane].append(t) }
+    guard resetAtDocuments else { return }
+    for start in corpus.documentStarts(in: positions) {
+      let reset = t + start - positions.lowerBound
+      if resets[lane].last != reset { resets[lane].append(reset) }
+    }
+  }
+}

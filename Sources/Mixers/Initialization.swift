@@ -1,0 +1,27 @@
+/// The distributions that parameters start from.
+
+import RunnelKernels
+import RunnelTensors
+
+extension Tensor {
+  /// A weight [out in], uniform on ±1/√in: the default of the frameworks in which these architectures were published.
+  package static func weight(
+    _ output: Int, _ input: Int, using generator: inout some RandomNumberGenerator
+  ) -> Tensor {
+    let bound = 1 / Float(input).squareRoot()
+    return uniform([output, input], in: -bound...bound, using: &generator)
+  }
+
+  /// The inverse softplus of step sizes that are log-uniform on [low, high], clamped from below (Mamba §3.6).
+  package static func softplusSteps(
+    _ count: Int, low: Double, high: Double, floor: Double, using generator: inout some RandomNumberGenerator
+  ) -> Tensor {
+    let (from, to) = (naturalLogarithm(low), naturalLogarithm(high))
+    return Tensor(
+      (0..<count).map { _ in
+        let dt = max(exponential(from + (to - from) * generator.uniform()), floor)
+        // softplus⁻¹(dt) = dt + log(1 − exp(−dt))
+        return Float(dt + naturalLogarithm(1 - exponential(-dt)))
+      })
+  }
+}

@@ -1,0 +1,127 @@
+/// The linear recurrent unit (Orvieto et al. 2023, "Resurrecting Recurrent Neural Networks for Long Sequences").
+///
+///     h_t = λ ⊙ h_{t−1} + exp(γ) ⊙ (B u_t);   y_t = Re(C h_t) + D u_t;   out = GLU(W gelu(y))
+///
+/// Our name · the paper: λ = exp(−exp(ν) + i exp(θ)) (§3.3), spread on the ring between two radii (§3.2.2, Lemma 3.2) ·
+/// γ, the log of √(1 − |λ|²), which keeps the state's size independent of λ (§3.4, equation 7) · B, C complex, dense.
+/// The block around it is the paper's (Figure 1): the recurrence, a GELU and a gated linear unit.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct LRU: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var stateSize: Int
+    /// The radii of the ring.
+    public var innerRadius: Double
+    public var outerRadius: Double
+    /// The largest phase, at most 2π.
+    public var largestPhase: Double
+    public static let mlp = MLPKind.none
+
+    public init(width: Int) { self.init(width: width, stateSize: width) }
+    public init(
+      width: Int, stateSize: Int, innerRadius: Double = 0, outerRadius: Double = 0.999,
+      largestPhase: Double = 2 * .pi
+    ) {
+      self.width = width
+      self.stateSize = stateSize
+      self.innerRadius = innerRadius
+      self.outerRadius = outerRadius
+      self.largestPhase = largestPhase
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
+      guard innerRadius >= 0, outerRadius > innerRadius, outerRadius < 1 else {
+        throw ConfigurationError("radii \(innerRadius) and \(outerRadius) are not ascending inside [0, 1)")
+      }
+      guard largestPhase > 0, largestPhase <= 2 * .pi else {
+        throw ConfigurationError("the largest phase \(largestPhase) is not in (0, 2π]")
+      }
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// h, [B 2N]: real parts, then imaginary ones.
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
+  }
+
+  public static let description = MixerDescription(
+    name: "lru", title: "LRU", paper: "Orvieto et al. 2023, arXiv:2303.06349",
+    recurrence: "h = λ h + γ B u, y = Re(C h) + D u, complex diagonal", state: "2 N",
+    parallelForm: "associative scan")
+
+  public let configuration: Configuration
+  var logDecay, logFrequency, logScale, inputWeight, outputReal, outputImaginary, skip: Tensor
+  var gateWeight, gateBias: Tensor
+  /// λ and exp(γ) repeated for both planes, in a frozen copy.
+  private var derived: (lambda: Tensor, scale: Tensor)?
+
+  public static let fields: [Field<Self>] = [
+    .init("nu_log", \.logDecay, .exempt),
+    .init("theta_log", \.logFrequency, .exempt),
+    .init("gamma_log", \.logScale, .exempt),
+    .init("B", \.inputWeight),
+    .init("C_re", \.outputReal),
+    .init("C_im", \.outputImaginary),
+    .init("D", \.skip, .exempt),
+    .init("output_linear.weight", \.gateWeight, .residual),
+    .init("output_linear.bias", \.gateBias, .exempt),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, N) = (configuration.width, configuration.stateSize)
+    let (inner, outer) = (configuration.innerRadius, configuration.outerRadius)
+    var decays: [Float] = [], frequencies: [Float] = [], scales: [Float] = []
+    for _ in 0..<N {
+      // |λ|² uniform between the squared radii: uniform on the ring.
+      let squared = max(inner * inner + generator.uniform() * (outer * outer - inner * inner), 1e-12)
+      decays.append(Float(naturalLogarithm(-0.5 * naturalLogarithm(squared))))
+      frequencies.append(Float(naturalLogarithm(configuration.largestPhase * max(generator.uniform(), 1e-6))))
+      scales.append(Float(0.5 * naturalLogarithm(1 - squared)))
+    }
+    logDecay = Tensor(decays)
+    logFrequency = Tensor(frequencies)
+    logScale = Tensor(scales)
+    inputWeight = .normal([2 * N, D], deviation: 1 / Float(2 * D).squareRoot(), using: &generator)
+    outputReal = .normal([D, N], deviation: 1 / Float(N).squareRoot(), using: &generator)
+    outputImaginary = .normal([D, N], deviation: 1 / Float(N).squareRoot(), using: &generator)
+    skip = .normal([D], using: &generator)
+    gateWeight = .weight(2 * D, D, using: &generator)
+    gateBias = Tensor(zeros: [2 * D])
+  }
+
+  public func initialState(batch: Int) -> State {
+    State(memory: Tensor(zeros: [batch, 2 * configuration.stateSize]))
+  }
+
+  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let (D, N) = (configuration.width, configuration.stateSize)
+    let (lambda, scale) = derived ?? makeDerived()
+    let h = Diagonal.run(
+      decay: lambda, input: scaled(linear(u, inputWeight), by: scale), .complex, form: form, resets: resets,
+      state: &state.memory)
+    let planes = split(h, sizes: [N, N])
+    let y = RunnelTensors.skip(linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
+    let halves = linear(activate(y, .gelu), gateWeight, bias: gateBias, sizes: [D, D])
+    return gated(halves[0], by: halves[1], .sigmoid)
+  }
+
+  private func makeDerived() -> (lambda: Tensor, scale: Tensor) {
+    let scale = activate(logScale, .exp)
+    return (
+      ringEigenvalues(logDecay: logDecay, logFrequency: logFrequency), concatenated([scale, scale])
+    )
+  }
+
+  public func frozen() -> LRU {
+    var copy = self
+    let made = makeDerived()
+    copy.derived = (made.lambda.detached, made.scale.detached)
+    return copy
+  }
+}

@@ -1,0 +1,115 @@
+/// Mamba (Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces").
+///
+///     x, z = W_in u;   x = silu(conv(x));   δ, B, C = W_x x;   Δ = softplus(W_Δ δ + b_Δ)
+///     h_t = exp(Δ_t A) h_{t−1} + Δ_t x_t B_t;   y_t = C_t h_t + D x_t;   out = W_out (y ⊙ silu(z))
+///
+/// Our name · the paper: width D · expandedWidth E = 2D · stateSize N · stepRank R, the rank of Δ's projection (§3.6) ·
+/// convolutionWidth, the short causal convolution (Figure 3). B's discretisation is Δ B, the authors' simplification of
+/// zero-order hold. Parameter names are those of the authors' checkpoints.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct Mamba: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var expandedWidth: Int
+    public var stateSize: Int
+    public var convolutionWidth: Int
+    public var stepRank: Int
+    public static let mlp = MLPKind.none
+
+    public init(width: Int) {
+      self.init(width: width, expandedWidth: 2 * width, stateSize: 16, convolutionWidth: 4, stepRank: (width + 15) / 16)
+    }
+    public init(width: Int, expandedWidth: Int, stateSize: Int, convolutionWidth: Int, stepRank: Int) {
+      self.width = width
+      self.expandedWidth = expandedWidth
+      self.stateSize = stateSize
+      self.convolutionWidth = convolutionWidth
+      self.stepRank = stepRank
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive([
+        "width": width, "expanded_width": expandedWidth, "state_size": stateSize,
+        "convolution_width": convolutionWidth, "step_rank": stepRank,
+      ])
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The last W − 1 inputs of the convolution, [B W−1 E].
+    public var window: Tensor
+    /// h, [B E N].
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("window", \.window), .init("memory", \.memory),
+    ]
+  }
+
+  public static let description = MixerDescription(
+    name: "mamba", title: "Mamba", paper: "Gu and Dao 2023, arXiv:2312.00752",
+    recurrence: "h = exp(Δ A) h + Δ x B, y = C h + D x", state: "E N + E (W − 1)",
+    parallelForm: "associative scan")
+
+  public let configuration: Configuration
+  var inputWeight, convolutionWeight, convolutionBias, operandWeight: Tensor
+  var stepWeight, stepBias, logA, skip, outputWeight: Tensor
+  /// A = −exp(logA), in a frozen copy.
+  private var decay: Tensor?
+
+  public static let fields: [Field<Self>] = [
+    .init("in_proj.weight", \.inputWeight),
+    .init("conv1d.weight", \.convolutionWeight, .exempt),
+    .init("conv1d.bias", \.convolutionBias, .exempt),
+    .init("x_proj.weight", \.operandWeight),
+    .init("dt_proj.weight", \.stepWeight),
+    .init("dt_proj.bias", \.stepBias, .exempt),
+    .init("A_log", \.logA, .exempt),
+    .init("D", \.skip, .exempt),
+    .init("out_proj.weight", \.outputWeight, .residual),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, E, N) = (configuration.width, configuration.expandedWidth, configuration.stateSize)
+    let (W, R) = (configuration.convolutionWidth, configuration.stepRank)
+    let bound = 1 / Float(W).squareRoot()
+    inputWeight = .weight(2 * E, D, using: &generator)
+    convolutionWeight = .uniform([E, W], in: -bound...bound, using: &generator)
+    convolutionBias = .uniform([E], in: -bound...bound, using: &generator)
+    operandWeight = .weight(R + 2 * N, E, using: &generator)
+    stepWeight = .weight(E, R, using: &generator)
+    stepBias = .softplusSteps(E, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
+    // S4D-Real: A_n = −(n + 1), §3.6.
+    logA = Tensor((0..<E * N).map { Float(naturalLogarithm(Double($0 % N + 1))) }, [E, N])
+    skip = Tensor(ones: [E])
+    outputWeight = .weight(D, E, using: &generator)
+  }
+
+  public func initialState(batch: Int) -> State {
+    let (E, N, W) = (configuration.expandedWidth, configuration.stateSize, configuration.convolutionWidth)
+    return State(window: Tensor(zeros: [batch, W - 1, E]), memory: Tensor(zeros: [batch, E, N]))
+  }
+
+  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
+    let projected = linear(u, inputWeight, sizes: [E, E])  // x, z: [B T E]
+    let x = causalConvolution(
+      projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
+      window: &state.window)
+    let operands = linear(x, operandWeight, sizes: [R, N, N])  // δ [B T R], B and C [B T N]
+    let delta = activate(linear(operands[0], stepWeight, bias: stepBias), .softplus)
+    let y = SelectiveScan.run(
+      u: x, delta: delta, A: decay ?? -1 * activate(logA, .exp), B: operands[1], C: operands[2], D: skip,
+      form: form, resets: resets, state: &state.memory)
+    return linear(gated(y, by: projected[1], .silu), outputWeight)
+  }
+
+  public func frozen() -> Mamba {
+    var copy = self
+    copy.decay = -1 * activate(logA.detached, .exp)
+    return copy
+  }
+}

@@ -1,0 +1,133 @@
+/// Mamba-2 (Dao and Gu 2024, "Transformers are SSMs", §7 and Figure 6).
+///
+///     z, xBC, δ = W_in u;   x, B, C = silu(conv(xBC));   Δ = softplus(δ + b_Δ)
+///     S_t = exp(Δ_t A) S_{t−1} + B_tᵀ (Δ_t x_t);   y_t = C_t S_t + D x_t;   out = W_out rms(y ⊙ silu(z))
+///
+/// Our name · the paper: key k = B, query q = C, value v = Δ x (the duality of §3) · heads H of width P · groups G of
+/// heads that share B and C · stateSize N. Parameter names are those of the authors' checkpoints.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct Mamba2: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var heads: Int
+    public var headWidth: Int
+    public var groups: Int
+    public var stateSize: Int
+    public var convolutionWidth: Int
+    public var normEpsilon: Float
+    public static let mlp = MLPKind.none
+
+    /// Expansion 2 and heads of 64, as published (of 32 or less where the width does not divide), state 64.
+    public init(width: Int) {
+      var headWidth = min(64, 2 * width)
+      while 2 * width % headWidth != 0 { headWidth /= 2 }
+      self.init(width: width, heads: 2 * width / headWidth, headWidth: headWidth, stateSize: 64)
+    }
+    public init(
+      width: Int, heads: Int, headWidth: Int, groups: Int = 1, stateSize: Int, convolutionWidth: Int = 4,
+      normEpsilon: Float = 1e-5
+    ) {
+      self.width = width
+      self.heads = heads
+      self.headWidth = headWidth
+      self.groups = groups
+      self.stateSize = stateSize
+      self.convolutionWidth = convolutionWidth
+      self.normEpsilon = normEpsilon
+    }
+    public var expandedWidth: Int { heads * headWidth }
+    public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
+      return Self(
+        width: width, heads: heads, headWidth: expandedWidth / heads, groups: groups, stateSize: stateSize,
+        convolutionWidth: convolutionWidth, normEpsilon: normEpsilon)
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive([
+        "width": width, "heads": heads, "head_width": headWidth, "groups": groups, "state_size": stateSize,
+        "convolution_width": convolutionWidth,
+      ])
+      try ConfigurationError.requireDivisible("heads", heads, by: "groups", groups)
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The last W − 1 inputs of the convolution, [B W−1 E+2GN].
+    public var window: Tensor
+    /// S, [B H N P].
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("window", \.window), .init("memory", \.memory),
+    ]
+  }
+
+  public static let description = MixerDescription(
+    name: "mamba2", title: "Mamba-2", paper: "Dao and Gu 2024, arXiv:2405.21060",
+    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)",
+    parallelForm: "masked product")
+
+  public let configuration: Configuration
+  var inputWeight, convolutionWeight, convolutionBias, stepBias: Tensor
+  var logA, skip, normScale, outputWeight: Tensor
+
+  public static let fields: [Field<Self>] = [
+    .init("in_proj.weight", \.inputWeight),
+    .init("conv1d.weight", \.convolutionWeight, .exempt),
+    .init("conv1d.bias", \.convolutionBias, .exempt),
+    .init("dt_bias", \.stepBias, .exempt),
+    .init("A_log", \.logA, .exempt),
+    .init("D", \.skip, .exempt),
+    .init("norm.weight", \.normScale, .exempt),
+    .init("out_proj.weight", \.outputWeight, .residual),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, E, H) = (configuration.width, configuration.expandedWidth, configuration.heads)
+    let (GN, W) = (configuration.groups * configuration.stateSize, configuration.convolutionWidth)
+    let bound = 1 / Float(W).squareRoot()
+    inputWeight = .weight(2 * E + 2 * GN + H, D, using: &generator)
+    convolutionWeight = .uniform([E + 2 * GN, W], in: -bound...bound, using: &generator)
+    convolutionBias = .uniform([E + 2 * GN], in: -bound...bound, using: &generator)
+    stepBias = .softplusSteps(H, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
+    logA = Tensor((0..<H).map { _ in Float(naturalLogarithm(1 + 15 * generator.uniform())) })
+    skip = Tensor(ones: [H])
+    normScale = Tensor(ones: [E])
+    outputWeight = .weight(D, E, using: &generator)
+  }
+
+  public func initialState(batch: Int) -> State {
+    let (H, N, P) = (configuration.heads, configuration.stateSize, configuration.headWidth)
+    let channels = configuration.expandedWidth + 2 * configuration.groups * N
+    return State(
+      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, channels]),
+      memory: Tensor(zeros: [batch, H, N, P]))
+  }
+
+  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let (H, P, G, N) = (
+      configuration.heads, configuration.headWidth, configuration.groups, configuration.stateSize
+    )
+    let (B, T, E) = (u.shape[0], u.shape[1], configuration.expandedWidth)
+    let projected = linear(u, inputWeight, sizes: [E, E + 2 * G * N, H])  // z, xBC, δ
+    let mixed = causalConvolution(
+      projected[1], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
+      window: &state.window)
+    let operands = split(mixed, sizes: [E, G * N, G * N])
+    let delta = activate(added(projected[2], stepBias), .softplus)  // [B T H]
+    let x = operands[0].reshaped([B, T, H, P])
+    let y = OuterProduct.run(
+      q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
+      v: scaledRows(x, by: delta), decay: .perToken(scaled(delta, by: -1 * activate(logA, .exp))), form: form,
+      resets: resets, state: &state.memory)
+    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: repeated(skip, each: P))
+    let normed = gatedRMSNorm(
+      skipped, gate: projected[0], scale: normScale, epsilon: configuration.normEpsilon,
+      groups: G, normBeforeGate: false)
+    return linear(normed, outputWeight)
+  }
+}

@@ -1,0 +1,135 @@
+/// S4D, the diagonal state space model (Gu et al. 2022, "On the Parameterization and Initialization of Diagonal State
+/// Space Models").
+///
+///     h_t = exp(Δ A) h_{t−1} + B̄ u_t;   y_t = 2 Re(C h_t) + D u_t;   out = GLU(W gelu(y))
+///
+/// Our name · the paper: width D channels, each with its own system · stateSize N, of which N/2 conjugate halves are
+/// kept (§3.2) · step Δ, log-uniform (§3.4) · initialisation S4D-Lin, S4D-Inv (§4.2) or S4D-LegS, the diagonal of
+/// HiPPO-LegS (§4.1). B is fixed to one, which C absorbs (§3.3).
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct S4D: SequenceMixer {
+  public enum Initialization: String, Codable, Sendable, CaseIterable {
+    case linear = "lin"
+    case inverse = "inv"
+    case legs
+
+    /// The imaginary parts of A for n < N/2; the real parts are −1/2 in all three.
+    func frequencies(stateSize N: Int) -> [Double] {
+      switch self {
+      case .linear: return (0..<N / 2).map { Double.pi * Double($0) }
+      case .inverse:
+        return (0..<N / 2).map { Double(N) / .pi * (Double(N) / Double(2 * $0 + 1) - 1) }
+      case .legs:
+        // LegS plus its low-rank part is −1/2 I + S, S_{nk} = ∓½ √((2n+1)(2k+1)) below and above the diagonal.
+        var S = [Double](repeating: 0, count: N * N)
+        for n in 0..<N {
+          for k in 0..<N where k != n {
+            S[n * N + k] = (k < n ? -0.5 : 0.5) * (Double(2 * n + 1) * Double(2 * k + 1)).squareRoot()
+          }
+        }
+        return Array(Lapack.skewFrequencies(S, order: N).filter { $0 > 0 }.prefix(N / 2))
+      }
+    }
+  }
+
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var stateSize: Int
+    public var initialization: Initialization
+    public var discretization: Discretization
+    public var smallestStep: Double
+    public var largestStep: Double
+    public static let mlp = MLPKind.none
+
+    public init(width: Int) { self.init(width: width, stateSize: 64) }
+    public init(
+      width: Int, stateSize: Int, initialization: Initialization = .linear,
+      discretization: Discretization = .zeroOrderHold, smallestStep: Double = 1e-3, largestStep: Double = 0.1
+    ) {
+      self.width = width
+      self.stateSize = stateSize
+      self.initialization = initialization
+      self.discretization = discretization
+      self.smallestStep = smallestStep
+      self.largestStep = largestStep
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
+      try ConfigurationError.requireDivisible("state_size", stateSize, by: "2 (conjugate pairs), not", 2)
+      guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
+        throw ConfigurationError(
+          "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")
+      }
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// h, [B D N]: the real parts of the N/2 kept states, then the imaginary ones.
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
+  }
+
+  public static let description = MixerDescription(
+    name: "s4d", title: "S4D", paper: "Gu et al. 2022, arXiv:2206.11893",
+    recurrence: "h = Ā h + B̄ u, y = 2 Re(C h) + D u, complex diagonal", state: "D N",
+    parallelForm: "FFT convolution")
+
+  public let configuration: Configuration
+  var logStep, logDecay, frequency, output, skip, outputWeight, outputBias: Tensor
+  /// The discrete system, in a frozen copy.
+  private var discrete: (a: Tensor, c: Tensor)?
+
+  public static let fields: [Field<Self>] = [
+    .init("log_dt", \.logStep, .exempt),
+    .init("log_A_real", \.logDecay, .exempt),
+    .init("A_imag", \.frequency, .exempt),
+    .init("C", \.output, .exempt),
+    .init("D", \.skip, .exempt),
+    .init("output_linear.weight", \.outputWeight, .residual),
+    .init("output_linear.bias", \.outputBias, .exempt),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, N) = (configuration.width, configuration.stateSize / 2)
+    let low = naturalLogarithm(configuration.smallestStep), high = naturalLogarithm(configuration.largestStep)
+    logStep = .uniform([D], in: Float(low)...Float(high), using: &generator)
+    logDecay = Tensor(repeating: Float(naturalLogarithm(0.5)), [D, N])
+    let frequencies = configuration.initialization.frequencies(stateSize: 2 * N)
+    frequency = Tensor((0..<D * N).map { Float(frequencies[$0 % N]) }, [D, N])
+    // Complex normal with unit variance.
+    output = .normal([D, 2 * N], deviation: Float(0.5).squareRoot(), using: &generator)
+    skip = .normal([D], using: &generator)
+    outputWeight = .weight(2 * D, D, using: &generator)
+    outputBias = Tensor(zeros: [2 * D])
+  }
+
+  public func initialState(batch: Int) -> State {
+    State(memory: Tensor(zeros: [batch, configuration.width, configuration.stateSize]))
+  }
+
+  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let D = configuration.width
+    let system = discrete ?? makeSystem()
+    let y = DiagonalSystem.run(
+      u: u, a: system.a, c: system.c, D: skip, form: form, resets: resets, state: &state.memory)
+    let halves = linear(activate(y, .gelu), outputWeight, bias: outputBias, sizes: [D, D])
+    return gated(halves[0], by: halves[1], .sigmoid)
+  }
+
+  private func makeSystem() -> (a: Tensor, c: Tensor) {
+    configuration.discretization.system(
+      logStep: logStep, logDecay: logDecay, frequency: frequency, output: output)
+  }
+
+  public func frozen() -> S4D {
+    var copy = self
+    let system = makeSystem()
+    copy.discrete = (system.a.detached, system.c.detached)
+    return copy
+  }
+}

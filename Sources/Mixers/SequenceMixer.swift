@@ -1,0 +1,121 @@
+/// A mixer is a recurrence whose memory is a value: one sequence, three executions, one state.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+/// The layer of a model that mixes over time.
+///
+/// A conforming type writes its mathematics once, in `run`: projections, the operands of a recurrence, the
+/// recurrence, an output projection. Only the recurrence (and a short convolution or token shift before it) looks at
+/// the form. `step`, `mix` and `parallel` are that one function; `scan` is the plain fold of `step`, which every
+/// other form must equal.
+public protocol SequenceMixer: Sendable {
+  associatedtype Configuration: MixerConfiguration
+  associatedtype State: RecurrentState
+
+  /// What the registry, `--help` and the documentation say.
+  static var description: MixerDescription { get }
+  /// Each parameter once, in checkpoint order.
+  static var fields: [Field<Self>] { get }
+
+  var configuration: Configuration { get }
+  init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator)
+
+  /// The memory before the first token, for `batch` rows.
+  func initialState(batch: Int) -> State
+
+  /// [B T D] → [B T D] for any T ≥ 0. The state of a row returns to its initial value before each of its resets.
+  func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor
+
+  /// The same function with the constants that derive from parameters made once: for streaming.
+  func frozen() -> Self
+}
+
+extension SequenceMixer {
+  public static var name: String { description.name }
+  public func frozen() -> Self { self }
+
+  /// One token: [B D] → [B D] in time and memory that do not depend on the past.
+  public func step(_ x: Tensor, state: inout State) -> Tensor {
+    let (batch, width) = (x.shape[0], x.shape[1])
+    return run(x.reshaped([batch, 1, width]), form: .step, resets: .none, state: &state)
+      .reshaped([batch, width])
+  }
+
+  /// Chunkwise over a segment: [B T D] → [B T D].
+  public func mix(_ x: Tensor, resets: Resets = .none, state: inout State) -> Tensor {
+    run(x, form: .mix, resets: resets, state: &state)
+  }
+}
+
+/// The numbers that fix a mixer's shape.
+public protocol MixerConfiguration: Codable, Sendable, Equatable {
+  /// The published proportions for a model of this width.
+  init(width: Int)
+  /// D, the width of the residual stream.
+  var width: Int { get }
+  /// The channel mixing that the architecture puts behind the mixer.
+  static var mlp: MLPKind { get }
+  /// The same width in this many heads; throws where the mixer has none.
+  func withHeads(_ heads: Int) throws -> Self
+  /// Throws a sentence where the numbers do not fit together.
+  func validate() throws
+}
+
+extension MixerConfiguration {
+  public func withHeads(_ heads: Int) throws -> Self {
+    throw ConfigurationError("this mixer has no heads; leave --heads out")
+  }
+}
+
+public enum MLPKind: Sendable, Equatable {
+  /// The architecture has none (Mamba), or gates inside the mixer (S4D, LRU).
+  case none
+  /// down(silu(gate x) ⊙ up x), with this hidden size as a multiple of the width.
+  case gated(ratio: Double)
+}
+
+/// What a mixer is, in words and numbers.
+public struct MixerDescription: Sendable {
+  /// The name in the registry.
+  public let name: String
+  public let title: String
+  public let paper: String
+  /// The recurrence in plain text.
+  public let recurrence: String
+  /// The state of one layer and row as a formula, in floats.
+  public let state: String
+  public let parallelForm: String
+
+  package init(
+    name: String, title: String, paper: String, recurrence: String, state: String, parallelForm: String
+  ) {
+    self.name = name
+    self.title = title
+    self.paper = paper
+    self.recurrence = recurrence
+    self.state = state
+    self.parallelForm = parallelForm
+  }
+}
+
+/// A configuration that no model can have.
+public struct ConfigurationError: Error, CustomStringConvertible {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+
+  /// Throws unless every named number is positive.
+  package static func requirePositive(_ numbers: KeyValuePairs<String, Int>) throws {
+    for (name, number) in numbers where number <= 0 {
+      throw ConfigurationError("\(name) is \(number); it must be positive")
+    }
+  }
+
+  package static func requireDivisible(_ name: String, _ number: Int, by divisorName: String, _ divisor: Int) throws {
+    guard divisor > 0, number % divisor == 0 else {
+      throw ConfigurationError(
+        "\(name) \(number) is not divisible by \(divisorName) \(divisor); choose a divisor of \(number)")
+    }
+  }
+}

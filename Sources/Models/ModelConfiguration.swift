@@ -1,0 +1,75 @@
+/// The numbers that fix a language model's shape; `config.json` of a model folder.
+
+import RunnelMixers
+
+public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equatable {
+  /// The mixer's name in the registry.
+  public let mixerName: String
+  /// V.
+  public var vocabularySize: Int
+  /// D.
+  public var width: Int
+  public var layers: Int
+  /// Whether the output head is the embedding.
+  public var tiesEmbedding: Bool
+  public var normEpsilon: Float
+  /// The hidden size of the gated MLP behind each mixer; 0 for none.
+  public var hiddenWidth: Int
+  public var mixer: Mixer.Configuration
+
+  /// The published proportions of the architecture at this width.
+  public init(vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true) {
+    self.init(
+      vocabularySize: vocabularySize, width: width, layers: layers, tiesEmbedding: tiesEmbedding,
+      mixer: Mixer.Configuration(width: width))
+  }
+
+  public init(
+    vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true, normEpsilon: Float = 1e-5,
+    hiddenWidth: Int? = nil, mixer: Mixer.Configuration
+  ) {
+    mixerName = Mixer.name
+    self.vocabularySize = vocabularySize
+    self.width = width
+    self.layers = layers
+    self.tiesEmbedding = tiesEmbedding
+    self.normEpsilon = normEpsilon
+    self.mixer = mixer
+    self.hiddenWidth =
+      hiddenWidth
+      ?? {
+        switch Mixer.Configuration.mlp {
+        case .none: 0
+        // Rounded to whole vectors.
+        case .gated(let ratio): (Int((ratio * Double(width)).rounded()) + 15) / 16 * 16
+        }
+      }()
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case mixerName = "mixer"
+    case vocabularySize = "vocabulary_size"
+    case width, layers
+    case tiesEmbedding = "ties_embedding"
+    case normEpsilon = "norm_epsilon"
+    case hiddenWidth = "hidden_width"
+    case mixer = "mixer_configuration"
+  }
+
+  public func validate() throws {
+    try ConfigurationError.requirePositive([
+      "vocabulary_size": vocabularySize, "width": width, "layers": layers,
+    ])
+    guard hiddenWidth >= 0 else { throw ConfigurationError("hidden_width is \(hiddenWidth); 0 means no MLP") }
+    guard normEpsilon > 0, normEpsilon.isFinite else {
+      throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
+    }
+    guard mixer.width == width else {
+      throw ConfigurationError("the mixer's width \(mixer.width) is not the model's, \(width)")
+    }
+    guard mixerName == Mixer.name else {
+      throw ConfigurationError("the mixer is \"\(mixerName)\", not \"\(Mixer.name)\"")
+    }
+    try mixer.validate()
+  }
+}

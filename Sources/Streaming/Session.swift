@@ -1,0 +1,53 @@
+/// A stream over a model: feed tokens, draw tokens, fork, save. Its cost per token does not depend on the past.
+
+import RunnelModels
+import RunnelRecurrences
+import RunnelTensors
+
+/// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
+public struct Session<M: Model>: Sendable {
+  public let model: M
+  public internal(set) var state: M.State
+  /// The scores [V] of the token that comes next; nil before the first token.
+  public internal(set) var logits: Tensor?
+  /// How many tokens the stream has seen.
+  public internal(set) var position = 0
+  public var sampler: Sampler
+
+  /// Tokens that are prefilled at once: enough for the matrix products, and a bound on memory.
+  public static var prefillLength: Int { 512 }
+
+  /// A stream before its first token. `model` is frozen here; to share one frozen model, pass it frozen.
+  public init(_ model: M, sampler: Sampler) {
+    self.model = model.frozen()
+    self.sampler = sampler
+    state = model.initialState(batch: 1)
+  }
+
+  /// Reads tokens: by `step` for one, chunkwise for more.
+  public mutating func feed(_ tokens: some Collection<Int32>) {
+    var rest = Array(tokens)[...]
+    while !rest.isEmpty {
+      let piece = Array(rest.prefix(Self.prefillLength))
+      rest = rest.dropFirst(piece.count)
+      if piece.count == 1 {
+        logits = model.step(piece, state: &state).reshaped([model.vocabularySize])
+      } else {
+        // Only the last token's scores are wanted, and the head is the widest product of a model.
+        let hidden = model.hidden(piece, batch: 1, form: .mix, resets: .none, state: &state)
+        let last = hidden.reshaped([piece.count, model.width]).rows(piece.count - 1..<piece.count)
+        logits = linear(last, model.head).reshaped([model.vocabularySize])
+      }
+      position += piece.count
+      for token in piece { sampler.observe(token) }
+    }
+  }
+
+  /// Draws the next token and reads it; nil before the first token was fed.
+  public mutating func next() -> Int32? {
+    guard let logits else { return nil }
+    let token = sampler.sample(logits)
+    feed(CollectionOfOne(token))
+    return token
+  }
+}

@@ -1,0 +1,86 @@
+/// A stream on disk: the state, the position, the sampler, bytes held back; it goes on bit for bit.
+
+import Foundation
+import RunnelCheckpoints
+import RunnelModels
+import RunnelTensors
+
+public enum StateFile {
+  private static let format = "runnel-state-1"
+
+  /// Writes the session to a safetensors file, in one step.
+  ///
+  /// - Parameter pending: bytes of a character or stop string that are not printed yet.
+  public static func save<M: Model>(_ session: Session<M>, pending: [UInt8] = [], to path: String) throws {
+    let settings = try JSONEncoder().encode(session.sampler.settings)
+    var writer = SafetensorsWriter(metadata: [
+      "format": format, "fingerprint": session.model.fingerprint, "mixer": session.model.mixerName,
+      "position": String(session.position), "sampling": String(decoding: settings, as: UTF8.self),
+    ])
+    for (name, value) in session.state.tensors { writer.add("state." + name, value) }
+    for (name, value) in session.state.counters { writer.add("counter." + name, value) }
+    writer.add("generator", session.sampler.generator.words.map { Int(bitPattern: UInt($0)) })
+    writer.add("recent", session.sampler.recent.map(Int.init))
+    writer.add("pending", pending.map(Int.init))
+    if let logits = session.logits { writer.add("logits", logits) }
+    try writer.write(to: path)
+  }
+
+  /// Restores a stream of this model; a state of another model is refused.
+  public static func load<M: Model>(_ path: String, into model: M) throws -> (session: Session<M>, pending: [UInt8]) {
+    let file = try SafetensorsFile(path)
+    func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
+      CheckpointError(
+        path, at: place, expected: expected, found: found, remedy: "save the stream again with this model")
+    }
+    guard file.metadata["format"] == format else {
+      throw refuse("metadata", expected: "a stream saved by --save-state", found: "another kind of file")
+    }
+    var session = Session(model, sampler: Sampler(seed: 0))
+    let fingerprint = session.model.fingerprint
+    guard file.metadata["fingerprint"] == fingerprint else {
+      throw refuse(
+        "fingerprint", expected: "a state of this model, \(fingerprint)",
+        found: file.metadata["fingerprint"] ?? "none")
+    }
+    guard let position = file.metadata["position"].flatMap(Int.init), position >= 0 else {
+      throw refuse("position", expected: "a count of tokens", found: file.metadata["position"] ?? "none")
+    }
+    session.position = position
+    session.state = try session.state.replacing(
+      tensors: { name, old in
+        // Not only finite numbers: a running maximum starts at −∞.
+        let value = try file.tensor("state." + name)
+        guard value.shape == old.shape else {
+          throw refuse("state.\(name)", expected: "shape \(old.shape)", found: "\(value.shape)")
+        }
+        return value
+      },
+      counters: { name, old in
+        let value = try file.integers("counter." + name)
+        guard value.count == old.count else {
+          throw refuse("counter.\(name)", expected: "\(old.count) numbers", found: "\(value.count)")
+        }
+        return value
+      })
+    if file.contains("logits") {
+      let logits = try file.tensor("logits")
+      guard logits.shape == [model.vocabularySize] else {
+        throw refuse("logits", expected: "\(model.vocabularySize) numbers", found: "\(logits.shape)")
+      }
+      session.logits = logits
+    }
+    let settings = Data((file.metadata["sampling"] ?? "").utf8)
+    guard let sampling = try? JSONDecoder().decode(SamplingSettings.self, from: settings) else {
+      throw refuse("sampling", expected: "the sampler's settings", found: "something else")
+    }
+    let words = try file.integers("generator").map { UInt64(UInt(bitPattern: $0)) }
+    guard let generator = SeededGenerator(words: words) else {
+      throw refuse("generator", expected: "four words, not all zero", found: "\(words.count)")
+    }
+    session.sampler = Sampler(sampling, seed: 0)
+    session.sampler.generator = generator
+    session.sampler.recent = try file.integers("recent").map { Int32(truncatingIfNeeded: $0) }
+    return (session, try file.integers("pending").map { UInt8(truncatingIfNeeded: $0) })
+  }
+}

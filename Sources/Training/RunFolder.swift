@@ -1,0 +1,135 @@
+/// A RUN on disk: a model folder plus what it takes to go on exactly where training stopped.
+///
+/// `optimizer.safetensors` alone is enough to resume: it holds the parameters, AdamW's means, the lanes' states and, in
+/// its metadata, the record of the run. It is replaced in one step, so at every instant a whole checkpoint is on disk,
+/// whatever moment a kill strikes. `model.safetensors` and `run.json` are written after it, for use and for reading.
+
+import Foundation
+import RunnelCheckpoints
+import RunnelCorpora
+import RunnelModels
+import RunnelTensors
+
+/// The record of a run: `run.json`.
+public struct RunRecord: Codable, Sendable, Equatable {
+  public var version = 1
+  public var mixer: String
+  public var settings: TrainingSettings
+  public var corpus: String
+  /// Tells corpora apart: the run may only go on with the one it began with.
+  public var corpusTokens: Int
+  public var cursor: LaneSampler.Cursor
+  public var steps: Int
+  public var tokens: Int
+  public var seconds: Double
+  public var threads: Int
+
+  enum CodingKeys: String, CodingKey {
+    case version, mixer, settings, corpus, cursor, steps, tokens, seconds, threads
+    case corpusTokens = "corpus_tokens"
+  }
+}
+
+public enum RunFolder {
+  public static let optimizerName = "optimizer.safetensors"
+  public static let recordName = "run.json"
+  public static let metricsName = "metrics.jsonl"
+
+  public static func exists(_ folder: String) -> Bool {
+    FileManager.default.fileExists(atPath: folder + "/" + optimizerName)
+  }
+
+  /// Writes a checkpoint.
+  public static func save<M: Model>(_ trainer: Trainer<M>, record: RunRecord, to folder: String) throws {
+    try ModelFolder.makeFolder(folder)
+    try AtomicFile.write(try trainer.model.encodeConfiguration(), to: folder + "/" + ModelFolder.configurationName)
+    let json = try encode(record)
+    var writer = SafetensorsWriter(metadata: ["run": json])
+    for (parameter, moments) in zip(trainer.model.parameters, trainer.moments) {
+      writer.add("parameter." + parameter.name, parameter.value)
+      writer.add("first." + parameter.name, moments.first)
+      writer.add("second." + parameter.name, moments.second)
+    }
+    for (name, value) in trainer.state.tensors { writer.add("state." + name, value) }
+    for (name, value) in trainer.state.counters { writer.add("counter." + name, value) }
+    try writer.write(to: folder + "/" + optimizerName)
+    try ModelFolder.save(trainer.model, to: folder, metadata: ["step": String(record.steps)])
+    try AtomicFile.write(json, to: folder + "/" + recordName)
+  }
+
+  /// The record of the checkpoint in a folder.
+  public static func record(_ folder: String) throws -> RunRecord {
+    try record(SafetensorsFile(folder + "/" + optimizerName))
+  }
+
+  private static func record(_ file: SafetensorsFile) throws -> RunRecord {
+    let json = Data((file.metadata["run"] ?? "").utf8)
+    guard let record = try? JSONDecoder().decode(RunRecord.self, from: json), record.version == 1 else {
+      throw CheckpointError(
+        file.path, at: "metadata \"run\"", expected: "the record of a run", found: "something else",
+        remedy: "train into a new folder")
+    }
+    return record
+  }
+
+  static func encode(_ record: RunRecord) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return String(decoding: try encoder.encode(record), as: UTF8.self) + "\n"
+  }
+
+  /// A trainer at the checkpoint of a folder.
+  ///
+  /// - Parameters:
+  ///   - model: any model of the folder's configuration; its parameters are replaced.
+  ///   - budget: another end than the one the run began with.
+  public static func resume<M: Model>(
+    _ folder: String, model: M, corpus: Corpus, budget: Budget? = nil
+  ) throws -> Trainer<M> {
+    let file = try SafetensorsFile(folder + "/" + optimizerName)
+    var record = try record(file)
+    if let budget { record.settings.budget = budget }
+    guard record.corpusTokens == corpus.header.tokens else {
+      throw TrainingError(
+        "\(corpus.path) has \(corpus.header.tokens) tokens, but the run in \(folder) was trained on "
+          + "\(record.corpusTokens); resume with \(record.corpus)")
+    }
+    var sampler = try LaneSampler(
+      corpus, range: record.cursor.start..<record.cursor.end, lanes: record.settings.batch,
+      length: record.settings.segment, seed: record.settings.seed,
+      resetAtDocuments: record.settings.resetAtDocuments)
+    try sampler.restore(record.cursor)
+    var trainer = Trainer(
+      try model.loadingParameters(from: file, prefix: "parameter."), settings: record.settings, sampler: sampler)
+    trainer.moments = try trainer.model.parameters.map {
+      Trainer<M>.Moments(
+        first: try file.tensor("first." + $0.name, shape: $0.value.shape),
+        second: try file.tensor("second." + $0.name, shape: $0.value.shape))
+    }
+    trainer.state = try trainer.state.replacing(
+      tensors: { try file.tensor("state." + $0, shape: $1.shape) },
+      counters: { name, old in
+        let value = try file.integers("counter." + name)
+        guard value.count == old.count else {
+          throw CheckpointError(
+            file.path, at: "counter.\(name)", expected: "\(old.count) numbers", found: "\(value.count)",
+            remedy: "train into a new folder")
+        }
+        return value
+      })
+    (trainer.steps, trainer.tokens, trainer.seconds) = (record.steps, record.tokens, record.seconds)
+    return trainer
+  }
+}
+
+extension SafetensorsFile {
+  fileprivate func tensor(_ name: String, shape: Shape) throws -> Tensor {
+    let value = try tensor(name)
+    guard value.shape == shape else {
+      throw CheckpointError(
+        path, at: "tensor \"\(name)\"", expected: "shape \(shape)", found: "\(value.shape)",
+        remedy: "train into a new folder")
+    }
+    return value
+  }
+}

@@ -1,0 +1,38 @@
+/// Sizes and rates that suit a budget, measured in `docs/log.md`.
+
+public enum ModelSize: String, Sendable, CaseIterable {
+  case small = "1m"
+  case medium = "10m"
+  case large = "100m"
+}
+
+/// A model's shape and how to train it, where the user names neither.
+public struct TrainingPreset: Sendable {
+  public var width: Int
+  public var layers: Int
+  public var settings = TrainingSettings()
+
+  /// - Parameter size: without one, the model is chosen so that the budget is well spent on two cores.
+  public init(budget: Budget, size: ModelSize?, mixer: String) {
+    let attention = mixer == "retnet" || mixer == "linear-attention"
+    switch size ?? Self.size(for: budget) {
+    case .small: (width, layers) = (128, attention ? 5 : 8)
+    case .medium: (width, layers) = (320, attention ? 8 : 12)
+    case .large: (width, layers) = (768, attention ? 14 : 24)
+    }
+    settings.budget = budget
+    if width > 512 { settings.learningRate = 6e-4 } else if width > 256 { settings.learningRate = 1.5e-3 }
+  }
+
+  /// About twenty tokens per parameter are a good use of computation (Hoffmann et al. 2022); two cores train a model
+  /// of a million parameters at some ten thousand tokens a second.
+  private static func size(for budget: Budget) -> ModelSize {
+    let tokens: Double
+    switch budget {
+    case .steps(let steps): tokens = Double(steps) * 2048
+    case .tokens(let count): tokens = Double(count)
+    case .minutes(let minutes): tokens = minutes * 60 * 10_000
+    }
+    return tokens < 1e8 ? .small : tokens < 4e9 ? .medium : .large
+  }
+}

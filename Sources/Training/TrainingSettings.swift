@@ -1,0 +1,73 @@
+/// Everything that decides a run's numbers, as it stands in `run.json`.
+
+import RunnelMixers
+
+public struct TrainingSettings: Codable, Sendable, Equatable {
+  /// The lanes trained side by side, B.
+  public var batch = 8
+  /// Tokens per lane and step, T: how far gradients reach back.
+  public var segment = 256
+  /// The peak of the schedule.
+  public var learningRate = 2e-3
+  public var schedule = Schedule.cosine
+  /// The share of the budget over which the rate rises.
+  public var warmup = 0.05
+  /// The factor on the peak rate at the end.
+  public var finalRate = 0.02
+  public var beta1 = 0.9
+  public var beta2 = 0.98
+  public var epsilon = 1e-8
+  /// Decoupled (Loshchilov and Hutter 2019), on matrices only.
+  public var weightDecay = 0.1
+  /// The largest norm of the whole gradient; above it the gradient is scaled down.
+  public var clip = 1.0
+  /// Whether a lane's state goes on into its next segment (truncated backpropagation) or starts afresh.
+  public var carryState = true
+  /// Whether documents reset the state.
+  public var resetAtDocuments = true
+  public var budget = Budget.steps(1000)
+  public var seed: UInt64 = 1
+  /// Steps between validations; 0 for only one at the end.
+  public var validationInterval = 0
+  /// The most validation tokens looked at during the run; the last validation sees all.
+  public var validationTokens = 65_536
+  /// Steps between checkpoints; 0 for only one at the end.
+  public var checkpointInterval = 0
+
+  public init() {}
+
+  enum CodingKeys: String, CodingKey {
+    case batch, segment, schedule, warmup, beta1, beta2, epsilon, clip, budget, seed
+    case learningRate = "learning_rate"
+    case finalRate = "final_rate"
+    case weightDecay = "weight_decay"
+    case carryState = "carry_state"
+    case resetAtDocuments = "reset_at_documents"
+    case validationInterval = "validation_interval"
+    case validationTokens = "validation_tokens"
+    case checkpointInterval = "checkpoint_interval"
+  }
+
+  public func validate() throws {
+    try ConfigurationError.requirePositive(["batch": batch, "segment": segment])
+    for (name, value) in [
+      ("learning_rate", learningRate), ("epsilon", epsilon), ("clip", clip),
+    ] where !(value > 0 && value.isFinite) {
+      throw ConfigurationError("\(name) is \(value); it must be a positive number")
+    }
+    for (name, value) in [("beta1", beta1), ("beta2", beta2)] where !(value >= 0 && value < 1) {
+      throw ConfigurationError("\(name) is \(value); it must lie in [0, 1)")
+    }
+    for (name, value) in [("warmup", warmup), ("final_rate", finalRate), ("weight_decay", weightDecay)]
+    where !(value >= 0 && value <= 1) {
+      throw ConfigurationError("\(name) is \(value); it must lie in [0, 1]")
+    }
+    let limit: Double
+    switch budget {
+    case .steps(let steps): limit = Double(steps)
+    case .tokens(let tokens): limit = Double(tokens)
+    case .minutes(let minutes): limit = minutes
+    }
+    guard limit > 0, limit.isFinite else { throw ConfigurationError("the budget must be positive") }
+  }
+}

@@ -1,0 +1,45 @@
+/// Options that several verbs share, each declared once.
+
+import ArgumentParser
+import Foundation
+import Runnel
+
+struct ComputeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Threads to compute with (default: one per core).", valueName: "n"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads is \(threads); it must lie between 1 and 1024")
+    }
+  }
+
+  /// Must be called before anything computes.
+  func apply() {
+    if let threads { WorkerPool.use(threads: threads) }
+  }
+}
+
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "Print the result as JSON.") var json = false
+}
+
+/// An error of the tool itself; one sentence.
+struct ToolError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+extension Form: ExpressibleByArgument {}
+extension Schedule: ExpressibleByArgument {}
+
+/// A mixer by its name in the registry.
+struct MixerName: ExpressibleByArgument {
+  let mixer: any SequenceMixer.Type
+  init?(argument: String) {
+    guard let mixer = try? Registry.mixer(named: argument) else { return nil }
+    self.mixer = mixer
+  }
+  static var allValueStrings: [String] { Registry.names }
+  var defaultValueDescription: String { mixer.name }
+}

@@ -1,0 +1,112 @@
+/// Results go to stdout, progress to stderr; bars only on a terminal.
+
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+enum Output {
+  static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  /// Writes all bytes; false once the reader of a pipe has gone.
+  @discardableResult
+  static func write(_ bytes: [UInt8], to descriptor: Int32 = STDOUT_FILENO) -> Bool {
+    bytes.withUnsafeBytes { buffer in
+      var done = 0
+      while done < buffer.count {
+        let count = Foundation.write(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
+        if count < 0 && errno == EINTR { continue }
+        if count <= 0 { return false }
+        done += count
+      }
+      return true
+    }
+  }
+
+  static func line(_ text: String) { write(Array((text + "\n").utf8)) }
+  static func note(_ text: String) { write(Array((text + "\n").utf8), to: STDERR_FILENO) }
+
+  /// One object, keys sorted.
+  static func json(_ value: some Encodable, pretty: Bool = true) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys] : [.sortedKeys]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    line(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
+  /// Rows in aligned columns, the first row being the heading.
+  static func table(_ rows: [[String]]) {
+    guard let first = rows.first else { return }
+    let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    for row in rows {
+      let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
+      var text = cells.joined(separator: "  ")
+      while text.last == " " { text.removeLast() }
+      line(text)
+    }
+  }
+
+  /// 1,234,567.
+  static func grouped(_ number: Int) -> String {
+    var digits = String(abs(number))
+    var groups: [String] = []
+    while digits.count > 3 {
+      groups.insert(String(digits.suffix(3)), at: 0)
+      digits.removeLast(3)
+    }
+    return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
+  }
+
+  static func duration(_ seconds: Double) -> String {
+    let whole = Int(seconds.isFinite ? max(0, seconds).rounded() : 0)
+    return whole < 3600
+      ? String(format: "%d:%02d", whole / 60, whole % 60)
+      : String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
+  }
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct ProgressLine {
+  private var last = ContinuousClock.now
+  private var isFirst = true
+  private let isTerminal = Output.isTerminal
+
+  /// Shows the share that is done and a text; at most ten times a second, or every ten seconds into a file.
+  mutating func show(_ share: Double, _ text: @autoclosure () -> String) {
+    let now = ContinuousClock.now
+    guard isFirst || now - last >= (isTerminal ? .milliseconds(100) : .seconds(10)) else { return }
+    (isFirst, last) = (false, now)
+    if isTerminal {
+      let width = 24, full = Int((Double(width) * min(1, max(0, share))).rounded(.down))
+      let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
+      Output.write(Array("\r\u{1B}[K\(bar) \(text())".utf8), to: STDERR_FILENO)
+    } else {
+      Output.note(text())
+    }
+  }
+
+  func finish() {
+    if isTerminal && !isFirst { Output.write(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
+  }
+}
+
+/// Whether SIGINT or SIGTERM has arrived; the first is answered by saving and leaving, a second ends at once.
+enum Interrupt {
+  nonisolated(unsafe) private static var flag: sig_atomic_t = 0
+  static var hasArrived: Bool { flag != 0 }
+
+  static func watch() {
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { number in
+        Interrupt.flag = 1
+        signal(number, SIG_DFL)
+      }
+    }
+  }
+}

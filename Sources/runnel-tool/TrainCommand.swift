@@ -1,0 +1,152 @@
+import ArgumentParser
+import Foundation
+import Runnel
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Train a language model on a corpus.",
+    discussion: """
+      Example: runnel train --corpus stories.tokens.zst --mixer mamba --minutes 3 --out stories
+      Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on.
+      """)
+
+  @Option(help: ArgumentHelp("The corpus, made by `runnel corpus build`.", valueName: "file"))
+  var corpus: String
+  @Option(help: "The architecture.") var mixer: MixerName?
+  @Option(help: ArgumentHelp("The folder that receives the run.", valueName: "folder")) var out: String
+  @Flag(help: "Go on with the run in --out; with a longer budget if one is given.") var resume = false
+
+  @Option(help: "About how many parameters: 1m, 10m or 100m.") var size: ModelSize?
+  @Option(help: "D, the width of the residual stream.") var width: Int?
+  @Option(help: "The number of layers.") var layers: Int?
+  @Option(help: "The number of heads, where the mixer has heads.") var heads: Int?
+
+  @Option(help: "End after this many minutes (default: 3).") var minutes: Double?
+  @Option(help: "End after this many steps.") var steps: Int?
+  @Option(help: "End after this many tokens.") var tokens: Int?
+
+  @Option(help: "Lanes trained side by side.") var batch: Int?
+  @Option(help: "Tokens per lane and step.") var segment: Int?
+  @Option(help: "The peak learning rate.") var learningRate: Double?
+  @Option(help: "How the learning rate moves.") var schedule: Schedule?
+  @Option(help: "The share of the budget over which the rate rises.") var warmup: Double?
+  @Option(help: "Decoupled weight decay on matrices.") var weightDecay: Double?
+  @Option(help: "The largest norm of the gradient.") var clip: Double?
+  @Flag(inversion: .prefixedNo, help: "Carry each lane's state into its next segment.") var carryState = true
+  @Flag(inversion: .prefixedNo, help: "Let documents reset the state.") var resetDocuments = true
+  @Option(help: "The seed of weights and data order.") var seed: UInt64 = 1
+  @Option(help: "Steps between validations (0: only at the end).") var validateEvery: Int?
+  @Option(help: "Steps between checkpoints (0: only at the end).") var checkpointEvery: Int?
+  @OptionGroup var compute: ComputeOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if [minutes != nil, steps != nil, tokens != nil].filter({ $0 }).count > 1 {
+      throw ValidationError("--minutes, --steps and --tokens are three ways to end a run; give one of them")
+    }
+    if !resume && mixer == nil {
+      throw ValidationError("--mixer is missing; it is one of \(Registry.names.joined(separator: ", "))")
+    }
+  }
+
+  private var budget: Budget? {
+    minutes.map(Budget.minutes) ?? steps.map(Budget.steps) ?? tokens.map(Budget.tokens)
+  }
+
+  func run() throws {
+    compute.apply()
+    let data = try Corpus(path: corpus)
+    if resume {
+      let record = try RunFolder.record(out)
+      try resume(ModelFolder.load(out), record: record, corpus: data)
+    } else if let mixer {
+      if RunFolder.exists(out) {
+        throw ToolError("\(out) already holds a run; add --resume to go on with it, or choose another --out")
+      }
+      try start(mixer.mixer, corpus: data)
+    }
+  }
+
+  private func start<Mixer: SequenceMixer>(_ mixer: Mixer.Type, corpus: Corpus) throws {
+    let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixer: Mixer.name)
+    var configuration = ModelConfiguration<Mixer>(
+      vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width, layers: layers ?? preset.layers)
+    if let heads { configuration.mixer = try configuration.mixer.withHeads(heads) }
+    let settings = settings(preset.settings)
+    try settings.validate()
+    let sampler = try LaneSampler(
+      corpus, lanes: settings.batch, length: settings.segment, seed: seed,
+      resetAtDocuments: settings.resetAtDocuments)
+    let model = try LanguageModel(configuration, seed: seed)
+    try train(Trainer(model, settings: settings, sampler: sampler), corpus)
+  }
+
+  private func resume<M: Model>(_ model: M, record: RunRecord, corpus: Corpus) throws {
+    if let mixer, mixer.mixer.name != record.mixer {
+      throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.mixer.name); leave --mixer out")
+    }
+    try train(RunFolder.resume(out, model: model, corpus: corpus, budget: budget), corpus)
+  }
+
+  private func settings(_ preset: TrainingSettings) -> TrainingSettings {
+    var settings = preset
+    if let batch { settings.batch = batch }
+    if let segment { settings.segment = segment }
+    if let learningRate { settings.learningRate = learningRate }
+    if let schedule { settings.schedule = schedule }
+    if let warmup { settings.warmup = warmup }
+    if let weightDecay { settings.weightDecay = weightDecay }
+    if let clip { settings.clip = clip }
+    if let validateEvery { settings.validationInterval = validateEvery }
+    if let checkpointEvery { settings.checkpointInterval = checkpointEvery }
+    settings.carryState = carryState
+    settings.resetAtDocuments = resetDocuments
+    settings.seed = seed
+    return settings
+  }
+
+  private func train<M: Model>(_ trainer: Trainer<M>, _ corpus: Corpus) throws {
+    Interrupt.watch()
+    let model = trainer.model
+    Output.note(
+      """
+      \(model.mixerName): \(Output.grouped(model.parameterCount)) parameters, \(model.layerCount) layers of width \
+      \(model.width); \(Output.grouped(corpus.range(of: .train).count)) training tokens; \
+      \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads
+      """)
+    var line = ProgressLine()
+    var run = TrainingRun(trainer, corpus: corpus, folder: out)
+    let summary = try run.run(shouldStop: { Interrupt.hasArrived }) { progress in
+      line.show(progress.progress, progress.text)
+    }
+    line.finish()
+    if output.json { return try Output.json(summary) }
+    if summary.wasInterrupted {
+      Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
+      return
+    }
+    Output.line(
+      String(
+        format: "%@ steps, %@ tokens in %@ (%@ tokens/s), training loss %.4f", Output.grouped(summary.steps),
+        Output.grouped(summary.tokens), Output.duration(summary.seconds),
+        Output.grouped(Int(summary.tokensPerSecond)), summary.loss))
+    if let loss = summary.validationLoss, let bits = summary.bitsPerByte {
+      Output.line(String(format: "validation loss %.4f nats per token, %.4f bits per byte", loss, bits))
+    }
+    if let step = summary.validationStepLoss, let mix = summary.validationMixLoss {
+      Output.line(String(format: "its first tokens, token by token %.6f, chunkwise %.6f", step, mix))
+    }
+    Output.line("saved in \(out)")
+  }
+}
+
+extension TrainingProgress {
+  fileprivate var text: String {
+    let validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
+    return String(
+      format: "%3.0f%% step %d · loss %.3f (%.3f bits/byte)%@ · %@ tokens/s · %@ left", progress * 100, step, loss,
+      loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
+  }
+}
+
+extension ModelSize: ExpressibleByArgument {}

@@ -1,0 +1,89 @@
+import RunnelCheckpoints
+import RunnelTensors
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+@Suite("a file is there whole or not at all")
+struct AtomicFileTests {
+  @Test("writing replaces the file and leaves nothing beside it")
+  func replaces() throws {
+    let folder = TemporaryFolder()
+    try AtomicFile.write("old", to: folder("a.json"))
+    try AtomicFile.write("new ☃", to: folder("a.json"))
+    try AtomicFile.write([UInt8](), to: folder("empty"))
+    #expect(readRaw(folder("a.json")) == Array("new ☃".utf8))
+    #expect(readRaw(folder("empty")) == [])
+    #expect(folder.contents == ["a.json", "empty"])
+  }
+
+  @Test("an error on the way leaves the old file and no temporary one")
+  func failure() throws {
+    let folder = TemporaryFolder()
+    try AtomicFile.write("old", to: folder("a"))
+    let interruption = CheckpointError("a", at: "b", expected: "c", found: "d", remedy: "e")
+    #expect(throws: interruption) {
+      try AtomicFile.write(to: folder("a")) { output throws(CheckpointError) in
+        try output.write(UnsafeRawBufferPointer(start: nil, count: 0))
+        #expect(folder.contents.count == 2)
+        throw interruption
+      }
+    }
+    #expect(readRaw(folder("a")) == Array("old".utf8))
+    #expect(folder.contents == ["a"])
+  }
+
+  @Test("a symbolic link stays, and what it points to is replaced")
+  func links() throws {
+    let folder = TemporaryFolder()
+    let elsewhere = TemporaryFolder()
+    try AtomicFile.write("old", to: elsewhere("a"))
+    symlink(elsewhere("a"), folder("link"))
+    try AtomicFile.write("new", to: folder("link"))
+    #expect(readRaw(elsewhere("a")) == Array("new".utf8))
+    #expect(elsewhere.contents == ["a"] && folder.contents == ["link"])
+    var status = stat()
+    #expect(lstat(folder("link"), &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+  }
+
+  @Test("devices, folders and absent folders are refused in a sentence")
+  func refused() {
+    let folder = TemporaryFolder()
+    #expect(
+      sentence(in: folder) { try AtomicFile.write("x", to: "/dev/null") }
+        == "/dev/null: writing: expected a regular file or a new name, found a folder, pipe or device; "
+        + "choose another path")
+    #expect(throws: CheckpointError.self) { try AtomicFile.write("x", to: folder.path) }
+    #expect(throws: CheckpointError.self) { try AtomicFile.write("x", to: "") }
+    #expect(
+      sentence(in: folder) { try AtomicFile.write("x", to: folder("none/a")) }
+        == "none/a: creating a temporary file beside it: expected a folder one can write to, "
+        + "found \"No such file or directory\"; check that the folder exists")
+  }
+
+  @Test("a disk without room: one sentence, the old file, no temporary one")
+  func full() async {
+    // A limit on the size of files stands for the full disk; it holds for a whole process, hence one of its own.
+    await #expect(processExitsWith: .success) {
+      let folder = TemporaryFolder()
+      try AtomicFile.write("old", to: folder("m"))
+      signal(SIGXFSZ, SIG_IGN)
+      var limit = rlimit(rlim_cur: 4096, rlim_max: 4096)
+      setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+      var writer = SafetensorsWriter()
+      writer.add("x", Tensor(zeros: [10_000]))
+      let found = sentence(in: folder) { try writer.write(to: folder("m")) }
+      #expect(
+        found == "m: writing byte 4096: expected room on the disk, found \"File too large\"; "
+          + "free some space or choose another disk")
+      #expect(readRaw(folder("m")) == Array("old".utf8))
+      #expect(folder.contents == ["m"])
+    }
+  }
+}

@@ -1,0 +1,157 @@
+// Inputs of every kind become the documents that they hold.
+
+import Foundation
+import Testing
+
+@testable import RunnelCorpora
+
+/// Two letters a token; odd ends alone. Pieces must be cut at even places to agree with the whole.
+private struct Pairs: CorpusTokenizer {
+  let name = "pairs"
+  let sha256: String? = nil
+  let vocabularySize = 1 << 17
+  let endOfDocument: UInt32? = 1 << 16
+  func encode(_ text: [UInt8], into tokens: inout [UInt32]) {
+    for i in stride(from: 0, to: text.count, by: 2) {
+      tokens.append(UInt32(text[i]) << 8 | (i + 1 < text.count ? UInt32(text[i + 1]) : 0))
+    }
+  }
+  func boundary(in text: [UInt8]) -> Int { text.count & ~1 }
+}
+
+@Suite("Building a corpus") struct BuilderTests {
+  private func text(of corpus: Corpus, _ document: Int) throws -> String {
+    let ids = try corpus.read(corpus.documentRange(document))
+    return String(decoding: ids.map { UInt8($0) }, as: UTF8.self)
+  }
+
+  @Test("takes .txt as one document, byte for byte, be it UTF-8 or not")
+  func plain() throws {
+    try withFolder { folder in
+      let data: [UInt8] = [0xFF, 0xC3, 0x28, 0, 10, 13] + Array("hé".utf8)
+      try write(data, to: folder + "/a.txt")
+      try write([], to: folder + "/b.txt")
+      let header = try CorpusBuilder.build(
+        inputs: [folder + "/a.txt", folder + "/b.txt"], output: folder + "/c")
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(try corpus.read(0..<corpus.count) == data.map { UInt32($0) })
+      #expect(corpus.documentCount == 2)
+      #expect(header.sources.map(\.name) == ["a.txt", "b.txt"])
+      #expect(header.sources[0].sha256 == SHA256.hex(of: data) && header.sources[0].bytes == 9)
+    }
+  }
+
+  @Test("takes each line of .jsonl as a document, escapes and all")
+  func jsonLines() throws {
+    try withFolder { folder in
+      let lines = #"""
+        {"text": "one"}
+
+        {"meta": {"a": [1, -2.5e3, true, null, {"text": "no"}]}, "text": "\"two\"\n\u00e9\ud83d\ude00\ud800!"}
+        {"text":""}
+        """#
+      try write(lines.utf8, to: folder + "/a.jsonl")
+      try CorpusBuilder.build(inputs: [folder + "/a.jsonl"], output: folder + "/c")
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(corpus.documentCount == 3)
+      #expect(try text(of: corpus, 0) == "one")
+      #expect(try text(of: corpus, 1) == "\"two\"\né😀\u{FFFD}!")
+      #expect(try text(of: corpus, 2) == "")
+    }
+  }
+
+  @Test("puts long lines together from many reads")
+  func longLines() throws {
+    try withFolder { folder in
+      let words = (0..<300_000).map { "w\($0)" }.joined(separator: " ")
+      try write("{\"text\":\"\(words)\"}\r\n{\"text\":\"b\"}".utf8, to: folder + "/a.jsonl")
+      try CorpusBuilder.build(inputs: [folder + "/a.jsonl"], output: folder + "/c")
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(try text(of: corpus, 0) == words)
+      #expect(try text(of: corpus, 1) == "b")
+    }
+  }
+
+  @Test("reads .zst inputs and notes a cut one")
+  func compressed() throws {
+    try withFolder { folder in
+      let text = Array(String(repeating: "many words of text ", count: 40_000).utf8)
+      var frames: [UInt8] = []
+      for half in [text[..<400_000], text[400_000...]] {
+        try Array(half).withUnsafeBytes { half in
+          try ZstdCompressor(level: 1).withFrame(of: half) { frames += $0 }
+        }
+      }
+      try write(frames, to: folder + "/a.txt.zst")
+      try CorpusBuilder.build(inputs: [folder + "/a.txt.zst"], output: folder + "/c")
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(try corpus.read(0..<corpus.count) == text.map { UInt32($0) })
+      try write(frames.dropLast(9), to: folder + "/b.txt.zst")
+      #expect(
+        sentence {
+          try CorpusBuilder.build(inputs: [folder + "/b.txt.zst"], output: folder + "/c")
+        }.hasSuffix("ends inside a zstd frame: it was cut short"))
+      try write("no zstd at all".utf8, to: folder + "/c.txt.zst")
+      #expect(
+        sentence {
+          try CorpusBuilder.build(inputs: [folder + "/c.txt.zst"], output: folder + "/c")
+        }.contains("is not sound zstd data"))
+    }
+  }
+
+  @Test("encodes long documents in pieces as if whole, and ends each with its token")
+  func pieces() throws {
+    try withFolder { folder in
+      let text = (0..<2_500_001).map { UInt8(truncatingIfNeeded: $0 * 7) }
+      try write(text, to: folder + "/a.txt")
+      let header = try CorpusBuilder.build(
+        inputs: [folder + "/a.txt"], output: folder + "/c", tokenizer: Pairs())
+      let corpus = try Corpus(path: folder + "/c")
+      var whole: [UInt32] = []
+      Pairs().encode(text, into: &whole)
+      #expect(try corpus.read(0..<corpus.count) == whole + [1 << 16])
+      #expect(header.dtype == .u32 && header.tokenizer.name == "pairs")
+      #expect(ByteTokens().boundary(in: Array("ab".utf8)) == 2)
+    }
+  }
+
+  static let badLines: [(line: String, complaint: String)] = [
+    ("{\"text\": 5}", "line 2: the field \"text\" is not a string at byte 9"),
+    ("{\"txt\": \"a\"}", "line 2: no field \"text\""),
+    ("[1]", "line 2: expected an object at byte 0"),
+    ("{\"text\": \"a", "line 2: the text ends inside a value at byte 11"),
+    ("{\"text\": \"a\"} x", "line 2: something follows the value at byte 14"),
+    ("{\"text\": \"\\x\"}", "line 2: an unknown escape"),
+    ("{\"text\": \"a\", \"b\": 01}", "line 2: a number begins with 0"),
+    ("{\"b\":" + String(repeating: "[", count: 5000), "line 2: nested deeper than 64"),
+  ]
+
+  @Test("names the file and the line of bad JSON", arguments: badLines)
+  func badJSON(_ bad: (line: String, complaint: String)) throws {
+    try withFolder { folder in
+      let path = folder + "/a.jsonl"
+      try write("{\"text\":\"fine\"}\n\(bad.line)\n".utf8, to: path)
+      let message = sentence { try CorpusBuilder.build(inputs: [path], output: folder + "/c") }
+      #expect(message.hasPrefix("\(path): \(bad.complaint)"), "\(message)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.jsonl"])
+    }
+  }
+
+  @Test("refuses nothing, folders, strangers and what is not there, in one sentence each")
+  func badInputs() throws {
+    try withFolder { folder in
+      func build(_ inputs: String...) -> String {
+        sentence { try CorpusBuilder.build(inputs: inputs, output: folder + "/c") }
+      }
+      try write([], to: folder + "/e.txt")
+      #expect(
+        build(folder + "/e.txt") == "\(folder)/c: not written: there is no text in \(folder)/e.txt")
+      #expect(build() == "\(folder)/c: not written: there is no text in no input")
+      #expect(build(folder + "/none.txt").hasSuffix("cannot be opened: No such file or directory"))
+      try FileManager.default.createDirectory(
+        atPath: folder + "/d.txt", withIntermediateDirectories: true)
+      #expect(build(folder + "/d.txt").hasSuffix("is a folder; name the files in it"))
+      #expect(build("notes.pdf").hasPrefix("notes.pdf: unknown kind of input; expected .txt"))
+    }
+  }
+}
