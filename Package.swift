@@ -33,7 +33,7 @@ let package = Package(
     module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors"]),
     module("Checkpoints", ["RunnelModels", "RunnelMixers", "RunnelTensors"]),
     module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText"]),
-    module("Training", ["RunnelCheckpoints", "RunnelModels", "RunnelCorpora"]),
+    module("Training", ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora"]),
     .target(
       name: "Runnel",
       dependencies: [

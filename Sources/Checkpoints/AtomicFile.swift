@@ -1,8 +1,8 @@
 /// Files that are on disk whole or not at all.
 ///
-/// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk, and take the name in one
-/// step. Whoever reads the name sees the old file or the new one, at every instant and after a loss of power. A
-/// process killed in between leaves the temporary file and the old file as it was.
+/// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk, and take the name
+/// in one step. Whoever reads the name sees the old file or the new one, at every instant and after a loss of
+/// power. A process killed in between leaves the temporary file and the old file as it was.
 
 #if canImport(Glibc)
   import Glibc
@@ -46,8 +46,8 @@ public enum AtomicFile {
     try synchronizeFolder(folder, for: path)
   }
 
-  /// The file that a symbolic link stands for. Anything but a regular file is refused: renaming would put a plain
-  /// file in the place of a device or pipe.
+  /// The file that a symbolic link stands for. Anything but a regular file is refused: renaming would put a
+  /// plain file in the place of a device or pipe.
   private static func resolved(_ path: String) throws(CheckpointError) -> String {
     guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
       throw CheckpointError(

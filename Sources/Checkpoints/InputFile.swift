@@ -1,7 +1,7 @@
 /// A regular file open for reading at any offset.
 ///
-/// Read with pread rather than mapped: a file that shrinks under a mapping kills the process, a short read is an
-/// error with a name.
+/// Read with pread rather than mapped: a file that shrinks under a mapping kills the process, a short read is
+/// an error with a name.
 
 #if canImport(Glibc)
   import Glibc

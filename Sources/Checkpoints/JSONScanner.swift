@@ -1,5 +1,5 @@
-/// Reads JSON from hostile bytes without building a tree: the caller walks through the document and takes what it
-/// knows, so memory stays in proportion to what is kept. Every error names the byte in the file.
+/// Reads JSON from hostile bytes without building a tree: the caller walks through the document and takes
+/// what it knows, so memory stays in proportion to what is kept. Every error names the byte in the file.
 ///
 ///     try scanner.beginObject()
 ///     while let key = try scanner.nextKey() { … read or skip exactly one value … }

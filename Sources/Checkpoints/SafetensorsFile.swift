@@ -3,8 +3,9 @@
 ///     let file = try SafetensorsFile("model.safetensors")
 ///     let weight = try file.tensor("embedding.weight")
 ///
-/// Opening reads and checks the header alone: every tensor's bytes lie inside the file, fit its shape, and together
-/// they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing else.
+/// Opening reads and checks the header alone: every tensor's bytes lie inside the file, fit its shape, and
+/// together they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing
+/// else.
 
 public struct SafetensorsFile: TensorSource {
   /// The format's own limit on the header, in bytes.

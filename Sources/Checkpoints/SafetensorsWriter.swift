@@ -4,9 +4,9 @@
 ///     writer.add("embedding.weight", weight, as: .bfloat16)
 ///     try writer.write(to: "model.safetensors")
 ///
-/// The header lists the tensors as they were added; their bytes lie with the widest elements first, so that every
-/// tensor starts at a multiple of its element's size without the gaps that the format forbids. The same tensors give
-/// the same bytes.
+/// The header lists the tensors as they were added; their bytes lie with the widest elements first, so that
+/// every tensor starts at a multiple of its element's size without the gaps that the format forbids. The same
+/// tensors give the same bytes.
 
 import RunnelTensors
 

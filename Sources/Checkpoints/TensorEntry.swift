@@ -39,8 +39,8 @@ public struct TensorEntry: Sendable, Equatable {
 
   public var count: Int { bytes.count / elementType.size }
 
-  /// The bytes that a tensor of this shape takes; nil if they do not fit Int. An axis of extent zero does not excuse
-  /// the others, since shapes are multiplied piecewise later.
+  /// The bytes that a tensor of this shape takes; nil if they do not fit Int. An axis of extent zero does not
+  /// excuse the others, since shapes are multiplied piecewise later.
   static func byteCount(_ shape: [Int], _ type: ElementType) -> Int? {
     var product = type.size
     for extent in shape where extent != 0 {

@@ -15,8 +15,8 @@ public protocol TensorSource: Sendable {
 extension TensorSource {
   public func entry(_ name: String) throws(CheckpointError) -> TensorEntry { try locate(name).1 }
 
-  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`, the first
-  /// infinity or NaN is an error.
+  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`,
+  /// the first infinity or NaN is an error.
   public func tensor(_ name: String, requireFinite: Bool = false) throws(CheckpointError) -> Tensor {
     let (file, entry) = try locate(name)
     guard entry.shape.count <= Shape.maximumRank else {
@@ -114,7 +114,8 @@ extension SafetensorsFile {
   }
 }
 
-/// IEEE half to single: the exponent is rebased by a product with 2¹¹², which sets subnormal numbers right as well.
+/// IEEE half to single: the exponent is rebased by a product with 2¹¹², which sets subnormal numbers right as
+/// well.
 @inline(__always)
 private func floatFromHalf(_ half: UInt16) -> Float {
   let magnitude = UInt32(half & 0x7FFF) << 13

@@ -4,35 +4,14 @@ import Foundation
 import RunnelCorpora
 import RunnelModels
 import RunnelRecurrences
+import RunnelStreaming
 import RunnelTensors
-
-/// A sum over predicted tokens.
-public struct Score: Sendable, Equatable {
-  /// The sum of the cross-entropies in nats.
-  public var nats = 0.0
-  /// How many tokens were predicted.
-  public var tokens = 0
-
-  public init() {}
-  /// Nats per token.
-  public var loss: Double { tokens == 0 ? 0 : nats / Double(tokens) }
-  public var perplexity: Double { exp(loss) }
-  /// For a model of bytes: bits per token.
-  public var bitsPerByte: Double { loss / log(2) }
-
-  public mutating func add(_ losses: some Sequence<Float>) {
-    for loss in losses {
-      nats += Double(loss)
-      tokens += 1
-    }
-  }
-}
 
 /// Scores every target of a range once, the state carried from piece to piece.
 ///
 /// - Parameters:
 ///   - lanes: how many stretches are read side by side; one gives every target its whole context.
-///   - length: tokens per piece, which bounds memory.
+///   - length: tokens per piece, which bounds memory; `step` takes them one by one.
 ///   - limit: the most tokens looked at.
 public func evaluate<M: Model>(
   _ model: M, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
@@ -41,7 +20,7 @@ public func evaluate<M: Model>(
   let range = range.lowerBound..<range.lowerBound + min(range.count, limit)
   let model = model.frozen()
   var segments = try SequentialSegments(
-    corpus, range: range, lanes: lanes, length: length, resetAtDocuments: resetAtDocuments)
+    corpus, range: range, lanes: lanes, length: form == .step ? 1 : length, resetAtDocuments: resetAtDocuments)
   var score = Score()
   var state: M.State?
   var rows = 0

@@ -45,7 +45,7 @@ public enum RunFolder {
     try AtomicFile.write(try trainer.model.encodeConfiguration(), to: folder + "/" + ModelFolder.configurationName)
     let json = try encode(record)
     var writer = SafetensorsWriter(metadata: ["run": json])
-    for (parameter, moments) in zip(trainer.model.parameters, trainer.moments) {
+    for (parameter, moments) in zip(trainer.model.parameters, trainer.optimizer.moments) {
       writer.add("parameter." + parameter.name, parameter.value)
       writer.add("first." + parameter.name, moments.first)
       writer.add("second." + parameter.name, moments.second)
@@ -101,8 +101,8 @@ public enum RunFolder {
     try sampler.restore(record.cursor)
     var trainer = Trainer(
       try model.loadingParameters(from: file, prefix: "parameter."), settings: record.settings, sampler: sampler)
-    trainer.moments = try trainer.model.parameters.map {
-      Trainer<M>.Moments(
+    trainer.optimizer.moments = try trainer.model.parameters.map {
+      Optimizer<M>.Moments(
         first: try file.tensor("first." + $0.name, shape: $0.value.shape),
         second: try file.tensor("second." + $0.name, shape: $0.value.shape))
     }
@@ -117,7 +117,7 @@ public enum RunFolder {
         }
         return value
       })
-    (trainer.steps, trainer.tokens, trainer.seconds) = (record.steps, record.tokens, record.seconds)
+    (trainer.optimizer.steps, trainer.tokens, trainer.seconds) = (record.steps, record.tokens, record.seconds)
     return trainer
   }
 }

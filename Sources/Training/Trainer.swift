@@ -7,82 +7,64 @@ import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
 
-/// A run in progress. Copying it forks the run.
-public struct Trainer<M: Model>: Sendable {
-  public internal(set) var model: M
-  public let settings: TrainingSettings
+/// A model and AdamW's memory of it: one value that steps on any tokens.
+struct Optimizer<M: Model>: Sendable {
+  var model: M
+  let settings: TrainingSettings
   var moments: [Moments]
-  /// The lanes' states between segments.
-  var state: M.State
-  public internal(set) var sampler: LaneSampler
-  public internal(set) var steps = 0
-  public internal(set) var tokens = 0
-  /// Time spent in earlier sessions of the run.
-  public internal(set) var seconds = 0.0
+  var steps = 0
 
-  /// AdamW's running means of a parameter's gradient and its square.
+  /// The running means of a parameter's gradient and its square.
   struct Moments: Sendable {
     var first: Tensor
     var second: Tensor
   }
 
-  public init(_ model: M, settings: TrainingSettings, sampler: LaneSampler) {
+  init(_ model: M, settings: TrainingSettings) {
     self.model = model
     self.settings = settings
-    self.sampler = sampler
     moments = model.parameters.map {
       Moments(first: Tensor(zeros: $0.value.shape), second: Tensor(zeros: $0.value.shape))
     }
-    state = model.initialState(batch: settings.batch)
   }
 
-  public struct StepReport: Sendable {
-    /// Nats per token over the segment, before the update.
-    public let loss: Double
-    public let gradientNorm: Double
-    public let learningRate: Double
-  }
-
-  /// The share of the budget that is spent.
-  public var progress: Double { settings.budget.progress(steps: steps, tokens: tokens, seconds: seconds) }
-
-  /// One segment of every lane: forward, backward, update.
+  /// Forward, backward, update.
   ///
-  /// - Throws: ``TrainingError`` where the loss or a gradient is not finite; the run is then as it was before.
-  public mutating func step() throws -> StepReport {
-    var sampler = sampler
-    let segment = try sampler.next()
+  /// - Parameter progress: the share of the budget that is spent.
+  /// - Throws: ``TrainingError`` where the loss or a gradient is not finite; nothing has changed then.
+  mutating func step(
+    _ inputs: [Int32], targets: [Int32], batch: Int, resets: Resets, state: inout M.State, progress: Double
+  ) throws -> StepReport {
     var leaves: [Tensor] = []
     let tracked = model.replacingParameters {
       let leaf = $0.value.tracked()
       leaves.append(leaf)
       return leaf
     }
-    var state = settings.carryState ? state : model.initialState(batch: settings.batch)
-    let loss = tracked.loss(
-      segment.inputs, targets: segment.targets, batch: segment.lanes, resets: Resets(rows: segment.resets),
-      state: &state
-    ).mean
+    var next = state
+    let loss = tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &next).mean
     guard loss.scalar.isFinite else {
-      throw TrainingError("the loss of step \(steps + 1) is not finite; lower --learning-rate")
+      throw TrainingError("\(culprit) is not finite in step \(steps + 1); lower --learning-rate")
     }
     let gradients = gradients(of: loss, for: leaves)
-    let parameters = model.parameters
     let squares = gradients.map(\.sumOfSquares)
     if let bad = squares.firstIndex(where: { !$0.isFinite }) {
       throw TrainingError(
-        "the gradient of \(parameters[bad].name) is not finite in step \(steps + 1); lower --learning-rate")
+        "the gradient of \(model.parameters[bad].name) is not finite in step \(steps + 1); lower --learning-rate")
     }
     let norm = squares.reduce(0, +).squareRoot()
     let rate =
       settings.learningRate
       * settings.schedule.factor(progress: progress, warmup: settings.warmup, final: settings.finalRate)
     update(gradients, rate: rate, scale: norm > settings.clip ? settings.clip / norm : 1)
-    self.state = state.detached
-    self.sampler = sampler
+    state = next.detached
     steps += 1
-    tokens += segment.inputs.count
     return StepReport(loss: Double(loss.scalar), gradientNorm: norm, learningRate: rate)
+  }
+
+  /// The first parameter that is not finite, or else the loss itself.
+  private var culprit: String {
+    model.parameters.first { !$0.value.sumOfSquares.isFinite }.map(\.name) ?? "the loss"
   }
 
   private mutating func update(_ gradients: [Tensor], rate: Double, scale: Double) {
@@ -93,13 +75,59 @@ public struct Trainer<M: Model>: Sendable {
       var moment = moments[index]
       adamWUpdate(
         &value, gradient: gradients[index], firstMoment: &moment.first, secondMoment: &moment.second,
-        step: steps + 1,
-        learningRate: rate * Double(parameter.traits.learningRate), beta1: settings.beta1, beta2: settings.beta2,
-        epsilon: settings.epsilon, weightDecay: parameter.traits.decays ? settings.weightDecay : 0,
-        gradientScale: scale)
+        step: steps + 1, learningRate: rate * Double(parameter.traits.learningRate), beta1: settings.beta1,
+        beta2: settings.beta2, epsilon: settings.epsilon,
+        weightDecay: parameter.traits.decays ? settings.weightDecay : 0, gradientScale: scale)
       moments[index] = moment
       return value
     }
+  }
+}
+
+/// What one step did.
+public struct StepReport: Sendable {
+  /// Nats per token over the segment, before the update.
+  public let loss: Double
+  public let gradientNorm: Double
+  public let learningRate: Double
+}
+
+/// A run in progress: the optimiser, the data, the lanes' states between segments. Copying it forks the run.
+public struct Trainer<M: Model>: Sendable {
+  var optimizer: Optimizer<M>
+  var state: M.State
+  public internal(set) var sampler: LaneSampler
+  public internal(set) var tokens = 0
+  /// Time spent in earlier sessions of the run.
+  public internal(set) var seconds = 0.0
+
+  public init(_ model: M, settings: TrainingSettings, sampler: LaneSampler) {
+    optimizer = Optimizer(model, settings: settings)
+    self.sampler = sampler
+    state = model.initialState(batch: settings.batch)
+  }
+
+  public var model: M { optimizer.model }
+  public var settings: TrainingSettings { optimizer.settings }
+  public var steps: Int { optimizer.steps }
+
+  /// The share of the budget that is spent.
+  public var progress: Double { settings.budget.progress(steps: steps, tokens: tokens, seconds: seconds) }
+
+  /// One segment of every lane.
+  ///
+  /// - Throws: ``TrainingError`` where the loss or a gradient is not finite; the run is then as it was before.
+  public mutating func step() throws -> StepReport {
+    var sampler = sampler
+    let segment = try sampler.next()
+    var state = settings.carryState ? state : model.initialState(batch: settings.batch)
+    let report = try optimizer.step(
+      segment.inputs, targets: segment.targets, batch: segment.lanes, resets: Resets(rows: segment.resets),
+      state: &state, progress: progress)
+    self.state = state
+    self.sampler = sampler
+    tokens += segment.inputs.count
+    return report
   }
 
   /// Adds wall-clock time to the account of the run.

@@ -6,6 +6,7 @@ import RunnelCorpora
 import RunnelKernels
 import RunnelModels
 import RunnelRecurrences
+import RunnelStreaming
 
 /// What a run tells whoever watches it.
 public struct TrainingProgress: Sendable {
@@ -199,7 +200,7 @@ private struct Metrics {
     var validation_loss, bits_per_byte: Double?
   }
 
-  mutating func add<M: Model>(_ step: Trainer<M>.StepReport, trainer: Trainer<M>) throws {
+  mutating func add<M: Model>(_ step: StepReport, trainer: Trainer<M>) throws {
     try write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, loss: step.loss,

@@ -16,7 +16,8 @@ struct RunnelTool: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      CorpusCommand.self, TrainCommand.self,
+      CorpusCommand.self, TrainCommand.self, GenerateCommand.self, ScoreCommand.self, CheckCommand.self,
+      BenchCommand.self, InfoCommand.self,
 
     ])
 }

@@ -69,7 +69,8 @@ struct AtomicFileTests {
 
   @Test("a disk without room: one sentence, the old file, no temporary one")
   func full() async {
-    // A limit on the size of files stands for the full disk; it holds for a whole process, hence one of its own.
+    // A limit on the size of files stands for the full disk; it holds for a whole process, hence one of its
+    // own.
     await #expect(processExitsWith: .success) {
       let folder = TemporaryFolder()
       try AtomicFile.write("old", to: folder("m"))

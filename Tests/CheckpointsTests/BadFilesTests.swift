@@ -32,8 +32,8 @@ struct BadFilesTests {
     ),
     (
       header(#""dtype":"F64","shape":[1152921504606846976,8],"data_offsets":[0,8]"#), 8,
-      #"tensor "a", data_offsets: expected a size that fits 63 bits for F64 of shape [1152921504606846976, 8], "#
-        + "found 8 bytes" + damaged
+      #"tensor "a", data_offsets: expected a size that fits 63 bits for F64 of shape "#
+        + "[1152921504606846976, 8], found 8 bytes" + damaged
     ),
     (
       header(#""dtype":"U8","shape":[0,9223372036854775807,9223372036854775807],"data_offsets":[0,0]"#), 0,
@@ -42,7 +42,7 @@ struct BadFilesTests {
     ),
     (
       header(#""dtype":"U8","shape":[99999999999999999999],"data_offsets":[0,0]"#), 0,
-      "JSON at byte 53: expected a whole number of at most 63 bits, found a larger one" + damaged
+      "JSON at byte 54: expected a whole number of at most 63 bits, found a larger one" + damaged
     ),
     (
       header(#""dtype":"U8","shape":[-1],"data_offsets":[0,0]"#), 0,
@@ -50,7 +50,7 @@ struct BadFilesTests {
     ),
     (
       header(#""dtype":"U8","shape":[1.0],"data_offsets":[0,1]"#), 1,
-      "JSON at byte 36: expected a whole number, found '.'" + damaged
+      "JSON at byte 37: expected a whole number, found '.'" + damaged
     ),
     (
       header(#""dtype":"U8","shape":[1],"data_offsets":[1,0]"#), 1,
@@ -66,8 +66,8 @@ struct BadFilesTests {
     ),
     (
       header(#""dtype":"F4","shape":[2],"data_offsets":[0,1]"#), 1,
-      #"tensor "a", dtype: expected one of BOOL U8 I8 F8_E4M3 F8_E5M2 U16 I16 F16 BF16 U32 I32 F32 U64 I64 F64 "#
-        + #"C64, found "F4"; convert the file to one of these"#
+      #"tensor "a", dtype: expected one of BOOL U8 I8 F8_E4M3 F8_E5M2 U16 I16 F16 BF16 U32 I32 F32 U64 I64 "#
+        + #"F64 C64, found "F4"; convert the file to one of these"#
     ),
     (
       header(#""shape":[2],"data_offsets":[0,1]"#), 1,
@@ -78,16 +78,19 @@ struct BadFilesTests {
       #"tensor "a", shape: expected the field once, found it twice"# + damaged
     ),
     (
-      #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#,
+      #"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"#
+        + #""a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#,
       2, #"tensor "a", header: expected each name once, found it twice"# + damaged
     ),
     (
-      #"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}"#,
+      #"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"#
+        + #""b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}"#,
       3,
       #"tensor "b", data_offsets: expected bytes from 2, where "a" ends, found an overlap from 1"# + damaged
     ),
     (
-      #"{"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]},"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
+      #"{"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]},"#
+        + #""a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#,
       5, #"tensor "b", data_offsets: expected bytes from 2, where "a" ends, found a gap up to 3"# + damaged
     ),
     (
@@ -150,7 +153,8 @@ struct BadFilesTests {
       ),
       (
         safetensors("", data: 0),
-        "byte 8: expected a header starting with '{', found an empty header; check that this is a safetensors file"
+        "byte 8: expected a header starting with '{', found an empty header; "
+          + "check that this is a safetensors file"
       ),
     ] as [([UInt8], String)])
   func length(bytes: [UInt8], expected: String) {

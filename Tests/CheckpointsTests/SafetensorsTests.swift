@@ -15,7 +15,7 @@ struct SafetensorsTests {
       writer.add("tensor.\(i)", random(shape, seed: UInt64(i)))
     }
     writer.add("name with \"quotes\", ☃ and \t", [Int.min, -1, 0, .max])
-    writer.add("doubles", [Double.pi, -.infinity, 5e-324], shape: [3, 1])
+    writer.add("doubles", [Double.pi, -.infinity, .leastNonzeroMagnitude], shape: [3, 1])
     try writer.write(to: folder("a.safetensors"))
     #expect(folder.contents == ["a.safetensors"])
 
@@ -30,7 +30,7 @@ struct SafetensorsTests {
       #expect(try file.integers("bytes.\(i)") == Array(0...i))
     }
     #expect(try file.integers("name with \"quotes\", ☃ and \t") == [Int.min, -1, 0, .max])
-    #expect(try file.doubles("doubles") == [Double.pi, -.infinity, 5e-324])
+    #expect(try file.doubles("doubles") == [Double.pi, -.infinity, .leastNonzeroMagnitude])
     #expect(try file.entry("doubles").shape == [3, 1])
     #expect(try file.doubles("tensor.2") == random([63], seed: 2).doubles)
     for name in file.names {
@@ -93,8 +93,8 @@ struct SafetensorsTests {
     try writer.write(to: folder("a"))
     let back = try SafetensorsFile(folder("a")).tensor("x").scalars
     for (pattern, value) in zip(patterns, back) { #expect(value.bitPattern == UInt32(pattern.1) << 16) }
-    #expect(
-      zip(values, back).allSatisfy { !$0.isFinite || !$1.isFinite || abs($0 - $1) <= abs($0) / 256 + 1e-40 })
+    let pairs = zip(values, back).dropFirst(patterns.count).dropLast()
+    #expect(pairs.allSatisfy { abs($0 - $1) <= abs($0) / 256 })
     #expect(back.last?.isNaN == true)
   }
 
@@ -155,7 +155,8 @@ struct SafetensorsIndexTests {
       folder,
       index: """
         {"metadata": {"total_size": 12e3, "list": [null, true, {"a": []}]},
-         "weight_map": {"w2": "part-2.safetensors", "w1": "part-1.safetensors", "extra": "part-2.safetensors"}}
+         "weight_map": {"w2": "part-2.safetensors", "w1": "part-1.safetensors",
+                        "extra": "part-2.safetensors"}}
         """)
     let source = try openTensors(at: folder.path)
     #expect(source is SafetensorsIndex)
@@ -188,7 +189,8 @@ struct SafetensorsIndexTests {
       ),
       (
         #"{"weight_map": {"w1": "part-1.safetensors", "w1": "part-1.safetensors"}}"#,
-        #"weight_map: expected each name once, found "w1" twice; the file is damaged: save or download it again"#
+        #"weight_map: expected each name once, found "w1" twice; "#
+          + #"the file is damaged: save or download it again"#
       ),
       (
         #"{"weight_map": {"w1": 3}}"#,
@@ -214,7 +216,8 @@ struct SafetensorsIndexTests {
     try Self.write(folder, index: #"{"weight_map": {"w1": "part-3.safetensors"}}"#)
     #expect(
       sentence(in: folder) { _ = try openTensors(at: folder.path) }
-        == "part-3.safetensors: opening: expected a readable file, found \"No such file or directory\"; check the path"
+        == "part-3.safetensors: opening: expected a readable file, found \"No such file or directory\"; "
+        + "check the path"
     )
   }
 }

@@ -40,7 +40,9 @@ final class TemporaryFolder: Sendable {
 }
 
 func writeRaw(_ bytes: [UInt8], to path: String) {
-  let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+  // Truncating a file makes some file systems write it to disk at once; a new one waits.
+  unlink(path)
+  let file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o644)
   defer { close(file) }
   precondition(write(file, bytes, bytes.count) == bytes.count, "the test cannot write \(path)")
 }

@@ -1,0 +1,63 @@
+/// How well a model predicts: sums of cross-entropies, and a scorer for streams of any length.
+
+import Foundation
+import RunnelModels
+import RunnelRecurrences
+import RunnelTensors
+
+/// A sum over predicted tokens.
+public struct Score: Sendable, Equatable {
+  /// The sum of the cross-entropies in nats.
+  public var nats = 0.0
+  /// How many tokens were predicted.
+  public var tokens = 0
+
+  public init() {}
+  /// Nats per token.
+  public var loss: Double { tokens == 0 ? 0 : nats / Double(tokens) }
+  public var perplexity: Double { exp(loss) }
+  /// For a model of bytes: bits per token.
+  public var bitsPerByte: Double { loss / log(2) }
+
+  public mutating func add(_ losses: some Sequence<Float>) {
+    for loss in losses {
+      nats += Double(loss)
+      tokens += 1
+    }
+  }
+}
+
+/// Scores a stream as it arrives, in constant memory: every token but the first is predicted from all before it.
+public struct StreamScorer<M: Model>: Sendable {
+  public let model: M
+  public let form: Form
+  public private(set) var score = Score()
+  private var state: M.State
+  /// The last token seen, whose successor is to be scored.
+  private var last: Int32?
+  /// Tokens per piece: long enough for the matrix products, short enough for memory.
+  private let length: Int
+
+  /// `model` is frozen here.
+  public init(_ model: M, form: Form) {
+    self.model = model.frozen()
+    self.form = form
+    state = model.initialState(batch: 1)
+    length = form == .step ? 1 : form == .mix ? 512 : 1024
+  }
+
+  /// Scores the tokens; `each` receives their cross-entropies in nats, in order.
+  public mutating func feed(_ tokens: some Collection<Int32>, each: (ArraySlice<Float>) -> Void = { _ in }) {
+    var targets = Array(tokens)[...]
+    if last == nil { last = targets.popFirst() }
+    while let input = last, !targets.isEmpty {
+      let piece = targets.prefix(length)
+      let ids = [input] + piece.dropLast()
+      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &state).perToken.scalars
+      score.add(losses)
+      each(losses[...])
+      last = piece.last
+      targets = targets.dropFirst(piece.count)
+    }
+  }
+}

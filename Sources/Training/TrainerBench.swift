@@ -1,0 +1,19 @@
+/// A training step on given tokens, without a corpus: what `runnel bench train` times.
+
+import RunnelModels
+import RunnelTensors
+
+public struct TrainerBench<M: Model>: Sendable {
+  private var optimizer: Optimizer<M>
+  private let batch: Int
+
+  public init(_ model: M, batch: Int, segment: Int) {
+    optimizer = Optimizer(model, settings: TrainingSettings())
+    self.batch = batch
+  }
+
+  public mutating func step(_ inputs: [Int32], targets: [Int32]) throws {
+    var state = optimizer.model.initialState(batch: batch)
+    _ = try optimizer.step(inputs, targets: targets, batch: batch, resets: .none, state: &state, progress: 0.5)
+  }
+}
