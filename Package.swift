@@ -52,5 +52,6 @@ let package = Package(
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
     tests("Checkpoints", ["RunnelCheckpoints", "RunnelReference"]),
     tests("Corpora", ["RunnelCorpora"]),
+    tests("Text", ["RunnelText"]),
   ]
 )

@@ -38,7 +38,7 @@ public struct SafetensorsWriter: Sendable {
       "SafetensorsWriter: \(name) as \(type.rawValue); a tensor is written as F32 or BF16")
     add(
       Entry(
-        name: name, type: type, shape: tensor.shape.indices.map { tensor.shape[$0] },
+        name: name, type: type, shape: Array(tensor.shape),
         contents: .tensor(tensor)))
   }
   /// Whole numbers of 64 bits; a vector unless a shape is given.

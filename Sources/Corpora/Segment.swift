@@ -16,7 +16,7 @@ public struct Segment: Sendable, Equatable {
   /// For each lane, ascending, the t in 0 ..< T *before* whose input the state must be reset.
   public var resets: [[Int]]
 
-  init(lanes: Int, length: Int) {
+  package init(lanes: Int, length: Int) {
     (self.lanes, self.length) = (lanes, length)
     inputs = [Int32](repeating: 0, count: lanes * length)
     targets = inputs

@@ -77,7 +77,7 @@ package enum Gemm {
     rows: Int, columns: Int, _ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>, beta: Float = 0,
     into y: UnsafeMutablePointer<Float>
   ) {
-    WorkerPool.shared.split(rows, grain: max(1, (1 << 15) / max(1, columns))) { range in
+    WorkerPool.shared.split(rows, grain: max(1, (1 << 16) / max(1, columns))) { range in
       runnel_gemv(
         range.count, columns, w + range.lowerBound * columns, x, beta, y + range.lowerBound)
     }

@@ -15,6 +15,7 @@ public struct LinearAttention: SequenceMixer {
     /// Added to the denominator, which is positive but may be tiny; the authors' code has the same.
     public var epsilon: Float
     public static let mlp = MLPKind.gated(ratio: 8.0 / 3)
+    public static let forgets = false
 
     public init(width: Int) {
       self.init(width: width, heads: max(1, max(min(2, width / 8), width / 64)))

@@ -57,6 +57,9 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
   var width: Int { get }
   /// The channel mixing that the architecture puts behind the mixer.
   static var mlp: MLPKind { get }
+  /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
+  /// trained and validated on separate segments unless the user wants otherwise.
+  static var forgets: Bool { get }
   /// The same width in this many heads; throws where the mixer has none.
   func withHeads(_ heads: Int) throws -> Self
   /// Throws a sentence where the numbers do not fit together.
@@ -64,6 +67,7 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
 }
 
 extension MixerConfiguration {
+  public static var forgets: Bool { true }
   public func withHeads(_ heads: Int) throws -> Self {
     throw ConfigurationError("this mixer has no heads; leave --heads out")
   }

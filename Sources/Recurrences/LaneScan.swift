@@ -10,17 +10,6 @@ func sumOfRows(_ x: Tensor) -> Tensor {
   return Tensor(Shape(x.shape.dropFirst())) { sumOfRows(x.base, rows: x.shape[0], width: width, into: $0) }
 }
 
-/// Takes a value out of its place, so that it is uniquely owned where nobody else holds it.
-func consumed(_ state: inout Tensor) -> Tensor {
-  let taken = state.detached
-  state = .nothing
-  return taken
-}
-
-extension Tensor {
-  static let nothing = Tensor.absent
-}
-
 /// A scan over [B T E] channels with `memory` floats of state each.
 struct LaneScan: Sendable {
   let batch: Int
@@ -129,5 +118,46 @@ struct LaneScan: Sendable {
           dinitial + (row * channels + block * Self.lanes) * memory)
       }
     }
+  }
+}
+
+/// One call of a recurrence that runs as a lane scan.
+protocol LaneRecurrence: Sendable {
+  var plan: LaneScan { get }
+  /// The definition, token by token.
+  func step(state: inout Tensor) -> Tensor
+  func scan(state: inout Tensor, starts: Storage?) -> Tensor
+  func parallel(state: inout Tensor) -> Tensor
+  /// One gradient per operand, the state's last.
+  func gradient(starts: Storage, dy: Tensor?, dfinal: Tensor?) -> [Tensor?]
+}
+
+extension LaneRecurrence {
+  /// Runs the form, and records it where one of `inputs` or the state is tracked.
+  func run(_ form: Form, on inputs: [Tensor], state: inout Tensor) -> Tensor {
+    func output(_ state: inout Tensor, _ starts: Storage?) -> Tensor {
+      switch form {
+      case .step: step(state: &state)
+      case .mix: scan(state: &state, starts: starts)
+      case .parallel: parallel(state: &state)
+      }
+    }
+    guard state.isTracked || inputs.contains(where: \.isTracked) else {
+      // A stream owns its state, which is then changed in place.
+      return output(&state, nil)
+    }
+    let initial = state, starts = plan.makeStarts()
+    if form != .mix {
+      // There is one gradient for all forms, and it starts from the states that the scan meets.
+      var copy = initial
+      _ = scan(state: &copy, starts: starts)
+    }
+    var final = initial
+    let y = output(&final, starts)
+    let outputs = record([y, final], from: inputs + [initial]) { gradients in
+      gradient(starts: starts, dy: gradients[0], dfinal: gradients[1])
+    }
+    state = outputs[1]
+    return outputs[0]
   }
 }

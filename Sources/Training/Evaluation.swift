@@ -7,32 +7,48 @@ import RunnelRecurrences
 import RunnelStreaming
 import RunnelTensors
 
-/// Scores every target of a range once, the state carried from piece to piece.
+/// Scores every target of a range once.
 ///
 /// - Parameters:
 ///   - lanes: how many stretches are read side by side; one gives every target its whole context.
 ///   - length: tokens per piece, which bounds memory; `step` takes them one by one.
+///   - carryState: whether the state goes on from piece to piece, or starts afresh in each.
 ///   - limit: the most tokens looked at.
 public func evaluate<M: Model>(
   _ model: M, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
-  resetAtDocuments: Bool = true, limit: Int = .max
+  resetAtDocuments: Bool = true, carryState: Bool = true, limit: Int = .max
 ) throws -> Score {
   let range = range.lowerBound..<range.lowerBound + min(range.count, limit)
   let model = model.frozen()
   var segments = try SequentialSegments(
-    corpus, range: range, lanes: lanes, length: form == .step ? 1 : length, resetAtDocuments: resetAtDocuments)
+    corpus, range: range, lanes: lanes, length: length, resetAtDocuments: resetAtDocuments)
   var score = Score()
-  var state: M.State?
+  var state = model.initialState(batch: 1)
   var rows = 0
   while let segment = try segments.next() {
-    var current = rows == segment.lanes ? state ?? model.initialState(batch: rows) : model.initialState(batch: segment.lanes)
+    if rows != segment.lanes || !carryState { state = model.initialState(batch: segment.lanes) }
     rows = segment.lanes
-    state = nil
-    let losses = model.loss(
-      segment.inputs, targets: segment.targets, batch: rows, form: form, resets: Resets(rows: segment.resets),
-      state: &current)
-    score.add(losses.perToken.scalars)
-    state = current
+    for piece in form == .step ? segment.tokens : [segment] {
+      let losses = model.loss(
+        piece.inputs, targets: piece.targets, batch: rows, form: form, resets: Resets(rows: piece.resets),
+        state: &state)
+      score.add(losses.perToken.scalars)
+    }
   }
   return score
+}
+
+extension Segment {
+  /// The same tokens in pieces of one per lane.
+  fileprivate var tokens: [Segment] {
+    (0..<length).map { t in
+      var piece = Segment(lanes: lanes, length: 1)
+      for lane in 0..<lanes {
+        piece.inputs[lane] = inputs[lane * length + t]
+        piece.targets[lane] = targets[lane * length + t]
+        piece.resets[lane] = resets[lane].contains(t) ? [0] : []
+      }
+      return piece
+    }
+  }
 }

@@ -114,7 +114,8 @@ public struct TrainingRun<M: Model>: Sendable {
     guard let range = validationRange else { return }
     let score = try evaluate(
       trainer.model, on: corpus, range: range, lanes: 8, length: 256,
-      resetAtDocuments: trainer.settings.resetAtDocuments, limit: trainer.settings.validationTokens)
+      resetAtDocuments: trainer.settings.resetAtDocuments, carryState: trainer.settings.carryState,
+      limit: trainer.settings.validationTokens)
     lastValidation = score.loss
     try metrics.add(validation: score, trainer: trainer)
   }
@@ -122,17 +123,17 @@ public struct TrainingRun<M: Model>: Sendable {
   /// The last validation sees the whole split, and its first tokens in both forms.
   private mutating func finish(_ summary: inout TrainingSummary, _ metrics: inout Metrics) throws {
     guard let range = validationRange else { return }
-    let resets = trainer.settings.resetAtDocuments
+    let resets = trainer.settings.resetAtDocuments, carry = trainer.settings.carryState
     let score = try evaluate(
-      trainer.model, on: corpus, range: range, lanes: min(8, max(1, range.count / 4096)), length: 512,
-      resetAtDocuments: resets)
+      trainer.model, on: corpus, range: range, lanes: min(8, max(1, range.count / 4096)),
+      length: carry ? 512 : trainer.settings.segment, resetAtDocuments: resets, carryState: carry)
     try metrics.add(validation: score, trainer: trainer)
     summary.validationLoss = score.loss
     summary.bitsPerByte = score.bitsPerByte
     let forms = try [Form.step, .mix].map {
       try evaluate(
         trainer.model, on: corpus, range: range, lanes: 8, length: 256, form: $0, resetAtDocuments: resets,
-        limit: 8192
+        carryState: carry, limit: 8192
       ).loss
     }
     (summary.validationStepLoss, summary.validationMixLoss) = (forms[0], forms[1])

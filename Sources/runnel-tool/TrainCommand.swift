@@ -32,7 +32,10 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "The share of the budget over which the rate rises.") var warmup: Double?
   @Option(help: "Decoupled weight decay on matrices.") var weightDecay: Double?
   @Option(help: "The largest norm of the gradient.") var clip: Double?
-  @Flag(inversion: .prefixedNo, help: "Carry each lane's state into its next segment.") var carryState = true
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Carry each lane's state into its next segment (default: yes, if the recurrence forgets).")
+  var carryState: Bool?
   @Flag(inversion: .prefixedNo, help: "Let documents reset the state.") var resetDocuments = true
   @Option(help: "The seed of weights and data order.") var seed: UInt64 = 1
   @Option(help: "Steps between validations (0: only at the end).") var validateEvery: Int?
@@ -72,7 +75,9 @@ struct TrainCommand: ParsableCommand {
     var configuration = ModelConfiguration<Mixer>(
       vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width, layers: layers ?? preset.layers)
     if let heads { configuration.mixer = try configuration.mixer.withHeads(heads) }
-    let settings = settings(preset.settings)
+    var defaults = preset.settings
+    defaults.carryState = Mixer.Configuration.forgets
+    let settings = settings(defaults)
     try settings.validate()
     let sampler = try LaneSampler(
       corpus, lanes: settings.batch, length: settings.segment, seed: seed,
@@ -99,7 +104,7 @@ struct TrainCommand: ParsableCommand {
     if let clip { settings.clip = clip }
     if let validateEvery { settings.validationInterval = validateEvery }
     if let checkpointEvery { settings.checkpointInterval = checkpointEvery }
-    settings.carryState = carryState
+    if let carryState { settings.carryState = carryState }
     settings.resetAtDocuments = resetDocuments
     settings.seed = seed
     return settings

@@ -27,18 +27,14 @@ public enum Diagonal {
     guard shape[1] > 0 else { return Tensor(zeros: shape) }
 
     let plan = Plan(shape: shape, numbers: numbers, isConstant: a.shape.rank == 1, resets: resets)
-    let initial = state
-    if !isTracked(a, b, state) && form != .parallel {
-      // A stream owns its state, which is then changed in place.
-      var owned = consumed(&state)
-      let h = plan.scan(a, b, state: &owned)
-      state = owned
-      return h
+    func output(_ state: inout Tensor) -> Tensor {
+      form == .parallel ? plan.parallel(a, b, state: &state) : plan.scan(a, b, state: &state)
     }
-    var final = state.detached
-    let h = form == .parallel ? plan.parallel(a, b, state: &final) : plan.scan(a, b, state: &final)
-    state = final
-    guard isTracked(a, b, initial) else { return h }
+    // A stream owns its state, which is then changed in place.
+    guard isTracked(a, b, state) else { return output(&state) }
+    let initial = state
+    var final = initial
+    let h = output(&final)
     let outputs = record([h, final], from: [a, b, initial]) {
       [a = a.detached, h = h.detached, initial = initial.detached] gradients in
       plan.gradient(a, h, initial, dh: gradients[0], dfinal: gradients[1])

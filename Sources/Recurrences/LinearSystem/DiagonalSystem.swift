@@ -27,36 +27,12 @@ public enum DiagonalSystem {
       expected [B T E], [E 2N], [E 2N], [E], [B E 2N]
       """)
     guard shape[1] > 0 else { return Tensor(zeros: shape) }
-    let operands = [u, a, c, D, state]
-    let needsTape = operands.contains(where: \.isTracked)
-    let call = Call(u: u, a: a, c: c, D: D, resets: resets)
-
-    var held = consumed(&state)
-    let starts = needsTape ? call.plan.makeStarts() : nil
-    if let starts, form != .mix {
-      // There is one gradient for all forms, and it starts from the states that the scan meets.
-      var copy = held
-      _ = call.scan(state: &copy, starts: starts)
-    }
-    let y =
-      switch form {
-      case .step: call.step(state: &held)
-      case .mix: call.scan(state: &held, starts: starts)
-      case .parallel: call.parallel(state: &held)
-      }
-    guard needsTape, let starts else {
-      state = held
-      return y
-    }
-    let outputs = record([y, held], from: operands) { gradients in
-      call.gradient(starts: starts, dy: gradients[0], dfinal: gradients[1])
-    }
-    state = outputs[1]
-    return outputs[0]
+    return Call(u: u, a: a, c: c, D: D, resets: resets)
+      .run(form, on: [u, a, c, D], state: &state)
   }
 }
 
-private struct Call: Sendable {
+private struct Call: LaneRecurrence {
   let u, a, c, D: Tensor
   let plan: LaneScan
 
