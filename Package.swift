@@ -30,7 +30,7 @@ let package = Package(
     module("Text", []),
     module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
     module("Mixers", ["RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
-    module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors"]),
+    module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
     module("Checkpoints", ["RunnelModels", "RunnelMixers", "RunnelTensors"]),
     module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText"]),
     module("Training", ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora"]),
@@ -53,5 +53,12 @@ let package = Package(
     tests("Checkpoints", ["RunnelCheckpoints", "RunnelReference"]),
     tests("Corpora", ["RunnelCorpora"]),
     tests("Text", ["RunnelText"]),
+    tests(
+      "Models",
+      [
+        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelModels", "RunnelMixers",
+        "RunnelTensors", "RunnelReference",
+      ]),
+    tests("Tool", ["Runnel", "runnel"]),
   ]
 )

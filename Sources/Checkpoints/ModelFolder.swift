@@ -43,8 +43,7 @@ public enum ModelFolder {
     _ configuration: ModelConfiguration<Mixer>, by source: any TensorSource
   ) throws {
     let stored = try source.names.reduce(0) { $0 + (try source.entry($1).count) }
-    let (table, overflow) = configuration.vocabularySize.multipliedReportingOverflow(by: configuration.width)
-    guard !overflow, table <= stored, configuration.layers <= stored, configuration.hiddenWidth <= stored else {
+    guard configuration.leastParameters <= Double(stored) else {
       throw CheckpointError(
         source.path, at: "tensors", expected: "the weights of the configuration beside it",
         found: "only \(stored) numbers", remedy: "use the \(configurationName) that belongs to this file")
@@ -76,7 +75,9 @@ public enum ModelFolder {
 
   /// Decodes JSON; the error names the field.
   static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8], path: String) throws -> T {
-    do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch let error as DecodingError {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    do { return try decoder.decode(type, from: Data(bytes)) } catch let error as DecodingError {
       throw CheckpointError(
         path, at: error.place, expected: error.expectation, found: "something else",
         remedy: "mend the file or train the model again")

@@ -22,6 +22,11 @@ public enum Machine {
     #endif
   }
 
+  /// Bytes of memory in the machine.
+  public static var physicalMemory: Int {
+    max(1 << 30, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))
+  }
+
   /// Seconds of the fastest of several runs.
   public static func fastest(of runs: Int, _ body: () -> Void) -> Double {
     let clock = ContinuousClock()

@@ -45,6 +45,7 @@ public struct LanguageModel<Mixer: SequenceMixer>: Model {
 
   public func encodeConfiguration() throws -> [UInt8] {
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     return Array(try encoder.encode(configuration))
   }

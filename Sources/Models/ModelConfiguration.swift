@@ -1,5 +1,7 @@
 /// The numbers that fix a language model's shape; `config.json` of a model folder.
 
+import Foundation
+import RunnelKernels
 import RunnelMixers
 
 public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equatable {
@@ -46,14 +48,20 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
       }()
   }
 
+  // Written with snake_case keys; see `encodeConfiguration`.
   enum CodingKeys: String, CodingKey {
     case mixerName = "mixer"
-    case vocabularySize = "vocabulary_size"
-    case width, layers
-    case tiesEmbedding = "ties_embedding"
-    case normEpsilon = "norm_epsilon"
-    case hiddenWidth = "hidden_width"
-    case mixer = "mixer_configuration"
+    case vocabularySize, width, layers, tiesEmbedding, normEpsilon, hiddenWidth
+    case mixer = "mixerConfiguration"
+  }
+
+  /// Fewer numbers than the parameters are: every mixer has a matrix of its two largest extents. In Double, so that
+  /// absurd configurations are measured, not multiplied.
+  package var leastParameters: Double {
+    let json = (try? JSONEncoder().encode(mixer)).flatMap { try? JSONSerialization.jsonObject(with: $0) }
+    let extents = (json as? [String: Any] ?? [:]).values.compactMap { $0 as? Int }.map(Double.init).sorted()
+    let matrix = extents.suffix(2).reduce(1, *) + 3 * Double(hiddenWidth) * Double(width)
+    return Double(layers) * matrix + Double(vocabularySize) * Double(width)
   }
 
   public func validate() throws {
@@ -63,6 +71,11 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
     guard hiddenWidth >= 0 else { throw ConfigurationError("hidden_width is \(hiddenWidth); 0 means no MLP") }
     guard normEpsilon > 0, normEpsilon.isFinite else {
       throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
+    }
+    let memory = Double(Machine.physicalMemory)
+    guard 4 * leastParameters <= memory else {
+      throw ConfigurationError(
+        "more than \(leastParameters) parameters do not fit into this machine's \(Int(memory / 1e9)) GB of memory")
     }
     guard mixer.width == width else {
       throw ConfigurationError("the mixer's width \(mixer.width) is not the model's, \(width)")

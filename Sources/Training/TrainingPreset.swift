@@ -21,6 +21,8 @@ public struct TrainingPreset: Sendable {
     case .large: (width, layers) = (768, attention ? 14 : 24)
     }
     settings.budget = budget
+    // Retention and linear attention take twice the rate that the selective scans do.
+    if attention { settings.learningRate = 4e-3 }
     if width > 512 { settings.learningRate = 6e-4 } else if width > 256 { settings.learningRate = 1.5e-3 }
   }
 

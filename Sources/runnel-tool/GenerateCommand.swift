@@ -64,7 +64,7 @@ struct GenerateCommand: ParsableCommand {
       throw ToolError("the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
     }
     var made = 0
-    while (maxTokens == 0 || made < maxTokens) && !Interrupt.hasArrived {
+    while (maxTokens == 0 || made < maxTokens) && !Interrupt.hasArrived && !printer.isStopped {
       guard let token = session.next() else { break }
       made += 1
       guard printer.write(UInt8(truncatingIfNeeded: token)) else { break }
@@ -94,22 +94,24 @@ struct GenerateCommand: ParsableCommand {
 private struct Printer {
   private var stops: StopMatcher
   private var characters = UTF8Stream()
+  private var ready: [UInt8]
 
+  /// - Parameter pending: what an earlier printer of the stream held back.
   init(stops: [String], pending: [UInt8]) {
     self.stops = StopMatcher(stops)
-    characters = UTF8Stream(pending: pending) ?? UTF8Stream()
+    ready = characters.feed(self.stops.feed(pending).emit)
   }
 
   /// Bytes that are not printed yet.
-  var pending: [UInt8] { characters.pending + stops.pending }
+  var pending: [UInt8] { ready + characters.pending + stops.pending }
+  var isStopped: Bool { stops.isStopped }
 
   /// False at a stop string, or when nobody reads any more.
   mutating func write(_ byte: UInt8) -> Bool {
-    let (bytes, stopped) = stops.feed(CollectionOfOne(byte))
-    let whole = characters.feed(bytes)
-    let isRead = whole.isEmpty || Output.write(whole)
-    return isRead && !stopped
+    ready += characters.feed(stops.feed(CollectionOfOne(byte)).emit)
+    defer { ready = [] }
+    return (ready.isEmpty || Output.write(ready)) && !isStopped
   }
 
-  mutating func finish() { Output.write(characters.feed(stops.flush()) + characters.flush()) }
+  mutating func finish() { Output.write(ready + characters.feed(stops.flush()) + characters.flush()) }
 }

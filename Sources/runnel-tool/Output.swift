@@ -102,6 +102,12 @@ enum Interrupt {
   static var hasArrived: Bool { flag != 0 }
 
   static func watch() {
+    // Whoever started this process may have blocked them.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    sigaddset(&signals, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
         Interrupt.flag = 1

@@ -47,6 +47,14 @@ struct TrainCommand: ParsableCommand {
     if [minutes != nil, steps != nil, tokens != nil].filter({ $0 }).count > 1 {
       throw ValidationError("--minutes, --steps and --tokens are three ways to end a run; give one of them")
     }
+    for (name, value) in [("width", width), ("layers", layers), ("heads", heads), ("batch", batch), ("segment", segment)] {
+      if let value, !(1...1 << 24).contains(value) {
+        throw ValidationError("--\(name) is \(value); it must lie between 1 and \(1 << 24)")
+      }
+    }
+    for (name, value) in [("validate-every", validateEvery), ("checkpoint-every", checkpointEvery)] {
+      if let value, value < 0 { throw ValidationError("--\(name) is \(value); it must be 0 (only at the end) or more") }
+    }
     if !resume && mixer == nil {
       throw ValidationError("--mixer is missing; it is one of \(Registry.names.joined(separator: ", "))")
     }
@@ -79,6 +87,14 @@ struct TrainCommand: ParsableCommand {
     defaults.carryState = Mixer.Configuration.forgets
     let settings = settings(defaults)
     try settings.validate()
+    try configuration.validate()
+    // What a step keeps is at least some ten numbers per token, layer and channel.
+    let bytes = 40 * Double(settings.batch) * Double(settings.segment) * Double(configuration.layers * configuration.width)
+    if bytes > Double(Machine.physicalMemory) {
+      throw ToolError(
+        "a step of \(settings.batch) × \(settings.segment) tokens needs more than \(Int(bytes / 1e9)) GB of memory; "
+          + "lower --batch or --segment")
+    }
     let sampler = try LaneSampler(
       corpus, lanes: settings.batch, length: settings.segment, seed: seed,
       resetAtDocuments: settings.resetAtDocuments)
