@@ -37,7 +37,8 @@ let package = Package(
     .target(
       name: "Runnel",
       dependencies: [
-        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelText", "RunnelModels",
+        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelText",
+        "RunnelModels",
         "RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels",
       ]),
     .executableTarget(
@@ -54,9 +55,16 @@ let package = Package(
     tests("Corpora", ["RunnelCorpora"]),
     tests("Text", ["RunnelText"]),
     tests(
+      "Mixers",
+      [
+        "RunnelMixers", "RunnelModels", "RunnelRecurrences", "RunnelTensors", "RunnelKernels",
+        "RunnelReference",
+      ]),
+    tests(
       "Models",
       [
-        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelModels", "RunnelMixers",
+        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelModels",
+        "RunnelMixers",
         "RunnelTensors", "RunnelReference",
       ]),
     tests("Tool", ["Runnel", "runnel"]),

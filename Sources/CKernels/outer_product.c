@@ -1,5 +1,5 @@
-// The outer-product recurrence: its step and that one's backward, and the elementwise passes of the chunkwise form,
-// whose products are BLAS's.
+// The outer-product recurrence: its step and that one's backward, and the elementwise passes of the chunkwise
+// form, whose products are BLAS's.
 #include "runnel_outer_product.h"
 #include "vector.h"
 
@@ -18,36 +18,43 @@ INLINE float dot(ptrdiff_t n, const float *x, const float *y) {
   return sum16(a + b) + rest;
 }
 
-// Four rows of the state at a time, so that y is read and written once for four.
+// Four rows of the state at a time, so that y is read and written once for four. A function of its own,
+// because only parameters tell the compiler that the rows do not overlap.
+INLINE void step_rows(
+    ptrdiff_t V, float w, const float *q, const float *k, const float *restrict v, float *restrict a,
+    float *restrict b, float *restrict c, float *restrict d, float *restrict y) {
+  float ka = k[0], kb = k[1], kc = k[2], kd = k[3], qa = q[0], qb = q[1], qc = q[2], qd = q[3];
+  for (ptrdiff_t j = 0; j < V; j++) {
+    a[j] = w * a[j] + ka * v[j];
+    b[j] = w * b[j] + kb * v[j];
+    c[j] = w * c[j] + kc * v[j];
+    d[j] = w * d[j] + kd * v[j];
+    y[j] += (qa * a[j] + qb * b[j]) + (qc * c[j] + qd * d[j]);
+  }
+}
+
+INLINE void step_row(
+    ptrdiff_t V, float w, float q, float k, const float *restrict v, float *restrict a, float *restrict y) {
+  for (ptrdiff_t j = 0; j < V; j++) {
+    a[j] = w * a[j] + k * v[j];
+    y[j] += q * a[j];
+  }
+}
+
 RUNNEL_CLONES void runnel_outer_step(
-    ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t qk_stride, ptrdiff_t v_stride, ptrdiff_t decay_stride,
-    const float *q, const float *k, const float *v, const float *log_decay, float *state, float *y) {
+    ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t qk_stride, ptrdiff_t v_stride,
+    ptrdiff_t decay_stride, const float *q, const float *k, const float *v, const float *log_decay,
+    float *state, float *y) {
   for (ptrdiff_t t = 0; t < steps; t++) {
-    const float *restrict qt = q + t * qk_stride, *restrict kt = k + t * qk_stride;
-    const float *restrict vt = v + t * v_stride;
-    float *restrict yt = y + t * v_stride;
-    float w = log_decay ? decay(log_decay[t * decay_stride]) : 1.f;
+    const float *qt = q + t * qk_stride, *kt = k + t * qk_stride, *vt = v + t * v_stride;
+    float *yt = y + t * v_stride, w = log_decay ? decay(log_decay[t * decay_stride]) : 1.f;
     for (ptrdiff_t j = 0; j < V; j++) yt[j] = 0;
     ptrdiff_t i = 0;
     for (; i + 4 <= K; i += 4) {
-      float *restrict a = state + i * V, *restrict b = a + V, *restrict c = b + V, *restrict d = c + V;
-      float ka = kt[i], kb = kt[i + 1], kc = kt[i + 2], kd = kt[i + 3];
-      float qa = qt[i], qb = qt[i + 1], qc = qt[i + 2], qd = qt[i + 3];
-      for (ptrdiff_t j = 0; j < V; j++) {
-        a[j] = w * a[j] + ka * vt[j];
-        b[j] = w * b[j] + kb * vt[j];
-        c[j] = w * c[j] + kc * vt[j];
-        d[j] = w * d[j] + kd * vt[j];
-        yt[j] += (qa * a[j] + qb * b[j]) + (qc * c[j] + qd * d[j]);
-      }
+      float *rows = state + i * V;
+      step_rows(V, w, qt + i, kt + i, vt, rows, rows + V, rows + 2 * V, rows + 3 * V, yt);
     }
-    for (; i < K; i++) {
-      float *restrict a = state + i * V, ka = kt[i], qa = qt[i];
-      for (ptrdiff_t j = 0; j < V; j++) {
-        a[j] = w * a[j] + ka * vt[j];
-        yt[j] += qa * a[j];
-      }
-    }
+    for (; i < K; i++) step_row(V, w, qt[i], kt[i], vt, state + i * V, yt);
   }
 }
 
@@ -149,8 +156,8 @@ RUNNEL_CLONES void runnel_outer_scale_rows(
 }
 
 RUNNEL_CLONES void runnel_outer_add_rows(
-    ptrdiff_t n, ptrdiff_t width, ptrdiff_t stride, int add, const float *scale, const float *g, const float *x,
-    float *dx, float *dots) {
+    ptrdiff_t n, ptrdiff_t width, ptrdiff_t stride, int add, const float *scale, const float *g,
+    const float *x, float *dx, float *dots) {
   for (ptrdiff_t t = 0; t < n; t++) {
     const float *restrict gt = g + t * width;
     float a = scale ? scale[t] : 1.f;
@@ -163,4 +170,30 @@ RUNNEL_CLONES void runnel_outer_add_rows(
     }
     if (dots) dots[t] = a * dot(width, x + t * stride, gt);
   }
+}
+
+#define INTERLEAVE(a, b, low, high)                                                                  \
+  do {                                                                                               \
+    low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);      \
+    high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); \
+  } while (0)
+
+// Four times, rows i and i + 8 are interleaved into rows 2i and 2i + 1; that transposes sixteen rows of
+// sixteen.
+RUNNEL_CLONES void runnel_outer_transpose(
+    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y) {
+  ptrdiff_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;
+  for (ptrdiff_t i = 0; i < whole_rows; i += LANES)
+    for (ptrdiff_t j = 0; j < whole_columns; j += LANES) {
+      v16 a[LANES], b[LANES];
+      for (int r = 0; r < LANES; r++) a[r] = load16(x + (i + r) * x_stride + j);
+      for (int round = 0; round < 2; round++) {
+        for (int r = 0; r < 8; r++) INTERLEAVE(a[r], a[r + 8], b[2 * r], b[2 * r + 1]);
+        for (int r = 0; r < 8; r++) INTERLEAVE(b[r], b[r + 8], a[2 * r], a[2 * r + 1]);
+      }
+      for (int r = 0; r < LANES; r++) store16(y + (j + r) * y_stride + i, a[r]);
+    }
+  for (ptrdiff_t i = 0; i < rows; i++)
+    for (ptrdiff_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+      y[j * y_stride + i] = x[i * x_stride + j];
 }

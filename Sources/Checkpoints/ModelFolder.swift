@@ -17,10 +17,16 @@ public enum ModelFolder {
     guard isFolder(folder) else {
       throw CheckpointError(
         folder, at: "path", expected: "a model folder",
-        found: fileExists(folder) ? "a file" : "nothing", remedy: "name the folder that holds \(configurationName)")
+        found: fileExists(folder) ? "a file" : "nothing",
+        remedy: "name the folder that holds \(configurationName)")
     }
     let bytes = try readSmallFile(path)
     let mixer = try decode(MixerName.self, from: bytes, path: path).mixer
+    guard Registry.names.contains(mixer) else {
+      throw CheckpointError(
+        path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
+        found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
+    }
     return try load(folder, bytes, path: path, mixer: Registry.mixer(named: mixer))
   }
 
@@ -79,7 +85,7 @@ public enum ModelFolder {
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     do { return try decoder.decode(type, from: Data(bytes)) } catch let error as DecodingError {
       throw CheckpointError(
-        path, at: error.place, expected: error.expectation, found: "something else",
+        path, at: error.place, expected: error.expectation, found: error.finding,
         remedy: "mend the file or train the model again")
     }
   }
@@ -88,7 +94,8 @@ public enum ModelFolder {
     let file = try InputFile(path)
     guard file.size <= maximumConfiguration else {
       throw CheckpointError(
-        path, at: "size", expected: "at most \(maximumConfiguration) bytes of JSON", found: "\(file.size) bytes",
+        path, at: "size", expected: "at most \(maximumConfiguration) bytes of JSON",
+        found: "\(file.size) bytes",
         remedy: "name the right file")
     }
     return try file.bytes(at: 0, count: file.size)
@@ -104,7 +111,8 @@ extension Model {
       expected.insert(name)
       guard source.contains(name) else {
         throw CheckpointError(
-          source.path, at: "tensors", expected: "a tensor \"\(name)\" \(parameter.value.shape)", found: "none",
+          source.path, at: "tensors", expected: "a tensor \"\(name)\" \(parameter.value.shape)",
+          found: "none",
           remedy: "use the configuration that belongs to these weights")
       }
       let value = try source.tensor(name, requireFinite: true)
@@ -115,10 +123,13 @@ extension Model {
       }
       return value
     }
-    if let stranger = source.names.first(where: { $0.hasPrefix(prefix) && !expected.contains($0) }), prefix.isEmpty {
+    if let stranger = source.names.first(where: { $0.hasPrefix(prefix) && !expected.contains($0) }),
+      prefix.isEmpty
+    {
       throw CheckpointError(
         source.path, at: "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
-        found: "one that the architecture has not", remedy: "use the configuration that belongs to these weights")
+        found: "one that the architecture has not",
+        remedy: "use the configuration that belongs to these weights")
     }
     return loaded
   }
@@ -148,6 +159,9 @@ extension DecodingError {
       @unknown default: [any CodingKey]()
       }
     return path.isEmpty ? "JSON" : "field \"" + path.map(\.stringValue).joined(separator: ".") + "\""
+  }
+  var finding: String {
+    if case .keyNotFound = self { "none" } else { "something else" }
   }
   var expectation: String {
     switch self {

@@ -104,7 +104,7 @@ public struct CorpusInput: Sendable, Equatable {
       throw CorpusError(path, "ends inside a zstd frame: it was cut short", offset: size)
     }
     return CorpusHeader.Source(
-      name: path == "-" ? "-" : (path as NSString).lastPathComponent, bytes: size,
+      name: path == "-" ? "-" : parts(of: path).name, bytes: size,
       sha256: hash.digest())
   }
 }

@@ -59,10 +59,9 @@ final class OutputFile {
 
   init(path: String) throws {
     self.path = path
-    let folder = (path as NSString).deletingLastPathComponent
-    let name = (path as NSString).lastPathComponent
+    let (folder, name) = parts(of: path)
     let unique = String(UInt32.random(in: 0...UInt32.max), radix: 36)
-    temporary = (folder as NSString).appendingPathComponent(".\(name).\(getpid())-\(unique).tmp")
+    temporary = folder + "/.\(name).\(getpid())-\(unique).tmp"
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw CorpusError(path, "cannot write into its folder: \(systemMessage())")
@@ -86,7 +85,7 @@ final class OutputFile {
     }
     close(descriptor)
     descriptor = -1
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = parts(of: path).folder
     let directory = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
     guard directory >= 0 else { return }
     fsync(directory)
@@ -120,3 +119,10 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, named path:
 
 /// The system's words for the last error.
 func systemMessage() -> String { String(cString: strerror(errno)) }
+
+/// The folder of a path, "." for a bare name, and the name in it. (Foundation's own splitting traps on names of one
+/// letter in the Swift 6.3 library for Linux.)
+func parts(of path: String) -> (folder: String, name: String) {
+  guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+  return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
+}

@@ -106,7 +106,8 @@ public struct LRU: SequenceMixer {
       decay: lambda, input: scaled(linear(u, inputWeight), by: scale), .complex, form: form, resets: resets,
       state: &state.memory)
     let planes = split(h, sizes: [N, N])
-    let y = RunnelTensors.skip(linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
+    let y = RunnelTensors.skip(
+      linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
     let halves = linear(activate(y, .gelu), gateWeight, bias: gateBias, sizes: [D, D])
     return gated(halves[0], by: halves[1], .sigmoid)
   }

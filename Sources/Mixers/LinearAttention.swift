@@ -29,11 +29,13 @@ public struct LinearAttention: SequenceMixer {
       self.epsilon = epsilon
       self.rotates = rotates
     }
-    public func withHeads(_ heads: Int) throws -> Self { Self(width: width, heads: heads, epsilon: epsilon, rotates: rotates) }
+    public func withHeads(_ heads: Int) throws -> Self {
+      Self(width: width, heads: heads, epsilon: epsilon, rotates: rotates)
+    }
     public func validate() throws {
       try ConfigurationError.requirePositive(["width": width, "heads": heads])
       try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      if rotates { try ConfigurationError.requireDivisible("the head width", width / heads, by: "2, not", 2) }
+      if rotates { try ConfigurationError.requirePairs("the width of a head", width / heads) }
     }
   }
 
@@ -52,7 +54,7 @@ public struct LinearAttention: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "linear-attention", title: "Linear attention", paper: "Katharopoulos et al. 2020, arXiv:2006.16236",
-    recurrence: "S = S + φ(k)ᵀ v, z = z + φ(k), y = φ(q) S / φ(q) z", state: "H K (V + 1), a position",
+    recurrence: "S = S + φ(k)ᵀ v, z = z + φ(k), y = φ(q) S / φ(q) z", state: "H K (V + 1)",
     parallelForm: "masked product")
 
   public let configuration: Configuration
@@ -93,7 +95,8 @@ public struct LinearAttention: SequenceMixer {
     }
     let q = features(queryWeight), k = features(keyWeight)
     let sums = OuterProduct.run(
-      q: rotated(q), k: rotated(k), v: linear(x, valueWeight).reshaped([B, T, H, K]), form: form, resets: resets,
+      q: rotated(q), k: rotated(k), v: linear(x, valueWeight).reshaped([B, T, H, K]), form: form,
+      resets: resets,
       state: &state.memory)
     let weights = OuterProduct.run(
       q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state.normalizer)

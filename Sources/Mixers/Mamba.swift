@@ -21,7 +21,9 @@ public struct Mamba: SequenceMixer {
     public static let mlp = MLPKind.none
 
     public init(width: Int) {
-      self.init(width: width, expandedWidth: 2 * width, stateSize: 16, convolutionWidth: 4, stepRank: (width + 15) / 16)
+      self.init(
+        width: width, expandedWidth: 2 * width, stateSize: 16, convolutionWidth: 4,
+        stepRank: (width + 15) / 16)
     }
     public init(width: Int, expandedWidth: Int, stateSize: Int, convolutionWidth: Int, stepRank: Int) {
       self.width = width

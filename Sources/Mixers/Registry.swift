@@ -10,7 +10,8 @@ public enum Registry {
   /// The mixer of this name.
   public static func mixer(named name: String) throws -> any SequenceMixer.Type {
     guard let mixer = mixers.first(where: { $0.name == name }) else {
-      throw ConfigurationError("there is no mixer \"\(name)\"; the mixers are \(names.joined(separator: ", "))")
+      throw ConfigurationError(
+        "there is no mixer \"\(name)\"; the mixers are \(names.joined(separator: ", "))")
     }
     return mixer
   }

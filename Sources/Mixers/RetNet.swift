@@ -35,13 +35,14 @@ public struct RetNet: SequenceMixer {
     public func withHeads(_ heads: Int) throws -> Self {
       try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
       return Self(
-        width: width, heads: heads, keyWidth: width / heads, valueWidth: 2 * width / heads, normEpsilon: normEpsilon)
+        width: width, heads: heads, keyWidth: width / heads, valueWidth: 2 * width / heads,
+        normEpsilon: normEpsilon)
     }
     public func validate() throws {
       try ConfigurationError.requirePositive([
         "width": width, "heads": heads, "key_width": keyWidth, "value_width": valueWidth,
       ])
-      try ConfigurationError.requireDivisible("key_width", keyWidth, by: "2 (rotated in pairs), not", 2)
+      try ConfigurationError.requirePairs("key_width", keyWidth)
     }
   }
 
@@ -102,7 +103,8 @@ public struct RetNet: SequenceMixer {
       v: linear(x, valueWeight).reshaped([B, T, H, V]), decay: .perHead(logDecay), form: form, resets: resets,
       state: &state.memory)
     let normed = gatedRMSNorm(
-      y.reshaped([B, T, H * V]), gate: linear(x, gateWeight), scale: .absent, epsilon: configuration.normEpsilon,
+      y.reshaped([B, T, H * V]), gate: linear(x, gateWeight), scale: .absent,
+      epsilon: configuration.normEpsilon,
       groups: H, normBeforeGate: true)
     return linear(normed, outputWeight)
   }

@@ -59,7 +59,7 @@ public struct S4D: SequenceMixer {
     }
     public func validate() throws {
       try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
-      try ConfigurationError.requireDivisible("state_size", stateSize, by: "2 (conjugate pairs), not", 2)
+      try ConfigurationError.requirePairs("state_size", stateSize)
       guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
         throw ConfigurationError(
           "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")

@@ -27,7 +27,8 @@ public struct Block<Mixer: SequenceMixer>: Sendable {
   static var fields: [Field<Self>] {
     [
       .init("norm.weight", \.norm, .exempt), .init("mlp_norm.weight", \.hiddenNorm, .exempt),
-      .init("mlp.gate.weight", \.gate), .init("mlp.up.weight", \.up), .init("mlp.down.weight", \.down, .residual),
+      .init("mlp.gate.weight", \.gate), .init("mlp.up.weight", \.up),
+      .init("mlp.down.weight", \.down, .residual),
     ]
   }
 

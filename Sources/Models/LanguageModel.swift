@@ -61,7 +61,8 @@ public struct LanguageModel<Mixer: SequenceMixer>: Model {
       batch > 0 && ids.count % batch == 0, "LanguageModel: \(ids.count) ids are not \(batch) equal rows")
     var x = embedding(embeddingTable, ids: ids, shape: [batch, ids.count / batch])
     for (i, block) in blocks.enumerated() {
-      x = block.run(x, epsilon: configuration.normEpsilon, form: form, resets: resets, state: &state.layers[i])
+      x = block.run(
+        x, epsilon: configuration.normEpsilon, form: form, resets: resets, state: &state.layers[i])
     }
     return rmsNorm(x, scale: norm, epsilon: configuration.normEpsilon)
   }

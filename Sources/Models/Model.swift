@@ -53,7 +53,8 @@ extension Model {
 
   /// The mean cross-entropy in nats per token, on the tape where the model is.
   public func loss(
-    _ ids: [Int32], targets: [Int32], batch: Int, form: Form = .mix, resets: Resets = .none, state: inout State
+    _ ids: [Int32], targets: [Int32], batch: Int, form: Form = .mix, resets: Resets = .none,
+    state: inout State
   ) -> (mean: Tensor, perToken: Tensor) {
     linearCrossEntropy(
       hidden(ids, batch: batch, form: form, resets: resets, state: &state), head, targets: targets)
@@ -71,6 +72,7 @@ public protocol ModelState: Sendable {
   var counters: [(name: String, value: [Int])] { get }
   /// The same state with other contents; names and shapes are those of `tensors` and `counters`.
   func replacing(
-    tensors: (_ name: String, _ old: Tensor) throws -> Tensor, counters: (_ name: String, _ old: [Int]) throws -> [Int]
+    tensors: (_ name: String, _ old: Tensor) throws -> Tensor,
+    counters: (_ name: String, _ old: [Int]) throws -> [Int]
   ) rethrows -> Self
 }

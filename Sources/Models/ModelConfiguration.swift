@@ -75,7 +75,8 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
     let memory = Double(Machine.physicalMemory)
     guard 4 * leastParameters <= memory else {
       throw ConfigurationError(
-        "more than \(leastParameters) parameters do not fit into this machine's \(Int(memory / 1e9)) GB of memory")
+        "more than \(leastParameters) parameters do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
+      )
     }
     guard mixer.width == width else {
       throw ConfigurationError("the mixer's width \(mixer.width) is not the model's, \(width)")

@@ -50,8 +50,10 @@ struct LaneScan: Sendable {
   /// Calls `body` with each block and stretch in order of time; `state` is [B E memory].
   func forward(
     state: UnsafeMutablePointer<Float>, starts: Storage?, scratch size: Int,
-    _ body: (Block, _ state: UnsafeMutablePointer<Float>, _ starts: UnsafeMutablePointer<Float>?,
-      _ scratch: UnsafeMutablePointer<Float>) -> Void
+    _ body: (
+      Block, _ state: UnsafeMutablePointer<Float>, _ starts: UnsafeMutablePointer<Float>?,
+      _ scratch: UnsafeMutablePointer<Float>
+    ) -> Void
   ) {
     WorkerPool.shared.split(batch * blocks, grain: max(1, 128 / max(1, steps * memory / 16))) { items in
       let scratch = Storage(capacity: size)
@@ -77,7 +79,9 @@ struct LaneScan: Sendable {
   func backward(
     starts: Storage, dfinal: Tensor?, dinitial: UnsafeMutablePointer<Float>,
     makeScratch: () -> Storage,
-    chunkBody: (Block, _ group: Int, _ start: UnsafePointer<Float>, _ dstate: UnsafeMutablePointer<Float>, Storage)
+    chunkBody: (
+      Block, _ group: Int, _ start: UnsafePointer<Float>, _ dstate: UnsafeMutablePointer<Float>, Storage
+    )
       -> Void,
     finished: (_ row: Int, _ group: Int, Range<Int>, Storage) -> Void
   ) {

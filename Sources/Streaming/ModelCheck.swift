@@ -75,7 +75,9 @@ public struct ModelCheck<M: Model>: Sendable {
     add("the form may change at any token: final state", error(mixed.state, scan.state))
     add("a frozen model is the model", unfrozen(scan.logits))
     add("a saved state goes on bit for bit", try savedState(), tolerance: 0)
-    for form in Form.allCases { add("a packed document is the document alone, \(form.rawValue)", packed(form)) }
+    for form in Form.allCases {
+      add("a packed document is the document alone, \(form.rawValue)", packed(form))
+    }
     for form in [Form.mix, .parallel] {
       add("the document before a reset does not matter, \(form.rawValue)", isolation(form), tolerance: 0)
     }
@@ -104,7 +106,8 @@ public struct ModelCheck<M: Model>: Sendable {
     var values: [Float] = []
     var rest = ids[...]
     while !rest.isEmpty {
-      let length = min(rest.count, 1 + Int(generator.uniform() * generator.uniform() * Double(max(2, ids.count / 8))))
+      let length = min(
+        rest.count, 1 + Int(generator.uniform() * generator.uniform() * Double(max(2, ids.count / 8))))
       let form = Form.allCases[Int(generator.uniform() * 3)]
       values += model.logits(Array(rest.prefix(length)), batch: 1, form: form, state: &state).scalars
       rest = rest.dropFirst(length)
@@ -167,7 +170,8 @@ public struct ModelCheck<M: Model>: Sendable {
 
   private func error(_ a: Tensor, _ b: Tensor) -> Double { relativeDifference(a.scalars, b.scalars) }
   private func error(_ a: M.State, _ b: M.State) -> Double {
-    let worst = zip(a.tensors, b.tensors).map { relativeDifference($0.value.scalars, $1.value.scalars) }.max() ?? 0
+    let worst =
+      zip(a.tensors, b.tensors).map { relativeDifference($0.value.scalars, $1.value.scalars) }.max() ?? 0
     return zip(a.counters, b.counters).allSatisfy { $0.value == $1.value } ? worst : .infinity
   }
 }

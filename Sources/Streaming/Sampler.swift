@@ -24,7 +24,8 @@ public struct SamplingSettings: Sendable, Equatable, Codable {
     func check(_ holds: Bool, _ sentence: String) throws {
       if !holds { throw SamplingError(sentence) }
     }
-    try check(temperature >= 0 && temperature.isFinite, "the temperature is \(temperature); it must be 0 or more")
+    try check(
+      temperature >= 0 && temperature.isFinite, "the temperature is \(temperature); it must be 0 or more")
     try check(topK >= 0, "top-k is \(topK); it must be 0 (all tokens) or more")
     try check(topP > 0 && topP <= 1, "top-p is \(topP); it must lie in (0, 1]")
     try check(minP >= 0 && minP <= 1, "min-p is \(minP); it must lie in [0, 1]")
@@ -56,7 +57,9 @@ public struct Sampler: Sendable {
   public mutating func observe(_ token: Int32) {
     guard settings.repetitionPenalty != 1, settings.repetitionWindow > 0 else { return }
     recent.append(token)
-    if recent.count > settings.repetitionWindow { recent.removeFirst(recent.count - settings.repetitionWindow) }
+    if recent.count > settings.repetitionWindow {
+      recent.removeFirst(recent.count - settings.repetitionWindow)
+    }
   }
 
   /// The next token for logits [V].
@@ -65,7 +68,8 @@ public struct Sampler: Sendable {
     var scores = logits.scalars
     for token in Set(recent) where Int(token) < scores.count {
       let penalty = Float(settings.repetitionPenalty)
-      scores[Int(token)] = scores[Int(token)] > 0 ? scores[Int(token)] / penalty : scores[Int(token)] * penalty
+      scores[Int(token)] =
+        scores[Int(token)] > 0 ? scores[Int(token)] / penalty : scores[Int(token)] * penalty
     }
     guard settings.temperature > 0 else { return Int32(largest(scores)) }
 

@@ -53,7 +53,8 @@ public struct StreamScorer<M: Model>: Sendable {
     while let input = last, !targets.isEmpty {
       let piece = targets.prefix(length)
       let ids = [input] + piece.dropLast()
-      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &state).perToken.scalars
+      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &state).perToken
+        .scalars
       score.add(losses)
       each(losses[...])
       last = piece.last

@@ -27,7 +27,9 @@ public enum StateFile {
   }
 
   /// Restores a stream of this model; a state of another model is refused.
-  public static func load<M: Model>(_ path: String, into model: M) throws -> (session: Session<M>, pending: [UInt8]) {
+  public static func load<M: Model>(_ path: String, into model: M) throws -> (
+    session: Session<M>, pending: [UInt8]
+  ) {
     let file = try SafetensorsFile(path)
     func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
       CheckpointError(
@@ -71,7 +73,9 @@ public enum StateFile {
       session.logits = logits
     }
     let settings = Data((file.metadata["sampling"] ?? "").utf8)
-    guard let sampling = try? JSONDecoder().decode(SamplingSettings.self, from: settings) else {
+    guard let sampling = try? JSONDecoder().decode(SamplingSettings.self, from: settings),
+      (try? sampling.validate()) != nil
+    else {
       throw refuse("sampling", expected: "the sampler's settings", found: "something else")
     }
     let words = try file.integers("generator").map { UInt64(UInt(bitPattern: $0)) }
@@ -80,7 +84,11 @@ public enum StateFile {
     }
     session.sampler = Sampler(sampling, seed: 0)
     session.sampler.generator = generator
-    session.sampler.recent = try file.integers("recent").map { Int32(truncatingIfNeeded: $0) }
+    let recent = try file.integers("recent")
+    if let stranger = recent.first(where: { !(0..<model.vocabularySize).contains($0) }) {
+      throw refuse("recent", expected: "tokens below \(model.vocabularySize)", found: "\(stranger)")
+    }
+    session.sampler.recent = recent.map(Int32.init)
     return (session, try file.integers("pending").map { UInt8(truncatingIfNeeded: $0) })
   }
 }

@@ -7,7 +7,8 @@ import RunnelKernels
 public func scaledRows(_ x: Tensor, by factors: Tensor) -> Tensor {
   let (rows, width) = (x.shape.rows, x.shape.width)
   precondition(
-    factors.count == rows, "scaledRows: \(factors.shape) for the rows of \(x.shape); one number per row is needed")
+    factors.count == rows,
+    "scaledRows: \(factors.shape) for the rows of \(x.shape); one number per row is needed")
   let grain = max(1, elementGrain / max(1, width))
   let y = Tensor(x.shape) { y in
     WorkerPool.shared.split(rows, grain: grain) {

@@ -80,7 +80,8 @@ public struct Tensor: Sendable {
   /// The same elements under another shape; shares memory and the place on the tape.
   public func reshaped(_ shape: Shape) -> Tensor {
     precondition(
-      shape.elements == count, "reshaped: \(self.shape) has \(count) elements, \(shape) has \(shape.elements)")
+      shape.elements == count, "reshaped: \(self.shape) has \(count) elements, \(shape) has \(shape.elements)"
+    )
     let view = Tensor(shape: shape, storage: storage, offset: offset)
     guard isTracked else { return view }
     let old = self.shape

@@ -42,7 +42,8 @@ public enum RunFolder {
   /// Writes a checkpoint.
   public static func save<M: Model>(_ trainer: Trainer<M>, record: RunRecord, to folder: String) throws {
     try ModelFolder.makeFolder(folder)
-    try AtomicFile.write(try trainer.model.encodeConfiguration(), to: folder + "/" + ModelFolder.configurationName)
+    try AtomicFile.write(
+      try trainer.model.encodeConfiguration(), to: folder + "/" + ModelFolder.configurationName)
     let json = try encode(record)
     var writer = SafetensorsWriter(metadata: ["run": json])
     for (parameter, moments) in zip(trainer.model.parameters, trainer.optimizer.moments) {
@@ -100,7 +101,8 @@ public enum RunFolder {
       resetAtDocuments: record.settings.resetAtDocuments)
     try sampler.restore(record.cursor)
     var trainer = Trainer(
-      try model.loadingParameters(from: file, prefix: "parameter."), settings: record.settings, sampler: sampler)
+      try model.loadingParameters(from: file, prefix: "parameter."), settings: record.settings,
+      sampler: sampler)
     trainer.optimizer.moments = try trainer.model.parameters.map {
       Optimizer<M>.Moments(
         first: try file.tensor("first." + $0.name, shape: $0.value.shape),

@@ -43,3 +43,28 @@ public enum Budget: Codable, Sendable, Equatable {
     }
   }
 }
+
+/// One key, the unit: {"steps": 1000}.
+extension Budget {
+  private enum CodingKeys: String, CodingKey { case steps, tokens, minutes }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .steps(let count): try container.encode(count, forKey: .steps)
+    case .tokens(let count): try container.encode(count, forKey: .tokens)
+    case .minutes(let minutes): try container.encode(minutes, forKey: .minutes)
+    }
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    if let count = try container.decodeIfPresent(Int.self, forKey: .steps) {
+      self = .steps(count)
+    } else if let count = try container.decodeIfPresent(Int.self, forKey: .tokens) {
+      self = .tokens(count)
+    } else {
+      self = .minutes(try container.decode(Double.self, forKey: .minutes))
+    }
+  }
+}

@@ -50,7 +50,8 @@ struct Optimizer<M: Model>: Sendable {
     let squares = gradients.map(\.sumOfSquares)
     if let bad = squares.firstIndex(where: { !$0.isFinite }) {
       throw TrainingError(
-        "the gradient of \(model.parameters[bad].name) is not finite in step \(steps + 1); lower --learning-rate")
+        "the gradient of \(model.parameters[bad].name) is not finite in step \(steps + 1); lower --learning-rate"
+      )
     }
     let norm = squares.reduce(0, +).squareRoot()
     let rate =

@@ -14,6 +14,7 @@ public struct TrainerBench<M: Model>: Sendable {
 
   public mutating func step(_ inputs: [Int32], targets: [Int32]) throws {
     var state = optimizer.model.initialState(batch: batch)
-    _ = try optimizer.step(inputs, targets: targets, batch: batch, resets: .none, state: &state, progress: 0.5)
+    _ = try optimizer.step(
+      inputs, targets: targets, batch: batch, resets: .none, state: &state, progress: 0.5)
   }
 }

@@ -21,20 +21,25 @@ public struct TrainingPreset: Sendable {
     case .large: (width, layers) = (768, attention ? 14 : 24)
     }
     settings.budget = budget
+    // A short run gains more from many steps than from smooth ones.
+    if Self.tokens(of: budget) < 5e6 { settings.batch = 4 }
     // Retention and linear attention take twice the rate that the selective scans do.
     if attention { settings.learningRate = 4e-3 }
     if width > 512 { settings.learningRate = 6e-4 } else if width > 256 { settings.learningRate = 1.5e-3 }
   }
 
-  /// About twenty tokens per parameter are a good use of computation (Hoffmann et al. 2022); two cores train a model
-  /// of a million parameters at some ten thousand tokens a second.
-  private static func size(for budget: Budget) -> ModelSize {
-    let tokens: Double
+  /// What two cores make of it: some ten thousand tokens a second for a model of a million parameters.
+  private static func tokens(of budget: Budget) -> Double {
     switch budget {
-    case .steps(let steps): tokens = Double(steps) * 2048
-    case .tokens(let count): tokens = Double(count)
-    case .minutes(let minutes): tokens = minutes * 60 * 10_000
+    case .steps(let steps): Double(steps) * 2048
+    case .tokens(let count): Double(count)
+    case .minutes(let minutes): minutes * 60 * 10_000
     }
+  }
+
+  /// About twenty tokens per parameter are a good use of computation (Hoffmann et al. 2022).
+  private static func size(for budget: Budget) -> ModelSize {
+    let tokens = tokens(of: budget)
     return tokens < 1e8 ? .small : tokens < 4e9 ? .medium : .large
   }
 }

@@ -30,7 +30,7 @@ public struct TrainingSummary: Codable, Sendable {
   public var seconds: Double
   public var tokensPerSecond: Double
   /// The running mean at the end, nats per token.
-  public var loss: Double
+  public var loss: Double?
   /// Over the whole validation split, chunkwise, in nats per token.
   public var validationLoss: Double?
   public var bitsPerByte: Double?
@@ -90,7 +90,9 @@ public struct TrainingRun<M: Model>: Sendable {
       trainer.spend(seconds: (now - last).seconds)
       last = now
       if trainer.steps % 10 == 0 { try metrics.add(step, trainer: trainer) }
-      if settings.validationInterval > 0, trainer.steps % settings.validationInterval == 0 { try validate(&metrics) }
+      if settings.validationInterval > 0, trainer.steps % settings.validationInterval == 0 {
+        try validate(&metrics)
+      }
       if settings.checkpointInterval > 0, trainer.steps % settings.checkpointInterval == 0 { try save() }
       let spent = trainer.seconds - firstSeconds
       let progress = min(1, trainer.progress)
@@ -105,7 +107,7 @@ public struct TrainingRun<M: Model>: Sendable {
     var summary = TrainingSummary(
       steps: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
       tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, trainer.seconds - firstSeconds),
-      loss: lossMean.value, wasInterrupted: isInterrupted)
+      loss: lossMean.isEmpty ? nil : lossMean.value, wasInterrupted: isInterrupted)
     if !isInterrupted { try finish(&summary, &metrics) }
     return summary
   }
@@ -152,6 +154,7 @@ public struct TrainingRun<M: Model>: Sendable {
 struct RunningMean: Sendable {
   private var sum = 0.0
   private var weight = 0.0
+  var isEmpty: Bool { weight == 0 }
   var value: Double { weight > 0 ? sum / weight : 0 }
   mutating func add(_ x: Double) {
     sum = 0.98 * sum + x
@@ -174,7 +177,8 @@ private struct Metrics {
     var kept = ""
     if step > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
       for line in text.split(separator: "\n") {
-        guard let entry = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)), entry.step <= step else {
+        guard let entry = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)), entry.step <= step
+        else {
           continue
         }
         kept += line + "\n"

@@ -11,7 +11,8 @@ struct BenchCommand: ParsableCommand {
 
 /// The model to measure: a folder, or random weights of any shape.
 struct BenchModelOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("A model folder (default: random weights).", valueName: "model")) var model: String?
+  @Argument(help: ArgumentHelp("A model folder (default: random weights).", valueName: "model")) var model:
+    String?
   @Option(help: "The architecture of random weights.") var mixer: MixerName?
   @Option(help: "D, the width.") var width = 256
   @Option(help: "The number of layers.") var layers = 4
@@ -67,7 +68,9 @@ private struct Measurement: Encodable {
         + "\(Output.grouped(Int(tokens_per_second))) tokens/s")
     if let peak_gflops {
       Output.line(
-        String(format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100, peak_gflops))
+        String(
+          format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100,
+          peak_gflops))
     }
     if let peak_gb_per_second, let bytes_per_token {
       Output.line(
@@ -81,9 +84,13 @@ private struct Measurement: Encodable {
 extension Model {
   /// Elements of the matrices that every token is multiplied with.
   fileprivate var matrixWeights: Int {
-    let all = parameters.reduce(0) { $0 + ($1.value.shape.rank == 2 && $1.traits.decays ? $1.value.count : 0) }
+    let all = parameters.reduce(0) {
+      $0 + ($1.value.shape.rank == 2 && $1.traits.decays ? $1.value.count : 0)
+    }
     // A tied embedding is the head; an untied one is looked up, not multiplied.
-    return all - (head.count == vocabularySize * width && parameters.contains { $0.name == "head.weight" } ? head.count : 0)
+    return all
+      - (head.count == vocabularySize * width && parameters.contains { $0.name == "head.weight" }
+        ? head.count : 0)
   }
 
   fileprivate func randomIds(_ count: Int) -> [Int32] {
@@ -138,7 +145,8 @@ extension BenchCommand {
 
   struct Prefill: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Reading a prompt chunkwise.", discussion: "Example: runnel bench prefill --mixer retnet --segment 512")
+      abstract: "Reading a prompt chunkwise.",
+      discussion: "Example: runnel bench prefill --mixer retnet --segment 512")
     @OptionGroup var options: BenchModelOptions
     @Option(help: "Streams side by side.") var batch = 1
     @Option(help: "Tokens of the prompt.") var segment = 512
@@ -167,7 +175,8 @@ extension BenchCommand {
 
   struct Decode: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "One token after the other.", discussion: "Example: runnel bench decode --mixer mamba --width 768 --layers 24 --vocabulary 50280")
+      abstract: "One token after the other.",
+      discussion: "Example: runnel bench decode --mixer mamba --width 768 --layers 24 --vocabulary 50280")
     @OptionGroup var options: BenchModelOptions
     @Option(help: "Streams side by side.") var batch = 1
 

@@ -50,7 +50,8 @@ struct CheckCommand: ParsableCommand {
       if !output.json {
         Output.line(
           String(
-            format: "%@  %8.1e (at most %.0e)  ", result.passed ? "passed" : "FAILED", result.maxRelativeError,
+            format: "%@  %8.1e (at most %.0e)  ", result.passed ? "passed" : "FAILED",
+            result.maxRelativeError,
             result.tolerance) + result.law)
       }
     }

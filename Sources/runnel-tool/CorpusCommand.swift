@@ -34,7 +34,9 @@ extension CorpusCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-      guard (1...22).contains(level) else { throw ValidationError("--level is \(level); it must lie in 1...22") }
+      guard (1...22).contains(level) else {
+        throw ValidationError("--level is \(level); it must lie in 1...22")
+      }
       if inputs.isEmpty { throw ValidationError("name at least one text, or - for stdin") }
     }
 
@@ -42,7 +44,8 @@ extension CorpusCommand {
       var line = ProgressLine()
       let total = inputs.reduce(0) { $0 + fileSize($1) }
       let header = try CorpusBuilder.build(
-        inputs: inputs, output: path, validation: split.validation > 0 ? .tail(split.validation) : .none, level: level
+        inputs: inputs, output: path, validation: split.validation > 0 ? .tail(split.validation) : .none,
+        level: level
       ) { done in
         line.show(Double(done) / Double(max(1, total, done)), "\(Output.grouped(done)) bytes read")
       }
@@ -72,14 +75,23 @@ extension CorpusCommand {
         ["documents", Output.grouped(header.documents)],
         ["training", Output.grouped(corpus.range(of: .train).count)],
         ["validation", Output.grouped(corpus.range(of: .validation).count)],
-        ["file", String(format: "%@ bytes in %d frames, %.2f times smaller", Output.grouped(info.fileBytes), info.frames, info.ratio)],
+        [
+          "file",
+          String(
+            format: "%@ bytes in %d frames, %.2f times smaller", Output.grouped(info.fileBytes), info.frames,
+            info.ratio),
+        ],
       ]
       if let task = header.task {
         rows.append(["task", "\(task.name), seed \(task.seed)"])
-        if let best = task.bestLoss { rows.append(["best loss", String(format: "%.4f nats per token or less", best)]) }
+        if let best = task.bestLoss {
+          rows.append(["best loss", String(format: "%.4f nats per token or less", best)])
+        }
       }
       for source in header.sources {
-        rows.append(["source", "\(source.name), \(Output.grouped(source.bytes)) bytes, sha256 \(source.sha256)"])
+        rows.append([
+          "source", "\(source.name), \(Output.grouped(source.bytes)) bytes, sha256 \(source.sha256)",
+        ])
       }
       Output.table(rows)
     }
@@ -110,7 +122,9 @@ extension CorpusCommand {
       let width = corpus.header.dtype.width
       let found = try corpus.salvage(range) { _, ids in
         var bytes: [UInt8] = []
-        for id in ids { for shift in 0..<width { bytes.append(UInt8(truncatingIfNeeded: id >> (8 * shift))) } }
+        for id in ids {
+          for shift in 0..<width { bytes.append(UInt8(truncatingIfNeeded: id >> (8 * shift))) }
+        }
         Output.write(bytes)
       }
       for finding in found { Output.note("\(finding)") }
@@ -120,7 +134,8 @@ extension CorpusCommand {
 
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Check every checksum of a corpus.", discussion: "Example: runnel corpus verify book.tokens.zst")
+      abstract: "Check every checksum of a corpus.",
+      discussion: "Example: runnel corpus verify book.tokens.zst")
     @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
     @OptionGroup var output: OutputOptions
 
@@ -162,7 +177,9 @@ extension CorpusCommand {
       guard megabytes > 0, megabytes <= 1e6 else {
         throw ValidationError("--megabytes is \(megabytes); it must lie between 0 and 1000000")
       }
-      guard (1...22).contains(level) else { throw ValidationError("--level is \(level); it must lie in 1...22") }
+      guard (1...22).contains(level) else {
+        throw ValidationError("--level is \(level); it must lie in 1...22")
+      }
     }
 
     func run() throws {
@@ -183,7 +200,8 @@ private func report(_ header: CorpusHeader, at path: String, _ output: OutputOpt
   let training = header.validationStart
   Output.line(
     "\(path): \(Output.grouped(header.tokens)) tokens in \(Output.grouped(header.documents)) documents, "
-      + "\(Output.grouped(training)) for training, \(Output.grouped(header.tokens - training)) for validation")
+      + "\(Output.grouped(training)) for training, \(Output.grouped(header.tokens - training)) for validation"
+  )
 }
 
 enum SplitName: String, ExpressibleByArgument, CaseIterable {
@@ -196,7 +214,9 @@ struct TokenRange: ExpressibleByArgument {
   let range: Range<Int>
   init?(argument: String) {
     let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let first = parts[0], let end = parts[1], first >= 0, end >= first else { return nil }
+    guard parts.count == 2, let first = parts[0], let end = parts[1], first >= 0, end >= first else {
+      return nil
+    }
     range = first..<end
   }
 }

@@ -11,9 +11,11 @@ struct GenerateCommand: ParsableCommand {
       """)
 
   @Argument(help: ArgumentHelp("A model folder.", valueName: "model")) var model: String
-  @Option(help: ArgumentHelp("The text to continue, instead of stdin.", valueName: "text")) var prompt: String?
+  @Option(help: ArgumentHelp("The text to continue, instead of stdin.", valueName: "text")) var prompt:
+    String?
   @Option(help: "End after this many tokens (0: never).") var maxTokens = 256
-  @Option(help: "Divides the logits; 0 always takes the most likely token.") var temperature: Double?
+  @Option(parsing: .unconditional, help: "Divides the logits; 0 always takes the most likely token.")
+  var temperature: Double?
   @Option(help: "Keep the k most likely tokens (0: all).") var topK: Int?
   @Option(help: "Keep the most likely tokens whose probabilities reach p.") var topP: Double?
   @Option(help: "Keep tokens of at least this share of the largest probability.") var minP: Double?
@@ -61,7 +63,8 @@ struct GenerateCommand: ParsableCommand {
     session.sampler.settings = changed(session.sampler.settings)
     try read(into: &session)
     guard session.logits != nil else {
-      throw ToolError("the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
+      throw ToolError(
+        "the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
     }
     var made = 0
     while (maxTokens == 0 || made < maxTokens) && !Interrupt.hasArrived && !printer.isStopped {
@@ -78,15 +81,18 @@ struct GenerateCommand: ParsableCommand {
 
   private func read<M: Model>(into session: inout Session<M>) throws {
     func feed(_ bytes: some Collection<UInt8>) throws {
-      guard session.model.vocabularySize >= 256 || bytes.allSatisfy({ Int($0) < session.model.vocabularySize }) else {
-        throw ToolError("the prompt has bytes outside the model's vocabulary of \(session.model.vocabularySize)")
+      guard
+        session.model.vocabularySize >= 256 || bytes.allSatisfy({ Int($0) < session.model.vocabularySize })
+      else {
+        throw ToolError(
+          "the prompt has bytes outside the model's vocabulary of \(session.model.vocabularySize)")
       }
       session.feed(bytes.map(Int32.init))
     }
     if let prompt { return try feed(prompt.utf8) }
     // A saved stream goes on by itself; it waits for stdin only where something is piped in.
     if loadState != nil && isatty(STDIN_FILENO) == 1 { return }
-    while let bytes = Input.read() { try feed(bytes) }
+    while let bytes = try Input.read() { try feed(bytes) }
   }
 }
 

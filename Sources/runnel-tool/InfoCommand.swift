@@ -57,8 +57,10 @@ struct InfoCommand: ParsableCommand {
     if output.json {
       return try Output.json(
         Description(
-          mixer: model.mixerName, parameters: model.parameterCount, layers: model.layerCount, width: model.width,
-          vocabulary_size: model.vocabularySize, state_bytes: stateBytes, fingerprint: model.fingerprint, run: record))
+          mixer: model.mixerName, parameters: model.parameterCount, layers: model.layerCount,
+          width: model.width,
+          vocabulary_size: model.vocabularySize, state_bytes: stateBytes, fingerprint: model.fingerprint,
+          run: record))
     }
     var rows = [
       ["mixer", model.mixerName],

@@ -57,14 +57,16 @@ struct ScoreCommand: ParsableCommand {
         try feed(piece.map { Int32(truncatingIfNeeded: $0) })
       }
     } else {
-      while let bytes = Input.read() {
+      while let bytes = try Input.read() {
         units?.read(bytes.map(Int32.init))
         try feed(bytes.map(Int32.init))
       }
     }
     units?.finish()
     guard scorer.score.tokens > 0 else {
-      throw ToolError("there is nothing to score: \(self.corpus.map { "the split of \($0)" } ?? "stdin") has fewer than two tokens")
+      throw ToolError(
+        "there is nothing to score: \(self.corpus.map { "the split of \($0)" } ?? "stdin") has fewer than two tokens"
+      )
     }
     let seconds = max(1e-9, (clock.now - start) / .seconds(1)), score = scorer.score
     if output.json {

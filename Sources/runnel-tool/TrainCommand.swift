@@ -47,13 +47,24 @@ struct TrainCommand: ParsableCommand {
     if [minutes != nil, steps != nil, tokens != nil].filter({ $0 }).count > 1 {
       throw ValidationError("--minutes, --steps and --tokens are three ways to end a run; give one of them")
     }
-    for (name, value) in [("width", width), ("layers", layers), ("heads", heads), ("batch", batch), ("segment", segment)] {
+    for (name, value) in [
+      ("width", width), ("layers", layers), ("heads", heads), ("batch", batch), ("segment", segment),
+    ] {
       if let value, !(1...1 << 24).contains(value) {
         throw ValidationError("--\(name) is \(value); it must lie between 1 and \(1 << 24)")
       }
     }
+    for (name, value) in [
+      ("minutes", minutes), ("steps", steps.map(Double.init)), ("tokens", tokens.map(Double.init)),
+    ] {
+      if let value, !(value > 0 && value.isFinite) {
+        throw ValidationError("--\(name) is \(value); it must be positive")
+      }
+    }
     for (name, value) in [("validate-every", validateEvery), ("checkpoint-every", checkpointEvery)] {
-      if let value, value < 0 { throw ValidationError("--\(name) is \(value); it must be 0 (only at the end) or more") }
+      if let value, value < 0 {
+        throw ValidationError("--\(name) is \(value); it must be 0 (only at the end) or more")
+      }
     }
     if !resume && mixer == nil {
       throw ValidationError("--mixer is missing; it is one of \(Registry.names.joined(separator: ", "))")
@@ -81,7 +92,8 @@ struct TrainCommand: ParsableCommand {
   private func start<Mixer: SequenceMixer>(_ mixer: Mixer.Type, corpus: Corpus) throws {
     let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixer: Mixer.name)
     var configuration = ModelConfiguration<Mixer>(
-      vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width, layers: layers ?? preset.layers)
+      vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width,
+      layers: layers ?? preset.layers)
     if let heads { configuration.mixer = try configuration.mixer.withHeads(heads) }
     var defaults = preset.settings
     defaults.carryState = Mixer.Configuration.forgets
@@ -89,7 +101,9 @@ struct TrainCommand: ParsableCommand {
     try settings.validate()
     try configuration.validate()
     // What a step keeps is at least some ten numbers per token, layer and channel.
-    let bytes = 40 * Double(settings.batch) * Double(settings.segment) * Double(configuration.layers * configuration.width)
+    let bytes =
+      40 * Double(settings.batch) * Double(settings.segment)
+      * Double(configuration.layers * configuration.width)
     if bytes > Double(Machine.physicalMemory) {
       throw ToolError(
         "a step of \(settings.batch) × \(settings.segment) tokens needs more than \(Int(bytes / 1e9)) GB of memory; "
@@ -146,11 +160,16 @@ struct TrainCommand: ParsableCommand {
       Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
       return
     }
-    Output.line(
-      String(
-        format: "%@ steps, %@ tokens in %@ (%@ tokens/s), training loss %.4f", Output.grouped(summary.steps),
-        Output.grouped(summary.tokens), Output.duration(summary.seconds),
-        Output.grouped(Int(summary.tokensPerSecond)), summary.loss))
+    let trained =
+      "\(Output.grouped(summary.steps)) steps, \(Output.grouped(summary.tokens)) tokens in \(Output.duration(summary.seconds))"
+    if let loss = summary.loss {
+      Output.line(
+        trained
+          + String(
+            format: " (%@ tokens/s), training loss %.4f", Output.grouped(Int(summary.tokensPerSecond)), loss))
+    } else {
+      Output.line("\(trained): the run was at the end of its budget already; give a longer one to go on")
+    }
     if let loss = summary.validationLoss, let bits = summary.bitsPerByte {
       Output.line(String(format: "validation loss %.4f nats per token, %.4f bits per byte", loss, bits))
     }
@@ -165,7 +184,8 @@ extension TrainingProgress {
   fileprivate var text: String {
     let validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
     return String(
-      format: "%3.0f%% step %d · loss %.3f (%.3f bits/byte)%@ · %@ tokens/s · %@ left", progress * 100, step, loss,
+      format: "%3.0f%% step %d · loss %.3f (%.3f bits/byte)%@ · %@ tokens/s · %@ left", progress * 100, step,
+      loss,
       loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
   }
 }

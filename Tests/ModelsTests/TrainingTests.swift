@@ -27,10 +27,13 @@ struct TrainingTests {
     corpus = try Corpus(path: folder.path + "/c.tokens.zst")
   }
 
-  func trainer<Mixer: SequenceMixer>(_ mixer: Mixer.Type, steps: Int = 12) throws -> Trainer<LanguageModel<Mixer>> {
+  func trainer<Mixer: SequenceMixer>(_ mixer: Mixer.Type, steps: Int = 12) throws -> Trainer<
+    LanguageModel<Mixer>
+  > {
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget) = (3, 40, .steps(steps))
-    let sampler = try LaneSampler(corpus, lanes: settings.batch, length: settings.segment, seed: settings.seed)
+    let sampler = try LaneSampler(
+      corpus, lanes: settings.batch, length: settings.segment, seed: settings.seed)
     let model = try LanguageModel(
       ModelConfiguration<Mixer>(vocabularySize: 256, width: 32, layers: 2), seed: settings.seed)
     return Trainer(model, settings: settings, sampler: sampler)
@@ -58,17 +61,21 @@ struct TrainingTests {
   @Test func learnsARepetitiveText() throws {
     let path = folder.path + "/r.tokens.zst"
     let text = folder.path + "/r.txt"
-    try String(repeating: "the cat sat on the mat. ", count: 800).write(toFile: text, atomically: true, encoding: .utf8)
+    try String(repeating: "the cat sat on the mat. ", count: 800).write(
+      toFile: text, atomically: true, encoding: .utf8)
     try CorpusBuilder.build(inputs: [text], output: path, validation: .tail(0.1))
     let corpus = try Corpus(path: path)
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget, settings.learningRate) = (4, 48, .steps(120), 5e-3)
     let sampler = try LaneSampler(corpus, lanes: 4, length: 48, seed: 1)
-    let model = try LanguageModel(ModelConfiguration<Mamba>(vocabularySize: 256, width: 32, layers: 1), seed: 1)
+    let model = try LanguageModel(
+      ModelConfiguration<Mamba>(vocabularySize: 256, width: 32, layers: 1), seed: 1)
     var trainer = Trainer(model, settings: settings, sampler: sampler)
     for _ in 0..<120 { _ = try trainer.step() }
     let losses = try Form.allCases.map {
-      try evaluate(trainer.model, on: corpus, range: corpus.range(of: .validation), lanes: 2, length: 64, form: $0).loss
+      try evaluate(
+        trainer.model, on: corpus, range: corpus.range(of: .validation), lanes: 2, length: 64, form: $0
+      ).loss
     }
     #expect(losses[0] < 0.3)
     for loss in losses { #expect(abs(loss - losses[0]) < 1e-5 * losses[0]) }

@@ -10,7 +10,8 @@ struct DiagonalSystemTests {
     RecurrenceLaws(
       operands: { steps in
         // Decays inside the unit circle, from fast to nearly constant.
-        let size = random([E, N], seed: 31, 0.2...0.999).scalars, angle = random([E, N], seed: 32, 0...3).scalars
+        let size = random([E, N], seed: 31, 0.2...0.999).scalars,
+          angle = random([E, N], seed: 32, 0...3).scalars
         var decays: [Float] = []
         for e in 0..<E {
           let row = e * N..<(e + 1) * N
@@ -41,7 +42,8 @@ struct DiagonalSystemTests {
 
   @Test func gradients() {
     Self.laws(channels: 5, states: 3).gradientsEqualCentralDifferences(steps: 19, resets: .none)
-    Self.laws(channels: 18, states: 2).gradientsEqualCentralDifferences(steps: 13, resets: DiagonalTests.resets)
+    Self.laws(channels: 18, states: 2).gradientsEqualCentralDifferences(
+      steps: 13, resets: DiagonalTests.resets)
     Self.laws(channels: 40, states: 16).gradientsOfMixEqualThoseOfTheFold(steps: 65)
   }
 

@@ -30,7 +30,8 @@ struct DiagonalTests {
       isOverTime: [!kind.isConstant, true, false],
       run: { operands, form, resets, state in
         Diagonal.run(
-          decay: operands[0], input: operands[1], kind.isComplex ? .complex : .real, form: form, resets: resets,
+          decay: operands[0], input: operands[1], kind.isComplex ? .complex : .real, form: form,
+          resets: resets,
           state: &state)
       },
       reference: { values, steps, resets in

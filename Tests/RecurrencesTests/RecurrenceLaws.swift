@@ -72,11 +72,12 @@ struct RecurrenceLaws {
     var outputs: [(value: Tensor, seed: Tensor)] = []
     for t in 0..<steps {
       let now = plain.indices.dropLast().map { i in
-        constants[i] ?? {
-          let token = atTime(plain[i], t).tracked()
-          leaves[i].append(token)
-          return token
-        }()
+        constants[i]
+          ?? {
+            let token = atTime(plain[i], t).tracked()
+            leaves[i].append(token)
+            return token
+          }()
       }
       outputs.append((run(now, .step, .none, &state), atTime(seeds.0, t)))
     }

@@ -35,7 +35,8 @@ struct SelectiveScanTests {
 
   @Test func gradients() {
     Self.laws(channels: 5, states: 3).gradientsEqualCentralDifferences(steps: 19, resets: .none)
-    Self.laws(channels: 18, states: 2).gradientsEqualCentralDifferences(steps: 13, resets: DiagonalTests.resets)
+    Self.laws(channels: 18, states: 2).gradientsEqualCentralDifferences(
+      steps: 13, resets: DiagonalTests.resets)
     Self.laws(channels: 70, states: 16).gradientsOfMixEqualThoseOfTheFold(steps: 65)
   }
 

@@ -2,7 +2,8 @@
 
 /// h_t = a_t h_{t−1} + b_t, row by row; complex rows are planar. Resets return the state to zero.
 package func diagonalReference(
-  a: [Double], b: [Double], state: [Double], batch: Int, steps: Int, width: Int, isComplex: Bool, resets: [[Int]]
+  a: [Double], b: [Double], state: [Double], batch: Int, steps: Int, width: Int, isComplex: Bool,
+  resets: [[Int]]
 ) -> (h: [Double], final: [Double]) {
   let isConstant = a.count == width, N = width / 2
   var h = [Double](repeating: 0, count: b.count), final = state

@@ -1,7 +1,8 @@
 /// The diagonal time-invariant system in Double: h_t = a h_{t−1} + u_t, y_t = 2 Re(c · h_t) + D u_t.
 
 package func diagonalSystemReference(
-  u: [Double], a: [Double], c: [Double], D: [Double], state: [Double], batch: Int, steps: Int, channels E: Int,
+  u: [Double], a: [Double], c: [Double], D: [Double], state: [Double], batch: Int, steps: Int,
+  channels E: Int,
   states N: Int, resets: [[Int]]
 ) -> (y: [Double], final: [Double]) {
   var h = state, y = [Double](repeating: 0, count: u.count)

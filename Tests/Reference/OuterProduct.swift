@@ -11,7 +11,8 @@ package struct OuterProductReference {
     (self.B, self.T, self.H, self.G, self.K, self.V, self.resets) = (B, T, H, G, K, V, resets)
   }
 
-  /// q, k [B T G K], v [B T H V], logDecay empty, [H] or [B T H], state [B H K V] → y [B T H V] and the final state.
+  /// q, k [B T G K], v [B T H V], logDecay empty, [H] or [B T H], state [B H K V] → y [B T H V] and the final
+  /// state.
   package func callAsFunction(
     q: [Double], k: [Double], v: [Double], logDecay: [Double], state: [Double]
   ) -> (y: [Double], state: [Double]) {

@@ -3,7 +3,8 @@
 import Foundation
 
 package func selectiveScanReference(
-  u: [Double], delta: [Double], A: [Double], B: [Double], C: [Double], D: [Double], state: [Double], batch: Int,
+  u: [Double], delta: [Double], A: [Double], B: [Double], C: [Double], D: [Double], state: [Double],
+  batch: Int,
   steps: Int, channels E: Int, states N: Int, resets: [[Int]]
 ) -> (y: [Double], final: [Double]) {
   var h = state, y = [Double](repeating: 0, count: u.count)

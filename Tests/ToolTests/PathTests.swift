@@ -21,7 +21,8 @@ extension ToolTests {
       #expect(!tail.isEmpty && tail == Workplace.story.suffix(tail.count))
       let piece = try place.run("corpus", "cat", corpus, "--tokens", "100:163").succeeded().output
       #expect(piece == Array(Workplace.story[100..<163]))
-      #expect(try place.run("corpus", "verify", corpus, "--json").succeeded().json()["passed"] as? Bool == true)
+      #expect(
+        try place.run("corpus", "verify", corpus, "--json").succeeded().json()["passed"] as? Bool == true)
     }
 
     @Test func `a corpus can be built from stdin`() throws {
@@ -125,7 +126,9 @@ extension ToolTests {
 
     @Test(arguments: ["train", "decode", "prefill"])
     func `a benchmark tells its share of the peak`(kind: String) throws {
-      let sizes = ["--mixer", "mamba", "--width", "32", "--layers", "1", "--seconds", "0.05", "--threads", "1"]
+      let sizes = [
+        "--mixer", "mamba", "--width", "32", "--layers", "1", "--seconds", "0.05", "--threads", "1",
+      ]
       let result = try place.run(["bench", kind, "--json"] + sizes).succeeded().json()
       let speed = try #require(result["tokens_per_second"] as? Double)
       let share = try #require(result["share_of_peak"] as? Double)

@@ -12,14 +12,16 @@ extension ToolTests {
     }
     let lines = blocks.flatMap { $0.split(separator: "\n").map(String.init) }
     let place = try Workplace()
-    try place.write(String(repeating: "Once upon a time there was a mill by a river.\n", count: 900).utf8, to: "book.txt")
+    try place.write(
+      String(repeating: "Once upon a time there was a mill by a river.\n", count: 900).utf8, to: "book.txt")
     var count = 0
     for line in lines {
       if line.hasPrefix("tools/") {
         #expect(FileManager.default.isExecutableFile(atPath: root.path + "/" + line), "\(line)")
         continue
       }
-      let command = line.replacingOccurrences(of: #"--minutes \d+"#, with: "--steps 3", options: .regularExpression)
+      let command = line.replacingOccurrences(
+        of: #"--minutes \d+"#, with: "--steps 3", options: .regularExpression)
       let outcome = try place.shell(command)
       #expect(outcome.code == 0, "\(line): \(outcome.errors)")
       #expect(!outcome.output.isEmpty, "\(line) prints nothing")

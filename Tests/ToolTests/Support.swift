@@ -92,7 +92,7 @@ final class Workplace {
       "SWIFT_BACKTRACE": "enable=no", "PATH": runnel.deletingLastPathComponent().path + ":/usr/bin:/bin",
     ]) { $1 }
     let source = folderAsInput ? path : self(name + ".in")
-    process.standardInput = FileHandle(forReadingAtPath: source)
+    process.standardInput = FileHandle(fileDescriptor: open(source, O_RDONLY), closeOnDealloc: true)
     if let output {
       process.standardOutput = output
     } else {
@@ -157,7 +157,9 @@ struct Running {
 /// The tool is built into the folder that holds the test bundle.
 private let tool = Result {
   // On macOS the runner stands elsewhere, and only the bundle is near.
-  let running: [String?] = [CommandLine.arguments.first, Bundle.main.executablePath, realPath("/proc/self/exe")]
+  let running: [String?] = [
+    CommandLine.arguments.first, Bundle.main.executablePath, realPath("/proc/self/exe"),
+  ]
   let places = running + Bundle.allBundles.map { $0.bundlePath }
   for place in places.compactMap({ $0 }) {
     var folder = URL(fileURLWithPath: place).standardizedFileURL
@@ -214,7 +216,9 @@ extension Workplace {
 
   /// Lines of a run's metrics that are whole.
   func metrics(_ run: String) -> [[String: Any]] {
-    guard let text = try? String(contentsOfFile: self(run + "/metrics.jsonl"), encoding: .utf8) else { return [] }
+    guard let text = try? String(contentsOfFile: self(run + "/metrics.jsonl"), encoding: .utf8) else {
+      return []
+    }
     return text.split(separator: "\n").compactMap {
       (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
     }

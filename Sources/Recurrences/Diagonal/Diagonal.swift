@@ -22,7 +22,8 @@ public enum Diagonal {
     let shape = b.shape
     precondition(
       shape.rank == 3 && (a.shape == [shape[2]] || a.shape == shape) && state.shape == [shape[0], shape[2]],
-      "Diagonal: decay \(a.shape), input \(shape), state \(state.shape); expected [W] or [B T W], [B T W], [B W]")
+      "Diagonal: decay \(a.shape), input \(shape), state \(state.shape); expected [W] or [B T W], [B T W], [B W]"
+    )
     precondition(numbers == .real || shape[2] % 2 == 0, "Diagonal: complex rows of odd width \(shape[2])")
     guard shape[1] > 0 else { return Tensor(zeros: shape) }
 
@@ -68,7 +69,8 @@ private struct Plan: Sendable {
 
   private func forEachBlock(_ body: (_ row: Int, _ first: Int, _ count: Int) -> Void) {
     let blocks = (channels + block - 1) / block
-    WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 12) / (steps * min(block, channels)))) { items in
+    WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 12) / (steps * min(block, channels)))) {
+      items in
       for item in items {
         let first = item % blocks * block
         body(item / blocks, first, min(block, channels - first))
@@ -95,7 +97,8 @@ private struct Plan: Sendable {
               runnel_diagonal_complex(
                 stretch.range.count, count, plane, width, decayStride, decay, b.base + at, memory, h + at)
             } else {
-              runnel_diagonal(stretch.range.count, count, width, decayStride, decay, b.base + at, memory, h + at)
+              runnel_diagonal(
+                stretch.range.count, count, width, decayStride, decay, b.base + at, memory, h + at)
             }
           }
         }

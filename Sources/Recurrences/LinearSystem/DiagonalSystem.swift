@@ -20,7 +20,8 @@ public enum DiagonalSystem {
   ) -> Tensor {
     let shape = u.shape
     precondition(
-      shape.rank == 3 && a.shape.rank == 2 && a.shape[0] == shape[2] && a.shape[1] % 2 == 0 && c.shape == a.shape
+      shape.rank == 3 && a.shape.rank == 2 && a.shape[0] == shape[2] && a.shape[1] % 2 == 0
+        && c.shape == a.shape
         && (D.isEmpty || D.shape == [shape[2]]) && state.shape == [shape[0], shape[2], a.shape[1]],
       """
       DiagonalSystem: u \(shape), a \(a.shape), c \(c.shape), D \(D.shape), state \(state.shape); \
@@ -66,7 +67,8 @@ private struct Call: LaneRecurrence {
   func scan(state: inout Tensor, starts: Storage?) -> Tensor {
     Tensor(u.shape) { y in
       state.mutate { state in
-        plan.forward(state: state, starts: starts, scratch: 3 * plan.laneRow) { block, held, starts, scratch in
+        plan.forward(state: state, starts: starts, scratch: 3 * plan.laneRow) {
+          block, held, starts, scratch in
           let i = at(block.row, block.range.lowerBound, block.first), k = block.first * 2 * N
           runnel_lti_scan(
             block.range.count, block.width, E, N, u.base + i, a.base + k, c.base + k, skip(block.first), held,

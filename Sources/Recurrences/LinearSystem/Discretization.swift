@@ -119,8 +119,11 @@ extension Discretization {
 public func ringEigenvalues(logDecay: Tensor, logFrequency: Tensor) -> Tensor {
   let N = logDecay.count
   precondition(
-    logFrequency.count == N, "ringEigenvalues: \(logDecay.shape) and \(logFrequency.shape); they must be equal")
-  @Sendable func values(_ n: Int, _ logDecay: Tensor, _ logFrequency: Tensor) -> (rate: Double, turn: Double, Complex) {
+    logFrequency.count == N,
+    "ringEigenvalues: \(logDecay.shape) and \(logFrequency.shape); they must be equal")
+  @Sendable func values(_ n: Int, _ logDecay: Tensor, _ logFrequency: Tensor) -> (
+    rate: Double, turn: Double, Complex
+  ) {
     let rate = exponential(Double(logDecay.base[n])), turn = exponential(Double(logFrequency.base[n]))
     return (rate, turn, Complex.exponential(Complex(-rate, turn)))
   }

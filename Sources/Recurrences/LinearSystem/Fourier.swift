@@ -25,7 +25,8 @@ package struct Complex: Sendable, Equatable {
 package enum Fourier {
   /// The first `x.count` terms of the convolution of two real sequences of equal length. O(T log T).
   package static func convolution(_ kernel: [Double], _ x: [Double]) -> [Double] {
-    precondition(kernel.count == x.count, "convolution: \(kernel.count) and \(x.count) terms; they must be equal")
+    precondition(
+      kernel.count == x.count, "convolution: \(kernel.count) and \(x.count) terms; they must be equal")
     guard !x.isEmpty else { return [] }
     var size = 1
     while size < 2 * x.count { size *= 2 }

@@ -5,10 +5,11 @@
 ///     dQ = (dP ∘ D) K + diag(exp G) dY Sᵀ            dV = Pᵀ dY + diag(exp(G_Q − G)) K dS'
 ///     dK = (dP ∘ D)ᵀ Q + diag(exp(G_Q − G)) V dS'ᵀ   dS = exp(G_Q) dS' + Qᵀ diag(exp G) dY
 ///
-/// The log decay of token u stands in every exponent that spans u, so its gradient is the sum of the four kinds of
-/// terms that do: M_ts = P_ts dP_ts for s < u ≤ t; q_t · (second term of dQ)_t for t ≥ u; k_s · (second term of dK)_s
-/// for s < u; and exp(G_Q) ⟨S, dS'⟩. The shorter formula Σ q·dq − k·dk is the same in exact arithmetic, but subtracts
-/// the terms that do not span u after adding them, which leaves nothing right where decays are strong.
+/// The log decay of token u stands in every exponent that spans u, so its gradient is the sum of the four
+/// kinds of terms that do: M_ts = P_ts dP_ts for s < u ≤ t; q_t · (second term of dQ)_t for t ≥ u; k_s ·
+/// (second term of dK)_s for s < u; and exp(G_Q) ⟨S, dS'⟩. The shorter formula Σ q·dq − k·dk is the same in
+/// exact arithmetic, but subtracts the terms that do not span u after adding them, which leaves nothing right
+/// where decays are strong.
 
 import CKernels
 import RunnelKernels
@@ -19,6 +20,7 @@ extension OuterChunkwise {
     run { b, g, part, heads in
       let item = OuterBackwardItem(
         form: self, starts: starts, gradients: gradients, b: b, g: g, part: part, heads: heads)
+      defer { withExtendedLifetime(item) {} }
       var hasLater = gradients.hasSeed
       for (c, chunk) in plan.rows[b].enumerated().reversed() {
         let decays = heads.map { chunkDecay($0, b, chunk, item.scratch.decay(of: $0 - heads.lowerBound)) }
@@ -71,7 +73,8 @@ private struct OuterBackwardItem {
       _ a: Tensor, _ state: UnsafePointer<Float>, _ scale: UnsafePointer<Float>?, of x: Tensor,
       into dx: UnsafeMutablePointer<Float>?, dots: UnsafeMutablePointer<Float>
     ) {
-      let view = MatrixView(state, rowStride: n.V, .transposed)
+      runnel_outer_transpose(n.K, n.V, n.V, n.K, state, scratch.transposedState)
+      let view = MatrixView(scratch.transposedState, rowStride: n.K)
       if scale == nil, let dx {
         Gemm.serial(
           m: chunk.count, n: n.K, k: n.V, values(a, value), view, beta: isFirst ? 0 : 1, into: dx + key,
@@ -121,9 +124,14 @@ private struct OuterBackwardItem {
 
   /// What flows from token to token inside the chunk: the first terms, and the gradient of the decays.
   func insideChunk(_ chunk: OuterPlan.Chunk, _ decays: [OuterChunkDecay], hasLater: Bool) {
-    for head in 0..<heads.count where needs.decay {
-      scratch.columnSums(of: head).update(repeating: 0, count: chunk.count)
+    for h in heads {
+      let head = h - heads.lowerBound
+      if needs.decay { scratch.columnSums(of: head).update(repeating: 0, count: chunk.count) }
+      runnel_outer_transpose(
+        chunk.count, n.V, n.valueStride, scratch.stride, form.v.base + form.valueOffset(b, chunk.start, h),
+        transposedValues(head))
     }
+    form.transposeKeys(b, g, chunk, scratch)
     let key = form.keyOffset(b, chunk.start, g)
     let starts = Array(stride(from: 0, to: chunk.count, by: OuterChunkwise.block))
     for start in starts.reversed() {
@@ -138,7 +146,7 @@ private struct OuterBackwardItem {
         let dyRows = values(gradients.dy, value + start * n.valueStride)
         Gemm.serial(
           m: rows.count, n: rows.upperBound, k: n.V, dyRows,
-          MatrixView(form.v.base + value, rowStride: n.valueStride, .transposed), into: scratch.dmasked,
+          MatrixView(transposedValues(head), rowStride: scratch.stride), into: scratch.dmasked,
           rowStride: scratch.stride)
         runnel_outer_mask_backward(
           rows.count, rows.upperBound, start, scratch.stride, stride, head == 0 ? 0 : 1, scratch.scores, D,
@@ -167,6 +175,10 @@ private struct OuterBackwardItem {
       }
     }
     for h in heads where needs.decay { decayGradient(chunk, h) }
+  }
+
+  private func transposedValues(_ head: Int) -> UnsafeMutablePointer<Float> {
+    scratch.transposedValues + head * n.V * scratch.stride
   }
 
   private func decayGradient(_ chunk: OuterPlan.Chunk, _ h: Int) {

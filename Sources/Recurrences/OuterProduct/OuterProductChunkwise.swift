@@ -1,13 +1,13 @@
 /// The chunkwise form of the outer-product recurrence.
 ///
-/// Inside a chunk of Q tokens that starts from the state S, with G_t the inclusive sum of log decays up to token t and
-/// D_ts = exp(G_t − G_s) for s ≤ t, else 0:
+/// Inside a chunk of Q tokens that starts from the state S, with G_t the inclusive sum of log decays up to
+/// token t and D_ts = exp(G_t − G_s) for s ≤ t, else 0:
 ///
 ///     Y  = (Q Kᵀ ∘ D) V + diag(exp G) Q S
 ///     S' = exp(G_Q) S + Kᵀ diag(exp(G_Q − G)) V
 ///
-/// All exponents are of differences that are not positive. Q Kᵀ is formed in blocks of rows, which leaves out most of
-/// its upper triangle, and once for all heads of a group that are worked on together.
+/// No exponent is positive. Q Kᵀ is formed in blocks of rows, which leaves out most of its upper triangle,
+/// and once for all heads of a group that are worked on together.
 
 import CKernels
 import RunnelKernels
@@ -18,13 +18,13 @@ struct OuterChunkwise: Sendable {
   let q, k, v: Tensor
   let decay: OuterProduct.Decay
   let plan: OuterPlan
-  /// In how many parts the heads of a group are split over work items. A function of the sizes alone, for the order
-  /// of sums must not depend on the number of threads.
+  /// In how many parts the heads of a group are split over work items. A function of the sizes alone, for the
+  /// order of sums must not depend on the number of threads.
   let parts: Int
   private let tables: OuterPowers
 
-  /// Rows of Q Kᵀ formed at a time.
-  static let block = 64
+  /// Rows of Q Kᵀ formed at a time: few, to compute little above its diagonal; BLAS is as fast with sixteen.
+  static let block = 16
 
   init(
     _ n: OuterSizes, q: Tensor, k: Tensor, v: Tensor, decay: OuterProduct.Decay, plan: OuterPlan
@@ -48,12 +48,13 @@ struct OuterChunkwise: Sendable {
     }
   }
 
-  /// The state [B H K V] is taken on in place; where `starts` is given, it keeps the state before every chunk.
+  /// The state [B H K V] is taken on in place; `starts`, if given, keeps the state before every chunk.
   func forward(
     state: UnsafeMutablePointer<Float>, y: UnsafeMutablePointer<Float>, starts: UnsafeMutablePointer<Float>?
   ) {
     run { b, g, _, heads in
       let scratch = OuterScratch(n, plan, heads: heads.count)
+      defer { withExtendedLifetime(scratch) {} }
       for (c, chunk) in plan.rows[b].enumerated() {
         let decays = heads.map { chunkDecay($0, b, chunk, scratch.decay(of: $0 - heads.lowerBound)) }
         for h in heads {
@@ -66,6 +67,7 @@ struct OuterChunkwise: Sendable {
             chunk, decays[h - heads.lowerBound], q: q.base + key, k: k.base + key, v: v.base + value,
             state: own, y: y + value, scratch)
         }
+        transposeKeys(b, g, chunk, scratch)
         for start in stride(from: 0, to: chunk.count, by: Self.block) {
           let rows = start..<min(start + Self.block, chunk.count)
           scores(b, g, chunk, rows, scratch)
@@ -102,13 +104,20 @@ struct OuterChunkwise: Sendable {
       rowStride: n.V)
   }
 
+  /// Small products with a transposed right side take BLAS a third longer, so Kᵀ is written out.
+  func transposeKeys(_ b: Int, _ g: Int, _ chunk: OuterPlan.Chunk, _ scratch: OuterScratch) {
+    runnel_outer_transpose(
+      chunk.count, n.K, n.keyStride, scratch.stride, k.base + keyOffset(b, chunk.start, g),
+      scratch.transposedKeys)
+  }
+
   /// Q Kᵀ of some rows, and of the columns up to the last of them.
   func scores(_ b: Int, _ g: Int, _ chunk: OuterPlan.Chunk, _ rows: Range<Int>, _ scratch: OuterScratch) {
     Gemm.serial(
       m: rows.count, n: rows.upperBound, k: n.K,
       MatrixView(q.base + keyOffset(b, chunk.start + rows.lowerBound, g), rowStride: n.keyStride),
-      MatrixView(k.base + keyOffset(b, chunk.start, g), rowStride: n.keyStride, .transposed),
-      into: scratch.scores, rowStride: scratch.stride)
+      MatrixView(scratch.transposedKeys, rowStride: scratch.stride), into: scratch.scores,
+      rowStride: scratch.stride)
   }
 
   /// The rows of q or k of a chunk, each times its decay.
@@ -170,8 +179,8 @@ extension OuterChunkwise {
   }
 }
 
-/// Powers of constant decays, w⁰ to w^N. With them falling and zeros behind, … w² w 1 0 0 …, every row of D is a
-/// stretch of one vector, and a row starts one float before the row above it.
+/// Powers of constant decays, w⁰ to w^N. With them falling and zeros behind, … w² w 1 0 0 …, every row of D
+/// is a stretch of one vector, and a row starts one float before the row above it.
 private struct OuterPowers: Sendable {
   private let values: Tensor  // [heads 3N]
   private let length: Int
@@ -209,7 +218,7 @@ private struct OuterPowers: Sendable {
   func powers(of head: Int) -> UnsafePointer<Float> { values.base + head * 3 * length + 2 * length }
 }
 
-/// The memory of one work item.
+/// The memory of one work item, to be kept alive while its pointers are used.
 final class OuterScratch {
   private let storage: Storage
   /// Floats between two rows of the matrices of a block.
@@ -221,22 +230,32 @@ final class OuterScratch {
   let dmasked, dscores: UnsafeMutablePointer<Float>
   /// [longest K]: scaled rows of q or k, or a gradient of them.
   let keys: UnsafeMutablePointer<Float>
+  /// [K stride] of a chunk.
+  let transposedKeys: UnsafeMutablePointer<Float>
+  /// [V K] of a state, and [heads V stride] of a chunk, for the backward.
+  let transposedState, transposedValues: UnsafeMutablePointer<Float>
 
   /// Vectors of the longest chunk for every head: four for the decays, five for their gradient.
   private static let vectorsPerHead = 9
 
   init(_ n: OuterSizes, _ plan: OuterPlan, heads: Int, backward: Bool = false) {
-    stride = (plan.longest + 15) / 16 * 16
+    let stride = (plan.longest + 15) / 16 * 16
     let matrix = min(OuterChunkwise.block, plan.longest) * stride
-    let vectors = Self.vectorsPerHead * heads * stride
-    storage = Storage(capacity: vectors + (backward ? 5 : 3) * matrix + plan.longest * n.K)
-    self.vectors = storage.base
-    scores = storage.base + vectors
-    masked = scores + matrix
-    decays = masked + matrix
-    dmasked = backward ? decays + matrix : decays
-    dscores = backward ? dmasked + matrix : decays
-    keys = dscores + matrix
+    // The scratch of the backward stands last.
+    var sizes = [
+      Self.vectorsPerHead * heads * stride, matrix, matrix, matrix, plan.longest * n.K, n.K * stride,
+    ]
+    if backward { sizes += [matrix, matrix, n.V * n.K, heads * n.V * stride] }
+    // Every piece starts on a cache line.
+    var ends: [Int] = []
+    for size in sizes { ends.append((ends.last ?? 0) + (size + 15) / 16 * 16) }
+    storage = Storage(capacity: ends.last ?? 0)
+    let pieces = [storage.base] + ends.map { [base = storage.base] in base + $0 }
+    (self.stride, vectors) = (stride, pieces[0])
+    (scores, masked, decays) = (pieces[1], pieces[2], pieces[3])
+    (keys, transposedKeys) = (pieces[4], pieces[5])
+    (dmasked, dscores) = (pieces[6], pieces[backward ? 7 : 6])
+    (transposedState, transposedValues) = (pieces[backward ? 8 : 6], pieces[backward ? 9 : 6])
   }
 
   func decay(of head: Int) -> (Int) -> UnsafeMutablePointer<Float> {

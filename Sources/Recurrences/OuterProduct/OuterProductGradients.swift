@@ -11,8 +11,8 @@ struct OuterNeeds: Sendable {
   var carry: Bool { k || v || state || decay }
 }
 
-/// The gradients of one backward. Heads of a group that are worked on apart write dq and dk in parts, which are added
-/// in a fixed order at the end.
+/// The gradients of one backward. Heads of a group that are worked on apart write dq and dk in parts, which
+/// are added in a fixed order at the end.
 struct OuterGradients {
   let n: OuterSizes
   let needs: OuterNeeds

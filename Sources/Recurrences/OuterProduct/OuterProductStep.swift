@@ -11,7 +11,7 @@ func outerSteps(
 ) {
   let heads = n.B * n.H
   // A single token of a small model is not worth waking another thread for.
-  let grain = max(1, (1 << 14) / max(1, n.T * n.stateSize))
+  let grain = max(1, (1 << 15) / max(1, n.T * n.stateSize))
   WorkerPool.shared.split(heads, grain: grain) { range in
     for index in range {
       let (b, h) = (index / n.H, index % n.H)
@@ -44,7 +44,8 @@ private func outerStep(
 }
 
 extension OuterProduct.Decay {
-  /// The log decay of a head at a token (counted over the batch), and the floats from one token's to the next's.
+  /// The log decay of a head at a token (counted over the batch), and the floats from one token's to the
+  /// next's.
   func pointer(token: Int, head: Int, of n: OuterSizes) -> (UnsafePointer<Float>?, stride: Int) {
     switch self {
     case .none: (nil, 0)
@@ -70,8 +71,9 @@ extension OuterChunkwise {
     }
   }
 
-  /// The gradient of the steps, token by token. The states inside a chunk are computed again from the one before it.
-  /// Slow, with K V numbers read and written several times for every token; it stays because it is the definition.
+  /// The gradient of the steps, token by token. The states inside a chunk are computed again from the one
+  /// before it. Slow, with K V numbers read and written several times for every token; it stays because it is
+  /// the definition.
   func stepsBackward(starts: Tensor, into gradients: OuterGradients) {
     run { b, g, part, heads in
       let states = Storage(capacity: (plan.longest + 1) * n.stateSize + n.V)

@@ -48,7 +48,9 @@ private struct Call: LaneRecurrence {
   private var E: Int { plan.channels }
   private var skip: UnsafePointer<Float>? { D.isEmpty ? nil : D.base }
 
-  private func at(_ row: Int, _ time: Int, _ channel: Int = 0) -> Int { (row * plan.steps + time) * E + channel }
+  private func at(_ row: Int, _ time: Int, _ channel: Int = 0) -> Int {
+    (row * plan.steps + time) * E + channel
+  }
   private func shared(_ row: Int, _ time: Int) -> Int { (row * plan.steps + time) * N }
 
   /// The definition, token by token.
@@ -68,7 +70,8 @@ private struct Call: LaneRecurrence {
   func scan(state: inout Tensor, starts: Storage?) -> Tensor {
     Tensor(u.shape) { y in
       state.mutate { state in
-        plan.forward(state: state, starts: starts, scratch: 2 * plan.laneRow) { block, held, starts, scratch in
+        plan.forward(state: state, starts: starts, scratch: 2 * plan.laneRow) {
+          block, held, starts, scratch in
           let t = block.range.lowerBound, i = at(block.row, t, block.first), j = shared(block.row, t)
           runnel_selective_scan(
             block.range.count, block.width, E, N, u.base + i, delta.base + i, A.base + block.first * N,
@@ -91,7 +94,8 @@ private struct Call: LaneRecurrence {
             let inputs = Tensor([1, T, width * N]) { inputs in
               decays.mutate { decays in
                 for t in 0..<T {
-                  let i = at(row, stretch.range.lowerBound + t, first), j = shared(row, stretch.range.lowerBound + t)
+                  let i = at(row, stretch.range.lowerBound + t, first),
+                    j = shared(row, stretch.range.lowerBound + t)
                   for e in 0..<width {
                     let dt = delta.base[i + e], k = (t * width + e) * N
                     for n in 0..<N {
@@ -107,10 +111,12 @@ private struct Call: LaneRecurrence {
               stretch.isFresh
               ? Tensor(zeros: [1, width * N])
               : Tensor(Array(state.scalars[held..<held + width * N]), [1, width * N])
-            let h = Diagonal.run(decay: activate(decays, .exp), input: inputs, .real, form: .parallel, state: &part)
+            let h = Diagonal.run(
+              decay: activate(decays, .exp), input: inputs, .real, form: .parallel, state: &part)
             state.mutate { ($0 + held).update(from: part.base, count: width * N) }
             for t in 0..<T {
-              let i = at(row, stretch.range.lowerBound + t, first), j = shared(row, stretch.range.lowerBound + t)
+              let i = at(row, stretch.range.lowerBound + t, first),
+                j = shared(row, stretch.range.lowerBound + t)
               for e in 0..<width {
                 let output = runnel_dot(N, h.base + (t * width + e) * N, C.base + j)
                 y[i + e] = output + (skip.map { $0[first + e] * u.base[i + e] } ?? 0)
@@ -129,7 +135,8 @@ private struct Call: LaneRecurrence {
     let dstate = Tensor(uninitialized: [plan.batch, E, N])
     // Sums over the batch, and over groups of channels, are taken of per-item parts in a fixed order.
     let dA = Tensor(zeros: [plan.batch, E * N]), dD = Tensor(zeros: [plan.batch, E])
-    let dB = Tensor(uninitialized: [plan.groups, B.count]), dC = Tensor(uninitialized: [plan.groups, B.count])
+    let dB = Tensor(uninitialized: [plan.groups, B.count]),
+      dC = Tensor(uninitialized: [plan.groups, B.count])
     let row = plan.laneRow, shares = plan.chunk * row
     plan.backward(
       starts: starts, dfinal: dfinal, dinitial: dstate.storage.base,
@@ -145,7 +152,8 @@ private struct Call: LaneRecurrence {
         runnel_to_lanes(block.width, N, dA.base + parts * N, dAblock)
         runnel_to_lanes(block.width, 1, dD.base + parts, dDblock)
         runnel_selective_backward(
-          block.range.count, block.width, E, N, u.base + i, delta.base + i, A.base + block.first * N, B.base + j,
+          block.range.count, block.width, E, N, u.base + i, delta.base + i, A.base + block.first * N,
+          B.base + j,
           C.base + j, skip.map { $0 + block.first }, start, dy.base + i, dheld, du.storage.base + i,
           ddelta.storage.base + i, dAblock, D.isEmpty ? nil : dDblock, dB, dC, dDblock + LaneScan.lanes)
         runnel_from_lanes(block.width, N, dAblock, dA.storage.base + parts * N)

@@ -1,0 +1,141 @@
+/// Holds a mixer against its reference: every form, every gradient.
+
+import RunnelMixers
+import RunnelRecurrences
+import RunnelReference
+import RunnelTensors
+import Testing
+
+extension SequenceMixer {
+  /// A fresh mixer with all its parameters moved, so that no bias is zero and no scale one.
+  static func perturbed(_ configuration: Configuration, seed: UInt64 = 1) -> Self {
+    var generator = SeededGenerator(seed: seed)
+    var mixer = Self(configuration, using: &generator)
+    for field in fields {
+      let value = mixer[keyPath: field.path]
+      mixer[keyPath: field.path] = value + Tensor.uniform(value.shape, in: -0.3...0.3, using: &generator)
+    }
+    return mixer
+  }
+
+  var doubles: [String: [Double]] {
+    Dictionary(uniqueKeysWithValues: Self.fields.map { ($0.name, self[keyPath: $0.path].doubles) })
+  }
+
+  func value(_ name: String) -> [Double] { doubles[name] ?? [] }
+}
+
+/// Two rows of two segments with the state passed between, and documents that begin inside the second.
+struct Text {
+  let B = 2
+  let D: Int
+  let lengths = [6, 65]
+  /// For each row, the resets in the second segment.
+  let resets = Resets(rows: [[0, 7, 40], [33]])
+
+  /// The reference over each row of x [B T D], document by document.
+  func reference(_ x: [Double], _ mixer: ([[Double]]) -> [[Double]]) -> [Double] {
+    let T = lengths[0] + lengths[1]
+    var y: [[Double]] = []
+    for b in 0..<B {
+      let starts = [0] + resets.rows[b].map { $0 + lengths[0] } + [T]
+      for (start, end) in zip(starts, starts.dropFirst()) {
+        y += mixer((start..<end).map { Array(x[(b * T + $0) * D..<(b * T + $0 + 1) * D]) })
+      }
+    }
+    return y.flatMap { $0 }
+  }
+
+  /// The same x as the two segments [B t D], and two outputs as one.
+  func cut(_ x: Tensor) -> [Tensor] {
+    let T = lengths[0] + lengths[1], values = x.scalars
+    return [0..<lengths[0], lengths[0]..<T].map { range in
+      let part = (0..<B).flatMap { values[($0 * T + range.lowerBound) * D..<($0 * T + range.upperBound) * D] }
+      return Tensor(part, [B, range.count, D])
+    }
+  }
+  func joined(_ parts: [Tensor]) -> [Double] {
+    var values: [Double] = []
+    for b in 0..<B {
+      for (part, length) in zip(parts, lengths) {
+        values += part.doubles[b * length * D..<(b + 1) * length * D]
+      }
+    }
+    return values
+  }
+}
+
+/// Compares values and gradients of a mixer with those of `reference`, which is given the parameters.
+func expectMixer<M: SequenceMixer>(
+  _: M.Type, _ configuration: M.Configuration, sourceLocation: SourceLocation = #_sourceLocation,
+  reference: (MixerReference, [[Double]]) -> [[Double]]
+) {
+  let mixer = M.perturbed(configuration)
+  let text = Text(D: configuration.width)
+  let x = random([text.B, text.lengths.reduce(0, +), text.D], seed: 2)
+  let seeds = text.cut(random(x.shape, seed: 3)), seed = text.joined(seeds)
+  let parameters = mixer.doubles
+  func expected(_ parameters: [String: [Double]], _ x: [Double]) -> [Double] {
+    text.reference(x) { reference(MixerReference(parameters), $0) }
+  }
+  let y = expected(parameters, x.doubles)
+
+  // Along single coordinates where there are few of them, else along random directions.
+  let names = M.fields.map(\.name) + ["x"], values = M.fields.map { parameters[$0.name] ?? [] } + [x.doubles]
+  var directions: [[[Double]]] = [], slopes: [[Double]] = []
+  for (i, value) in values.enumerated() {
+    let own = (0..<min(value.count, 12)).map { direction in
+      value.count <= 12
+        ? value.indices.map { $0 == direction ? 1.0 : 0 }
+        : random([value.count], seed: UInt64(100 * i + direction)).doubles
+    }
+    directions.append(own)
+    slopes.append(
+      own.map { direction in
+        let h = 1e-5
+        func loss(_ h: Double) -> Double {
+          var changed = parameters
+          let moved = zip(value, direction).map { $0 + h * $1 }
+          if names[i] != "x" { changed[names[i]] = moved }
+          return dot(expected(changed, names[i] == "x" ? moved : x.doubles), seed)
+        }
+        return (loss(h) - loss(-h)) / (2 * h)
+      })
+  }
+
+  for first in Form.allCases {
+    for second in Form.allCases {
+      var tracked = mixer
+      var leaves: [Tensor] = []
+      for field in M.fields {
+        tracked[keyPath: field.path] = mixer[keyPath: field.path].tracked()
+        leaves.append(tracked[keyPath: field.path])
+      }
+      let parts = text.cut(x).map { $0.tracked() }
+      var state = tracked.initialState(batch: text.B)
+      let outputs = [
+        tracked.run(parts[0], form: first, resets: .none, state: &state),
+        tracked.run(parts[1], form: second, resets: text.resets, state: &state),
+      ]
+      let error = relativeError(text.joined(outputs), y)
+      #expect(error <= 1e-5, "\(M.name), \(first) then \(second)", sourceLocation: sourceLocation)
+
+      let frozen = mixer.frozen()
+      var cold = frozen.initialState(batch: text.B)
+      let streamed = zip(text.cut(x), [(first, Resets.none), (second, text.resets)]).map {
+        frozen.run($0, form: $1.0, resets: $1.1, state: &cold)
+      }
+      #expect(relativeError(text.joined(streamed), y) <= 1e-5, "frozen", sourceLocation: sourceLocation)
+
+      // The gradient of x through the first segment passes through the state between the two.
+      let gradient = gradients(of: zip(outputs, seeds).map { ($0, $1) }, for: leaves + parts)
+      let all = gradient.dropLast(2).map(\.doubles) + [text.joined(gradient.suffix(2))]
+      for i in names.indices {
+        let measured = directions[i].map { dot(all[i], $0) }
+        let error = relativeError(measured, slopes[i])
+        #expect(
+          error <= 1e-4, "\(M.name), \(first) then \(second), \(names[i])", sourceLocation: sourceLocation)
+      }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import RunnelMixers
+import RunnelModels
+import RunnelReference
+import RunnelStreaming
+import RunnelTensors
+import Testing
+
+@Suite("a stream does not depend on how it is cut")
+struct SessionTests {
+  @Test("any cut of the prompt gives the same logits", arguments: Registry.names)
+  func cuts(name: String) throws {
+    func check<M: SequenceMixer>(_ type: M.Type) throws {
+      let model = try smallModel(type).frozen()
+      let prompt = tokens(1100, below: 64, seed: 7)
+      func fed(_ lengths: [Int]) -> Session<LanguageModel<M>> {
+        var session = Session(model, sampler: Sampler(seed: 1))
+        var rest = prompt[...]
+        for length in lengths {
+          session.feed(rest.prefix(length))
+          rest = rest.dropFirst(length)
+        }
+        session.feed(rest)
+        return session
+      }
+      let expected = fed([Int](repeating: 1, count: 1100))
+      for lengths in [[], [512], [511, 1], [513, 0, 1, 2], [3, 600, 1, 1, 64, 63], [1099]] {
+        let session = fed(lengths)
+        #expect(session.position == 1100)
+        let error = relativeError(session.logits ?? .absent, expected.logits ?? .absent)
+        #expect(error <= 1e-5, "\(name), \(lengths)")
+      }
+    }
+    try check(try Registry.mixer(named: name))
+  }
+
+  @Test("before the first token there is no next one; an empty feed changes nothing")
+  func empty() throws {
+    var session = Session(try smallModel(LRU.self), sampler: Sampler(seed: 1))
+    session.feed([])
+    #expect(session.next() == nil && session.position == 0 && session.logits == nil)
+  }
+
+  @Test("a stream repeats itself for a seed, and a copy is a fork", arguments: Registry.names)
+  func forks(name: String) throws {
+    func check<M: SequenceMixer>(_ type: M.Type) throws {
+      let model = try smallModel(type)
+      func start() -> Session<LanguageModel<M>> {
+        var session = Session(model, sampler: Sampler(seed: 9))
+        session.feed(tokens(40, below: 64, seed: 8))
+        return session
+      }
+      var first = start(), second = start()
+      let drawn = (0..<20).map { _ in first.next() }
+      #expect(drawn == (0..<20).map { _ in second.next() })
+      #expect(drawn.allSatisfy { $0 != nil } && first.position == 60)
+
+      var fork = first
+      let kept = first
+      _ = fork.next()
+      fork.feed([1, 2, 3])
+      #expect(first.logits?.scalars == kept.logits?.scalars && first.position == 60 && fork.position == 64)
+      #expect((0..<10).map { _ in first.next() } == (0..<10).map { _ in second.next() })
+    }
+    try check(try Registry.mixer(named: name))
+  }
+
+  @Test("scoring a stream is the same in any form and any pieces")
+  func scores() throws {
+    let model = try smallModel(RetNet.self)
+    let text = tokens(1500, below: 64, seed: 10)
+    var scorer = StreamScorer(model, form: .mix)
+    scorer.feed(text)
+    #expect(scorer.score.tokens == 1499)
+    var stepped = StreamScorer(model, form: .step)
+    var losses = 0
+    for start in stride(from: 0, to: 1500, by: 7) {
+      stepped.feed(text[start..<min(1500, start + 7)]) { losses += $0.count }
+    }
+    #expect(stepped.score.tokens == 1499 && losses == 1499)
+    #expect(abs(stepped.score.nats / scorer.score.nats - 1) < 1e-5)
+  }
+}

@@ -1,0 +1,89 @@
+import RunnelCheckpoints
+import RunnelMixers
+import RunnelModels
+import RunnelStreaming
+import RunnelTensors
+import Testing
+
+@Suite("a stream saved is a stream kept")
+struct StateFileTests {
+  static func session<M: SequenceMixer>(_ model: LanguageModel<M>) -> Session<LanguageModel<M>> {
+    var settings = SamplingSettings()
+    (settings.temperature, settings.topK, settings.repetitionPenalty) = (0.8, 20, 1.2)
+    var session = Session(model, sampler: Sampler(settings, seed: 4))
+    session.feed(tokens(30, below: model.vocabularySize, seed: 3))
+    return session
+  }
+
+  @Test("it goes on bit for bit, with its sampler and the bytes held back", arguments: Registry.names)
+  func roundTrip(name: String) throws {
+    func check<M: SequenceMixer>(_ type: M.Type) throws {
+      let model = try smallModel(type)
+      var session = Self.session(model)
+      _ = session.next()
+      try withFolder { folder in
+        try StateFile.save(session, pending: [0xE2, 0x82], to: folder + "/stream")
+        var (loaded, pending) = try StateFile.load(folder + "/stream", into: model)
+        #expect(pending == [0xE2, 0x82] && loaded.position == 31)
+        #expect(
+          loaded.sampler.settings == session.sampler.settings
+            && loaded.sampler.recent == session.sampler.recent)
+        for _ in 0..<20 {
+          #expect(loaded.next() == session.next())
+          #expect(loaded.logits?.scalars == session.logits?.scalars)
+        }
+      }
+    }
+    try check(try Registry.mixer(named: name))
+  }
+
+  @Test("a stream before its first token is kept too")
+  func fresh() throws {
+    let model = try smallModel(S4D.self)
+    try withFolder { folder in
+      try StateFile.save(Session(model, sampler: Sampler(seed: 1)), to: folder + "/stream")
+      let loaded = try StateFile.load(folder + "/stream", into: model).session
+      #expect(loaded.position == 0 && loaded.logits == nil)
+    }
+  }
+
+  @Test("another model, and another kind of file, are refused")
+  func refusals() throws {
+    let model = try smallModel(LRU.self), other = try smallModel(LRU.self, seed: 2)
+    try withFolder { folder in
+      try StateFile.save(Self.session(model), to: folder + "/stream")
+      let text = sentence { _ = try StateFile.load(folder + "/stream", into: other) }
+      #expect(
+        text.contains("fingerprint") && text.contains(other.fingerprint) && text.contains(model.fingerprint))
+      try ModelFolder.save(model, to: folder)
+      let weights = folder + "/" + ModelFolder.weightsName
+      #expect(sentence { _ = try StateFile.load(weights, into: model) }.contains("--save-state"))
+    }
+  }
+
+  @Test("300 mutations of a byte load or are refused, and what loads goes on")
+  func fuzz() throws {
+    let model = try smallModel(RetNet.self, vocabulary: 20, width: 16, layers: 1).frozen()
+    try withFolder { folder in
+      let path = folder + "/stream"
+      try StateFile.save(Self.session(model), pending: [7], to: path)
+      let original = try bytes(of: path)
+      var generator = SeededGenerator(seed: 13)
+      var loaded = 0
+      for i in 0..<300 {
+        var changed = original
+        // Half of them in the header, which is the smaller part of the file.
+        let end = i % 2 == 0 ? changed.count : min(changed.count, 1500)
+        changed[Int(generator.next() % UInt64(end))] ^= UInt8(truncatingIfNeeded: 1 + generator.next() % 255)
+        try write(changed, to: path)
+        let text = sentence {
+          var session = try StateFile.load(path, into: model).session
+          _ = session.next()
+          loaded += 1
+        }
+        #expect(!text.contains("\n"), "\(text)")
+      }
+      #expect(loaded < 300)
+    }
+  }
+}

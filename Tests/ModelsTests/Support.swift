@@ -1,0 +1,70 @@
+/// What the suites above the recurrences share: small models, a folder that vanishes, a corpus made to order.
+
+import Foundation
+import RunnelCorpora
+import RunnelMixers
+import RunnelModels
+import RunnelReference
+import RunnelTensors
+
+/// A small model of any mixer, all its parameters moved, so that no bias is zero and no scale one.
+func smallModel<M: SequenceMixer>(
+  _: M.Type, vocabulary: Int = 64, width: Int = 32, layers: Int = 2, tied: Bool = true, seed: UInt64 = 1
+) throws -> LanguageModel<M> {
+  var generator = SeededGenerator(seed: seed)
+  let configuration = ModelConfiguration<M>(
+    vocabularySize: vocabulary, width: width, layers: layers, tiesEmbedding: tied)
+  return try LanguageModel(configuration, seed: seed).replacingParameters {
+    $0.value + Tensor.uniform($0.value.shape, in: -0.1...0.1, using: &generator)
+  }
+}
+
+func tokens(_ count: Int, below vocabulary: Int, seed: UInt64) -> [Int32] {
+  var generator = SeededGenerator(seed: seed)
+  return (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &generator) }
+}
+
+/// A folder that exists while `body` runs.
+func withFolder<R>(_ body: (String) throws -> R) throws -> R {
+  let folder = FileManager.default.temporaryDirectory.path + "/runnel-models-" + UUID().uuidString
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(atPath: folder) }
+  return try body(folder)
+}
+
+func bytes(of path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+func write(_ bytes: [UInt8], to path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
+
+/// The sentence that `body` fails with.
+func sentence(_ body: () throws -> Void) -> String {
+  do {
+    try body()
+    return "no error"
+  } catch { return "\(error)" }
+}
+
+/// A corpus of one text for every element of `documents`.
+func makeCorpus(_ documents: [[UInt32]], vocabulary: Int, in folder: String) throws -> Corpus {
+  let path = folder + "/text.tokens.zst"
+  var writer = try CorpusWriter(path: path, vocabularySize: vocabulary, frameBytes: 4096)
+  for document in documents {
+    writer.beginDocument()
+    try writer.append(document)
+  }
+  _ = try writer.finish(validation: .tail(0.25))
+  return try Corpus(path: path)
+}
+
+/// Texts in which each token mostly follows from the one before, so that there is something to learn.
+func chains(_ lengths: [Int], vocabulary: Int, seed: UInt64) -> [[UInt32]] {
+  var generator = SeededGenerator(seed: seed)
+  return lengths.map { length in
+    var token = UInt32(1)
+    return (0..<length).map { _ in
+      let isSurprise = generator.uniform() < 0.2
+      let step = UInt32(generator.next() % 3)
+      token = (isSurprise ? UInt32(generator.next() % 1000) : 5 * token + 1 + step) % UInt32(vocabulary)
+      return token
+    }
+  }
+}
