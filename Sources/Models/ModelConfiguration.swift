@@ -55,12 +55,16 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
     case mixer = "mixerConfiguration"
   }
 
-  /// Fewer numbers than the parameters are: every mixer has a matrix of its two largest extents. In Double, so that
-  /// absurd configurations are measured, not multiplied.
-  package var leastParameters: Double {
+  /// The mixer's extents, largest first. In Double, so that absurd configurations are measured, not multiplied.
+  private var extents: [Double] {
     let json = (try? JSONEncoder().encode(mixer)).flatMap { try? JSONSerialization.jsonObject(with: $0) }
-    let extents = (json as? [String: Any] ?? [:]).values.compactMap { $0 as? Int }.map(Double.init).sorted()
-    let matrix = extents.suffix(2).reduce(1, *) + 3 * Double(hiddenWidth) * Double(width)
+    let fields = (json as? [String: Any] ?? [:]).filter { $0.key != "width" }
+    return fields.values.compactMap { $0 as? Int }.map(Double.init).sorted(by: >)
+  }
+
+  /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
+  package var leastParameters: Double {
+    let matrix = Double(width) * (extents.first ?? 1) + 3 * Double(hiddenWidth) * Double(width)
     return Double(layers) * matrix + Double(vocabularySize) * Double(width)
   }
 
@@ -73,9 +77,11 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
       throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
     }
     let memory = Double(Machine.physicalMemory)
-    guard 4 * leastParameters <= memory else {
+    // Nor may two extents of the mixer span more than memory: states and projections have both.
+    let largest = max(leastParameters, Double(layers) * extents.prefix(2).reduce(1, *))
+    guard 4 * largest <= memory else {
       throw ConfigurationError(
-        "more than \(leastParameters) parameters do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
+        "more than \(largest) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
       )
     }
     guard mixer.width == width else {

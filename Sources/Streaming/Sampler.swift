@@ -66,7 +66,7 @@ public struct Sampler: Sendable {
   public mutating func sample(_ logits: Tensor) -> Int32 {
     precondition(logits.count > 0, "sample: no logits")
     var scores = logits.scalars
-    for token in Set(recent) where Int(token) < scores.count {
+    for token in Set(recent) where scores.indices.contains(Int(token)) {
       let penalty = Float(settings.repetitionPenalty)
       scores[Int(token)] =
         scores[Int(token)] > 0 ? scores[Int(token)] / penalty : scores[Int(token)] * penalty

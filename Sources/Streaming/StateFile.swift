@@ -7,6 +7,8 @@ import RunnelTensors
 
 public enum StateFile {
   private static let format = "runnel-state-1"
+  /// No stream is this long; counts below it can go on without overflow.
+  private static let longest = 1 << 62
 
   /// Writes the session to a safetensors file, in one step.
   ///
@@ -45,7 +47,7 @@ public enum StateFile {
         "fingerprint", expected: "a state of this model, \(fingerprint)",
         found: file.metadata["fingerprint"] ?? "none")
     }
-    guard let position = file.metadata["position"].flatMap(Int.init), position >= 0 else {
+    guard let position = file.metadata["position"].flatMap(Int.init), (0..<longest).contains(position) else {
       throw refuse("position", expected: "a count of tokens", found: file.metadata["position"] ?? "none")
     }
     session.position = position
@@ -60,8 +62,9 @@ public enum StateFile {
       },
       counters: { name, old in
         let value = try file.integers("counter." + name)
-        guard value.count == old.count else {
-          throw refuse("counter.\(name)", expected: "\(old.count) numbers", found: "\(value.count)")
+        guard value.count == old.count, value.allSatisfy((0..<longest).contains) else {
+          throw refuse(
+            "counter.\(name)", expected: "\(old.count) counts of tokens", found: "\(value.prefix(8))")
         }
         return value
       })
@@ -89,6 +92,10 @@ public enum StateFile {
       throw refuse("recent", expected: "tokens below \(model.vocabularySize)", found: "\(stranger)")
     }
     session.sampler.recent = recent.map(Int32.init)
-    return (session, try file.integers("pending").map { UInt8(truncatingIfNeeded: $0) })
+    let pending = try file.integers("pending")
+    if let stranger = pending.first(where: { UInt8(exactly: $0) == nil }) {
+      throw refuse("pending", expected: "bytes", found: "\(stranger)")
+    }
+    return (session, pending.map { UInt8(truncatingIfNeeded: $0) })
   }
 }

@@ -70,7 +70,27 @@ public enum RunFolder {
         file.path, at: "metadata \"run\"", expected: "the record of a run", found: "something else",
         remedy: "train into a new folder")
     }
+    try check(record, file.path)
     return record
+  }
+
+  /// Refuses numbers that no run has written.
+  private static func check(_ record: RunRecord, _ path: String) throws {
+    func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
+      CheckpointError(
+        path, at: "metadata \"run\", \(place)", expected: expected, found: found,
+        remedy: "train into a new folder")
+    }
+    do { try record.settings.validate() } catch {
+      throw refuse("settings", expected: "settings in their ranges", found: "\(error)")
+    }
+    let cursor = record.cursor, counts = 0..<1 << 62
+    guard counts.contains(cursor.position), counts.contains(cursor.start), cursor.start < cursor.end else {
+      throw refuse("cursor", expected: "a place in the corpus", found: "\(cursor)")
+    }
+    guard counts.contains(record.steps), counts.contains(record.tokens), record.seconds.isFinite else {
+      throw refuse("steps", expected: "counts", found: "\(record.steps) steps, \(record.tokens) tokens")
+    }
   }
 
   static func encode(_ record: RunRecord) throws -> String {

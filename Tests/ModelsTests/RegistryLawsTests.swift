@@ -1,3 +1,4 @@
+import RunnelCheckpoints
 import RunnelMixers
 import RunnelModels
 import RunnelRecurrences
@@ -65,5 +66,22 @@ struct RegistryLawsTests {
       }
     }
     for model in tinyModels where model.mixerName == name { check(model) }
+  }
+}
+
+@Suite("unusual proportions")
+struct ProportionTests {
+  /// Once two extents that share no matrix were multiplied, and such models were refused by their own files.
+  @Test func modelsOfUnusualProportionsAreReadBack() throws {
+    func check<Mixer: SequenceMixer>(_ mixer: Mixer.Configuration, _ type: Mixer.Type) throws {
+      let folder = try TemporaryFolder()
+      let configuration = ModelConfiguration<Mixer>(
+        vocabularySize: 64, width: mixer.width, layers: 1, mixer: mixer)
+      let model = try LanguageModel(configuration, seed: 1)
+      try ModelFolder.save(model, to: folder.path)
+      #expect(try ModelFolder.load(folder.path).fingerprint == model.fingerprint)
+    }
+    try check(.init(width: 8, heads: 1, keyWidth: 64, valueWidth: 64), RetNet.self)
+    try check(.init(width: 16, heads: 1, headWidth: 64, stateSize: 256), Mamba2.self)
   }
 }
