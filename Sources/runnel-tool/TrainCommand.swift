@@ -151,9 +151,8 @@ struct TrainCommand: ParsableCommand {
       """)
     var line = ProgressLine()
     var run = TrainingRun(trainer, corpus: corpus, folder: out)
-    let summary = try run.run(shouldStop: { Interrupt.hasArrived }) { progress in
-      line.show(progress.progress, progress.text)
-    }
+    let summary = try run.run(
+      shouldStop: { Interrupt.hasArrived }, report: { line.show($0.progress, $0.text) })
     line.finish()
     if output.json { return try Output.json(summary) }
     if summary.wasInterrupted {
