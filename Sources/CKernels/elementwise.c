@@ -98,11 +98,6 @@ RUNNEL_CLONES void runnel_scale(ptrdiff_t n, float a, const float *x, float *z) 
 RUNNEL_CLONES void runnel_add_scaled(ptrdiff_t n, float a, const float *x, const float *y, float *z) {
   for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] + a * y[i];
 }
-RUNNEL_CLONES void runnel_multiply_add(
-    ptrdiff_t n, const float *x, const float *y, const float *c, float *z) {
-  for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] * y[i] + c[i];
-}
-
 RUNNEL_CLONES float runnel_dot(ptrdiff_t n, const float *x, const float *y) {
   v16 a = {0}, b = a, c = a, d = a;
   ptrdiff_t i = 0;

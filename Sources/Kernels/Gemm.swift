@@ -44,18 +44,21 @@ package enum Gemm {
   }
 
   /// The same on the whole pool: the longer side of `c` is split, so no sum is.
+  ///
+  /// The blocks depend on the shape alone, on one thread too: OpenBLAS takes other kernels for small products, whose
+  /// sums round differently, so blocks cut by the number of threads would make results depend on it.
   package static func parallel(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
     into c: UnsafeMutablePointer<Float>, rowStride: Int
   ) {
-    let pool = WorkerPool.shared
-    guard pool.threads > 1, m * n * k > 1 << 18, max(m, n) >= 32 else {
+    // A block is worth handing out, and large enough that packing its operands is paid for.
+    let side = max(m, n), pieces = min(8, (m * n * k) >> 22)
+    guard pieces > 1, side >= 32 else {
       return serial(m: m, n: n, k: k, alpha: alpha, a, b, beta: beta, into: c, rowStride: rowStride)
     }
-    // Blocks are whole multiples of sixteen, the width of the micro-kernels.
-    let side = max(m, n)
-    let block = max(16, (side + 2 * pool.threads - 1) / (2 * pool.threads) + 15 & ~15)
-    pool.run((side + block - 1) / block) { piece in
+    // Whole multiples of sixteen, the width of the micro-kernels.
+    let block = ((side + pieces - 1) / pieces + 15) & ~15
+    WorkerPool.shared.run((side + block - 1) / block) { piece in
       let start = piece * block
       let length = min(block, side - piece * block)
       if m >= n {

@@ -113,6 +113,27 @@ private func medianSeconds(_ seconds: Double, _ body: () throws -> Void) rethrow
   return times.sorted()[times.count / 2]
 }
 
+/// Times products of matrices over [batch segment] tokens against the matrix peak.
+///
+/// - Parameter operations: how many a matrix weight and token cost.
+private func measure<M: Model>(
+  _ model: M, _ benchmark: String, batch: Int, segment: Int, operations: Double, _ options: BenchModelOptions,
+  _ body: () throws -> Void
+) throws {
+  let before = Machine.peakGFLOPs()
+  let speed = Double(batch * segment) / (try medianSeconds(options.seconds, body))
+  let peak = max(before, Machine.peakGFLOPs())
+  try Measurement(
+    benchmark: benchmark, mixer: model.mixerName, parameters: model.parameterCount,
+    threads: WorkerPool.shared.threads, batch: batch, segment: segment, tokens_per_second: speed,
+    peak_gflops: peak, share_of_peak: operations * Double(model.matrixWeights) * speed / (peak * 1e9)
+  ).print(json: options.output.json)
+}
+
+private func requirePositive(batch: Int, segment: Int = 1) throws {
+  guard batch > 0, segment > 0 else { throw ValidationError("--batch and --segment must be positive") }
+}
+
 extension BenchCommand {
   struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -122,24 +143,16 @@ extension BenchCommand {
     @Option(help: "Lanes side by side.") var batch = 8
     @Option(help: "Tokens per lane.") var segment = 512
 
-    func validate() throws {
-      guard batch > 0, segment > 0 else { throw ValidationError("--batch and --segment must be positive") }
-    }
+    func validate() throws { try requirePositive(batch: batch, segment: segment) }
+    func run() throws { try run(options.open()) }
 
-    func run() throws { try measure(options.open()) }
-
-    private func measure<M: Model>(_ model: M) throws {
+    private func run<M: Model>(_ model: M) throws {
       var trainer = TrainerBench(model, batch: batch, segment: segment)
       let ids = model.randomIds(batch * segment + 1)
       let inputs = Array(ids.dropLast()), targets = Array(ids.dropFirst())
-      let before = Machine.peakGFLOPs()
-      let time = try medianSeconds(options.seconds) { try trainer.step(inputs, targets: targets) }
-      let peak = max(before, Machine.peakGFLOPs()), speed = Double(batch * segment) / time
-      try Measurement(
-        benchmark: "train", mixer: model.mixerName, parameters: model.parameterCount,
-        threads: WorkerPool.shared.threads, batch: batch, segment: segment, tokens_per_second: speed,
-        peak_gflops: peak, share_of_peak: 6 * Double(model.matrixWeights) * speed / (peak * 1e9)
-      ).print(json: options.output.json)
+      try measure(model, "train", batch: batch, segment: segment, operations: 6, options) {
+        try trainer.step(inputs, targets: targets)
+      }
     }
   }
 
@@ -151,25 +164,15 @@ extension BenchCommand {
     @Option(help: "Streams side by side.") var batch = 1
     @Option(help: "Tokens of the prompt.") var segment = 512
 
-    func validate() throws {
-      guard batch > 0, segment > 0 else { throw ValidationError("--batch and --segment must be positive") }
-    }
+    func validate() throws { try requirePositive(batch: batch, segment: segment) }
+    func run() throws { try run(options.open()) }
 
-    func run() throws { try measure(options.open()) }
-
-    private func measure<M: Model>(_ model: M) throws {
+    private func run<M: Model>(_ model: M) throws {
       let frozen = model.frozen(), ids = model.randomIds(batch * segment)
-      let before = Machine.peakGFLOPs()
-      let time = medianSeconds(options.seconds) {
+      try measure(model, "prefill", batch: batch, segment: segment, operations: 2, options) {
         var state = frozen.initialState(batch: batch)
         _ = frozen.logits(ids, batch: batch, form: .mix, state: &state)
       }
-      let peak = max(before, Machine.peakGFLOPs()), speed = Double(batch * segment) / time
-      try Measurement(
-        benchmark: "prefill", mixer: model.mixerName, parameters: model.parameterCount,
-        threads: WorkerPool.shared.threads, batch: batch, segment: segment, tokens_per_second: speed,
-        peak_gflops: peak, share_of_peak: 2 * Double(model.matrixWeights) * speed / (peak * 1e9)
-      ).print(json: options.output.json)
     }
   }
 
@@ -181,7 +184,7 @@ extension BenchCommand {
     @Option(help: "Streams side by side.") var batch = 1
 
     func validate() throws {
-      guard batch > 0 else { throw ValidationError("--batch must be positive") }
+      try requirePositive(batch: batch)
     }
 
     func run() throws { try measure(options.open()) }

@@ -20,12 +20,11 @@ void runnel_gate_backward(
     enum runnel_activation f, ptrdiff_t n, const float *g, const float *x, const float *dy, float *dg,
     float *dx);
 
-// z = x + y; z = x y; z = a x; z = x + a y; z = x y + c. z may be any input.
+// z = x + y; z = x y; z = a x; z = x + a y. z may be any input.
 void runnel_add(ptrdiff_t n, const float *x, const float *y, float *z);
 void runnel_multiply(ptrdiff_t n, const float *x, const float *y, float *z);
 void runnel_scale(ptrdiff_t n, float a, const float *x, float *z);
 void runnel_add_scaled(ptrdiff_t n, float a, const float *x, const float *y, float *z);
-void runnel_multiply_add(ptrdiff_t n, const float *x, const float *y, const float *c, float *z);
 float runnel_dot(ptrdiff_t n, const float *x, const float *y);
 double runnel_sum_of_squares(ptrdiff_t n, const float *x);
 
