@@ -19,7 +19,7 @@ public struct LRU: SequenceMixer {
     public var outerRadius: Double
     /// The largest phase, at most 2π.
     public var largestPhase: Double
-    public static let mlp = MLPKind.none
+    public static let feedForward = FeedForwardKind.none
 
     public init(width: Int) { self.init(width: width, stateSize: width) }
     public init(
@@ -51,7 +51,7 @@ public struct LRU: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "lru", title: "LRU", paper: "Orvieto et al. 2023, arXiv:2303.06349",
-    recurrence: "h = λ h + γ B u, y = Re(C h) + D u, complex diagonal", state: "2 N",
+    recurrence: "h = λ h + γ B u, y = Re(C h) + D u, complex diagonal", state: "2 N", cost: "6 N",
     parallelForm: "associative scan")
 
   public let configuration: Configuration

@@ -17,7 +17,7 @@ public struct LinearAttention: SequenceMixer {
     public var epsilon: Float
     /// Whether features are rotated by their position.
     public var rotates: Bool
-    public static let mlp = MLPKind.gated(ratio: 8.0 / 3)
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
 
     public init(width: Int) {
@@ -54,7 +54,7 @@ public struct LinearAttention: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "linear-attention", title: "Linear attention", paper: "Katharopoulos et al. 2020, arXiv:2006.16236",
-    recurrence: "S = S + φ(k)ᵀ v, z = z + φ(k), y = φ(q) S / φ(q) z", state: "H K (V + 1)",
+    recurrence: "S = S + φ(k)ᵀ v, z = z + φ(k), y = φ(q) S / φ(q) z", state: "H K (V + 1)", cost: "4 H K (V + 1)",
     parallelForm: "masked product")
 
   public let configuration: Configuration

@@ -18,7 +18,7 @@ public struct Mamba: SequenceMixer {
     public var stateSize: Int
     public var convolutionWidth: Int
     public var stepRank: Int
-    public static let mlp = MLPKind.none
+    public static let feedForward = FeedForwardKind.none
 
     public init(width: Int) {
       self.init(
@@ -52,7 +52,7 @@ public struct Mamba: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "mamba", title: "Mamba", paper: "Gu and Dao 2023, arXiv:2312.00752",
-    recurrence: "h = exp(Δ A) h + Δ x B, y = C h + D x", state: "E N + E (W − 1)",
+    recurrence: "h = exp(Δ A) h + Δ x B, y = C h + D x", state: "E N + E (W − 1)", cost: "6 E N",
     parallelForm: "associative scan")
 
   public let configuration: Configuration

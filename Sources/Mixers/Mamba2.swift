@@ -19,7 +19,7 @@ public struct Mamba2: SequenceMixer {
     public var stateSize: Int
     public var convolutionWidth: Int
     public var normEpsilon: Float
-    public static let mlp = MLPKind.none
+    public static let feedForward = FeedForwardKind.none
 
     /// Expansion 2 and heads of 64, as published (of 32 or less where the width does not divide), state 64.
     public init(width: Int) {
@@ -67,7 +67,7 @@ public struct Mamba2: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "mamba2", title: "Mamba-2", paper: "Dao and Gu 2024, arXiv:2405.21060",
-    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)",
+    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)", cost: "5 H N P",
     parallelForm: "masked product")
 
   public let configuration: Configuration

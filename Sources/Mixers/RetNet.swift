@@ -18,7 +18,7 @@ public struct RetNet: SequenceMixer {
     public var keyWidth: Int
     public var valueWidth: Int
     public var normEpsilon: Float
-    public static let mlp = MLPKind.gated(ratio: 4.0 / 3)
+    public static let feedForward = FeedForwardKind.gated(ratio: 4.0 / 3)
 
     /// Heads of 64 and values twice as wide as keys; a narrow model has at least two heads.
     public init(width: Int) {
@@ -57,7 +57,8 @@ public struct RetNet: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "retnet", title: "RetNet", paper: "Sun et al. 2023, arXiv:2307.08621",
-    recurrence: "S = γ S + kᵀ v, y = q S, γ per head", state: "H K V", parallelForm: "masked product")
+    recurrence: "S = γ S + kᵀ v, y = q S, γ per head", state: "H K V", cost: "5 H K V",
+    parallelForm: "masked product")
 
   public let configuration: Configuration
   var queryWeight, keyWeight, valueWeight, gateWeight, outputWeight: Tensor

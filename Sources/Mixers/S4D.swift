@@ -43,7 +43,7 @@ public struct S4D: SequenceMixer {
     public var discretization: Discretization
     public var smallestStep: Double
     public var largestStep: Double
-    public static let mlp = MLPKind.none
+    public static let feedForward = FeedForwardKind.none
 
     public init(width: Int) { self.init(width: width, stateSize: 64) }
     public init(
@@ -75,7 +75,7 @@ public struct S4D: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "s4d", title: "S4D", paper: "Gu et al. 2022, arXiv:2206.11893",
-    recurrence: "h = Ā h + B̄ u, y = 2 Re(C h) + D u, complex diagonal", state: "D N",
+    recurrence: "h = Ā h + B̄ u, y = 2 Re(C h) + D u, complex diagonal", state: "D N", cost: "8 D N",
     parallelForm: "FFT convolution")
 
   public let configuration: Configuration

@@ -4,23 +4,16 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
-/// The layer of a model that mixes over time.
+/// A function over time with a memory: a mixer, or the feed-forward part behind it.
 ///
-/// A conforming type writes its mathematics once, in `run`: projections, the operands of a recurrence, the
-/// recurrence, an output projection. Only the recurrence (and a short convolution or token shift before it) looks at
-/// the form. `step`, `mix` and `parallel` are that one function; `scan` is the plain fold of `step`, which every
-/// other form must equal.
-public protocol SequenceMixer: Sendable {
-  associatedtype Configuration: MixerConfiguration
+/// A conforming type writes its mathematics once, in `run`. Only what looks back in time (a recurrence, a short
+/// convolution, a token shift) looks at the form. `step`, `mix` and `parallel` are that one function; `scan` is the
+/// plain fold of `step`, which every other form must equal.
+public protocol SequenceLayer: Sendable {
   associatedtype State: RecurrentState
 
-  /// What the registry, `--help` and the documentation say.
-  static var description: MixerDescription { get }
   /// Each parameter once, in checkpoint order.
   static var fields: [Field<Self>] { get }
-
-  var configuration: Configuration { get }
-  init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator)
 
   /// The memory before the first token, for `batch` rows.
   func initialState(batch: Int) -> State
@@ -28,13 +21,28 @@ public protocol SequenceMixer: Sendable {
   /// [B T D] → [B T D] for any T ≥ 0. The state of a row returns to its initial value before each of its resets.
   func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor
 
+  /// The same, where a layer takes over values that an earlier layer of the same tokens left in `shared` (RWKV-7).
+  func run(_ x: Tensor, form: Form, resets: Resets, state: inout State, shared: inout SharedValues) -> Tensor
+
   /// The same function with the constants that derive from parameters made once: for streaming.
   func frozen() -> Self
 }
 
-extension SequenceMixer {
-  public static var name: String { description.name }
+/// What the layers of a model hand on to each other beside the residual stream, for the tokens at hand.
+public struct SharedValues: Sendable {
+  /// The values of the first layer, [B T D] (RWKV-7).
+  public var firstValue: Tensor?
+  public init() {}
+}
+
+extension SequenceLayer {
   public func frozen() -> Self { self }
+
+  public func run(
+    _ x: Tensor, form: Form, resets: Resets, state: inout State, shared: inout SharedValues
+  ) -> Tensor {
+    run(x, form: form, resets: resets, state: &state)
+  }
 
   /// One token: [B D] → [B D] in time and memory that do not depend on the past.
   public func step(_ x: Tensor, state: inout State) -> Tensor {
@@ -49,14 +57,52 @@ extension SequenceMixer {
   }
 }
 
+/// The part of a layer that an architecture is named after: projections, the operands of a recurrence, the
+/// recurrence, an output projection.
+public protocol SequenceMixer: SequenceLayer {
+  associatedtype Configuration: MixerConfiguration
+
+  /// What the registry, `--help` and the documentation say.
+  static var description: MixerDescription { get }
+
+  var configuration: Configuration { get }
+  init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator)
+  /// The mixer of one layer of a model, for architectures whose initialisation depends on the depth (RWKV).
+  init(_ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator)
+}
+
+extension SequenceMixer {
+  public static var name: String { description.name }
+  public init(
+    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
+  ) {
+    self.init(configuration, using: &generator)
+  }
+}
+
+/// Where in a model a layer stands.
+public struct Depth: Sendable, Equatable {
+  public let layer: Int
+  /// The number of layers.
+  public let count: Int
+  public init(layer: Int, of count: Int) {
+    self.layer = layer
+    self.count = count
+  }
+  /// The only layer of a model.
+  public static let alone = Depth(layer: 0, of: 1)
+}
+
 /// The numbers that fix a mixer's shape.
 public protocol MixerConfiguration: Codable, Sendable, Equatable {
   /// The published proportions for a model of this width.
   init(width: Int)
   /// D, the width of the residual stream.
   var width: Int { get }
-  /// The channel mixing that the architecture puts behind the mixer.
-  static var mlp: MLPKind { get }
+  /// The feed-forward part that the architecture puts behind the mixer.
+  static var feedForward: FeedForwardKind { get }
+  /// The norm in front of the mixer, of the feed-forward part and of the head.
+  static var norm: NormKind { get }
   /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
   /// trained and validated on separate segments unless the user wants otherwise.
   static var forgets: Bool { get }
@@ -68,16 +114,10 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
 
 extension MixerConfiguration {
   public static var forgets: Bool { true }
+  public static var norm: NormKind { .rms }
   public func withHeads(_ heads: Int) throws -> Self {
     throw ConfigurationError("this mixer has no heads; leave --heads out")
   }
-}
-
-public enum MLPKind: Sendable, Equatable {
-  /// The architecture has none (Mamba), or gates inside the mixer (S4D, LRU).
-  case none
-  /// down(silu(gate x) ⊙ up x), with this hidden size as a multiple of the width.
-  case gated(ratio: Double)
 }
 
 /// What a mixer is, in words and numbers.
@@ -90,16 +130,20 @@ public struct MixerDescription: Sendable {
   public let recurrence: String
   /// The state of one layer and row as a formula, in floats.
   public let state: String
+  /// The operations of the recurrence for one token as a formula, projections apart.
+  public let cost: String
   public let parallelForm: String
 
   package init(
-    name: String, title: String, paper: String, recurrence: String, state: String, parallelForm: String
+    name: String, title: String, paper: String, recurrence: String, state: String, cost: String,
+    parallelForm: String
   ) {
     self.name = name
     self.title = title
     self.paper = paper
     self.recurrence = recurrence
     self.state = state
+    self.cost = cost
     self.parallelForm = parallelForm
   }
 }

@@ -40,10 +40,11 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
     self.hiddenWidth =
       hiddenWidth
       ?? {
-        switch Mixer.Configuration.mlp {
+        switch Mixer.Configuration.feedForward {
         case .none: 0
         // Rounded to whole vectors.
-        case .gated(let ratio): (Int((ratio * Double(width)).rounded()) + 15) / 16 * 16
+        case .gated(let ratio, _), .channelMix(_, let ratio):
+          (Int((ratio * Double(width)).rounded()) + 15) / 16 * 16
         }
       }()
   }
