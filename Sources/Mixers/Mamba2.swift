@@ -67,7 +67,8 @@ public struct Mamba2: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "mamba2", title: "Mamba-2", paper: "Dao and Gu 2024, arXiv:2405.21060",
-    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)", cost: "5 H N P",
+    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)",
+    cost: "5 H N P",
     parallelForm: "masked product")
 
   public let configuration: Configuration

@@ -15,4 +15,11 @@ public enum Registry {
     }
     return mixer
   }
+
+  /// The mixers of a pattern such as "mamba,mamba,attention".
+  public static func pattern(_ names: String) throws -> [any SequenceMixer.Type] {
+    try names.split(separator: ",", omittingEmptySubsequences: false).map {
+      try mixer(named: String($0).trimmingPrefix(" ").description)
+    }
+  }
 }
