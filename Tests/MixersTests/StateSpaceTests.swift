@@ -1,0 +1,80 @@
+import Foundation
+import RunnelMixers
+import RunnelRecurrences
+import RunnelReference
+import RunnelTensors
+import Testing
+
+@Suite(
+  "state spaces are their papers' formulas with all their states, in every form, in value and in gradient")
+struct StateSpaceTests {
+  @Test("S5", arguments: [(4, 1), (8, 2)], Discretization.allCases)
+  func s5(sizes: (states: Int, blocks: Int), discretization: Discretization) {
+    let configuration = S5.Configuration(
+      width: 3, stateSize: sizes.states, blocks: sizes.blocks, discretization: discretization)
+    expectMixer(S5.self, configuration) { $0.s5($1, isBilinear: discretization == .bilinear) }
+  }
+}
+
+@Suite("the HiPPO matrix in its own basis")
+struct NormalPlusLowRankTests {
+  @Test("V Λ V* − p p* is HiPPO-LegS, and V* b its input", arguments: [2, 8, 64])
+  func isLegS(N: Int) {
+    let parts = NormalPlusLowRank.legS(order: N), half = N / 2
+    #expect(parts.frequencies.count == half && parts.frequencies.allSatisfy { $0 > 0 })
+    func root(_ n: Int) -> Double { Double(2 * n + 1).squareRoot() }
+    var worst = 0.0
+    for n in 0..<N {
+      var b = Complex(0, 0), p = b
+      for k in 0..<half {
+        // The other half is the conjugate, so twice the real part is the sum over both.
+        b = b + parts.vectors[n * half + k] * parts.input[k]
+        p = p + parts.vectors[n * half + k] * parts.lowRank[k]
+      }
+      worst = max(worst, abs(2 * b.real - root(n)), abs(2 * p.real - root(n) / 2.0.squareRoot()))
+      for m in 0..<N {
+        let legS = n > m ? -root(n) * root(m) : n == m ? -Double(n + 1) : 0
+        var sum = 0.0
+        for k in 0..<half {
+          let (v, w) = (parts.vectors[n * half + k], parts.vectors[m * half + k])
+          sum += 2 * (v * Complex(-0.5, parts.frequencies[k]) * Complex(w.real, -w.imaginary)).real
+        }
+        worst = max(worst, abs(sum - root(n) * root(m) / 2 - legS))
+      }
+    }
+    #expect(worst <= 1e-10 * Double(N), "an error of \(worst)")
+  }
+
+  @Test("S5: J copies of the eigenvalues, Δ in [0.001, 0.1], B and C of variance 1/N in the eigenbasis")
+  func s5() {
+    let (D, N, J) = (40, 64, 4)
+    let mixer = PublishedFacts.fresh(S5.self, .init(width: D, stateSize: N, blocks: J))
+    let block = NormalPlusLowRank.legS(order: N / J).frequencies
+    let expected = (0..<J).flatMap { _ in block }
+    #expect(relativeError(mixer.value("Lambda_im"), expected) < 1e-7)
+    #expect(mixer.value("Lambda_re").allSatisfy { $0 == -0.5 })
+    #expect(mixer.value("log_step").allSatisfy { (0.000999...0.1001).contains(exp($0)) })
+    // V is unitary: with its conjugate half, B keeps the norm of the real matrix it came from, C that of both parts.
+    func variance(_ name: String, entries: Int) -> Double {
+      mixer.value(name).reduce(0) { $0 + $1 * $1 } * 2 / Double(entries)
+    }
+    #expect(abs(variance("B", entries: N * D) * Double(N) - 1) < 0.1)
+    #expect(abs(variance("C", entries: 2 * N * D) * Double(N) - 1) < 0.1)
+  }
+}
+
+@Suite("the bytes of a state space are its description's")
+struct StateSpaceBytes {
+  static func bytes<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, batch: Int) -> Int {
+    PublishedFacts.fresh(M.self, configuration).initialState(batch: batch).byteCount
+  }
+  static func formula(_ description: MixerDescription, _ letters: [Character: Int]) -> Int {
+    var formula = Formula(letters: letters, rest: description.state.filter { $0 != " " }[...])
+    return 4 * formula.value
+  }
+
+  @Test(arguments: [1, 3]) func s5(batch: Int) {
+    let expected = batch * Self.formula(S5.description, ["N": 12])
+    #expect(Self.bytes(S5.self, .init(width: 3, stateSize: 12, blocks: 2), batch: batch) == expected)
+  }
+}
