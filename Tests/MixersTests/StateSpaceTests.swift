@@ -14,6 +14,36 @@ struct StateSpaceTests {
       width: 3, stateSize: sizes.states, blocks: sizes.blocks, discretization: discretization)
     expectMixer(S5.self, configuration) { $0.s5($1, isBilinear: discretization == .bilinear) }
   }
+
+  @Test("H3, with products of numbers and of heads", arguments: [(3, 1), (4, 2), (6, 3)])
+  func h3(sizes: (width: Int, headWidth: Int)) {
+    for discretization in Discretization.allCases {
+      let configuration = H3.Configuration(
+        width: sizes.width, stateSize: 4, headWidth: sizes.headWidth, discretization: discretization)
+      expectMixer(H3.self, configuration) {
+        $0.h3($1, headWidth: sizes.headWidth, isBilinear: discretization == .bilinear)
+      }
+    }
+  }
+
+  @Test("H3: a fresh shift space has its C as taps, and Δ, A and B are S4D-Lin's")
+  func h3Facts() {
+    let mixer = PublishedFacts.fresh(H3.self, .init(width: 20))
+    #expect(mixer.configuration.stateSize == 64 && mixer.configuration.headWidth == 1)
+    let taps = shiftFilter(
+      input: Tensor(mixer.value("ssm_k_kernel.kernel.B"), [20, 64]),
+      output: Tensor(mixer.value("ssm_k_kernel.kernel.C"), [1, 20, 64]), skip: Tensor(zeros: [20]))
+    let reversed = (0..<20).flatMap { d in
+      (0..<64).map { mixer.value("ssm_k_kernel.kernel.C")[d * 64 + 63 - $0] }
+    }
+    #expect(taps.doubles == reversed)
+    #expect(mixer.value("ssm_k_kernel.kernel.C").allSatisfy { abs($0) <= 0.125 })
+    #expect(mixer.value("kernel.kernel.log_dt").allSatisfy { (0.000999...0.1001).contains(exp($0)) })
+    #expect(mixer.value("kernel.kernel.inv_A_real").allSatisfy { abs(exp($0) - 0.5) < 1e-7 })
+    let frequencies = (0..<20 * 32).map { Double.pi * Double($0 % 32) }
+    #expect(relativeError(mixer.value("kernel.kernel.A_imag"), frequencies) < 1e-7)
+    #expect(mixer.value("kernel.kernel.B") == (0..<20 * 64).map { $0 % 2 == 0 ? 1 : 0 })
+  }
 }
 
 @Suite("the HiPPO matrix in its own basis")
@@ -76,5 +106,11 @@ struct StateSpaceBytes {
   @Test(arguments: [1, 3]) func s5(batch: Int) {
     let expected = batch * Self.formula(S5.description, ["N": 12])
     #expect(Self.bytes(S5.self, .init(width: 3, stateSize: 12, blocks: 2), batch: batch) == expected)
+  }
+
+  @Test(arguments: [1, 3]) func h3(batch: Int) {
+    let expected = batch * Self.formula(H3.description, ["D": 6, "N": 10, "P": 2])
+    let configuration = H3.Configuration(width: 6, stateSize: 10, headWidth: 2)
+    #expect(Self.bytes(H3.self, configuration, batch: batch) == expected)
   }
 }
