@@ -2,7 +2,7 @@
 
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
-    S5.self, H3.self,
+    S4.self, S5.self, H3.self,
     S4D.self, LRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self,
   ]
 

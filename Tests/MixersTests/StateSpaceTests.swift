@@ -15,6 +15,11 @@ struct StateSpaceTests {
     expectMixer(S5.self, configuration) { $0.s5($1, isBilinear: discretization == .bilinear) }
   }
 
+  @Test("S4, whose A is a dense matrix of all its states in the reference", arguments: [2, 4, 8])
+  func s4(stateSize: Int) {
+    expectMixer(S4.self, .init(width: 3, stateSize: stateSize)) { $0.s4($1) }
+  }
+
   @Test("H3, with products of numbers and of heads", arguments: [(3, 1), (4, 2), (6, 3)])
   func h3(sizes: (width: Int, headWidth: Int)) {
     for discretization in Discretization.allCases {
@@ -75,6 +80,50 @@ struct NormalPlusLowRankTests {
     #expect(worst <= 1e-10 * Double(N), "an error of \(worst)")
   }
 
+  @Test("S4: a fresh system is HiPPO-LegS by the bilinear rule", arguments: [8, 64])
+  func s4(N: Int) {
+    typealias Z = ReferenceComplex
+    let mixer = PublishedFacts.fresh(S4.self, .init(width: 2, stateSize: N)), half = N / 2
+    let parts = NormalPlusLowRank.legS(order: N)
+    #expect(relativeError(mixer.value("A_imag"), parts.frequencies + parts.frequencies) < 1e-7)
+    #expect(mixer.value("log_A_real").allSatisfy { abs(exp($0) - 0.5) < 1e-7 })
+    #expect(mixer.value("log_dt").allSatisfy { (0.000999...0.1001).contains(exp($0)) })
+    func planar(_ x: [Complex]) -> [Double] { x.map(\.real) + x.map(\.imaginary) }
+    #expect(relativeError(mixer.value("P"), planar(parts.lowRank) + planar(parts.lowRank)) < 1e-7)
+    #expect(relativeError(mixer.value("B"), planar(parts.input) + planar(parts.input)) < 1e-7)
+
+    // An impulse on LegS itself, where (I − Δ/2 A) h = (I + Δ/2 A) h₀ + Δ b u, and on ours, whose c is C V.
+    func root(_ n: Int) -> Double { Double(2 * n + 1).squareRoot() }
+    let dt = 0.05, C = random([N], seed: 4).doubles
+    let A = (0..<N).map { n in (0..<N).map { n > $0 ? -root(n) * root($0) : n == $0 ? -Double(n + 1) : 0 } }
+    var h = [Double](repeating: 0, count: N), expected: [Double] = []
+    for t in 0..<100 {
+      // LegS is lower triangular: forward substitution.
+      let right = (0..<N).map { n in
+        h[n] + dt / 2 * (0..<N).reduce(0) { $0 + A[n][$1] * h[$1] } + (t == 0 ? dt * root(n) : 0)
+      }
+      for n in 0..<N {
+        let known = (0..<n).reduce(right[n]) { $0 + dt / 2 * A[n][$1] * h[$1] }
+        h[n] = known / (1 - dt / 2 * A[n][n])
+      }
+      expected.append(dot(C, h))
+    }
+    let c = (0..<half).map { k in
+      (0..<N).reduce(Complex(0, 0)) { $0 + C[$1] * parts.vectors[$1 * half + k] }
+    }
+    let system = LowRankSystem.bilinear(
+      logStep: Tensor([Float(log(dt))]), logDecay: Tensor(mixer.value("log_A_real"), [2, half]).rows(0..<1),
+      frequency: Tensor(mixer.value("A_imag"), [2, half]).rows(0..<1),
+      lowRank: Tensor(planar(parts.lowRank), [1, N]), input: Tensor(planar(parts.input), [1, N]),
+      output: Tensor(planar(c), [1, N]))
+    for form in Form.allCases {
+      let impulse = Tensor((0..<100).map { $0 == 0 ? Float(1) : 0 }, [1, 100, 1])
+      var state = Tensor(zeros: [1, 1, N])
+      let y = LowRankSystem.run(u: impulse, system: system, D: .absent, form: form, state: &state)
+      #expect(relativeError(y, expected) < 1e-5, "\(form)")
+    }
+  }
+
   @Test("S5: J copies of the eigenvalues, Δ in [0.001, 0.1], B and C of variance 1/N in the eigenbasis")
   func s5() {
     let (D, N, J) = (40, 64, 4)
@@ -106,6 +155,11 @@ struct StateSpaceBytes {
   @Test(arguments: [1, 3]) func s5(batch: Int) {
     let expected = batch * Self.formula(S5.description, ["N": 12])
     #expect(Self.bytes(S5.self, .init(width: 3, stateSize: 12, blocks: 2), batch: batch) == expected)
+  }
+
+  @Test(arguments: [1, 3]) func s4(batch: Int) {
+    let expected = batch * Self.formula(S4.description, ["D": 5, "N": 6])
+    #expect(Self.bytes(S4.self, .init(width: 5, stateSize: 6), batch: batch) == expected)
   }
 
   @Test(arguments: [1, 3]) func h3(batch: Int) {

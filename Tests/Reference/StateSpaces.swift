@@ -78,4 +78,90 @@ extension MixerReference {
       return projected("output_linear", out)
     }
   }
+
+  /// The bilinear recurrence of A = Λ − p p* as a dense matrix over all N states; Gu et al. 2022, equation 3.
+  package func s4(_ u: [[Double]]) -> [[Double]] {
+    let D = self["D"].count, half = self["A_imag"].count / D, N = 2 * half
+    let systems = (0..<D).map { d -> (A: [[Z]], b: [Z], c: [Z]) in
+      /// A parameter and its conjugates.
+      func whole(_ name: String) -> [Z] {
+        let kept = (0..<half).map { Z(self[name][d * N + $0], self[name][d * N + half + $0]) }
+        return kept + kept.map { Z($0.re, -$0.im) }
+      }
+      let Lambda = (0..<N).map {
+        let i = d * half + $0 % half
+        return Z(-exp(self["log_A_real"][i]), ($0 < half ? 1 : -1) * self["A_imag"][i])
+      }
+      let p = whole("P"), b = whole("B"), dt = exp(self["log_dt"][d])
+      return bilinearReference(Lambda: Lambda, p: p, b: b, c: whole("C"), dt: dt)
+    }
+    var h = [[Z]](repeating: [Z](repeating: Z(0), count: N), count: D)
+    return u.map { u in
+      gatedUnit(
+        (0..<D).map { d in
+          let (A, b, c) = systems[d], before = h[d]
+          var y = self["D"][d] * u[d]
+          for n in 0..<N {
+            h[d][n] = (0..<N).reduce(b[n] * Z(u[d])) { $0 + A[n][$1] * before[$1] }
+            y += (c[n] * h[d][n]).re
+          }
+          return y
+        })
+    }
+  }
+}
+
+/// Ā = (I − Δ/2 A)⁻¹ (I + Δ/2 A) and b̄ = (I − Δ/2 A)⁻¹ Δ b by elimination, for A = diag(Λ) − p p*.
+package func bilinearReference(
+  Lambda: [ReferenceComplex], p: [ReferenceComplex], b: [ReferenceComplex], c: [ReferenceComplex], dt: Double
+) -> (A: [[ReferenceComplex]], b: [ReferenceComplex], c: [ReferenceComplex]) {
+  typealias Z = ReferenceComplex
+  let N = Lambda.count
+  // [I − Δ/2 A | I + Δ/2 A | Δ b]
+  var rows = (0..<N).map { n -> [Z] in
+    let A = (0..<N).map { k in (n == k ? Lambda[n] : Z(0)) - p[n] * Z(p[k].re, -p[k].im) }
+    let half = A.map { Z(0.5 * dt) * $0 }
+    return (0..<N).map { Z(n == $0 ? 1 : 0) - half[$0] } + (0..<N).map { Z(n == $0 ? 1 : 0) + half[$0] }
+      + [Z(dt) * b[n]]
+  }
+  for n in 0..<N {
+    let pivot = rows[n][n]
+    rows[n] = rows[n].map { $0 / pivot }
+    for k in 0..<N where k != n {
+      let factor = rows[k][n]
+      rows[k] = zip(rows[k], rows[n]).map { $0 - factor * $1 }
+    }
+  }
+  return (rows.map { Array($0[N..<2 * N]) }, rows.map { $0[2 * N] }, c)
+}
+
+/// The diagonal plus rank one system in Double with all its states: h = (d + r wᵀ) h + b u, y = c · h + D u.
+/// u [B T E], system [E 5 2N], state [B E 2N].
+package func lowRankSystemReference(
+  u: [Double], system: [Double], D: [Double], state: [Double], batch: Int, steps: Int, channels E: Int,
+  states N: Int, resets: [[Int]]
+) -> (y: [Double], final: [Double]) {
+  typealias Z = ReferenceComplex
+  func whole(_ x: [Double], _ row: Int) -> [Z] {
+    let kept = (0..<N).map { Z(x[row * 2 * N + $0], x[row * 2 * N + N + $0]) }
+    return kept + kept.map { Z($0.re, -$0.im) }
+  }
+  var y = [Double](repeating: 0, count: u.count), final = state
+  for b in 0..<batch {
+    for e in 0..<E {
+      let parts = (0..<5).map { whole(system, 5 * e + $0) }
+      var h = whole(state, b * E + e)
+      for t in 0..<steps {
+        if b < resets.count, resets[b].contains(t) { h = h.map { _ in Z(0) } }
+        let i = (b * steps + t) * E + e
+        let inner = zip(parts[2], h).reduce(Z(0)) { $0 + $1.0 * $1.1 }
+        for n in h.indices { h[n] = parts[0][n] * h[n] + parts[1][n] * inner + parts[3][n] * Z(u[i]) }
+        y[i] = D[e] * u[i] + zip(parts[4], h).reduce(0) { $0 + ($1.0 * $1.1).re }
+      }
+      for n in 0..<N {
+        (final[(b * E + e) * 2 * N + n], final[(b * E + e) * 2 * N + N + n]) = (h[n].re, h[n].im)
+      }
+    }
+  }
+  return (y, final)
 }
