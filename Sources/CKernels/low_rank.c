@@ -1,5 +1,5 @@
-// The diagonal plus rank one system of S4, sixteen channels side by side in the lanes. The product of the right factor
-// with a state is summed while that state is made, so a token is one pass over the state.
+// The diagonal plus rank one system of S4, sixteen channels side by side in the lanes. The product of the
+// right factor with a state is summed while that state is made, so a token is one pass over the state.
 #include "runnel_low_rank.h"
 #include "runnel_selective.h"
 #include "vector.h"
@@ -26,7 +26,8 @@ RUNNEL_CLONES void runnel_low_rank_step(
     }
 }
 
-// The next state x + iz in lanes from the last one, i the place of a real part and j that of its imaginary part.
+// The next state x + iz in lanes from the last one, i the place of a real part and j that of its imaginary
+// part.
 #define ADVANCE(x, z, x0, z0, inner, ut)                                                              \
   v16 x = load16(d + i) * x0 - load16(d + j) * z0 + (load16(r + i) * inner + load16(b + i) * ut);     \
   v16 z = load16(d + i) * z0 + load16(d + j) * x0 + (load16(r + j) * inner + load16(b + j) * ut)

@@ -1,15 +1,15 @@
-/// H3, the hungry hungry hippo (Fu et al. 2023, "Hungry hungry hippos: towards language modeling with state space
-/// models", §3.1 and Algorithm 1).
+/// H3, the hungry hungry hippo (Fu et al. 2023, "Hungry hungry hippos: towards language modeling with state
+/// space models", §3.2 and Algorithm 1).
 ///
 ///     q, k, v = W_q x, W_k x, W_v x;   k̂ = SSM_shift(k);   out = W_o (q ⊙ SSM_diag(k̂ ⊙ v))
 ///     SSM_shift: s_t = shift(s_{t−1}) + B k_t, k̂_t = C s_t + D k_t
 ///     SSM_diag:  h_t = Ā h_{t−1} + B̄ u_t,      y_t = 2 Re(C h_t) + D u_t
 ///
-/// Our name · the paper: stateSize N, of both state spaces; of the diagonal one's complex states one of each conjugate
-/// pair is kept · headWidth d_h: k̂ and v of a head make an outer product of d_h² channels, which share a diagonal system
-/// (one for the published models, where it is a product of numbers). The shift space, whose B and C are free, is a filter
-/// over the last N tokens; it is run as one, and its state is the window. Names and shapes of parameters are those of the
-/// authors' checkpoints.
+/// Our name · the paper: stateSize N, of both state spaces; of the diagonal one's complex states one of each
+/// conjugate pair is kept · headWidth d_h: k̂ and v of a head make an outer product of d_h² channels, which
+/// share a diagonal system (one for the published models, where it is a product of numbers). The shift space,
+/// whose B and C are free, is a filter over the last N tokens; it is run as one, and its state is the window.
+/// Names and shapes of parameters are those of the authors' checkpoints.
 
 import RunnelKernels
 import RunnelRecurrences

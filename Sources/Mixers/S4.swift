@@ -1,14 +1,16 @@
-/// S4, the structured state space (Gu et al. 2022, "Efficiently modeling long sequences with structured state spaces").
+/// S4, the structured state space (Gu et al. 2022, "Efficiently modeling long sequences with structured state
+/// spaces").
 ///
 ///     x' = (Λ − p p*) x + b u,  discrete by the bilinear rule:
 ///     h_t = Ā h_{t−1} + b̄ u_t;   y_t = 2 Re(c h_t) + D u_t;   out = GLU(W gelu(y))
 ///
-/// Our name · the paper: width D channels (H), each with its own system · stateSize N, of which N/2 conjugate halves are
-/// kept · step Δ, log-uniform · lowRank p: A starts as HiPPO-LegS in the basis where it is diagonal less rank one (§3.1,
-/// Theorem 1), and b as its input matrix · Ā (equation 3), which Woodbury's identity makes diagonal plus rank one again,
-/// so a step is O(N) (Theorem 2, appendix C.2) · the parallel form is the kernel by the truncated generating function and
-/// a Cauchy matrix (Algorithm 1, Theorem 3). The low-rank term is −p p*, not the paper's −p q*, as in the authors' later
-/// code, so that no state can grow. The block around the system is S4D's.
+/// Our name · the paper: width D channels (H), each with its own system · stateSize N, of which N/2 conjugate
+/// halves are kept · step Δ, log-uniform · lowRank p: A starts as HiPPO-LegS in the basis where it is
+/// diagonal less rank one (§3.2, Theorem 1), and b as its input matrix · Ā (equation 3), which Woodbury's
+/// identity makes diagonal plus rank one again, so a step is O(N) (Theorem 2, appendix C.2) · the parallel
+/// form is the kernel by the truncated generating function and a Cauchy matrix (Algorithm 1, Theorem 3). The
+/// low-rank term is −p p*, not the paper's −p q*, as in the authors' later code, so that no state can grow.
+/// The block around the system is S4D's.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -55,7 +57,7 @@ public struct S4: SequenceMixer {
   /// The discrete system, in a frozen copy.
   private var discrete: Tensor?
 
-  /// The authors train Δ, A and b four times slower than the rest, without decay.
+  /// The authors give Δ, A and b a smaller learning rate, here a quarter of the rest, and no decay.
   private static let slow = ParameterTraits(decays: false, learningRate: 0.25)
   public static let fields: [Field<Self>] = [
     .init("log_dt", \.logStep, slow),

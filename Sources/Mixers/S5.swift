@@ -1,12 +1,13 @@
-/// S5, one state space with many inputs and outputs (Smith et al. 2023, "Simplified state space layers for sequence
-/// modeling").
+/// S5, one state space with many inputs and outputs (Smith et al. 2023, "Simplified state space layers for
+/// sequence modeling").
 ///
 ///     x_t = Λ̄ x_{t−1} + B̄ u_t;   y_t = 2 Re(C x_t) + D ⊙ u_t;   out = g ⊙ σ(W g + b),  g = gelu(y)
 ///
-/// Our name · the paper: width D features (the paper's H) · stateSize N (P), of which one of each conjugate pair is kept
-/// (§3.2) · step Δ, one per state, log-uniform (Appendix B.1) · blocks J: Λ is made of J copies of the eigenvalues of the
-/// normal part of HiPPO-LegS of order N/J, and B and C start in that basis, B = V* B₀ and C = C₀ V (Appendix B.1).
-/// Real parts are kept below −10⁻⁴, as the authors' code advises where a sequence has no end.
+/// Our name · the paper: width D features (the paper's H) · stateSize N (P), of which one of each conjugate
+/// pair is kept (§3.2) · step Δ, one per state, log-uniform (Appendix B.1) · blocks J: Λ is made of J copies
+/// of the eigenvalues of the normal part of HiPPO-LegS of order N/J, and B and C start in that basis, B = V*
+/// B₀ and C = C₀ V (Appendix B.1). Real parts are kept below −10⁻⁴, as the authors' code advises where a
+/// sequence has no end.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -66,7 +67,7 @@ public struct S5: SequenceMixer {
   /// The discrete system, in a frozen copy.
   private var discrete: (a: Tensor, input: Tensor, output: Tensor)?
 
-  /// The authors train Λ, Δ and B four times slower than the rest, without decay.
+  /// The authors give Λ, Δ and B a smaller learning rate, here a quarter of the rest, and no decay.
   private static let slow = ParameterTraits(decays: false, learningRate: 0.25)
   public static let fields: [Field<Self>] = [
     .init("Lambda_re", \.realPart, slow),

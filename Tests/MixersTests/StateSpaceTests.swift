@@ -133,7 +133,8 @@ struct NormalPlusLowRankTests {
     #expect(relativeError(mixer.value("Lambda_im"), expected) < 1e-7)
     #expect(mixer.value("Lambda_re").allSatisfy { $0 == -0.5 })
     #expect(mixer.value("log_step").allSatisfy { (0.000999...0.1001).contains(exp($0)) })
-    // V is unitary: with its conjugate half, B keeps the norm of the real matrix it came from, C that of both parts.
+    // V is unitary: with its conjugate half, B keeps the norm of the real matrix it came from, C that of both
+    // parts.
     func variance(_ name: String, entries: Int) -> Double {
       mixer.value(name).reduce(0) { $0 + $1 * $1 } * 2 / Double(entries)
     }

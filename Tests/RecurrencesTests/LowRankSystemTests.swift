@@ -14,11 +14,26 @@ struct LowRankSystemTests {
       input: random([E, 2 * N], seed: 45), output: random([E, 2 * N], seed: 46))
   }
 
-  static func laws(channels E: Int, states N: Int) -> RecurrenceLaws {
+  /// HiPPO-LegS with N of its 2N states kept, as S4 starts.
+  static func legS(channels E: Int, states N: Int) -> Tensor {
+    let parts = NormalPlusLowRank.legS(order: 2 * N)
+    func spread(_ x: [Complex]) -> Tensor {
+      Tensor((0..<E).flatMap { _ in x.map(\.real) + x.map(\.imaginary) }, [E, 2 * N])
+    }
+    return LowRankSystem.bilinear(
+      logStep: random([E], seed: 41, -7 ... -2), logDecay: Tensor(repeating: Float(log(0.5)), [E, N]),
+      frequency: Tensor((0..<E).flatMap { _ in parts.frequencies }, [E, N]), lowRank: spread(parts.lowRank),
+      input: spread(parts.input), output: random([E, 2 * N], seed: 46))
+  }
+
+  static func laws(
+    channels E: Int, states N: Int,
+    _ make: @escaping (_ channels: Int, _ states: Int) -> Tensor = Self.system(channels:states:)
+  ) -> RecurrenceLaws {
     RecurrenceLaws(
       operands: { steps in
         [
-          random([2, steps, E], seed: 47), system(channels: E, states: N), random([E], seed: 48),
+          random([2, steps, E], seed: 47), make(E, N), random([E], seed: 48),
           random([2, E, 2 * N], seed: 49),
         ]
       },
@@ -38,6 +53,13 @@ struct LowRankSystemTests {
     let laws = Self.laws(channels: channels, states: states)
     laws.formsEqualTheReference(steps: steps, resets: .none)
     if steps > 12 { laws.formsEqualTheReference(steps: steps, resets: DiagonalTests.resets) }
+  }
+
+  @Test("HiPPO-LegS over 4,096 steps") func legS() {
+    let laws = Self.laws(channels: 5, states: 32, Self.legS(channels:states:))
+    laws.formsEqualTheReference(steps: 4096, resets: .none)
+    laws.formsMayChangeAtAnyToken(steps: 400)
+    laws.gradientsOfMixEqualThoseOfTheFold(steps: 33)
   }
 
   @Test func gradients() {

@@ -20,7 +20,7 @@ extension MixerReference {
     return (a, (a - one) / A)
   }
 
-  /// x = Λ̄ x + B̄ u, y = Σ C x over a state and its conjugate + D u; Smith et al. 2023, equations 2 and 6.
+  /// x = Λ̄ x + B̄ u, y = Σ C x over a state and its conjugate + D u; Smith et al. 2023, §3.
   package func s5(_ u: [[Double]], isBilinear: Bool) -> [[Double]] {
     let D = self["D"].count, N = self["Lambda_re"].count
     var x = [Z](repeating: Z(0), count: 2 * N)

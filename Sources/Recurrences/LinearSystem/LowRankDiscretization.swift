@@ -1,7 +1,8 @@
-/// From the continuous diagonal plus low rank system to a discrete one (Gu et al. 2022, appendix C.2), in Double.
+/// From the continuous diagonal plus low rank system to a discrete one (Gu et al. 2022, appendix C.2), in
+/// Double.
 ///
-/// With A = Λ − p p* the bilinear transition is Ā = (I − Δ/2 A)⁻¹ (I + Δ/2 A) = 2 M − I for M = (I − Δ/2 A)⁻¹. Let
-/// g = 1 / (1 − Δ/2 Λ). Woodbury's identity gives
+/// With A = Λ − p p* the bilinear transition is Ā = (I − Δ/2 A)⁻¹ (I + Δ/2 A) = 2 M − I, where M is
+/// (I − Δ/2 A)⁻¹. Let g = 1 / (1 − Δ/2 Λ). Woodbury's identity gives
 ///
 ///     M = diag(g) − (g ⊙ p) (p̄ ⊙ g)ᵀ / κ,   κ = 2/Δ + p* diag(g) p
 ///
@@ -9,7 +10,8 @@
 ///
 ///     d = 2 g − 1,   r = −2/κ v,   w = p̄ ⊙ g,   b̄ = Δ (g ⊙ b − v σ/κ)    with v = g ⊙ p, σ = w · b
 ///
-/// The products run over the states and their conjugates, so κ and σ are real: twice the real part over the half kept.
+/// The products run over the states and their conjugates, so κ and σ are real: twice the real part over the
+/// half kept.
 
 import RunnelKernels
 import RunnelTensors

@@ -1,10 +1,10 @@
-/// A diagonal plus rank one time-invariant system for every channel (Gu et al. 2022, "Efficiently modeling long sequences
-/// with structured state spaces"), complex, driven by real inputs:
+/// A diagonal plus rank one time-invariant system for every channel (Gu et al. 2022, "Efficiently modeling
+/// long sequences with structured state spaces"), complex, driven by real inputs:
 ///
 ///     h_t = d ⊙ h_{t−1} + r · 2 Re(w · h_{t−1}) + b u_t        y_t = 2 Re(c · h_t) + D u_t
 ///
-/// Half of the states are kept; the others are their conjugates, which is why the product of the right factor with the
-/// whole state is twice a real part. Complex rows are planar: N real parts, then N imaginary ones.
+/// Half of the states are kept; the others are their conjugates, which is why the product of the right factor
+/// with the whole state is twice a real part. Complex rows are planar: N real parts, then N imaginary ones.
 
 import CKernels
 import RunnelKernels
@@ -76,8 +76,8 @@ private struct Call: LaneRecurrence {
     }
   }
 
-  /// The paper's form: the kernel K_l = c Ā^l b by its generating function and one convolution by FFT, in Double. The
-  /// state comes in by its free response and leaves as Ā^T h + Σ Ā^{T−1−s} b u_s.
+  /// The paper's form: the kernel K_l = c Ā^l b by its generating function and one convolution by FFT, in
+  /// Double. The state comes in by its free response and leaves as Ā^T h + Σ Ā^{T−1−s} b u_s.
   func parallel(state: inout Tensor) -> Tensor {
     Tensor(u.shape) { y in
       state.mutate { state in
@@ -159,9 +159,9 @@ package struct LowRankMatrices {
   ///     Σ_{l<L} K_l z^l = c̃ (I − z Ā)⁻¹ b,   c̃ = c (I − z^L Ā^L)
   ///
   /// at L points on a circle, and back by one FFT. By Woodbury's identity, with R = (I − z diag(d))⁻¹, it is
-  /// c̃ R b + z (c̃ R r) (w R b) / (1 − z w R r): four sums of the form Σ_n x_n / (1 − z d_n), a Cauchy matrix. The paper's
-  /// points are the roots of unity; on the circle of radius exp(−1/L), where z^L = 1/e, a state that never decays is no
-  /// pole, and the way back magnifies rounding by less than e.
+  /// c̃ R b + z (c̃ R r) (w R b) / (1 − z w R r): four sums of the form Σ_n x_n / (1 − z d_n), a Cauchy
+  /// matrix. The paper's points are the roots of unity; on the circle of radius exp(−1/L), where z^L = 1/e, a
+  /// state that never decays is no pole, and the way back magnifies rounding by less than e.
   package func kernel(length: Int) -> [Double] {
     var L = 1
     while L < length { L *= 2 }

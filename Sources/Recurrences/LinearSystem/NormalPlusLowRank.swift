@@ -1,10 +1,10 @@
-/// The HiPPO-LegS matrix as a normal matrix less one of rank one (Gu et al. 2022, "Efficiently modeling long sequences
-/// with structured state spaces", §3.1 and appendix C.3):
+/// The HiPPO-LegS matrix as a normal matrix less one of rank one (Gu et al. 2022, "Efficiently modeling long
+/// sequences with structured state spaces", §3.2 and appendix C.1):
 ///
 ///     A = V Λ V* − p pᵀ,   p_n = √(n + ½),   Λ_k = −½ + i f_k
 ///
-/// because A + p pᵀ = −½ I + S with S real and skew-symmetric. Its eigenvalues come in conjugate pairs, and so do the
-/// entries of V* p and V* b; only the half with f_k > 0 is kept.
+/// because A + p pᵀ = −½ I + S with S real and skew-symmetric. Its eigenvalues come in conjugate pairs, and
+/// so do the entries of V* p and V* b; only the half with f_k > 0 is kept.
 
 import RunnelKernels
 

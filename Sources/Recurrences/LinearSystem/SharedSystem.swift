@@ -1,4 +1,5 @@
-/// One diagonal system that all channels drive and read (Smith et al. 2023, §3): its discrete matrices, made in Double.
+/// One diagonal system that all channels drive and read (Smith et al. 2023, §3): its discrete matrices, made
+/// in Double.
 
 import RunnelKernels
 import RunnelTensors
@@ -7,7 +8,8 @@ extension Discretization {
   /// No eigenvalue's real part comes closer to zero than this, so that no stream grows without bound.
   package static let largestRealPart = -1e-4
 
-  /// Ā, B̄ and C as real matrices over planar states, for a constant complex ``Diagonal`` between two products.
+  /// Ā, B̄ and C as real matrices over planar states, for a constant complex ``Diagonal`` between two
+  /// products.
   ///
   /// - Parameters:
   ///   - realPart, frequency: Re Λ and Im Λ, [N], one of each conjugate pair; logStep: log Δ, [N 1].

@@ -1,4 +1,4 @@
-/// What H3's two state spaces make of their parameters (Fu et al. 2023, §3.1).
+/// What H3's two state spaces make of their parameters (Fu et al. 2023, §3.2).
 
 import RunnelKernels
 import RunnelTensors
@@ -7,7 +7,8 @@ import RunnelTensors
 ///
 ///     s_t = (0, s_{t−1,1}, …, s_{t−1,N−1}) + B k_t,   y_t = C s_t + D k_t
 ///
-/// so it remembers N tokens exactly, and is the causal convolution whose tap l is Σ_i C_{i+l} B_i, and D more at l = 0.
+/// so it remembers N tokens exactly, and is the causal convolution whose tap l is Σ_i C_{i+l} B_i, and D more
+/// at l = 0.
 ///
 /// - Parameters: input: B, [E N]; output: C, [1 E N]; skip: D, [E].
 /// - Returns: the filter, [E N], its last tap for the current token.
@@ -51,7 +52,8 @@ public func shiftFilter(input: Tensor, output: Tensor, skip: Tensor) -> Tensor {
   }
 }
 
-/// C ⊙ B for complex numbers as pairs, [E N 2] after leading ones: planar, [E 2N], as ``DiagonalSystem`` reads its c.
+/// C ⊙ B for complex numbers as pairs, [E N 2] after leading ones: planar, [E 2N], as ``DiagonalSystem``
+/// reads its c.
 public func planarProduct(_ C: Tensor, _ B: Tensor) -> Tensor {
   let (E, N) = (B.shape[0], B.shape[1])
   precondition(
