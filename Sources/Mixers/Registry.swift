@@ -3,6 +3,7 @@
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
     S4D.self, LRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self,
+    S4.self, S5.self, H3.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }

@@ -10,7 +10,7 @@ package struct MixerReference {
   package subscript(name: String) -> [Double] { parameters[name] ?? [] }
 
   /// W x for W [out in].
-  private func product(_ name: String, _ x: [Double]) -> [Double] {
+  package func product(_ name: String, _ x: [Double]) -> [Double] {
     let w = self[name]
     return (0..<w.count / x.count).map { row in
       x.indices.reduce(0) { $0 + w[row * x.count + $1] * x[$1] }
@@ -18,13 +18,13 @@ package struct MixerReference {
   }
 }
 
-private func silu(_ x: Double) -> Double { x * sigmoid(x) }
-private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
-private func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
-private func gelu(_ x: Double) -> Double {
+package func silu(_ x: Double) -> Double { x * sigmoid(x) }
+package func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+package func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
+package func gelu(_ x: Double) -> Double {
   0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
 }
-private func sum(_ x: [Double], _ y: [Double]) -> [Double] { zip(x, y).map { $0 + $1 } }
+package func sum(_ x: [Double], _ y: [Double]) -> [Double] { zip(x, y).map { $0 + $1 } }
 
 /// A complex number with the four operations the papers use.
 package struct ReferenceComplex {
@@ -44,7 +44,7 @@ package struct ReferenceComplex {
 
 extension MixerReference {
   /// a ⊙ σ(b) for (a, b) = W gelu(y) + bias.
-  private func gatedUnit(_ y: [Double]) -> [Double] {
+  package func gatedUnit(_ y: [Double]) -> [Double] {
     let halves = sum(product("output_linear.weight", y.map(gelu)), self["output_linear.bias"])
     return y.indices.map { halves[$0] * sigmoid(halves[y.count + $0]) }
   }
