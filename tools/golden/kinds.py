@@ -28,10 +28,26 @@ RULES = {
         (r"embed_tokens\.weight$", FAN_IN, 0.0),  # the model multiplies by sqrt(width)
     ],
 }
-RULES["falcon_mamba"] = RULES["mamba"]
+RULES["falcon_mamba"] = RULES["fla_mamba"] = RULES["mamba"]
+RULES["fla_mamba2"] = RULES["mamba2"]
+RULES["gla"] = [(r"gk_proj\.1\.bias$", 1.0, 0.0)]
+RULES["gated_deltanet"] = [(r"A_log$", 1.5, -0.5), (r"dt_bias$", 1.5, -2.0)]
+RULES["hgrn2"] = [(r"lower_bounds$", 1.0, 0.0)]
+RULES["rwkv6"] = [
+    (r"(mu|x_bias)$", 0.5, 0.5),
+    (r"w_proj\.linear\.lora\.2\.bias$", 3.0, -2.0),
+    (r"bonus$", 0.7, 0.0),
+]
+RULES["rwkv7"] = [
+    (r"\.x_[rwkvag]$", 0.5, 0.5),
+    (r"\.k_[ka]$", 0.3, 0.9),
+    (r"\.r_k$", 0.3, 0.0),
+    (r"w_lora\.lora\.2\.bias$", 3.0, -2.0),
+    (r"[av]_lora\.lora\.2\.bias$", 1.0, 0.0),
+]
 
 GENERAL = [
-    (r"(norm\w*|ln\w*|\d)\.weight$", 0.3, 1.0, 1),  # norms: vectors around one
+    (r"(norm\w*|ln\w*)\.weight$", 0.3, 1.0, 1),  # norms: vectors around one
     (r"bias$", 0.2, 0.0, 1),
     (r"(embeddings?|embed_tokens)\.weight$", 1.0, 0.0, 2),
     (r"", FAN_IN, 0.0, None),
