@@ -57,15 +57,18 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
   }
 
   /// The mixer's extents, largest first. In Double, so that absurd configurations are measured, not multiplied.
-  private var extents: [Double] {
+  /// Those counted in tokens, of a state only, are no matrix's.
+  private func extents(ofStates: Bool) -> [Double] {
     let json = (try? JSONEncoder().encode(mixer)).flatMap { try? JSONSerialization.jsonObject(with: $0) }
-    let fields = (json as? [String: Any] ?? [:]).filter { $0.key != "width" }
+    let others: Set = ofStates ? ["width"] : ["width", "window", "chunk"]
+    let fields = (json as? [String: Any] ?? [:]).filter { !others.contains($0.key) }
     return fields.values.compactMap { $0 as? Int }.map(Double.init).sorted(by: >)
   }
 
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
-    let matrix = Double(width) * (extents.first ?? 1) + 3 * Double(hiddenWidth) * Double(width)
+    let matrix =
+      Double(width) * (extents(ofStates: false).first ?? 1) + 3 * Double(hiddenWidth) * Double(width)
     return Double(layers) * matrix + Double(vocabularySize) * Double(width)
   }
 
@@ -79,7 +82,7 @@ public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equat
     }
     let memory = Double(Machine.physicalMemory)
     // Nor may two extents of the mixer span more than memory: states and projections have both.
-    let largest = max(leastParameters, Double(layers) * extents.prefix(2).reduce(1, *))
+    let largest = max(leastParameters, Double(layers) * extents(ofStates: true).prefix(2).reduce(1, *))
     guard 4 * largest <= memory else {
       throw ConfigurationError(
         "more than \(largest) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
