@@ -2,8 +2,9 @@
 
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
-    S4D.self, LRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self,
-    S4.self, S5.self, H3.self,
+    S4.self, S4D.self, S5.self, LRU.self, RGLRU.self, H3.self,
+    Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, MinGRU.self,
+    Attention.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }

@@ -44,11 +44,13 @@ public struct MixerChoice: Sendable {
   }
 
   /// Its extents, largest first. In Double, so that absurd configurations are measured, not multiplied.
-  var extents: [Double] {
+  /// Those counted in tokens, of a state only, are no matrix's.
+  func extents(ofStates: Bool) -> [Double] {
+    let others: Set = ofStates ? ["width"] : ["width", "window", "chunk"]
     let json = (try? JSONEncoder().encode(configuration)).flatMap {
       try? JSONSerialization.jsonObject(with: $0)
     }
-    let fields = (json as? [String: Any] ?? [:]).filter { $0.key != "width" && !($0.value is Bool) }
+    let fields = (json as? [String: Any] ?? [:]).filter { !others.contains($0.key) && !($0.value is Bool) }
     return fields.values.compactMap { $0 as? Int }.map(Double.init).sorted(by: >)
   }
 }

@@ -82,7 +82,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
     let matrix = mixers.map { choice in
-      Double(width) * (choice.extents.first ?? 1)
+      Double(width) * (choice.extents(ofStates: false).first ?? 1)
         + (choice.feedForward == .none ? 0 : 2 * Double(hiddenWidth) * Double(width))
     }
     return Double(layers / max(1, mixers.count)) * matrix.reduce(0, +) + Double(vocabularySize)
@@ -108,7 +108,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     }
     let memory = Double(Machine.physicalMemory)
     // Nor may two extents of a mixer span more than memory: states and projections have both.
-    let spans = mixers.map { Double(layers / mixers.count) * $0.extents.prefix(2).reduce(1, *) }
+    let spans = mixers.map { Double(layers / mixers.count) * $0.extents(ofStates: true).prefix(2).reduce(1, *) }
     let largest = max(leastParameters, spans.max() ?? 0)
     guard 4 * largest <= memory else {
       throw ConfigurationError(

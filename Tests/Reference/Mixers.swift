@@ -93,7 +93,7 @@ extension MixerReference {
   }
 
   /// silu of the depthwise filter over the last W inputs; what lies before the document is zero.
-  private func convolved(_ x: [[Double]], at t: Int) -> [Double] {
+  func convolved(_ x: [[Double]], at t: Int) -> [Double] {
     let bias = self["conv1d.bias"], weight = self["conv1d.weight"], W = weight.count / bias.count
     return bias.indices.map { e in
       silu(
@@ -156,7 +156,7 @@ extension MixerReference {
   }
 
   /// Each of the groups divided by its root mean square.
-  private func normalized(_ x: [Double], groups: Int, epsilon: Double, scale: [Double] = []) -> [Double] {
+  func normalized(_ x: [Double], groups: Int, epsilon: Double, scale: [Double] = []) -> [Double] {
     let width = x.count / groups
     return x.indices.map { i in
       let group = x[i / width * width..<(i / width + 1) * width]
