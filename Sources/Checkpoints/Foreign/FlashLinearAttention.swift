@@ -1,0 +1,59 @@
+/// What flash-linear-attention's families have in common: the model around the mixer, its feed-forward part, names.
+
+import RunnelMixers
+import RunnelModels
+import RunnelTensors
+
+extension ForeignFamily {
+  static let flashLinearAttention: [ForeignFamily] = [
+    retnet, gla, deltaNet, gatedDeltaNet, hgrn2,
+  ]
+
+  static func flashLinearAttention(
+    _ modelType: String, mixers: [String], read: @escaping @Sendable (ForeignConfiguration) throws -> ForeignModel
+  ) -> ForeignFamily {
+    ForeignFamily(modelType: modelType, library: "flash-linear-attention", mixers: mixers, read: read)
+  }
+}
+
+extension ForeignConfiguration {
+  /// A model of layers `model.layers.N.{attn_norm, attn, mlp_norm, mlp}` with a gated feed-forward part.
+  func flashModel(_ choice: MixerChoice) throws -> ForeignModel {
+    try require("attn", isAbsentBecause: "layers of softmax attention between the others are not read")
+    try require("attnres_block_size", isAbsentBecause: "attention over residual streams is not built")
+    var configuration = ModelConfiguration(
+      [choice], vocabularySize: try count("vocab_size"), width: try count("hidden_size"),
+      layers: try count("num_hidden_layers"),
+      tiesEmbedding: try flag("tie_word_embeddings", default: false),
+      normEpsilon: Float(try number("norm_eps", default: 1e-6)), hiddenWidth: try hiddenWidth())
+    configuration.activation = try activation("hidden_act", default: "swish")
+    var names = ForeignNames(
+      embedding: "model.embeddings.weight", norm: "model.norm", head: "lm_head.weight",
+      layer: { "model.layers.\($0)." },
+      part: { _, part in ["norm": "attn_norm", "mixer": "attn"][part] ?? part })
+    for part in ["gate", "up", "down"] { names.renamed["mlp.\(part).weight"] = "\(part)_proj.weight" }
+    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
+    return ForeignModel(configuration: configuration, names: names)
+  }
+
+  /// Two thirds of the ratio, in whole multiples of 256, unless it is given.
+  private func hiddenWidth() throws -> Int {
+    if contains("intermediate_size") { return try count("intermediate_size") }
+    let hidden = Int(Double(try count("hidden_size")) * (try number("hidden_ratio", default: 4)) * 2 / 3)
+    return (hidden + 255) / 256 * 256
+  }
+
+  /// A width as a multiple of the model's, shared by the heads.
+  func expanded(_ name: String, default ratio: Double, heads: Int) throws -> Int {
+    let width = (Double(try count("hidden_size")) * (try number(name, default: ratio))).rounded()
+    guard width >= 0, width < 0x1p32, heads > 0, Int(width) % heads == 0 else {
+      throw error(name, expected: "a width that \(heads) heads can share")
+    }
+    return Int(width) / heads
+  }
+
+  /// W of the short convolutions, 0 for none.
+  func convolutionWidth(isDefault: Bool) throws -> Int {
+    try flag("use_short_conv", default: isDefault) ? count("conv_size", default: 4) : 0
+  }
+}

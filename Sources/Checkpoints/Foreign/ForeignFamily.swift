@@ -1,0 +1,52 @@
+/// Checkpoints of other libraries, read as they stand: one file for each family says what its configuration means
+/// and what its parameters are called.
+
+import RunnelModels
+import RunnelTensors
+
+public struct ForeignFamily: Sendable {
+  /// `model_type` in the configuration.
+  public let modelType: String
+  /// The library that wrote it.
+  public let library: String
+  /// The mixers its layers become.
+  public let mixers: [String]
+  let read: @Sendable (ForeignConfiguration) throws -> ForeignModel
+
+  /// Every family that is read. mamba and mamba2 stand for both libraries: their files have one form.
+  public static let all: [ForeignFamily] =
+    transformersMamba + [recurrentGemma] + flashLinearAttention
+}
+
+/// What a foreign configuration says.
+struct ForeignModel {
+  var configuration: ModelConfiguration
+  var names: ForeignNames
+}
+
+extension ForeignFamily {
+  /// The model of a folder whose configuration names one of the families.
+  static func load(
+    _ configuration: ForeignConfiguration, weights source: any TensorSource
+  ) throws -> any Model {
+    let type = try configuration.text("model_type")
+    guard let family = all.first(where: { $0.modelType == type }) else {
+      throw configuration.error(
+        "model_type", expected: "one of \(Set(all.map(\.modelType)).sorted().joined(separator: ", "))",
+        remedy: "use a model of one of these families")
+    }
+    return try load(family.read(configuration), path: configuration.path, weights: source)
+  }
+
+  static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws -> any Model
+  {
+    do { try foreign.configuration.validate() } catch {
+      throw CheckpointError(
+        path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
+        remedy: "use the configuration that belongs to these weights")
+    }
+    try ModelFolder.bound(foreign.configuration, by: source)
+    return try LanguageModel(foreign.configuration, seed: 0)
+      .loadingParameters(from: source, names: foreign.names)
+  }
+}

@@ -1,0 +1,75 @@
+/// transformers' `recurrent_gemma`: Griffin, recurrent and local-attention layers in a pattern.
+
+import RunnelMixers
+import RunnelModels
+import RunnelTensors
+
+extension ForeignFamily {
+  static let recurrentGemma = ForeignFamily(
+    modelType: "recurrent_gemma", library: "transformers", mixers: ["rg-lru", "attention"]
+  ) { json in
+    let width = try json.count("hidden_size")
+    let heads = try json.count("num_attention_heads")
+    guard heads > 0 else { throw json.error("num_attention_heads", expected: "at least one head") }
+    let recurrent = MixerChoice(
+      RGLRU.self,
+      RGLRU.Configuration(
+        width: width, expandedWidth: try json.count("lru_width", default: width), heads: heads,
+        convolutionWidth: try json.count("conv1d_width", default: 4)))
+    let rotary = json.object("rope_parameters")
+    let attention = MixerChoice(
+      Attention.self,
+      Attention.Configuration(
+        width: width, heads: heads, keyValueHeads: try json.count("num_key_value_heads", default: heads),
+        headWidth: try json.count("head_dim", default: width / heads),
+        window: try json.count("attention_window_size", default: 2048),
+        rotaryFraction: try rotary.number(
+          "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5)),
+        rotaryBase: try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000)),
+        hasBias: try json.flag("attention_bias", default: false), hasOutputBias: true))
+    let kinds = try json.texts("block_types", default: ["recurrent", "recurrent", "attention"])
+    let pattern = try kinds.map {
+      switch $0 {
+      case "recurrent": recurrent
+      case "attention": attention
+      default: throw json.error("block_types", expected: "only recurrent and attention")
+      }
+    }
+    let layers = try json.count("num_hidden_layers")
+    // The hidden size is split between gate and value.
+    var configuration = ModelConfiguration(
+      Array(pattern.prefix(max(1, layers))), vocabularySize: try json.count("vocab_size"), width: width,
+      layers: layers, tiesEmbedding: try json.flag("tie_word_embeddings", default: true),
+      normEpsilon: Float(try json.number("rms_norm_eps", default: 1e-6)),
+      hiddenWidth: try json.count("intermediate_size", default: 3 * width) / 2)
+    configuration.activation = try json.activation("hidden_activation", default: "gelu_pytorch_tanh")
+    configuration.hasFeedForwardBias = true
+    // √D as the authors have it, rounded to sixteen bits.
+    configuration.embeddingScale = roundedToBFloat16(Float(width).squareRoot())
+    configuration.logitCap = Float(try json.number("logits_soft_cap", default: 30))
+
+    let addOne: (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([1])) }
+    var names = ForeignNames(
+      embedding: "model.embed_tokens.weight", norm: "model.final_norm", head: "lm_head.weight",
+      layer: { "model.layers.\($0)." },
+      part: { _, part in
+        [
+          "norm": "temporal_pre_norm", "mixer": "temporal_block", "mlp_norm": "channel_pre_norm",
+          "mlp": "mlp_block",
+        ][part] ?? part
+      })
+    for part in ["gate", "up", "down"] {
+      for kind in ["weight", "bias"] { names.renamed["mlp.\(part).\(kind)"] = "\(part)_proj.\(kind)" }
+    }
+    // Norms there are scaled by one plus their weight.
+    for norm in ["norm.weight", "mlp_norm.weight"] { names.changed[norm] = addOne }
+    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
+    return ForeignModel(configuration: configuration, names: names)
+  }
+}
+
+private func roundedToBFloat16(_ x: Float) -> Float {
+  // To the nearest, ties to even.
+  let bits = x.bitPattern
+  return Float(bitPattern: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000)
+}

@@ -1,0 +1,88 @@
+/// transformers' `mamba`, `falcon_mamba` and `mamba2`, and flash-linear-attention's `mamba` and `mamba2`, whose
+/// parameters have the same names: the authors' own.
+
+import RunnelMixers
+import RunnelModels
+import RunnelTensors
+
+extension ForeignFamily {
+  static let transformersMamba: [ForeignFamily] = [
+    ForeignFamily(modelType: "mamba", library: "transformers, flash-linear-attention", mixers: ["mamba"]) {
+      try mamba($0, normEpsilonName: nil)
+    },
+    ForeignFamily(modelType: "falcon_mamba", library: "transformers", mixers: ["mamba"]) {
+      try mamba($0, normEpsilonName: "mixer_rms_eps")
+    },
+    ForeignFamily(
+      modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"], read: mamba2),
+  ]
+
+  private static let names = ForeignNames(
+    embedding: "backbone.embeddings.weight", norm: "backbone.norm_f", head: "lm_head.weight",
+    layer: { "backbone.layers.\($0)." }, part: { _, part in part })
+
+  /// flash-linear-attention says norm_eps, transformers layer_norm_epsilon.
+  private static func model(
+    _ json: ForeignConfiguration, _ choice: MixerChoice, isTied: Bool
+  ) throws -> ForeignModel {
+    let epsilon = try json.number(
+      json.contains("norm_eps") ? "norm_eps" : "layer_norm_epsilon", default: 1e-5)
+    let configuration = ModelConfiguration(
+      [choice], vocabularySize: try json.count("vocab_size"), width: try json.count("hidden_size"),
+      layers: try json.count("num_hidden_layers"),
+      tiesEmbedding: try json.flag("tie_word_embeddings", default: isTied), normEpsilon: Float(epsilon))
+    var names = names
+    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
+    return ForeignModel(configuration: configuration, names: names)
+  }
+
+  private static func requireSilu(_ json: ForeignConfiguration) throws {
+    guard try json.activation("hidden_act", default: "silu") == .silu else {
+      throw json.error("hidden_act", expected: "silu")
+    }
+  }
+
+  private static func mamba(_ json: ForeignConfiguration, normEpsilonName: String?) throws -> ForeignModel {
+    try requireSilu(json)
+    let width = try json.count("hidden_size")
+    // "auto" is ⌈D / 16⌉.
+    let rankName = json.contains("dt_rank") ? "dt_rank" : "time_step_rank"
+    let isAutomatic = (try? json.text(rankName, default: "auto")) == "auto"
+    let configuration = Mamba.Configuration(
+      width: width,
+      expandedWidth: try json.count("intermediate_size", default: json.count("expand", default: 2) * width),
+      stateSize: try json.count("state_size", default: 16),
+      convolutionWidth: try json.count("conv_kernel", default: 4),
+      stepRank: isAutomatic ? (width + 15) / 16 : try json.count(rankName),
+      hasBias: try json.flag("use_bias", default: false),
+      hasConvolutionBias: try json.flag("use_conv_bias", default: true),
+      operandNormEpsilon: try normEpsilonName.map { Float(try json.number($0, default: 1e-6)) })
+    return try model(json, MixerChoice(Mamba.self, configuration), isTied: true)
+  }
+
+  private static func mamba2(_ json: ForeignConfiguration) throws -> ForeignModel {
+    try requireSilu(json)
+    let width = try json.count("hidden_size")
+    let headWidth = try json.count("head_dim", default: 64)
+    let expanded = try json.count("expand", default: 2) * width
+    let limits = try json.numbers(json.contains("dt_limit") ? "dt_limit" : "time_step_limit") ?? []
+    guard limits.isEmpty || limits.count == 2 else {
+      throw json.error("time_step_limit", expected: "the least and the largest step")
+    }
+    let heads = try json.count("num_heads", default: headWidth > 0 ? expanded / headWidth : 0)
+    let configuration = Mamba2.Configuration(
+      width: width, heads: heads, headWidth: headWidth, groups: try json.count("n_groups", default: 8),
+      stateSize: try json.count("state_size", default: 128),
+      convolutionWidth: try json.count("conv_kernel", default: 4),
+      normEpsilon: Float(
+        try json.number(json.contains("norm_eps") ? "norm_eps" : "layer_norm_epsilon", default: 1e-5)),
+      hasBias: try json.flag("use_bias", default: false),
+      hasConvolutionBias: try json.flag("use_conv_bias", default: true),
+      hasSkipPerChannel: try json.flag("D_has_hdim", default: false),
+      hasNorm: try json.flag(json.contains("rmsnorm") ? "rmsnorm" : "rms_norm", default: true),
+      normBeforeGate: try json.flag("norm_before_gate", default: false),
+      leastStep: limits.first.flatMap { $0 > 0 ? Float($0) : nil },
+      largestStep: limits.last.flatMap { $0 < .infinity ? Float($0) : nil })
+    return try model(json, MixerChoice(Mamba2.self, configuration), isTied: false)
+  }
+}

@@ -1,0 +1,182 @@
+/// DeltaNet (Schlag et al. 2021, "Linear Transformers Are Secretly Fast Weight Programmers", §4; Yang et al. 2024,
+/// "Parallelizing Linear Transformers with the Delta Rule over Sequence Length").
+///
+///     S_t = (I − β_t k_tᵀ k_t) S_{t−1} + β_t k_tᵀ v_t;   y_t = q_t S_t;   out = W_o rms(y)
+///
+/// What the memory holds under a key is replaced, not added to. Our name · the paper (2024, §3.3 and §3.4): β = σ(W_β x),
+/// the writing strength of a head · q and k are silu of a short convolution, then of unit length; q scaled by 1/√K ·
+/// v is silu of a short convolution. Twice β lets the memory turn signs (Grazzi et al. 2024). Parameter names are those
+/// of flash-linear-attention.
+
+import RunnelRecurrences
+import RunnelTensors
+
+public struct DeltaNet: SequenceMixer {
+  /// How queries and keys are scaled.
+  public enum KeyNorm: String, Codable, Sendable, CaseIterable {
+    /// To unit length: x / √(Σ x² + 10⁻⁶).
+    case length
+    /// To a sum of one: x / max(Σ |x|, 10⁻⁶).
+    case sum
+  }
+
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var heads: Int
+    public var keyWidth: Int
+    public var valueWidth: Int
+    /// W of the short convolutions; 0 for none.
+    public var convolutionWidth: Int
+    public var hasConvolutionBias: Bool
+    /// Applied to queries and keys: silu, relu, eluPlusOne or identity.
+    public var keyActivation: Activation
+    public var keyNorm: KeyNorm
+    /// Whether β is learnt; else it is one.
+    public var hasStrength: Bool
+    /// Whether β reaches two, so that the transition has negative eigenvalues.
+    public var allowsNegativeEigenvalues: Bool
+    public var hasGate: Bool
+    public var normEpsilon: Float
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+
+    /// Heads of 64; a narrow model has at least two.
+    public init(width: Int) {
+      let heads = max(1, max(min(2, width / 8), width / 64))
+      self.init(width: width, heads: heads, keyWidth: width / heads, valueWidth: width / heads)
+    }
+    public init(
+      width: Int, heads: Int, keyWidth: Int, valueWidth: Int, convolutionWidth: Int = 4,
+      hasConvolutionBias: Bool = false, keyActivation: Activation = .silu, keyNorm: KeyNorm = .length,
+      hasStrength: Bool = true, allowsNegativeEigenvalues: Bool = false, hasGate: Bool = false,
+      normEpsilon: Float = 1e-5
+    ) {
+      self.width = width
+      self.heads = heads
+      self.keyWidth = keyWidth
+      self.valueWidth = valueWidth
+      self.convolutionWidth = convolutionWidth
+      self.hasConvolutionBias = hasConvolutionBias
+      self.keyActivation = keyActivation
+      self.keyNorm = keyNorm
+      self.hasStrength = hasStrength
+      self.allowsNegativeEigenvalues = allowsNegativeEigenvalues
+      self.hasGate = hasGate
+      self.normEpsilon = normEpsilon
+    }
+    public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
+      var copy = self
+      (copy.heads, copy.keyWidth, copy.valueWidth) = (heads, width / heads, width / heads)
+      return copy
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive([
+        "width": width, "heads": heads, "key_width": keyWidth, "value_width": valueWidth,
+      ])
+      guard convolutionWidth >= 0 else {
+        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
+      }
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The last W − 1 inputs of the convolutions, [B W−1 …].
+    public var queryWindow, keyWindow, valueWindow: Tensor
+    /// S, [B H K V].
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
+      .init("value_window", \.valueWindow), .init("memory", \.memory),
+    ]
+  }
+
+  public static let description = MixerDescription(
+    name: "deltanet", title: "DeltaNet", paper: "Yang et al. 2024, arXiv:2406.06484",
+    recurrence: "S = (I − β kᵀ k) S + β kᵀ v, y = q S", state: "H K V + H (2 K + V) (W − 1)",
+    cost: "8 H K V", parallelForm: "chunkwise (WY)")
+
+  public let configuration: Configuration
+  var queryWeight, keyWeight, valueWeight, strengthWeight: Tensor
+  var queryConvolution, keyConvolution, valueConvolution: ShortConvolution
+  var output: GatedOutput
+
+  public static let fields: [Field<Self>] = [
+    .init("q_proj.weight", \.queryWeight),
+    .init("k_proj.weight", \.keyWeight),
+    .init("v_proj.weight", \.valueWeight),
+    .init("b_proj.weight", \.strengthWeight),
+    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
+    .init("q_conv1d.bias", \.queryConvolution.bias, .exempt),
+    .init("k_conv1d.weight", \.keyConvolution.weight, .exempt),
+    .init("k_conv1d.bias", \.keyConvolution.bias, .exempt),
+    .init("v_conv1d.weight", \.valueConvolution.weight, .exempt),
+    .init("v_conv1d.bias", \.valueConvolution.bias, .exempt),
+    .init("g_proj.weight", \.output.gateWeight),
+    .init("o_norm.weight", \.output.scale, .exempt),
+    .init("o_proj.weight", \.output.outputWeight, .residual),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, H) = (configuration.width, configuration.heads)
+    let (K, V) = (configuration.keyWidth, configuration.valueWidth)
+    queryWeight = .weight(H * K, D, using: &generator)
+    keyWeight = .weight(H * K, D, using: &generator)
+    valueWeight = .weight(H * V, D, using: &generator)
+    strengthWeight = configuration.hasStrength ? .weight(H, D, using: &generator) : .absent
+    func convolution(_ channels: Int) -> ShortConvolution {
+      ShortConvolution(
+        channels, width: configuration.convolutionWidth, hasBias: configuration.hasConvolutionBias,
+        using: &generator)
+    }
+    queryConvolution = convolution(H * K)
+    keyConvolution = convolution(H * K)
+    valueConvolution = convolution(H * V)
+    output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, using: &generator)
+  }
+
+  public func initialState(batch: Int) -> State {
+    let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
+    func window(_ channels: Int) -> Tensor {
+      ShortConvolution.initialWindow(batch: batch, channels, width: configuration.convolutionWidth)
+    }
+    return State(
+      queryWindow: window(H * K), keyWindow: window(H * K), valueWindow: window(H * V),
+      memory: Tensor(zeros: [batch, H, K, V]))
+  }
+
+  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let (B, T, H) = (x.shape[0], x.shape[1], configuration.heads)
+    let (K, V) = (configuration.keyWidth, configuration.valueWidth)
+    /// f of the short convolution, or f alone.
+    func operand(
+      _ weight: Tensor, _ convolution: ShortConvolution, _ f: Activation, _ window: inout Tensor
+    ) -> Tensor {
+      let y = linear(x, weight)
+      return convolution.weight.isEmpty
+        ? activate(y, f) : convolution(y, f, resets: resets, window: &window)
+    }
+    func normed(_ x: Tensor) -> Tensor {
+      let x = x.reshaped([B, T, H, K])
+      switch configuration.keyNorm {
+      case .length: return unitRows(x, epsilon: 1e-6)
+      case .sum:
+        let sizes = linear(activate(x, .relu) + activate(-1 * x, .relu), Tensor(ones: [1, K]))
+        return divided(x, by: maximum(sizes, 1e-6))
+      }
+    }
+    let f = configuration.keyActivation
+    let q = normed(operand(queryWeight, queryConvolution, f, &state.queryWindow))
+    let k = normed(operand(keyWeight, keyConvolution, f, &state.keyWindow))
+    let v = operand(valueWeight, valueConvolution, .silu, &state.valueWindow).reshaped([B, T, H, V])
+    var strength =
+      configuration.hasStrength
+      ? activate(linear(x, strengthWeight), .sigmoid) : Tensor(ones: [B, T, H])
+    if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
+    let y = DeltaRule.run(
+      q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .none,
+      removal: (a: k, b: scaledRows(k, by: -1 * strength)), form: form, resets: resets,
+      state: &state.memory)
+    return output(y, x, epsilon: configuration.normEpsilon)
+  }
+}

@@ -1,0 +1,156 @@
+/// HGRN2 (Qin et al. 2024, "HGRN2: Gated Linear RNNs with State Expansion").
+///
+///     S_t = diag(g_t) S_{t−1} + (1 − g_t)ᵀ i_t;   y_t = swish(W_q x_t) S_t;   out = W_o rms(y)
+///     g_t = β + (1 − β) σ(W_f x_t)
+///
+/// Our name · the paper (§3): the keys are what the forget gate g leaves over · heads of K = the expansion ratio · β, a
+/// lower bound of the gate that rises from layer to layer, zero in the first (Qin et al. 2023, HGRN, §3.2). There β
+/// is a cumulative softmax over the layers of one table; here every layer keeps its own row as a logit, which starts
+/// from the same values. Parameter names are those of flash-linear-attention.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct HGRN2: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var heads: Int
+    /// K, the expansion ratio.
+    public var keyWidth: Int
+    /// Whether layers behind the first have a lower bound.
+    public var hasLowerBound: Bool
+    /// W of the short convolutions; 0 for none.
+    public var convolutionWidth: Int
+    public var hasNormScale: Bool
+    public var normEpsilon: Float
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+
+    /// Heads of 64; a narrow model has at least two.
+    public init(width: Int) {
+      let heads = max(1, max(min(2, width / 8), width / 64))
+      self.init(width: width, heads: heads, keyWidth: width / heads)
+    }
+    public init(
+      width: Int, heads: Int, keyWidth: Int, hasLowerBound: Bool = true, convolutionWidth: Int = 0,
+      hasNormScale: Bool = true, normEpsilon: Float = 1e-5
+    ) {
+      self.width = width
+      self.heads = heads
+      self.keyWidth = keyWidth
+      self.hasLowerBound = hasLowerBound
+      self.convolutionWidth = convolutionWidth
+      self.hasNormScale = hasNormScale
+      self.normEpsilon = normEpsilon
+    }
+    public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
+      var copy = self
+      (copy.heads, copy.keyWidth) = (heads, width / heads)
+      return copy
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive(["width": width, "heads": heads, "key_width": keyWidth])
+      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
+      guard convolutionWidth >= 0 else {
+        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
+      }
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The last W − 1 inputs of the convolutions, [B W−1 …].
+    public var queryWindow, forgetWindow, inputWindow: Tensor
+    /// S, [B H K V].
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("query_window", \.queryWindow), .init("forget_window", \.forgetWindow),
+      .init("input_window", \.inputWindow), .init("memory", \.memory),
+    ]
+  }
+
+  public static let description = MixerDescription(
+    name: "hgrn2", title: "HGRN2", paper: "Qin et al. 2024, arXiv:2404.07904",
+    recurrence: "S = diag(g) S + (1 − g)ᵀ i, y = q S, g per token and key", state: "H K V",
+    cost: "5 H K V", parallelForm: "masked product")
+
+  public let configuration: Configuration
+  var queryWeight, forgetWeight, inputWeight, boundLogit, normScale, outputWeight: Tensor
+  var queryConvolution, forgetConvolution, inputConvolution: ShortConvolution
+
+  public static let fields: [Field<Self>] = [
+    .init("q_proj.weight", \.queryWeight),
+    .init("f_proj.weight", \.forgetWeight),
+    .init("i_proj.weight", \.inputWeight),
+    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
+    .init("f_conv1d.weight", \.forgetConvolution.weight, .exempt),
+    .init("i_conv1d.weight", \.inputConvolution.weight, .exempt),
+    .init("lower_bound_logit", \.boundLogit, .exempt),
+    .init("g_norm.weight", \.normScale, .exempt),
+    .init("o_proj.weight", \.outputWeight, .residual),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.init(configuration, at: .alone, using: &generator)
+  }
+
+  public init(
+    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
+  ) {
+    self.configuration = configuration
+    let (D, F) = (configuration.width, configuration.heads * configuration.keyWidth)
+    let W = configuration.convolutionWidth
+    queryWeight = .weight(F, D, using: &generator)
+    forgetWeight = .weight(F, D, using: &generator)
+    inputWeight = .weight(D, D, using: &generator)
+    queryConvolution = ShortConvolution(F, width: W, using: &generator)
+    forgetConvolution = ShortConvolution(F, width: W, using: &generator)
+    inputConvolution = ShortConvolution(D, width: W, using: &generator)
+    // The cumulative softmax of a table of zeros: β = l / L.
+    let bound = Double(depth.layer) / Double(depth.count)
+    boundLogit =
+      configuration.hasLowerBound && depth.layer > 0
+      ? Tensor(repeating: Float(naturalLogarithm(bound / (1 - bound))), [F]) : .absent
+    normScale = configuration.hasNormScale ? Tensor(ones: [D]) : .absent
+    outputWeight = .weight(D, D, using: &generator)
+  }
+
+  public func initialState(batch: Int) -> State {
+    let (D, H, K) = (configuration.width, configuration.heads, configuration.keyWidth)
+    func window(_ channels: Int) -> Tensor {
+      ShortConvolution.initialWindow(batch: batch, channels, width: configuration.convolutionWidth)
+    }
+    return State(
+      queryWindow: window(H * K), forgetWindow: window(H * K), inputWindow: window(D),
+      memory: Tensor(zeros: [batch, H, K, D / H]))
+  }
+
+  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
+    let (H, K) = (configuration.heads, configuration.keyWidth)
+    let q = queryConvolution(linear(x, queryWeight), .identity, resets: resets, window: &state.queryWindow)
+    let f = forgetConvolution(
+      linear(x, forgetWeight), .identity, resets: resets, window: &state.forgetWindow)
+    let i = inputConvolution(linear(x, inputWeight), .identity, resets: resets, window: &state.inputWindow)
+    let (key, logDecay) = gates(f)
+    func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
+    let y = DeltaRule.run(
+      q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
+      v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
+      state: &state.memory)
+    return linear(
+      rmsNorm(y.reshaped([B, T, D]), scale: normScale, epsilon: configuration.normEpsilon), outputWeight)
+  }
+
+  /// 1 − g and log g for g = β + (1 − β) σ(f).
+  private func gates(_ f: Tensor) -> (rest: Tensor, logDecay: Tensor) {
+    let rest = activate(-1 * f, .sigmoid)
+    guard !boundLogit.isEmpty else { return (rest, logSigmoid(f)) }
+    // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
+    let logBound = logSigmoid(boundLogit)
+    return (
+      scaled(rest, by: activate(-1 * boundLogit, .sigmoid)),
+      activate(added(-1 * f, logBound), .softplus) + logSigmoid(f)
+    )
+  }
+}
