@@ -62,7 +62,8 @@ public enum OuterProduct {
       }
     }
     // A chunk that is the whole stretch makes the chunkwise form the masked quadratic form of the papers.
-    let plan = OuterPlan(sizes, resets: resets, chunk: form == .parallel ? sizes.T : chunk)
+    let plan = OuterPlan(
+      batch: sizes.B, length: sizes.T, resets: resets, chunk: form == .parallel ? sizes.T : chunk)
     guard isTracked else {
       let chunks = OuterChunkwise(sizes, q: q, k: k, v: v, decay: decay, plan: plan)
       return Tensor(v.shape) { y in state.mutate { chunks.forward(state: $0, y: y, starts: nil) } }
@@ -154,13 +155,13 @@ struct OuterPlan: Sendable {
   /// The most tokens in a chunk.
   let longest: Int
 
-  init(_ sizes: OuterSizes, resets: Resets, chunk: Int) {
-    precondition(chunk > 0, "OuterProduct: chunks of \(chunk) tokens; give at least one")
+  init(batch: Int, length: Int, resets: Resets, chunk: Int) {
+    precondition(chunk > 0, "Recurrence: chunks of \(chunk) tokens; give at least one")
     var first: [Int] = []
     var count = 0
     var longest = 0
-    rows = (0..<sizes.B).map { row in
-      let chunks = resets.stretches(row: row, length: sizes.T).flatMap { stretch in
+    rows = (0..<batch).map { row in
+      let chunks = resets.stretches(row: row, length: length).flatMap { stretch in
         stride(from: stretch.range.lowerBound, to: stretch.range.upperBound, by: chunk).map { start in
           Chunk(
             start: start, count: min(chunk, stretch.range.upperBound - start),
