@@ -53,6 +53,10 @@ let package = Package(
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
     tests("Checkpoints", ["RunnelCheckpoints", "RunnelReference"]),
     tests("Corpora", ["RunnelCorpora"]),
+    .testTarget(
+      name: "ForeignTests",
+      dependencies: ["RunnelCheckpoints", "RunnelModels", "RunnelRecurrences", "RunnelTensors"],
+      path: "Tests/ForeignTests", exclude: ["Golden"]),
     tests("Text", ["RunnelText"]),
     tests(
       "Mixers",

@@ -21,6 +21,10 @@ public enum ModelFolder {
         remedy: "name the folder that holds \(configurationName)")
     }
     let bytes = try readSmallFile(path)
+    let foreign = try ForeignConfiguration(bytes, path: path)
+    if foreign.contains("model_type"), !foreign.contains("mixer"), !foreign.contains("mixers") {
+      return try ForeignFamily.load(foreign, weights: openTensors(at: folder))
+    }
     let names = try decode(MixerNames.self, from: bytes, path: path)
     for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
     where !Registry.names.contains(mixer) {
@@ -49,7 +53,7 @@ public enum ModelFolder {
   }
 
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
-  private static func bound(
+  static func bound(
     _ configuration: ModelConfiguration, by source: any TensorSource
   ) throws {
     let stored = try source.names.reduce(0) { $0 + (try source.entry($1).count) }

@@ -1,6 +1,5 @@
 /// A mixer with its numbers, whatever its type: what a configuration says about a layer.
 
-import Foundation
 import RunnelMixers
 import RunnelTensors
 
@@ -47,11 +46,9 @@ public struct MixerChoice: Sendable {
   /// Those counted in tokens, of a state only, are no matrix's.
   func extents(ofStates: Bool) -> [Double] {
     let others: Set = ofStates ? ["width"] : ["width", "window", "chunk"]
-    let json = (try? JSONEncoder().encode(configuration)).flatMap {
-      try? JSONSerialization.jsonObject(with: $0)
-    }
-    let fields = (json as? [String: Any] ?? [:]).filter { !others.contains($0.key) && !($0.value is Bool) }
-    return fields.values.compactMap { $0 as? Int }.map(Double.init).sorted(by: >)
+    return Mirror(reflecting: configuration).children.compactMap { label, value in
+      others.contains(label ?? "") ? nil : (value as? Int).map(Double.init)
+    }.sorted(by: >)
   }
 }
 

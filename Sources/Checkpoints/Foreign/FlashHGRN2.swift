@@ -22,10 +22,13 @@ extension ForeignFamily {
           width: width, heads: width / ratio, keyWidth: ratio,
           hasLowerBound: try json.flag("use_lower_bound", default: true),
           convolutionWidth: try json.convolutionWidth(isDefault: false),
-          hasNormScale: try json.flag("elementwise_affine", default: true),
-          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)))))
+          // The fused norm and projection there takes no other ε.
+          hasNormScale: try json.flag("elementwise_affine", default: true), normEpsilon: 1e-5)))
+    let table: Shape = [model.configuration.layers, width]
     model.names.derived["mixer.lower_bound_logit"] = { layer in
-      ForeignOrigin(names: ["model.lower_bounds"]) { boundLogit($0[0], layer: layer) }
+      ForeignOrigin(name: "model.lower_bounds", shape: table) {
+        boundLogit($0.reshaped(table), layer: layer)
+      }
     }
     return model
   }

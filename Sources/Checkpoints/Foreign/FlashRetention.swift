@@ -16,8 +16,7 @@ extension ForeignFamily {
           keyWidth: try json.expanded("expand_k", default: 1, heads: heads),
           valueWidth: try json.expanded("expand_v", default: 2, heads: heads),
           normEpsilon: Float(try json.number("norm_eps", default: 1e-6)), isInterleaved: false,
-          featureMap: try json.activation("feature_map", default: nil),
-          convolutionWidth: try json.convolutionWidth(isDefault: false),
+          featureMap: try json.activation("feature_map"),
           hasGate: try json.flag("use_output_gate", default: true),
           hasNormScale: try json.flag("elementwise_affine", default: true))))
     try json.renameNorm(in: &model.names)
@@ -35,7 +34,7 @@ extension ForeignFamily {
           keyWidth: try json.expanded("expand_k", default: 0.5, heads: heads),
           valueWidth: try json.expanded("expand_v", default: 1, heads: heads),
           leastLogDecay: json.contains("clamp_min") ? Float(try json.number("clamp_min")) : nil,
-          featureMap: try json.activation("feature_map", default: nil),
+          featureMap: try json.activation("feature_map"),
           convolutionWidth: try json.convolutionWidth(isDefault: false),
           hasGate: try json.flag("use_output_gate", default: true),
           hasNormScale: try json.flag("elementwise_affine", default: true),

@@ -101,14 +101,13 @@ struct ForeignConfiguration {
   }
 
   /// An activation by the names of torch and its libraries.
-  func activation(_ name: String, default standard: String?) throws -> Activation {
+  func activation(_ name: String, default standard: String = "identity") throws -> Activation {
     let names: [String: Activation] = [
       "silu": .silu, "swish": .silu, "gelu_pytorch_tanh": .gelu, "gelu_new": .gelu, "relu": .relu,
       "sigmoid": .sigmoid, "tanh": .tanh, "sqrelu": .squaredReLU, "relu2": .squaredReLU,
       "identity": .identity,
     ]
-    guard contains(name) || standard == nil, let activation = names[try text(name, default: standard)] else {
-      if !contains(name), standard == nil { return .identity }
+    guard let activation = names[try text(name, default: standard)] else {
       throw error(name, expected: "one of \(names.keys.sorted().joined(separator: ", "))")
     }
     return activation

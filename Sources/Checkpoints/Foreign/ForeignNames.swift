@@ -3,36 +3,37 @@
 import RunnelModels
 import RunnelTensors
 
-/// The tensors that a parameter is made of, by their names there.
-struct ForeignOrigin {
-  var names: [String]
-  /// From those tensors to the parameter; without it, the one tensor under the parameter's shape.
-  var make: (([Tensor]) -> Tensor)?
+/// The tensor that a parameter is made of.
+struct ForeignOrigin: Sendable {
+  var name: String
+  /// Its shape there, if not the parameter's.
+  var shape: Shape?
+  var make: (@Sendable (Tensor) -> Tensor)?
 }
 
 /// Names are taken over part by part. A parameter of ours is `layers.N.PART.NAME`, with the parts `norm`, `mixer`,
 /// `mlp_norm` and `mlp`, or stands outside the layers.
-struct ForeignNames {
+struct ForeignNames: Sendable {
   var embedding: String
   var embeddingNorm: String?
   var norm: String
   var head: String
   /// What stands before the parts of a layer.
-  var layer: (Int) -> String
+  var layer: @Sendable (Int) -> String
   /// A part there, such as `attn` for `mixer`; of all layers or of some.
-  var part: (_ layer: Int, _ part: String) -> String
+  var part: @Sendable (_ layer: Int, _ part: String) -> String
   /// What names inside a part are called there, as PART.NAME → NAME.
   var renamed: [String: String] = [:]
   /// PART.NAME or NAME → what turns the tensor there into ours.
-  var changed: [String: (Tensor) -> Tensor] = [:]
-  /// PART.NAME of a layer → tensors by their full names.
-  var derived: [String: (_ layer: Int) -> ForeignOrigin] = [:]
+  var changed: [String: @Sendable (Tensor) -> Tensor] = [:]
+  /// PART.NAME of a layer → a tensor by its full name.
+  var derived: [String: @Sendable (_ layer: Int) -> ForeignOrigin] = [:]
   /// Tensors of the files that are no parameters, or another's copy.
-  var isIgnored: (String) -> Bool = { _ in false }
+  var isIgnored: @Sendable (String) -> Bool = { _ in false }
 
   func origin(of parameter: String) -> ForeignOrigin {
     func plain(_ name: String, _ key: String) -> ForeignOrigin {
-      ForeignOrigin(names: [name], make: changed[key].map { change in { change($0[0]) } })
+      ForeignOrigin(name: name, make: changed[key])
     }
     let words = parameter.split(separator: ".", maxSplits: 3).map(String.init)
     if words[0] == "layers", words.count == 4, let index = Int(words[1]) {
@@ -62,24 +63,17 @@ extension Model {
     var expected: Set<String> = []
     let loaded = try replacingParameters { parameter in
       let origin = names.origin(of: parameter.name)
-      let tensors = try origin.names.map { name in
-        expected.insert(name)
-        guard source.contains(name) else {
-          throw refuse(
-            "tensors", expected: "a tensor \"\(name)\" \(parameter.value.shape)", found: "none")
-        }
-        return try source.tensor(name, requireFinite: true)
+      let shape = origin.shape ?? parameter.value.shape
+      expected.insert(origin.name)
+      guard source.contains(origin.name) else {
+        throw refuse("tensors", expected: "a tensor \"\(origin.name)\" \(shape)", found: "none")
       }
-      if let make = origin.make, origin.names.count > 1 {
-        return make(tensors).reshaped(parameter.value.shape)
-      }
+      let tensor = try source.tensor(origin.name, requireFinite: true)
       // Axes of one element are a matter of taste: [E 1 W] and [1 1 D] are [E W] and [D].
-      guard tensors[0].shape.filter({ $0 != 1 }) == parameter.value.shape.filter({ $0 != 1 }) else {
-        throw refuse(
-          "tensor \"\(origin.names[0])\"", expected: "shape \(parameter.value.shape)",
-          found: "\(tensors[0].shape)")
+      guard tensor.shape.filter({ $0 != 1 }) == shape.filter({ $0 != 1 }) else {
+        throw refuse("tensor \"\(origin.name)\"", expected: "shape \(shape)", found: "\(tensor.shape)")
       }
-      return (origin.make?(tensors) ?? tensors[0]).reshaped(parameter.value.shape)
+      return (origin.make?(tensor) ?? tensor).reshaped(parameter.value.shape)
     }
     if let stranger = source.names.first(where: { !expected.contains($0) && !names.isIgnored($0) }) {
       throw refuse(

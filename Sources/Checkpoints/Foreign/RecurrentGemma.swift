@@ -48,7 +48,7 @@ extension ForeignFamily {
     configuration.embeddingScale = roundedToBFloat16(Float(width).squareRoot())
     configuration.logitCap = Float(try json.number("logits_soft_cap", default: 30))
 
-    let addOne: (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([1])) }
+    let addOne: @Sendable (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([1])) }
     var names = ForeignNames(
       embedding: "model.embed_tokens.weight", norm: "model.final_norm", head: "lm_head.weight",
       layer: { "model.layers.\($0)." },
