@@ -82,9 +82,16 @@ RUNNEL_CLONES void runnel_delta_step(
   }
 }
 
+// Rows of one head lie too far apart for the processor to guess which comes next.
+INLINE void prefetch(ptrdiff_t n, const float *x) {
+  for (ptrdiff_t i = 0; i < n; i += LANES) __builtin_prefetch(x + i);
+}
+
 RUNNEL_CLONES void runnel_delta_pack(
-    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y) {
+    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, ptrdiff_t ahead,
+    const float *x, float *y) {
   for (ptrdiff_t t = 0; t < n; t++) {
+    if (ahead) prefetch(width, x + (t + ahead) * stride);
     memcpy(y + t * padded, x + t * stride, (size_t)width * sizeof(float));
     memset(y + t * padded + width, 0, (size_t)(padded - width) * sizeof(float));
   }
@@ -108,10 +115,11 @@ INLINE void multiply_row(
 }
 
 RUNNEL_CLONES void runnel_delta_decays(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, const float *log_decay,
-    float *w, float *from_start, float *to_end) {
+    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, ptrdiff_t ahead,
+    const float *log_decay, float *w, float *from_start, float *to_end) {
   for (ptrdiff_t t = 0; t < n; t++) {
     float *wt = w + t * P;
+    if (ahead && key_step) prefetch(K, log_decay + (t + ahead) * decay_stride);
     if (t > 0 && decay_stride == 0) {
       memcpy(wt, w, (size_t)P * sizeof(float));
       continue;

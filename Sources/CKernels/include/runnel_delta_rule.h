@@ -17,9 +17,11 @@ void runnel_delta_step(
     const float *a, const float *b, const float *log_decay, const float *bonus, float *state, float *y,
     float *scratch);
 
-// y [rows padded]: n rows of x, zeros after them and in what is padded.
+// y [rows padded]: n rows of x, zeros after them and in what is padded. `ahead`, here and below: how many rows
+// from here those of the next call lie, or 0; they are fetched into the cache.
 void runnel_delta_pack(
-    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y);
+    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, ptrdiff_t ahead,
+    const float *x, float *y);
 // n rows of y, each a stride from the next, from packed x; the same added to what is there.
 void runnel_delta_unpack(
     ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y);
@@ -28,8 +30,8 @@ void runnel_delta_add(
 
 // w [n P] of a chunk; from_start [n+1 P]: row t the product of w_u over u < t; to_end [n P]: of u > t.
 void runnel_delta_decays(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, const float *log_decay,
-    float *w, float *from_start, float *to_end);
+    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, ptrdiff_t ahead,
+    const float *log_decay, float *w, float *from_start, float *to_end);
 // S_i *= scale_i for every row, after a copy to `copy`; either may be NULL.
 void runnel_delta_scale_state(ptrdiff_t K, ptrdiff_t V, const float *scale, float *state, float *copy);
 

@@ -53,7 +53,7 @@ private struct DeltaBackwardItem {
     chunk = DeltaChunk(call, plan, b: b, h: h)
     let longest = (plan.longest + 15) / 16 * 16, rows = call.parts * longest
     memory = DeltaMemory(
-      floats: rows * (2 * n.V + 3 * n.P + rows) + longest * (3 * n.P + 64) + 2 * n.P + 256)
+      floats: rows * (2 * n.V + 3 * n.P + rows) + longest * (3 * n.P + 64) + 2 * n.P)
     dreads = memory.take(rows * n.V)
     dvalues = memory.take(rows * n.V)
     dscores = memory.take(rows * rows)
@@ -71,7 +71,7 @@ private struct DeltaBackwardItem {
   }
 
   func run(_ tokens: OuterPlan.Chunk, state: UnsafePointer<Float>) {
-    chunk.prepare(tokens, state: state)
+    chunk.prepare(tokens, state: state, isBackward: true)
     let dstate = gradients.dstate.storage.base + (b * n.H + h) * n.stateSize
     readsAndValues(tokens, dstate)
     for rows in [dreaders, dwriters] { rows.update(repeating: 0, count: chunk.rows * n.P) }
@@ -94,7 +94,7 @@ private struct DeltaBackwardItem {
   private func readsAndValues(_ tokens: OuterPlan.Chunk, _ dstate: UnsafePointer<Float>) {
     let (count, rows, stride) = (chunk.count, chunk.rows, chunk.stride)
     runnel_delta_pack(
-      count, chunk.block, n.V, n.V, n.valueStride,
+      count, chunk.block, n.V, n.V, n.valueStride, chunk.ahead,
       gradients.dy.base + call.valueOffset(b, tokens.start, h), dreads)
     Gemm.serial(
       m: rows, n: n.V, k: n.K, MatrixView(chunk.toEnd, rowStride: n.P), MatrixView(dstate, rowStride: n.V),
