@@ -45,6 +45,8 @@ private struct DeltaBackwardItem {
   let dreaders, dwriters, scaled: UnsafeMutablePointer<Float>
   /// [block P] each but for one row more in front of the first: the terms of log decays.
   let fromStart, toEnd, dlog: UnsafeMutablePointer<Float>
+  /// [V K] of a state, or [V, parts block] of values.
+  let transposed: UnsafeMutablePointer<Float>
   /// [P], and [64 block].
   let total, moved: UnsafeMutablePointer<Float>
 
@@ -53,7 +55,8 @@ private struct DeltaBackwardItem {
     chunk = DeltaChunk(call, plan, b: b, h: h)
     let longest = (plan.longest + 15) / 16 * 16, rows = call.parts * longest
     memory = DeltaMemory(
-      floats: rows * (2 * n.V + 3 * n.P + rows) + longest * (3 * n.P + 64) + 2 * n.P)
+      floats: rows * (2 * n.V + 3 * n.P + rows) + longest * (3 * n.P + 64) + 2 * n.P
+        + n.V * max(n.P, rows))
     dreads = memory.take(rows * n.V)
     dvalues = memory.take(rows * n.V)
     dscores = memory.take(rows * rows)
@@ -63,6 +66,7 @@ private struct DeltaBackwardItem {
     fromStart = memory.take((longest + 1) * n.P)
     toEnd = memory.take(longest * n.P)
     dlog = memory.take(longest * n.P)
+    transposed = memory.take(n.V * max(n.P, rows))
     total = memory.take(n.P)
     moved = memory.take(64 * longest)
     // Products leave what is padded as it is.
@@ -117,7 +121,7 @@ private struct DeltaBackwardItem {
     let (count, needsDecay) = (chunk.count, gradients.needsDecay)
     Gemm.serial(
       m: rows, n: n.K, k: n.V, MatrixView(dreads, rowStride: n.V),
-      MatrixView(state, rowStride: n.V, .transposed), into: scaled, rowStride: n.P)
+      transposing(state, rows: n.K, stride: n.P), into: scaled, rowStride: n.P)
     for (part, lag) in chunk.lags.enumerated() {
       let at = chunk.keyRows(part)
       runnel_delta_scaled_backward(
@@ -126,7 +130,7 @@ private struct DeltaBackwardItem {
     }
     Gemm.serial(
       m: rows, n: n.K, k: n.V, MatrixView(chunk.values, rowStride: n.V),
-      MatrixView(dstate, rowStride: n.V, .transposed), into: scaled, rowStride: n.P)
+      transposing(dstate, rows: n.K, stride: n.P), into: scaled, rowStride: n.P)
     for part in 0..<call.parts {
       let at = chunk.keyRows(part)
       runnel_delta_scaled_backward(
@@ -147,7 +151,7 @@ private struct DeltaBackwardItem {
     let (rows, stride) = (chunk.rows, chunk.stride)
     Gemm.serial(
       m: rows, n: rows, k: n.V, MatrixView(dreads, rowStride: n.V),
-      MatrixView(chunk.values, rowStride: n.V, .transposed), into: dscores, rowStride: stride)
+      transposing(chunk.values, rows: rows, stride: stride), into: dscores, rowStride: stride)
     let two = call.parts == 2
     for (part, lag) in chunk.lags.enumerated() {
       let (at, dM) = (chunk.keyRows(part), dscores + chunk.scoreRows(part))
@@ -161,6 +165,12 @@ private struct DeltaBackwardItem {
         chunk.count, n.K, n.P, stride, chunk.readers, chunk.writers, bonus.base + h * n.K, dscores, dreaders,
         dwriters, gradients.dbonus.storage.base + (b * n.H + h) * n.K)
     }
+  }
+
+  /// Products with a transposed right side take BLAS longer than writing it out.
+  private func transposing(_ x: UnsafePointer<Float>, rows: Int, stride: Int) -> MatrixView {
+    runnel_outer_transpose(rows, n.V, n.V, stride, x, transposed)
+    return MatrixView(transposed, rowStride: stride)
   }
 
   private func write(_ tokens: OuterPlan.Chunk) {
