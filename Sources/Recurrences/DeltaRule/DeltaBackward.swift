@@ -1,16 +1,17 @@
 /// The vector–Jacobian product of the chunkwise delta rule.
 ///
-/// With [V; U] the values of the writers [k; b], [dY; G] the gradients of what the readers [q; a] read, S the state
-/// before the chunk and dS' the gradient of the one after it, X = [q; a] and Z = [k; b] for short:
+/// With [V; U] the values of the writers [k; b], [dY; G] the gradients of what the readers [q; a] read, S
+/// the state before the chunk and dS' the gradient of the one after it, X = [q; a] and Z = [k; b] for
+/// short:
 ///
 ///     dU = M^qbᵀ dY + (b ⊙ R) dS'        (I − M^ab)ᵀ G = dU
 ///     dV = M^qkᵀ dY + M^akᵀ G + (k ⊙ R) dS'
 ///     dM = [dY; G] [V; U]ᵀ               d(X ⊙ P) = [dY; G] Sᵀ          d(Z ⊙ R) = [V; U] dS'ᵀ
 ///     dS = diag(P_Q) dS' + (X ⊙ P)ᵀ [dY; G]
 ///
-/// The log decay of token u stands in every product that spans u, so its gradient is the sum of the terms that do:
-/// pairs s < u ≤ t, reads from the start at t ≥ u, writes to the end at s < u, and P_Q ⟨S, dS'⟩. A difference of
-/// sums over all tokens would cancel where decays are strong.
+/// The log decay of token u stands in every product that spans u, so its gradient is the sum of the terms
+/// that do: pairs s < u ≤ t, reads from the start at t ≥ u, writes to the end at s < u, and P_Q ⟨S, dS'⟩. A
+/// difference of sums over all tokens would cancel where decays are strong.
 
 import CKernels
 import RunnelKernels

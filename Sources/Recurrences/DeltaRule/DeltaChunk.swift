@@ -1,8 +1,8 @@
 /// The chunkwise form of the delta rule.
 ///
-/// In a chunk of Q tokens that starts from the state S, let u_t = a_t S_{t−1} be what is read for removal, P_t the
-/// product of the decays of tokens up to t, R_s that of tokens after s, D_ts = P_t / P_s, and with rows of all
-/// tokens as matrices
+/// In a chunk of Q tokens that starts from the state S, let u_t = a_t S_{t−1} be what is read for removal,
+/// P_t the product of the decays of tokens up to t, R_s that of tokens after s, D_ts = P_t / P_s, and with
+/// rows of all tokens as matrices
 ///
 ///     M^xy_ts = Σ_k x_tk D_ts,k y_sk,  s ≤ t             for what reads the state after t
 ///     M^xy_ts = Σ_k x_tk D_{t−1}s,k y_sk,  s < t         for what reads it before t: a, and q if it does
@@ -11,8 +11,8 @@
 ///     Y  = (q ⊙ P) S + M^qk V + M^qb U
 ///     S' = diag(P_Q) S + (k ⊙ R)ᵀ V + (b ⊙ R)ᵀ U
 ///
-/// D is taken from products that run from token to token, never from a division or a difference of logarithms.
-/// [q; a] and [k; b] stand below each other in memory, so that one product serves both.
+/// D is taken from products that run from token to token, never from a division or a difference of
+/// logarithms. [q; a] and [k; b] stand below each other in memory, so that one product serves both.
 
 import CKernels
 import RunnelKernels
@@ -167,8 +167,8 @@ final class DeltaChunk {
   }
 }
 
-/// Memory for a work item, handed out in pieces that start on a cache line, and not all on the same one of a page:
-/// rows of many pieces are used together, and would evict each other from the cache.
+/// Memory for a work item, handed out in pieces that start on a cache line, and not all on the same one of
+/// a page: rows of many pieces are used together, and would evict each other from the cache.
 final class DeltaMemory {
   private let storage: Storage
   private var used = 0
