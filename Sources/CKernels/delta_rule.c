@@ -13,8 +13,7 @@ INLINE void fill_decays(ptrdiff_t K, ptrdiff_t key_step, const float *log, float
   }
 }
 
-// One row of the state. Functions of their own, because only parameters tell the compiler that rows do not
-// overlap.
+// Functions of their own, because only parameters tell the compiler that rows do not overlap.
 INLINE void add_row(ptrdiff_t V, float a, const float *restrict x, float *restrict y) {
   for (ptrdiff_t j = 0; j < V; j++) y[j] += a * x[j];
 }
@@ -24,29 +23,54 @@ INLINE void add_rows(
   float c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3];
   for (ptrdiff_t j = 0; j < V; j++) y[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j]);
 }
+// Four rows of the state at a time, so that y is read and written once for four; c holds w, k, b and q of them.
+INLINE void step_rows(
+    ptrdiff_t V, int removes, int before, const float (*c)[4], const float *restrict v, const float *restrict u,
+    float *restrict S0, float *restrict S1, float *restrict S2, float *restrict S3, float *restrict y) {
+  for (ptrdiff_t j = 0; j < V; j++) {
+    float s0 = S0[j], s1 = S1[j], s2 = S2[j], s3 = S3[j];
+    if (before) y[j] += (c[3][0] * s0 + c[3][1] * s1) + (c[3][2] * s2 + c[3][3] * s3);
+    s0 = c[0][0] * s0 + c[1][0] * v[j];
+    s1 = c[0][1] * s1 + c[1][1] * v[j];
+    s2 = c[0][2] * s2 + c[1][2] * v[j];
+    s3 = c[0][3] * s3 + c[1][3] * v[j];
+    if (removes) {
+      s0 += c[2][0] * u[j];
+      s1 += c[2][1] * u[j];
+      s2 += c[2][2] * u[j];
+      s3 += c[2][3] * u[j];
+    }
+    if (!before) y[j] += (c[3][0] * s0 + c[3][1] * s1) + (c[3][2] * s2 + c[3][3] * s3);
+    S0[j] = s0;
+    S1[j] = s1;
+    S2[j] = s2;
+    S3[j] = s3;
+  }
+}
 INLINE void step_row(
-    ptrdiff_t V, float w, float k, float b, float q, int before, const float *restrict v,
+    ptrdiff_t V, int removes, int before, float w, float k, float b, float q, const float *restrict v,
     const float *restrict u, float *restrict S, float *restrict y) {
-  if (u && before)
-    for (ptrdiff_t j = 0; j < V; j++) {
-      y[j] += q * S[j];
-      S[j] = w * S[j] + (k * v[j] + b * u[j]);
-    }
-  else if (u)
-    for (ptrdiff_t j = 0; j < V; j++) {
-      S[j] = w * S[j] + (k * v[j] + b * u[j]);
-      y[j] += q * S[j];
-    }
-  else if (before)
-    for (ptrdiff_t j = 0; j < V; j++) {
-      y[j] += q * S[j];
-      S[j] = w * S[j] + k * v[j];
-    }
-  else
-    for (ptrdiff_t j = 0; j < V; j++) {
-      S[j] = w * S[j] + k * v[j];
-      y[j] += q * S[j];
-    }
+  for (ptrdiff_t j = 0; j < V; j++) {
+    if (before) y[j] += q * S[j];
+    S[j] = w * S[j] + k * v[j];
+    if (removes) S[j] += b * u[j];
+    if (!before) y[j] += q * S[j];
+  }
+}
+INLINE void step_state(
+    ptrdiff_t K, ptrdiff_t V, int removes, int before, const float *w, const float *k, const float *b,
+    const float *q, const float *v, const float *u, float *state, float *y) {
+  ptrdiff_t i = 0;
+  for (; i + 4 <= K; i += 4) {
+    float c[4][4] = {{1, 1, 1, 1}}, *S = state + i * V;
+    if (w) memcpy(c[0], w + i, sizeof c[0]);
+    memcpy(c[1], k + i, sizeof c[1]);
+    if (removes) memcpy(c[2], b + i, sizeof c[2]);
+    memcpy(c[3], q + i, sizeof c[3]);
+    step_rows(V, removes, before, (const float(*)[4])c, v, u, S, S + V, S + 2 * V, S + 3 * V, y);
+  }
+  for (; i < K; i++)
+    step_row(V, removes, before, w ? w[i] : 1, k[i], removes ? b[i] : 0, q[i], v, u, state + i * V, y);
 }
 
 RUNNEL_CLONES void runnel_delta_step(
@@ -70,10 +94,11 @@ RUNNEL_CLONES void runnel_delta_step(
       for (; i < K; i++) add_row(V, at[i], state + i * V, u);
     }
     memset(yt, 0, (size_t)V * sizeof(float));
-    for (ptrdiff_t i = 0; i < K; i++)
-      step_row(
-          V, log_decay ? w[i] : 1.f, kt[i], b ? b[t * key_stride + i] : 0.f, qt[i], before, vt, a ? u : NULL,
-          state + i * V, yt);
+    const float *wt = log_decay ? w : NULL, *bt = a ? b + t * key_stride : NULL;
+    if (a && before) step_state(K, V, 1, 1, wt, kt, bt, qt, vt, u, state, yt);
+    else if (a) step_state(K, V, 1, 0, wt, kt, bt, qt, vt, u, state, yt);
+    else if (before) step_state(K, V, 0, 1, wt, kt, bt, qt, vt, u, state, yt);
+    else step_state(K, V, 0, 0, wt, kt, bt, qt, vt, u, state, yt);
     if (before && bonus) {
       float own = 0;
       for (ptrdiff_t i = 0; i < K; i++) own += qt[i] * bonus[i] * kt[i];
@@ -82,9 +107,16 @@ RUNNEL_CLONES void runnel_delta_step(
   }
 }
 
+// Rows of one head lie too far apart for the processor to guess which comes next.
+INLINE void prefetch(ptrdiff_t n, const float *x) {
+  for (ptrdiff_t i = 0; i < n; i += LANES) __builtin_prefetch(x + i);
+}
+
 RUNNEL_CLONES void runnel_delta_pack(
-    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y) {
+    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, ptrdiff_t ahead,
+    const float *x, float *y) {
   for (ptrdiff_t t = 0; t < n; t++) {
+    if (ahead) prefetch(width, x + (t + ahead) * stride);
     memcpy(y + t * padded, x + t * stride, (size_t)width * sizeof(float));
     memset(y + t * padded + width, 0, (size_t)(padded - width) * sizeof(float));
   }
@@ -108,10 +140,11 @@ INLINE void multiply_row(
 }
 
 RUNNEL_CLONES void runnel_delta_decays(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, const float *log_decay,
-    float *w, float *from_start, float *to_end) {
+    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, ptrdiff_t ahead,
+    const float *log_decay, float *w, float *from_start, float *to_end) {
   for (ptrdiff_t t = 0; t < n; t++) {
     float *wt = w + t * P;
+    if (ahead && key_step) prefetch(K, log_decay + (t + ahead) * decay_stride);
     if (t > 0 && decay_stride == 0) {
       memcpy(wt, w, (size_t)P * sizeof(float));
       continue;

@@ -193,8 +193,9 @@ struct DeltaRuleTests {
     for use in [use.decaying(-9 ... -6), use.decaying(-0.1...0, isMixed: true)] {
       use.laws(H: 2, K: 4, V: 3).gradientsEqualCentralDifferences(steps: 13, resets: Self.resets)
     }
-    // Differences cannot resolve e⁻²⁰ beside one. In chunks of one token all of a decay's gradient comes from the
-    // states around it, in longer ones most of it from pairs of tokens: they agree to the last digits.
+    // Differences cannot resolve e⁻²⁰ beside one. In chunks of one token all of a decay's gradient comes
+    // from the states around it, in longer ones most of it from pairs of tokens: they agree to the last
+    // digits.
     let strong = use.decaying(-21 ... -19)
     let expected = strong.gradients(chunk: 1)
     for chunk in [7, 16, 64] {

@@ -16,8 +16,8 @@ package struct DeltaRuleReference {
     self.readsBefore = readsBefore
   }
 
-  /// q, k, a, b [B T H K], v [B T H V], a and b possibly empty; logDecay empty, [H], [B T H], [B T H K] or [H K],
-  /// as `logDecayAt` tells; bonus [H K] or empty; state [B H K V] → y [B T H V] and the final state.
+  /// q, k, a, b [B T H K], v [B T H V], a and b possibly empty; `logDecayAt` gives log w of a row, token, head
+  /// and key; bonus [H K] or empty; state [B H K V] → y [B T H V] and the final state.
   package func callAsFunction(
     q: [Double], k: [Double], v: [Double], a: [Double], b: [Double],
     logDecayAt: (_ b: Int, _ t: Int, _ h: Int, _ i: Int) -> Double, bonus: [Double], state: [Double]

@@ -1,5 +1,5 @@
-// The delta rule of one head: S_t = diag(w_t) S_{t-1} + b_t' (a_t S_{t-1}) + k_t' v_t with decays w_t in [0, 1]
-// for every key, and the recurrence without a and b.
+// The delta rule of one head: S_t = diag(w_t) S_{t-1} + b_t' (a_t S_{t-1}) + k_t' v_t with decays w_t in
+// [0, 1] for every key, and the recurrence without a and b.
 //
 // q, k, a, b: rows of K floats; v, y: rows of V floats; S [K V]. Decays come as logarithms, one for each key
 // (key_step 1) or one for all of them (key_step 0); below -87 they count as zero.
@@ -9,17 +9,19 @@
 #pragma once
 #include <stddef.h>
 
-// Token by token: the definition. log_decay may be NULL; a and b are both NULL or neither. `before`: y_t reads
-// S_{t-1}, and of the own token q (bonus k)' v if bonus [K] is not NULL. scratch: K + V floats.
+// Token by token: the definition. log_decay may be NULL; a and b are both NULL or neither. `before`: y_t
+// reads S_{t-1}, and of the own token q (bonus k)' v if bonus [K] is not NULL. scratch: K + V floats.
 void runnel_delta_step(
     ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t key_stride, ptrdiff_t value_stride,
     ptrdiff_t decay_stride, ptrdiff_t key_step, int before, const float *q, const float *k, const float *v,
     const float *a, const float *b, const float *log_decay, const float *bonus, float *state, float *y,
     float *scratch);
 
-// y [rows padded]: n rows of x, zeros after them and in what is padded.
+// y [rows padded]: n rows of x, zeros after them and in what is padded. `ahead`, here and below: how many
+// rows from here those of the next call lie, or 0; they are fetched into the cache.
 void runnel_delta_pack(
-    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y);
+    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, ptrdiff_t ahead,
+    const float *x, float *y);
 // n rows of y, each a stride from the next, from packed x; the same added to what is there.
 void runnel_delta_unpack(
     ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y);
@@ -28,8 +30,8 @@ void runnel_delta_add(
 
 // w [n P] of a chunk; from_start [n+1 P]: row t the product of w_u over u < t; to_end [n P]: of u > t.
 void runnel_delta_decays(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, const float *log_decay,
-    float *w, float *from_start, float *to_end);
+    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, ptrdiff_t ahead,
+    const float *log_decay, float *w, float *from_start, float *to_end);
 // S_i *= scale_i for every row, after a copy to `copy`; either may be NULL.
 void runnel_delta_scale_state(ptrdiff_t K, ptrdiff_t V, const float *scale, float *state, float *copy);
 

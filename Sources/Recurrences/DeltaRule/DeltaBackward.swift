@@ -1,16 +1,17 @@
 /// The vector–Jacobian product of the chunkwise delta rule.
 ///
-/// With [V; U] the values of the writers [k; b], [dY; G] the gradients of what the readers [q; a] read, S the state
-/// before the chunk and dS' the gradient of the one after it, X = [q; a] and Z = [k; b] for short:
+/// With [V; U] the values of the writers [k; b], [dY; G] the gradients of what the readers [q; a] read, S
+/// the state before the chunk and dS' the gradient of the one after it, X = [q; a] and Z = [k; b] for
+/// short:
 ///
 ///     dU = M^qbᵀ dY + (b ⊙ R) dS'        (I − M^ab)ᵀ G = dU
 ///     dV = M^qkᵀ dY + M^akᵀ G + (k ⊙ R) dS'
 ///     dM = [dY; G] [V; U]ᵀ               d(X ⊙ P) = [dY; G] Sᵀ          d(Z ⊙ R) = [V; U] dS'ᵀ
 ///     dS = diag(P_Q) dS' + (X ⊙ P)ᵀ [dY; G]
 ///
-/// The log decay of token u stands in every product that spans u, so its gradient is the sum of the terms that do:
-/// pairs s < u ≤ t, reads from the start at t ≥ u, writes to the end at s < u, and P_Q ⟨S, dS'⟩. A difference of
-/// sums over all tokens would cancel where decays are strong.
+/// The log decay of token u stands in every product that spans u, so its gradient is the sum of the terms
+/// that do: pairs s < u ≤ t, reads from the start at t ≥ u, writes to the end at s < u, and P_Q ⟨S, dS'⟩. A
+/// difference of sums over all tokens would cancel where decays are strong.
 
 import CKernels
 import RunnelKernels
@@ -45,6 +46,8 @@ private struct DeltaBackwardItem {
   let dreaders, dwriters, scaled: UnsafeMutablePointer<Float>
   /// [block P] each but for one row more in front of the first: the terms of log decays.
   let fromStart, toEnd, dlog: UnsafeMutablePointer<Float>
+  /// [V K] of a state, or [V, parts block] of values.
+  let transposed: UnsafeMutablePointer<Float>
   /// [P], and [64 block].
   let total, moved: UnsafeMutablePointer<Float>
 
@@ -53,7 +56,8 @@ private struct DeltaBackwardItem {
     chunk = DeltaChunk(call, plan, b: b, h: h)
     let longest = (plan.longest + 15) / 16 * 16, rows = call.parts * longest
     memory = DeltaMemory(
-      floats: rows * (2 * n.V + 3 * n.P + rows) + longest * (3 * n.P + 64) + 2 * n.P + 256)
+      floats: rows * (2 * n.V + 3 * n.P + rows) + longest * (3 * n.P + 64) + 2 * n.P
+        + n.V * max(n.P, rows))
     dreads = memory.take(rows * n.V)
     dvalues = memory.take(rows * n.V)
     dscores = memory.take(rows * rows)
@@ -63,6 +67,7 @@ private struct DeltaBackwardItem {
     fromStart = memory.take((longest + 1) * n.P)
     toEnd = memory.take(longest * n.P)
     dlog = memory.take(longest * n.P)
+    transposed = memory.take(n.V * max(n.P, rows))
     total = memory.take(n.P)
     moved = memory.take(64 * longest)
     // Products leave what is padded as it is.
@@ -71,7 +76,7 @@ private struct DeltaBackwardItem {
   }
 
   func run(_ tokens: OuterPlan.Chunk, state: UnsafePointer<Float>) {
-    chunk.prepare(tokens, state: state)
+    chunk.prepare(tokens, state: state, isBackward: true)
     let dstate = gradients.dstate.storage.base + (b * n.H + h) * n.stateSize
     readsAndValues(tokens, dstate)
     for rows in [dreaders, dwriters] { rows.update(repeating: 0, count: chunk.rows * n.P) }
@@ -94,7 +99,7 @@ private struct DeltaBackwardItem {
   private func readsAndValues(_ tokens: OuterPlan.Chunk, _ dstate: UnsafePointer<Float>) {
     let (count, rows, stride) = (chunk.count, chunk.rows, chunk.stride)
     runnel_delta_pack(
-      count, chunk.block, n.V, n.V, n.valueStride,
+      count, chunk.block, n.V, n.V, n.valueStride, chunk.ahead,
       gradients.dy.base + call.valueOffset(b, tokens.start, h), dreads)
     Gemm.serial(
       m: rows, n: n.V, k: n.K, MatrixView(chunk.toEnd, rowStride: n.P), MatrixView(dstate, rowStride: n.V),
@@ -117,7 +122,7 @@ private struct DeltaBackwardItem {
     let (count, needsDecay) = (chunk.count, gradients.needsDecay)
     Gemm.serial(
       m: rows, n: n.K, k: n.V, MatrixView(dreads, rowStride: n.V),
-      MatrixView(state, rowStride: n.V, .transposed), into: scaled, rowStride: n.P)
+      transposing(state, rows: n.K, stride: n.P), into: scaled, rowStride: n.P)
     for (part, lag) in chunk.lags.enumerated() {
       let at = chunk.keyRows(part)
       runnel_delta_scaled_backward(
@@ -126,7 +131,7 @@ private struct DeltaBackwardItem {
     }
     Gemm.serial(
       m: rows, n: n.K, k: n.V, MatrixView(chunk.values, rowStride: n.V),
-      MatrixView(dstate, rowStride: n.V, .transposed), into: scaled, rowStride: n.P)
+      transposing(dstate, rows: n.K, stride: n.P), into: scaled, rowStride: n.P)
     for part in 0..<call.parts {
       let at = chunk.keyRows(part)
       runnel_delta_scaled_backward(
@@ -147,7 +152,7 @@ private struct DeltaBackwardItem {
     let (rows, stride) = (chunk.rows, chunk.stride)
     Gemm.serial(
       m: rows, n: rows, k: n.V, MatrixView(dreads, rowStride: n.V),
-      MatrixView(chunk.values, rowStride: n.V, .transposed), into: dscores, rowStride: stride)
+      transposing(chunk.values, rows: rows, stride: stride), into: dscores, rowStride: stride)
     let two = call.parts == 2
     for (part, lag) in chunk.lags.enumerated() {
       let (at, dM) = (chunk.keyRows(part), dscores + chunk.scoreRows(part))
@@ -161,6 +166,12 @@ private struct DeltaBackwardItem {
         chunk.count, n.K, n.P, stride, chunk.readers, chunk.writers, bonus.base + h * n.K, dscores, dreaders,
         dwriters, gradients.dbonus.storage.base + (b * n.H + h) * n.K)
     }
+  }
+
+  /// Products with a transposed right side take BLAS longer than writing it out.
+  private func transposing(_ x: UnsafePointer<Float>, rows: Int, stride: Int) -> MatrixView {
+    runnel_outer_transpose(rows, n.V, n.V, stride, x, transposed)
+    return MatrixView(transposed, rowStride: stride)
   }
 
   private func write(_ tokens: OuterPlan.Chunk) {

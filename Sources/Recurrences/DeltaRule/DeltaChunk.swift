@@ -1,8 +1,8 @@
 /// The chunkwise form of the delta rule.
 ///
-/// In a chunk of Q tokens that starts from the state S, let u_t = a_t S_{t−1} be what is read for removal, P_t the
-/// product of the decays of tokens up to t, R_s that of tokens after s, D_ts = P_t / P_s, and with rows of all
-/// tokens as matrices
+/// In a chunk of Q tokens that starts from the state S, let u_t = a_t S_{t−1} be what is read for removal,
+/// P_t the product of the decays of tokens up to t, R_s that of tokens after s, D_ts = P_t / P_s, and with
+/// rows of all tokens as matrices
 ///
 ///     M^xy_ts = Σ_k x_tk D_ts,k y_sk,  s ≤ t             for what reads the state after t
 ///     M^xy_ts = Σ_k x_tk D_{t−1}s,k y_sk,  s < t         for what reads it before t: a, and q if it does
@@ -11,8 +11,8 @@
 ///     Y  = (q ⊙ P) S + M^qk V + M^qb U
 ///     S' = diag(P_Q) S + (k ⊙ R)ᵀ V + (b ⊙ R)ᵀ U
 ///
-/// D is taken from products that run from token to token, never from a division or a difference of logarithms.
-/// [q; a] and [k; b] stand below each other in memory, so that one product serves both.
+/// D is taken from products that run from token to token, never from a division or a difference of
+/// logarithms. [q; a] and [k; b] stand below each other in memory, so that one product serves both.
 
 import CKernels
 import RunnelKernels
@@ -53,6 +53,8 @@ final class DeltaChunk {
   /// Tokens of the chunk, the same rounded up to sixteen, and the rows of both parts together.
   private(set) var count = 0
   private(set) var block = 0
+  /// How many tokens from here the next chunk is, or 0.
+  private(set) var ahead = 0
   var rows: Int { (call.parts - 1) * block + count }
   /// Floats between two rows of scores.
   var stride: Int { call.parts * block }
@@ -72,7 +74,7 @@ final class DeltaChunk {
     (self.call, n, self.b, self.h) = (call, call.n, b, h)
     hasDecay = call.decay.logarithm != nil
     let longest = (plan.longest + 15) / 16 * 16, rows = call.parts * longest
-    memory = DeltaMemory(floats: 4 * rows * n.P + (3 * longest + 1) * n.P + rows * rows + rows * n.V + 256)
+    memory = DeltaMemory(floats: 4 * rows * n.P + (3 * longest + 1) * n.P + rows * rows + rows * n.V)
     readers = memory.take(rows * n.P)
     writers = memory.take(rows * n.P)
     fromStart = hasDecay ? memory.take(rows * n.P) : readers
@@ -101,21 +103,24 @@ final class DeltaChunk {
   func scoreRows(_ part: Int) -> Int { part * block * stride }
 
   /// All of the chunk that comes before its outputs: operands, decays, scores and U.
-  func prepare(_ chunk: OuterPlan.Chunk, state: UnsafePointer<Float>) {
+  func prepare(_ chunk: OuterPlan.Chunk, state: UnsafePointer<Float>, isBackward: Bool = false) {
     count = chunk.count
+    ahead =
+      isBackward
+      ? (chunk.start >= count ? -count : 0) : (chunk.start + 2 * count <= n.T ? count : 0)
     block = (count + 15) / 16 * 16
     let key = call.keyOffset(b, chunk.start, h)
     for (part, x) in [call.q, call.a].compactMap(\.self).enumerated() {
-      runnel_delta_pack(count, block, n.K, n.P, n.keyStride, x.base + key, readers + keyRows(part))
+      runnel_delta_pack(count, block, n.K, n.P, n.keyStride, ahead, x.base + key, readers + keyRows(part))
     }
     for (part, x) in [call.k, call.b].compactMap(\.self).enumerated() {
-      runnel_delta_pack(count, block, n.K, n.P, n.keyStride, x.base + key, writers + keyRows(part))
+      runnel_delta_pack(count, block, n.K, n.P, n.keyStride, ahead, x.base + key, writers + keyRows(part))
     }
     runnel_delta_pack(
-      count, block, n.V, n.V, n.valueStride, call.v.base + call.valueOffset(b, chunk.start, h), values)
+      count, block, n.V, n.V, n.valueStride, ahead, call.v.base + call.valueOffset(b, chunk.start, h), values)
     let (log, decayStride, keyStep) = call.logDecay(b, chunk.start, h)
     if let log {
-      runnel_delta_decays(count, n.K, n.P, decayStride, keyStep, log, decays, before, after)
+      runnel_delta_decays(count, n.K, n.P, decayStride, keyStep, ahead, log, decays, before, after)
       for (part, lag) in lags.enumerated() {
         scale(readers + keyRows(part), readerDecay(lag: lag), fromStart + keyRows(part))
         scale(writers + keyRows(part), writerDecay, toEnd + keyRows(part))
@@ -162,16 +167,19 @@ final class DeltaChunk {
   }
 }
 
-/// Memory for a work item, handed out in pieces that start on a cache line.
+/// Memory for a work item, handed out in pieces that start on a cache line, and not all on the same one of
+/// a page: rows of many pieces are used together, and would evict each other from the cache.
 final class DeltaMemory {
   private let storage: Storage
   private var used = 0
 
-  init(floats: Int) { storage = Storage(capacity: floats) }
+  private static let gap = 5 * 16
+
+  init(floats: Int) { storage = Storage(capacity: floats + 16 * (Self.gap + 16)) }
 
   func take(_ count: Int) -> UnsafeMutablePointer<Float> {
     let piece = storage.base + used
-    used += (count + 15) / 16 * 16
+    used += (count + 15) / 16 * 16 + Self.gap
     precondition(used <= storage.capacity, "DeltaRule: scratch memory of \(storage.capacity) floats ran out")
     return piece
   }
