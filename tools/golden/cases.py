@@ -101,9 +101,9 @@ CASES = {
         hidden_size=40, head_dim=8, num_hidden_layers=3, intermediate_size=70, vocab_size=50, decay_low_rank_dim=5,
         gate_low_rank_dim=9, a_low_rank_dim=7, v_low_rank_dim=3, norm_first=False, norm_bias=False, norm_eps=1e-4,
         fuse_norm=False, tie_word_embeddings=True)),
-    "rwkv7-wide-values": ("rwkv7", dict(
-        hidden_size=32, head_dim=16, value_dim=64, num_hidden_layers=2, intermediate_size=64, vocab_size=37,
-        decay_low_rank_dim=8, gate_low_rank_dim=8, a_low_rank_dim=8, v_low_rank_dim=8)),
+    "rwkv7-one-head": ("rwkv7", dict(
+        hidden_size=32, head_dim=32, num_hidden_layers=2, intermediate_size=64, vocab_size=37, decay_low_rank_dim=8,
+        gate_low_rank_dim=8, a_low_rank_dim=8, v_low_rank_dim=8, norm_bias=False)),
     "fla-mamba": ("fla_mamba", dict(
         hidden_size=40, state_size=6, num_hidden_layers=2, vocab_size=50, conv_kernel=3, dt_rank=5, norm_eps=1e-4,
         use_bias=True)),

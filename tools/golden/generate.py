@@ -62,10 +62,10 @@ def answers(family, folder, ids):
 def samples(logits):
     rows, tokens, indices = (words(name, SAMPLES) for name in ("rows", "tokens", "indices"))
     for i in range(SAMPLES):
-        row = int(rows[i] % np.uint64(BATCH))
-        token = BORDERS[i // 2] if i < 2 * len(BORDERS) else int(tokens[i] % np.uint64(TOKENS))
         if i < 2 * len(BORDERS):
-            row = i % 2
+            row, token = i % 2, BORDERS[i // 2]
+        else:
+            row, token = int(rows[i] % np.uint64(BATCH)), int(tokens[i] % np.uint64(TOKENS))
         index = int(indices[i] % np.uint64(logits.shape[2]))
         yield [row, token, index, float(f"{logits[row, token, index]:.9g}")]
 
@@ -79,7 +79,8 @@ def write(case):
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         logits, difference = answers(family, folder, torch.from_numpy(ids))
-        # How much float32 itself lets the answer move: every parameter off by half a unit in the last place.
+        # How far float32 itself leaves the answer open: the factors round to 1 or, for a quarter of the parameters,
+        # to the float below it, which moves these to their neighbour towards zero.
         with torch.no_grad():
             state = model.state_dict()
             for entry, values in parameters:
@@ -103,7 +104,8 @@ def write(case):
     path.write_text(layout(document))
     spread = float(np.std(logits.astype(np.float64)))
     print(f"{case}: {sum(v.size for _, v in parameters)} numbers, {path.stat().st_size} bytes, "
-          f"norm {norm:.5g}, spread {spread:.3g}, sensitivity {document['logits']['sensitivity']}, short input {difference:.1g}", flush=True)
+          f"norm {norm:.5g}, spread {spread:.3g}, sensitivity {document['logits']['sensitivity']}, "
+          f"short input {difference:.1g}", flush=True)
 
 
 def layout(document):
