@@ -8,9 +8,9 @@ import Testing
 
 extension SequenceMixer {
   /// A fresh mixer with all its parameters moved, so that no bias is zero and no scale one.
-  static func perturbed(_ configuration: Configuration, seed: UInt64 = 1) -> Self {
+  static func perturbed(_ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 1) -> Self {
     var generator = SeededGenerator(seed: seed)
-    var mixer = Self(configuration, using: &generator)
+    var mixer = Self(configuration, at: depth, using: &generator)
     for field in fields {
       let value = mixer[keyPath: field.path]
       mixer[keyPath: field.path] = value + Tensor.uniform(value.shape, in: -0.3...0.3, using: &generator)
@@ -67,10 +67,10 @@ struct Text {
 
 /// Compares values and gradients of a mixer with those of `reference`, which is given the parameters.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, sourceLocation: SourceLocation = #_sourceLocation,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, sourceLocation: SourceLocation = #_sourceLocation,
   reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
-  let mixer = M.perturbed(configuration)
+  let mixer = M.perturbed(configuration, at: depth)
   let text = Text(D: configuration.width)
   let x = random([text.B, text.lengths.reduce(0, +), text.D], seed: 2)
   let seeds = text.cut(random(x.shape, seed: 3)), seed = text.joined(seeds)
