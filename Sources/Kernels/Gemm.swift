@@ -29,7 +29,7 @@ package struct MatrixView {
 }
 
 package enum Gemm {
-  private static let singleThreaded: Void = openblas_set_num_threads(1)
+  static let singleThreaded: Void = openblas_set_num_threads(1)
 
   /// c [m n] = alpha · a [m k] · b [k n] + beta · c, on the calling thread.
   package static func serial(

@@ -2,7 +2,7 @@
 
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
-    S4D.self, LRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self,
+    HiPPOLegS.self, S4D.self, LRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }
