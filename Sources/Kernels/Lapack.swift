@@ -19,7 +19,8 @@ package enum Lapack {
 
   /// X with A X = B, for row-major A [n n] and B [n m]; nil where A is singular.
   package static func solve(_ A: [Double], order n: Int, _ B: [Double], columns m: Int) -> [Double]? {
-    precondition(A.count == n * n && B.count == n * m, "solve: \(A.count) and \(B.count) numbers for n = \(n)")
+    precondition(
+      A.count == n * n && B.count == n * m, "solve: \(A.count) and \(B.count) numbers for n = \(n)")
     _ = Gemm.singleThreaded
     var matrix = transposed(A, rows: n, columns: n), right = transposed(B, rows: n, columns: m)
     var order = Int32(n), columns = Int32(m), info: Int32 = 0

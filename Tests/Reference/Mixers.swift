@@ -10,7 +10,7 @@ package struct MixerReference {
   package subscript(name: String) -> [Double] { parameters[name] ?? [] }
 
   /// W x for W [out in].
-  private func product(_ name: String, _ x: [Double]) -> [Double] {
+  package func product(_ name: String, _ x: [Double]) -> [Double] {
     let w = self[name]
     return (0..<w.count / x.count).map { row in
       x.indices.reduce(0) { $0 + w[row * x.count + $1] * x[$1] }
@@ -44,9 +44,10 @@ package struct ReferenceComplex {
 
 extension MixerReference {
   /// a ⊙ σ(b) for (a, b) = W gelu(y) + bias.
-  private func gatedUnit(_ y: [Double]) -> [Double] {
+  package func gatedUnit(_ y: [Double]) -> [Double] {
     let halves = sum(product("output_linear.weight", y.map(gelu)), self["output_linear.bias"])
-    return y.indices.map { halves[$0] * sigmoid(halves[y.count + $0]) }
+    let D = halves.count / 2
+    return (0..<D).map { halves[$0] * sigmoid(halves[D + $0]) }
   }
 
   /// h = Ā h + B̄ u, y = 2 Re(C h) + D u for each channel; Gu et al. 2022, equations 2 and 3.

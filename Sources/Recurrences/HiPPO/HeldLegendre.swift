@@ -14,35 +14,34 @@ struct HeldLegendre: Sendable {
   let nodes, weights: [Double]
   /// φ_n at each node, [nodes N].
   let basis: [Double]
-  private var values, previous, current: [Double]
 
   init(size N: Int) {
     (nodes, weights) = Self.quadrature(N)
     basis = nodes.flatMap { HiPPO.legendre(2 * $0 - 1, N) }
-    values = Array(repeating: 0, count: N)
-    (previous, current) = (values, values)
   }
 
   /// The sample that ends at time t = 1, 2, …
-  mutating func step(_ f: Double, time t: Double, _ c: inout [Double]) {
+  func step(_ f: Double, time t: Double, _ c: inout [Double]) {
     let N = nodes.count, ratio = (t - 1) / t
-    values.withUnsafeMutableBufferPointer {
-      if let base = $0.baseAddress { Lapack.apply(basis, rows: N, columns: N, c, into: base) }
-    }
-    for i in 0..<N {
-      values[i] = ratio * weights[i] * (values[i] - f)
-      (previous[i], current[i]) = (0, 1)
-    }
-    for m in 0..<N {
-      var sum = 0.0
-      // (m + 1) P_{m+1} = (2m + 1) x P_m − m P_{m−1}
-      let a = Double(2 * m + 1) / Double(m + 1), b = Double(m) / Double(m + 1)
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: 3 * N) { scratch in
+      guard let values = scratch.baseAddress else { return }
+      let previous = values + N, current = previous + N
+      Lapack.apply(basis, rows: N, columns: N, c, into: values)
       for i in 0..<N {
-        sum += values[i] * current[i]
-        let next = a * (2 * ratio * nodes[i] - 1) * current[i] - b * previous[i]
-        (previous[i], current[i]) = (current[i], next)
+        values[i] = ratio * weights[i] * (values[i] - f)
+        (previous[i], current[i]) = (0, 1)
       }
-      c[m] = Double(2 * m + 1).squareRoot() * sum
+      for m in 0..<N {
+        var sum = 0.0
+        // (m + 1) P_{m+1} = (2m + 1) x P_m − m P_{m−1}
+        let a = Double(2 * m + 1) / Double(m + 1), b = Double(m) / Double(m + 1)
+        for i in 0..<N {
+          sum += values[i] * current[i]
+          let next = a * (2 * ratio * nodes[i] - 1) * current[i] - b * previous[i]
+          (previous[i], current[i]) = (current[i], next)
+        }
+        c[m] = Double(2 * m + 1).squareRoot() * sum
+      }
     }
     c[0] += f
   }

@@ -36,7 +36,8 @@ public struct HiPPO: Sendable {
     precondition(N > 0, "HiPPO: \(N) coefficients; there must be at least one")
     precondition(
       window.map { $0 > 0 && $0.isFinite } ?? (measure == .legs),
-      "HiPPO: \(measure) with a window of \(window.map { "\($0)" } ?? "none"); give a positive number of samples")
+      "HiPPO: \(measure) with a window of \(window.map { "\($0)" } ?? "none"); give a positive number of samples"
+    )
     precondition(
       discretization.alpha.map { (0...1).contains($0) } ?? true,
       "HiPPO: α of \(discretization) is outside 0...1")
@@ -73,7 +74,7 @@ public struct HiPPO: Sendable {
     case .runningSum(let alpha, let root):
       runnel_legs(
         steps, N, window ?? Double(count + 1), window == nil ? 1 : 0, alpha, root, f, &coefficients)
-    case .held(var exact):
+    case .held(let exact):
       for i in 0..<steps { exact.step(f[i], time: Double(count + i + 1), &coefficients) }
     case .dense(let transition):
       var done = 0

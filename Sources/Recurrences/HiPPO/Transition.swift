@@ -17,7 +17,7 @@ extension HiPPO {
     case zeroOrderHold
 
     /// α of the generalised bilinear form; nil for the exact one.
-    var alpha: Double? {
+    public var alpha: Double? {
       switch self {
       case .forwardEuler: 0
       case .backwardEuler: 1
