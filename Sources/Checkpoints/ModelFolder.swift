@@ -21,19 +21,14 @@ public enum ModelFolder {
         remedy: "name the folder that holds \(configurationName)")
     }
     let bytes = try readSmallFile(path)
-    let mixer = try decode(MixerName.self, from: bytes, path: path).mixer
-    guard Registry.names.contains(mixer) else {
+    let names = try decode(MixerNames.self, from: bytes, path: path)
+    for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
+    where !Registry.names.contains(mixer) {
       throw CheckpointError(
         path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
         found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
     }
-    return try load(folder, bytes, path: path, mixer: Registry.mixer(named: mixer))
-  }
-
-  private static func load<Mixer: SequenceMixer>(
-    _ folder: String, _ configuration: [UInt8], path: String, mixer: Mixer.Type
-  ) throws -> any Model {
-    let configuration = try decode(ModelConfiguration<Mixer>.self, from: configuration, path: path)
+    let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
     do { try configuration.validate() } catch {
       throw CheckpointError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
@@ -44,9 +39,18 @@ public enum ModelFolder {
     return try LanguageModel(configuration, seed: 0).loadingParameters(from: source)
   }
 
+  private static func require(_ mixer: String?, _ path: String) throws -> String {
+    guard let mixer else {
+      throw CheckpointError(
+        path, at: "field \"mixer\"", expected: "the field to be there", found: "none",
+        remedy: "mend the file or train the model again")
+    }
+    return mixer
+  }
+
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
-  private static func bound<Mixer>(
-    _ configuration: ModelConfiguration<Mixer>, by source: any TensorSource
+  private static func bound(
+    _ configuration: ModelConfiguration, by source: any TensorSource
   ) throws {
     let stored = try source.names.reduce(0) { $0 + (try source.entry($1).count) }
     guard configuration.leastParameters <= Double(stored) else {
@@ -77,7 +81,11 @@ public enum ModelFolder {
     }
   }
 
-  private struct MixerName: Decodable { let mixer: String }
+  private struct MixerNames: Decodable {
+    struct Choice: Decodable { let mixer: String }
+    let mixer: String?
+    let mixers: [Choice]?
+  }
 
   /// Decodes JSON; the error names the field.
   static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8], path: String) throws -> T {

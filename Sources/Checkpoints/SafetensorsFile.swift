@@ -7,7 +7,7 @@
 /// together they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing
 /// else.
 
-public struct SafetensorsFile: TensorSource {
+public struct SafetensorsFile: TensorSource, TensorFile {
   /// The format's own limit on the header, in bytes.
   public static let maximumHeader = 100_000_000
   public static let maximumRank = 64
@@ -56,7 +56,7 @@ public struct SafetensorsFile: TensorSource {
 
   public func contains(_ name: String) -> Bool { entries[name] != nil }
 
-  public func locate(_ name: String) throws(CheckpointError) -> (SafetensorsFile, TensorEntry) {
+  public func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry) {
     guard let entry = entries[name] else {
       throw CheckpointError(
         path, at: "header", expected: "a tensor named \(quoted(name))", found: "none among \(names.count)",
@@ -65,21 +65,10 @@ public struct SafetensorsFile: TensorSource {
     return (self, entry)
   }
 
-  /// Fills the buffer from the entry's bytes, starting `offset` bytes into them.
-  package func read(
-    _ entry: TensorEntry, from offset: Int = 0, into buffer: UnsafeMutableRawBufferPointer
+  public func read(
+    at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
-    precondition(
-      offset >= 0 && offset <= entry.bytes.count && buffer.count <= entry.bytes.count - offset,
-      "read: \(buffer.count) bytes at \(offset) lie outside the \(entry.bytes.count) of \(entry.name)")
-    try input.read(at: entry.bytes.lowerBound + offset, into: buffer)
-  }
-
-  func elements<Element: BitwiseCopyable>(
-    _ entry: TensorEntry, zero: Element
-  ) throws(CheckpointError) -> [Element] {
-    try input.elements(
-      at: entry.bytes.lowerBound, count: entry.bytes.count / MemoryLayout<Element>.size, zero: zero)
+    try input.read(at: offset, into: buffer)
   }
 }
 

@@ -81,7 +81,7 @@ public struct SafetensorsIndex: TensorSource {
 
   public func contains(_ name: String) -> Bool { fileIndex[name] != nil }
 
-  public func locate(_ name: String) throws(CheckpointError) -> (SafetensorsFile, TensorEntry) {
+  public func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry) {
     guard let index = fileIndex[name] else {
       throw CheckpointError(
         path, at: "weight_map", expected: "a tensor named \(quoted(name))",

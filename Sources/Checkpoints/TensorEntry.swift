@@ -34,10 +34,50 @@ public struct TensorEntry: Sendable, Equatable {
   public let name: String
   public let elementType: ElementType
   public let shape: [Int]
-  /// Where its bytes lie, counted from the start of the file.
+  /// Where its bytes lie, counted from the start of the file: the elements in row-major order, unless there
+  /// are strides.
   public let bytes: Range<Int>
+  /// For each axis, how many elements apart its neighbours lie in `bytes`; nil for row-major order.
+  public let strides: [Int]?
 
-  public var count: Int { bytes.count / elementType.size }
+  init(name: String, elementType: ElementType, shape: [Int], bytes: Range<Int>, strides: [Int]? = nil) {
+    self.name = name
+    self.elementType = elementType
+    self.shape = shape
+    self.bytes = bytes
+    self.strides = strides.flatMap { Self.isRowMajor(shape, $0) ? nil : $0 }
+  }
+
+  public var count: Int { shape.reduce(1, *) }
+
+  private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {
+    var expected = 1
+    for (extent, stride) in zip(shape, strides).reversed() {
+      // The stride of an axis of extent one is never taken.
+      guard stride == expected || extent == 1 else { return false }
+      expected *= extent
+    }
+    return true
+  }
+
+  /// Calls `body` with the place of each element among those in `bytes`, in row-major order.
+  @inline(__always)
+  func forEachPlace(_ strides: [Int], _ body: (Int) -> Void) {
+    var index = [Int](repeating: 0, count: shape.count)
+    var place = 0
+    for _ in 0..<count {
+      body(place)
+      var axis = shape.count - 1
+      while axis >= 0 {
+        index[axis] += 1
+        place += strides[axis]
+        if index[axis] < shape[axis] { break }
+        place -= shape[axis] * strides[axis]
+        index[axis] = 0
+        axis -= 1
+      }
+    }
+  }
 
   /// The bytes that a tensor of this shape takes; nil if they do not fit Int. An axis of extent zero does not
   /// excuse the others, since shapes are multiplied piecewise later.

@@ -9,7 +9,14 @@ public protocol TensorSource: Sendable {
   var metadata: [String: String] { get }
   func contains(_ name: String) -> Bool
   /// The file that holds a tensor, and what its header says of it.
-  func locate(_ name: String) throws(CheckpointError) -> (SafetensorsFile, TensorEntry)
+  func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry)
+}
+
+/// A file whose tensors lie in it as plain little-endian numbers, whatever the format around them.
+public protocol TensorFile: Sendable {
+  var path: String { get }
+  /// Fills the whole buffer from the bytes at `offset`, counted from the start of the file.
+  func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(CheckpointError)
 }
 
 extension TensorSource {
@@ -25,15 +32,17 @@ extension TensorSource {
     }
     let tensor = Tensor(uninitialized: Shape(entry.shape))
     let values = UnsafeMutableBufferPointer(start: tensor.storage.base, count: entry.count)
-    switch entry.elementType {
-    case .float32: try file.read(entry, into: UnsafeMutableRawBufferPointer(values))
-    case .float16: try file.convert(entry, UInt16.self, into: values, floatFromHalf)
-    case .bfloat16:
-      try file.convert(entry, UInt16.self, into: values) { Float(bitPattern: UInt32($0) << 16) }
-    case .float64: try file.convert(entry, Double.self, into: values) { Float($0) }
-    default:
-      throw file.mismatch(
-        entry, "dtype", expected: "F16, BF16, F32 or F64", found: entry.elementType.rawValue)
+    if let strides = entry.strides {
+      let span = UnsafeMutableBufferPointer<Float>.allocate(capacity: entry.spanCount)
+      defer { span.deallocate() }
+      try file.floats(entry, into: span)
+      var next = 0
+      entry.forEachPlace(strides) { place in
+        values[next] = span[place]
+        next += 1
+      }
+    } else {
+      try file.floats(entry, into: values)
     }
     if requireFinite, let index = values.firstIndex(where: { !$0.isFinite }) {
       throw CheckpointError(
@@ -79,20 +88,69 @@ extension TensorSource {
     }
   }
 
-  /// The bytes as they lie in the file, whatever their type.
+  /// The elements' bytes as the file has them, whatever their type.
   public func bytes(_ name: String) throws(CheckpointError) -> [UInt8] {
     let (file, entry) = try locate(name)
-    return try file.elements(entry, zero: UInt8(0))
+    let span = try file.span(entry, zero: UInt8(0))
+    guard let strides = entry.strides else { return span }
+    let size = entry.elementType.size
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(entry.count * size)
+    entry.forEachPlace(strides) { bytes += span[$0 * size..<($0 + 1) * size] }
+    return bytes
   }
 }
 
-extension SafetensorsFile {
+extension TensorEntry {
+  /// How many elements lie in `bytes`, of which strides may leave some out.
+  fileprivate var spanCount: Int { bytes.count / elementType.size }
+}
+
+extension TensorFile {
   fileprivate func mismatch(
     _ entry: TensorEntry, _ field: String, expected: String, found: String
   ) -> CheckpointError {
     CheckpointError(
       path, at: "tensor \(quoted(entry.name)), \(field)", expected: expected, found: found,
       remedy: "check that the file belongs to this kind of model")
+  }
+
+  /// The numbers in `entry.bytes`, as they lie there.
+  fileprivate func span<Element: BitwiseCopyable>(
+    _ entry: TensorEntry, zero: Element
+  ) throws(CheckpointError) -> [Element] {
+    var elements = [Element](repeating: zero, count: entry.bytes.count / MemoryLayout<Element>.size)
+    try elements.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
+      try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
+    }
+    return elements
+  }
+
+  /// The tensor's elements in row-major order, in the type that they are stored in.
+  fileprivate func elements<Element: BitwiseCopyable>(
+    _ entry: TensorEntry, zero: Element
+  ) throws(CheckpointError) -> [Element] {
+    let span = try span(entry, zero: zero)
+    guard let strides = entry.strides else { return span }
+    var elements: [Element] = []
+    elements.reserveCapacity(entry.count)
+    entry.forEachPlace(strides) { elements.append(span[$0]) }
+    return elements
+  }
+
+  /// Converts the numbers in `entry.bytes`, of any of the floating-point types.
+  fileprivate func floats(
+    _ entry: TensorEntry, into values: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    switch entry.elementType {
+    case .float32: try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(values))
+    case .float16: try convert(entry, UInt16.self, into: values, floatFromHalf)
+    case .bfloat16: try convert(entry, UInt16.self, into: values) { Float(bitPattern: UInt32($0) << 16) }
+    case .float64: try convert(entry, Double.self, into: values) { Float($0) }
+    default:
+      throw mismatch(
+        entry, "dtype", expected: "F16, BF16, F32 or F64", found: entry.elementType.rawValue)
+    }
   }
 
   /// Converts block by block, so that no second copy of the tensor is made.
@@ -108,7 +166,7 @@ extension SafetensorsFile {
       let count = min(block.count, values.count - start)
       let part = UnsafeMutableRawBufferPointer(
         rebasing: UnsafeMutableRawBufferPointer(block)[..<(count * size)])
-      try read(entry, from: start * size, into: part)
+      try read(at: entry.bytes.lowerBound + start * size, into: part)
       for i in 0..<count { values[start + i] = value(block[i]) }
     }
   }
@@ -124,11 +182,20 @@ private func floatFromHalf(_ half: UInt16) -> Float {
   return Float(bitPattern: bits | UInt32(half & 0x8000) << 16)
 }
 
-/// The tensors of a safetensors file, of an index, or of a model's folder that holds either.
+/// The tensors of a safetensors file, of an index, of a file from torch.save, or of a model's folder that holds
+/// one of them.
 public func openTensors(at path: String) throws(CheckpointError) -> any TensorSource {
+  if isFolder(path) { return try openTensors(at: weights(in: path)) }
   if path.hasSuffix(".json") { return try SafetensorsIndex(path) }
-  guard isFolder(path) else { return try SafetensorsFile(path) }
-  let index = path + "/" + SafetensorsIndex.fileName
-  let single = path + "/model.safetensors"
-  return !fileExists(single) && fileExists(index) ? try SafetensorsIndex(index) : try SafetensorsFile(single)
+  if path.hasSuffix(".pth") || path.hasSuffix(".pt") { return try PyTorchFile(path) }
+  let input = try InputFile(path)
+  let start = try input.bytes(at: 0, count: min(4, input.size))
+  let isPyTorch = start == PyTorchFile.zipStart || start == PyTorchFile.oldStart
+  return isPyTorch ? try PyTorchFile(path) : try SafetensorsFile(path)
+}
+
+private func weights(in folder: String) -> String {
+  let candidates = ["model.safetensors", SafetensorsIndex.fileName, "pytorch_model.bin"]
+  let present = candidates.first { fileExists(folder + "/" + $0) }
+  return folder + "/" + (present ?? candidates[0])
 }

@@ -29,7 +29,9 @@ package struct MatrixView {
 }
 
 package enum Gemm {
-  static let singleThreaded: Void = openblas_set_num_threads(1)
+  private static let singleThreaded: Void = openblas_set_num_threads(1)
+  /// The threads are ours; OpenBLAS must not start its own. To be called before each of its routines.
+  static func useOneThread() { _ = singleThreaded }
 
   /// c [m n] = alpha · a [m k] · b [k n] + beta · c, on the calling thread.
   package static func serial(

@@ -3,25 +3,47 @@
 import COpenBLAS
 
 package enum Lapack {
-  /// The eigenvalues, ascending, of the Hermitian matrix i·S for a real skew-symmetric S [n n]: those of S are ∓i times
-  /// these. Throws nothing: the routine cannot fail to converge on finite input, and an empty result says that it did.
+  /// The eigenvalues, ascending, of the Hermitian matrix i·S for a real skew-symmetric S [n n]: those of S
+  /// are ∓i times these. Throws nothing: the routine cannot fail to converge on finite input, and an empty
+  /// result says that it did.
   package static func skewFrequencies(_ S: [Double], order n: Int) -> [Double] {
-    precondition(S.count == n * n, "skewFrequencies: \(S.count) numbers are not a matrix of order \(n)")
+    skewEigen(S, order: n, job: "N").frequencies
+  }
+
+  /// The eigenvectors of a real skew-symmetric S [n n]: S v_k = i f_k v_k, f ascending, each v_k of length
+  /// one.
+  ///
+  /// - Returns: the f_k, and v_k at 2 n k ..< 2 n (k + 1) as pairs of a real and an imaginary part; both
+  ///   empty where the routine did not converge, which finite input cannot bring about.
+  package static func skewEigenvectors(
+    _ S: [Double], order n: Int
+  ) -> (frequencies: [Double], vectors: [Double]) {
+    skewEigen(S, order: n, job: "V")
+  }
+
+  private static func skewEigen(
+    _ S: [Double], order n: Int, job: String
+  ) -> (frequencies: [Double], vectors: [Double]) {
+    precondition(S.count == n * n, "skewEigen: \(S.count) numbers are not a matrix of order \(n)")
+    Gemm.useOneThread()
+    // LAPACK reads by columns, so it is handed the transpose of i·S, which is −i·S: Hermitian, with
+    // eigenvalues f.
     var matrix = [Double](repeating: 0, count: 2 * n * n)
     for i in 0..<n * n { matrix[2 * i + 1] = S[i] }
     var order = Int32(n), size = Int32(max(1, 4 * n)), info: Int32 = 0
     var values = [Double](repeating: 0, count: n)
     var work = [Double](repeating: 0, count: 2 * Int(size))
     var realWork = [Double](repeating: 0, count: max(1, 3 * n))
-    zheev_("N", "U", &order, &matrix, &order, &values, &work, &size, &realWork, &info)
-    return info == 0 ? values : []
+    // From the upper triangle OpenBLAS 0.3.21 reads past the end of the matrix for orders of 63 and more.
+    zheev_(job, "L", &order, &matrix, &order, &values, &work, &size, &realWork, &info)
+    return info == 0 ? (values, matrix) : ([], [])
   }
 
   /// X with A X = B, for row-major A [n n] and B [n m]; nil where A is singular.
   package static func solve(_ A: [Double], order n: Int, _ B: [Double], columns m: Int) -> [Double]? {
     precondition(
       A.count == n * n && B.count == n * m, "solve: \(A.count) and \(B.count) numbers for n = \(n)")
-    _ = Gemm.singleThreaded
+    Gemm.useOneThread()
     var matrix = transposed(A, rows: n, columns: n), right = transposed(B, rows: n, columns: m)
     var order = Int32(n), columns = Int32(m), info: Int32 = 0
     var pivots = [Int32](repeating: 0, count: n)
@@ -36,7 +58,7 @@ package enum Lapack {
   /// A B for row-major A [m k] and B [k n].
   package static func product(_ A: [Double], _ B: [Double], m: Int, n: Int, k: Int) -> [Double] {
     precondition(A.count == m * k && B.count == k * n, "product: \(A.count) and \(B.count) numbers")
-    _ = Gemm.singleThreaded
+    Gemm.useOneThread()
     var C = [Double](repeating: 0, count: m * n)
     cblas_dgemm(
       CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(k), 1, A, blasint(k), B,
@@ -49,7 +71,7 @@ package enum Lapack {
     _ A: [Double], rows: Int, columns: Int, _ x: UnsafePointer<Double>, beta: Double = 0,
     into y: UnsafeMutablePointer<Double>
   ) {
-    _ = Gemm.singleThreaded
+    Gemm.useOneThread()
     cblas_dgemv(
       CblasRowMajor, CblasNoTrans, blasint(rows), blasint(columns), 1, A, blasint(columns), x, 1, beta, y, 1)
   }

@@ -11,6 +11,14 @@ public enum FeedForwardKind: Sendable, Equatable {
   case gated(ratio: Double, activation: Activation = .silu)
   /// RWKV's channel mix of versions 4 to 7, with this hidden size as a multiple of the width.
   case channelMix(version: Int, ratio: Double)
+
+  /// The published hidden size as a multiple of the width.
+  public var ratio: Double? {
+    switch self {
+    case .none: nil
+    case .gated(let ratio, _), .channelMix(_, let ratio): ratio
+    }
+  }
 }
 
 /// The norm in front of mixers, feed-forward parts and the head.

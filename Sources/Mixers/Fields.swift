@@ -54,6 +54,25 @@ extension RecurrentState {
       + Self.counters.reduce(0) { $0 + self[keyPath: $1.path].count * 8 }
   }
 
+  package var namedTensors: [(name: String, value: Tensor)] {
+    Self.tensors.map { ($0.name, self[keyPath: $0.path]) }
+  }
+  package var namedCounters: [(name: String, value: [Int])] {
+    Self.counters.map { ($0.name, self[keyPath: $0.path]) }
+  }
+
+  /// Puts other contents in; names and shapes are those of `tensors` and `counters`.
+  package mutating func replace(
+    tensors: (String, Tensor) throws -> Tensor, counters: (String, [Int]) throws -> [Int]
+  ) rethrows {
+    for field in Self.tensors {
+      self[keyPath: field.path] = try tensors(field.name, self[keyPath: field.path])
+    }
+    for field in Self.counters {
+      self[keyPath: field.path] = try counters(field.name, self[keyPath: field.path])
+    }
+  }
+
   /// The same memory as a constant: gradients stop here.
   public var detached: Self {
     var copy = self

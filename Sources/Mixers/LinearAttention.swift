@@ -54,7 +54,8 @@ public struct LinearAttention: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "linear-attention", title: "Linear attention", paper: "Katharopoulos et al. 2020, arXiv:2006.16236",
-    recurrence: "S = S + φ(k)ᵀ v, z = z + φ(k), y = φ(q) S / φ(q) z", state: "H K (V + 1)", cost: "4 H K (V + 1)",
+    recurrence: "S = S + φ(k)ᵀ v, z = z + φ(k), y = φ(q) S / φ(q) z", state: "H K (V + 1)",
+    cost: "4 H K (V + 1)",
     parallelForm: "masked product")
 
   public let configuration: Configuration

@@ -18,6 +18,11 @@ public struct Mamba: SequenceMixer {
     public var stateSize: Int
     public var convolutionWidth: Int
     public var stepRank: Int
+    /// Whether the input and output projections have biases.
+    public var hasBias: Bool
+    public var hasConvolutionBias: Bool
+    /// ε of a norm without parameters over δ, B and C each (Falcon Mamba); none without.
+    public var operandNormEpsilon: Float?
     public static let feedForward = FeedForwardKind.none
 
     public init(width: Int) {
@@ -25,18 +30,27 @@ public struct Mamba: SequenceMixer {
         width: width, expandedWidth: 2 * width, stateSize: 16, convolutionWidth: 4,
         stepRank: (width + 15) / 16)
     }
-    public init(width: Int, expandedWidth: Int, stateSize: Int, convolutionWidth: Int, stepRank: Int) {
+    public init(
+      width: Int, expandedWidth: Int, stateSize: Int, convolutionWidth: Int, stepRank: Int,
+      hasBias: Bool = false, hasConvolutionBias: Bool = true, operandNormEpsilon: Float? = nil
+    ) {
       self.width = width
       self.expandedWidth = expandedWidth
       self.stateSize = stateSize
       self.convolutionWidth = convolutionWidth
       self.stepRank = stepRank
+      self.hasBias = hasBias
+      self.hasConvolutionBias = hasConvolutionBias
+      self.operandNormEpsilon = operandNormEpsilon
     }
     public func validate() throws {
       try ConfigurationError.requirePositive([
         "width": width, "expanded_width": expandedWidth, "state_size": stateSize,
         "convolution_width": convolutionWidth, "step_rank": stepRank,
       ])
+      guard operandNormEpsilon ?? 1 > 0 else {
+        throw ConfigurationError("operand_norm_epsilon is \(operandNormEpsilon ?? 0); it must be positive")
+      }
     }
   }
 
@@ -58,11 +72,14 @@ public struct Mamba: SequenceMixer {
   public let configuration: Configuration
   var inputWeight, convolutionWeight, convolutionBias, operandWeight: Tensor
   var stepWeight, stepBias, logA, skip, outputWeight: Tensor
+  /// Absent where there are none.
+  var inputBias, outputBias: Tensor
   /// A = −exp(logA), in a frozen copy.
   private var decay: Tensor?
 
   public static let fields: [Field<Self>] = [
     .init("in_proj.weight", \.inputWeight),
+    .init("in_proj.bias", \.inputBias, .exempt),
     .init("conv1d.weight", \.convolutionWeight, .exempt),
     .init("conv1d.bias", \.convolutionBias, .exempt),
     .init("x_proj.weight", \.operandWeight),
@@ -71,6 +88,7 @@ public struct Mamba: SequenceMixer {
     .init("A_log", \.logA, .exempt),
     .init("D", \.skip, .exempt),
     .init("out_proj.weight", \.outputWeight, .residual),
+    .init("out_proj.bias", \.outputBias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -80,7 +98,8 @@ public struct Mamba: SequenceMixer {
     let bound = 1 / Float(W).squareRoot()
     inputWeight = .weight(2 * E, D, using: &generator)
     convolutionWeight = .uniform([E, W], in: -bound...bound, using: &generator)
-    convolutionBias = .uniform([E], in: -bound...bound, using: &generator)
+    convolutionBias =
+      configuration.hasConvolutionBias ? .uniform([E], in: -bound...bound, using: &generator) : .absent
     operandWeight = .weight(R + 2 * N, E, using: &generator)
     stepWeight = .weight(E, R, using: &generator)
     stepBias = .softplusSteps(E, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
@@ -88,6 +107,8 @@ public struct Mamba: SequenceMixer {
     logA = Tensor((0..<E * N).map { Float(naturalLogarithm(Double($0 % N + 1))) }, [E, N])
     skip = Tensor(ones: [E])
     outputWeight = .weight(D, E, using: &generator)
+    inputBias = configuration.hasBias ? Tensor(zeros: [2 * E]) : .absent
+    outputBias = configuration.hasBias ? Tensor(zeros: [D]) : .absent
   }
 
   public func initialState(batch: Int) -> State {
@@ -97,16 +118,19 @@ public struct Mamba: SequenceMixer {
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
-    let projected = linear(u, inputWeight, sizes: [E, E])  // x, z: [B T E]
+    let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])  // x, z: [B T E]
     let x = causalConvolution(
       projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
       window: &state.window)
-    let operands = linear(x, operandWeight, sizes: [R, N, N])  // δ [B T R], B and C [B T N]
+    var operands = linear(x, operandWeight, sizes: [R, N, N])  // δ [B T R], B and C [B T N]
+    if let epsilon = configuration.operandNormEpsilon {
+      operands = operands.map { rmsNorm($0, epsilon: epsilon) }
+    }
     let delta = activate(linear(operands[0], stepWeight, bias: stepBias), .softplus)
     let y = SelectiveScan.run(
       u: x, delta: delta, A: decay ?? -1 * activate(logA, .exp), B: operands[1], C: operands[2], D: skip,
       form: form, resets: resets, state: &state.memory)
-    return linear(gated(y, by: projected[1], .silu), outputWeight)
+    return linear(gated(y, by: projected[1], .silu), outputWeight, bias: outputBias)
   }
 
   public func frozen() -> Mamba {

@@ -19,6 +19,16 @@ public struct Mamba2: SequenceMixer {
     public var stateSize: Int
     public var convolutionWidth: Int
     public var normEpsilon: Float
+    /// Whether the input and output projections have biases.
+    public var hasBias: Bool
+    public var hasConvolutionBias: Bool
+    /// Whether D has a number for each channel, not for each head.
+    public var hasSkipPerChannel: Bool
+    /// Whether the gated output is normalised, and whether in front of the gate.
+    public var hasNorm: Bool
+    public var normBeforeGate: Bool
+    /// The least and the largest Δ; nil for any positive one.
+    public var leastStep, largestStep: Float?
     public static let feedForward = FeedForwardKind.none
 
     /// Expansion 2 and heads of 64, as published (of 32 or less where the width does not divide), state 64.
@@ -29,7 +39,9 @@ public struct Mamba2: SequenceMixer {
     }
     public init(
       width: Int, heads: Int, headWidth: Int, groups: Int = 1, stateSize: Int, convolutionWidth: Int = 4,
-      normEpsilon: Float = 1e-5
+      normEpsilon: Float = 1e-5, hasBias: Bool = false, hasConvolutionBias: Bool = true,
+      hasSkipPerChannel: Bool = false, hasNorm: Bool = true, normBeforeGate: Bool = false,
+      leastStep: Float? = nil, largestStep: Float? = nil
     ) {
       self.width = width
       self.heads = heads
@@ -38,13 +50,20 @@ public struct Mamba2: SequenceMixer {
       self.stateSize = stateSize
       self.convolutionWidth = convolutionWidth
       self.normEpsilon = normEpsilon
+      self.hasBias = hasBias
+      self.hasConvolutionBias = hasConvolutionBias
+      self.hasSkipPerChannel = hasSkipPerChannel
+      self.hasNorm = hasNorm
+      self.normBeforeGate = normBeforeGate
+      self.leastStep = leastStep
+      self.largestStep = largestStep
     }
     public var expandedWidth: Int { heads * headWidth }
     public func withHeads(_ heads: Int) throws -> Self {
       try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
-      return Self(
-        width: width, heads: heads, headWidth: expandedWidth / heads, groups: groups, stateSize: stateSize,
-        convolutionWidth: convolutionWidth, normEpsilon: normEpsilon)
+      var copy = self
+      (copy.heads, copy.headWidth) = (heads, expandedWidth / heads)
+      return copy
     }
     public func validate() throws {
       try ConfigurationError.requirePositive([
@@ -52,6 +71,9 @@ public struct Mamba2: SequenceMixer {
         "convolution_width": convolutionWidth,
       ])
       try ConfigurationError.requireDivisible("heads", heads, by: "groups", groups)
+      guard leastStep ?? 0 >= 0, largestStep ?? .infinity > leastStep ?? 0 else {
+        throw ConfigurationError("steps from \(leastStep ?? 0) to \(largestStep ?? 0) are no range")
+      }
     }
   }
 
@@ -67,15 +89,19 @@ public struct Mamba2: SequenceMixer {
 
   public static let description = MixerDescription(
     name: "mamba2", title: "Mamba-2", paper: "Dao and Gu 2024, arXiv:2405.21060",
-    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)", cost: "5 H N P",
+    recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)",
+    cost: "5 H N P",
     parallelForm: "masked product")
 
   public let configuration: Configuration
   var inputWeight, convolutionWeight, convolutionBias, stepBias: Tensor
   var logA, skip, normScale, outputWeight: Tensor
+  /// Absent where there are none.
+  var inputBias, outputBias: Tensor
 
   public static let fields: [Field<Self>] = [
     .init("in_proj.weight", \.inputWeight),
+    .init("in_proj.bias", \.inputBias, .exempt),
     .init("conv1d.weight", \.convolutionWeight, .exempt),
     .init("conv1d.bias", \.convolutionBias, .exempt),
     .init("dt_bias", \.stepBias, .exempt),
@@ -83,6 +109,7 @@ public struct Mamba2: SequenceMixer {
     .init("D", \.skip, .exempt),
     .init("norm.weight", \.normScale, .exempt),
     .init("out_proj.weight", \.outputWeight, .residual),
+    .init("out_proj.bias", \.outputBias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -92,12 +119,16 @@ public struct Mamba2: SequenceMixer {
     let bound = 1 / Float(W).squareRoot()
     inputWeight = .weight(2 * E + 2 * GN + H, D, using: &generator)
     convolutionWeight = .uniform([E + 2 * GN, W], in: -bound...bound, using: &generator)
-    convolutionBias = .uniform([E + 2 * GN], in: -bound...bound, using: &generator)
+    convolutionBias =
+      configuration.hasConvolutionBias
+      ? .uniform([E + 2 * GN], in: -bound...bound, using: &generator) : .absent
     stepBias = .softplusSteps(H, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
     logA = Tensor((0..<H).map { _ in Float(naturalLogarithm(1 + 15 * generator.uniform())) })
-    skip = Tensor(ones: [H])
-    normScale = Tensor(ones: [E])
+    skip = Tensor(ones: [configuration.hasSkipPerChannel ? E : H])
+    normScale = configuration.hasNorm ? Tensor(ones: [E]) : .absent
     outputWeight = .weight(D, E, using: &generator)
+    inputBias = configuration.hasBias ? Tensor(zeros: [2 * E + 2 * GN + H]) : .absent
+    outputBias = configuration.hasBias ? Tensor(zeros: [D]) : .absent
   }
 
   public func initialState(batch: Int) -> State {
@@ -113,21 +144,28 @@ public struct Mamba2: SequenceMixer {
       configuration.heads, configuration.headWidth, configuration.groups, configuration.stateSize
     )
     let (B, T, E) = (u.shape[0], u.shape[1], configuration.expandedWidth)
-    let projected = linear(u, inputWeight, sizes: [E, E + 2 * G * N, H])  // z, xBC, δ
+    let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E + 2 * G * N, H])  // z, xBC, δ
     let mixed = causalConvolution(
       projected[1], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
       window: &state.window)
     let operands = split(mixed, sizes: [E, G * N, G * N])
-    let delta = activate(added(projected[2], stepBias), .softplus)  // [B T H]
+    var delta = activate(added(projected[2], stepBias), .softplus)  // [B T H]
+    if let least = configuration.leastStep { delta = maximum(delta, least) }
+    if let largest = configuration.largestStep { delta = -1 * maximum(-1 * delta, -largest) }
     let x = operands[0].reshaped([B, T, H, P])
     let y = OuterProduct.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
       v: scaledRows(x, by: delta), decay: .perToken(scaled(delta, by: -1 * activate(logA, .exp))), form: form,
       resets: resets, state: &state.memory)
-    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: repeated(skip, each: P))
-    let normed = gatedRMSNorm(
-      skipped, gate: projected[0], scale: normScale, epsilon: configuration.normEpsilon,
-      groups: G, normBeforeGate: false)
-    return linear(normed, outputWeight)
+    let skipped = RunnelTensors.skip(
+      y.reshaped([B, T, E]), operands[0], by: configuration.hasSkipPerChannel ? skip : repeated(skip, each: P)
+    )
+    let output =
+      configuration.hasNorm
+      ? gatedRMSNorm(
+        skipped, gate: projected[0], scale: normScale, epsilon: configuration.normEpsilon,
+        groups: G, normBeforeGate: configuration.normBeforeGate)
+      : gated(skipped, by: projected[0], .silu)
+    return linear(output, outputWeight, bias: outputBias)
   }
 }

@@ -2,7 +2,9 @@
 
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
-    HiPPOLegS.self, S4D.self, LRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self,
+    HiPPOLegS.self, S4.self, S4D.self, S5.self, LRU.self, RGLRU.self, H3.self,
+    Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, MinGRU.self,
+    Attention.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }
@@ -14,5 +16,12 @@ public enum Registry {
         "there is no mixer \"\(name)\"; the mixers are \(names.joined(separator: ", "))")
     }
     return mixer
+  }
+
+  /// The mixers of a pattern such as "mamba,mamba,attention".
+  public static func pattern(_ names: String) throws -> [any SequenceMixer.Type] {
+    try names.split(separator: ",", omittingEmptySubsequences: false).map {
+      try mixer(named: String($0).trimmingPrefix(" ").description)
+    }
   }
 }

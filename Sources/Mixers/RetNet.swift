@@ -5,7 +5,8 @@
 /// q and k are rotated by their position (the paper's e^{inθ}, equation 5), k is scaled by 1/√K, and
 /// γ_h = 1 − 2^(−5−h) (equation 8). The paper also divides the products by norms of the decay matrix; the group norm that
 /// follows does not see such factors, so they are left out, as in the authors' recurrent form. That norm has no
-/// parameters in the paper.
+/// parameters in the paper; short convolutions, shared keys and values and a scale of the norm are
+/// flash-linear-attention's, whose parameter names these are.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -15,9 +16,20 @@ public struct RetNet: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     public var width: Int
     public var heads: Int
+    /// Heads of keys and values, each shared by heads / keyValueHeads queries.
+    public var keyValueHeads: Int
     public var keyWidth: Int
     public var valueWidth: Int
     public var normEpsilon: Float
+    /// Whether a rotated pair is (2i, 2i + 1), as in the paper, or (i, i + K/2).
+    public var isInterleaved: Bool
+    /// Applied to queries and keys.
+    public var featureMap: Activation
+    /// W of the short convolutions; 0 for none.
+    public var convolutionWidth: Int
+    public var hasGate: Bool
+    public var gateActivation: Activation
+    public var hasNormScale: Bool
     public static let feedForward = FeedForwardKind.gated(ratio: 4.0 / 3)
 
     /// Heads of 64 and values twice as wide as keys; a narrow model has at least two heads.
@@ -25,33 +37,56 @@ public struct RetNet: SequenceMixer {
       let heads = max(1, max(min(2, width / 8), width / 64))
       self.init(width: width, heads: heads, keyWidth: width / heads, valueWidth: 2 * width / heads)
     }
-    public init(width: Int, heads: Int, keyWidth: Int, valueWidth: Int, normEpsilon: Float = 1e-5) {
+    public init(
+      width: Int, heads: Int, keyValueHeads: Int? = nil, keyWidth: Int, valueWidth: Int,
+      normEpsilon: Float = 1e-5, isInterleaved: Bool = true, featureMap: Activation = .identity,
+      convolutionWidth: Int = 0, hasGate: Bool = true, gateActivation: Activation = .silu,
+      hasNormScale: Bool = false
+    ) {
       self.width = width
       self.heads = heads
+      self.keyValueHeads = keyValueHeads ?? heads
       self.keyWidth = keyWidth
       self.valueWidth = valueWidth
       self.normEpsilon = normEpsilon
+      self.isInterleaved = isInterleaved
+      self.featureMap = featureMap
+      self.convolutionWidth = convolutionWidth
+      self.hasGate = hasGate
+      self.gateActivation = gateActivation
+      self.hasNormScale = hasNormScale
     }
     public func withHeads(_ heads: Int) throws -> Self {
       try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      return Self(
-        width: width, heads: heads, keyWidth: width / heads, valueWidth: 2 * width / heads,
-        normEpsilon: normEpsilon)
+      var copy = self
+      (copy.heads, copy.keyValueHeads) = (heads, heads)
+      (copy.keyWidth, copy.valueWidth) = (width / heads, 2 * width / heads)
+      return copy
     }
     public func validate() throws {
       try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_width": keyWidth, "value_width": valueWidth,
+        "width": width, "heads": heads, "key_value_heads": keyValueHeads, "key_width": keyWidth,
+        "value_width": valueWidth,
       ])
+      try ConfigurationError.requireDivisible("heads", heads, by: "key_value_heads", keyValueHeads)
+      guard convolutionWidth >= 0 else {
+        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
+      }
       try ConfigurationError.requirePairs("key_width", keyWidth)
     }
   }
 
   public struct State: RecurrentState {
+    /// The last W − 1 inputs of the convolutions, [B W−1 …].
+    public var queryWindow, keyWindow, valueWindow: Tensor
     /// S, [B H K V].
     public var memory: Tensor
     /// How many tokens each row's document has seen: the angle of the next rotation.
     public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
+      .init("value_window", \.valueWindow), .init("memory", \.memory),
+    ]
     public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
 
@@ -61,30 +96,47 @@ public struct RetNet: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, gateWeight, outputWeight: Tensor
+  var queryWeight, keyWeight, valueWeight: Tensor
+  var queryConvolution, keyConvolution, valueConvolution: ShortConvolution
+  var output: GatedOutput
 
   public static let fields: [Field<Self>] = [
     .init("q_proj.weight", \.queryWeight),
     .init("k_proj.weight", \.keyWeight),
     .init("v_proj.weight", \.valueWeight),
-    .init("g_proj.weight", \.gateWeight),
-    .init("o_proj.weight", \.outputWeight, .residual),
+    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
+    .init("k_conv1d.weight", \.keyConvolution.weight, .exempt),
+    .init("v_conv1d.weight", \.valueConvolution.weight, .exempt),
+    .init("g_proj.weight", \.output.gateWeight),
+    .init("g_norm.weight", \.output.scale, .exempt),
+    .init("o_proj.weight", \.output.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
     self.configuration = configuration
-    let (D, H) = (configuration.width, configuration.heads)
+    let (D, H, G) = (configuration.width, configuration.heads, configuration.keyValueHeads)
+    let W = configuration.convolutionWidth
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
     queryWeight = .weight(H * K, D, using: &generator)
-    keyWeight = .weight(H * K, D, using: &generator)
-    valueWeight = .weight(H * V, D, using: &generator)
-    gateWeight = .weight(H * V, D, using: &generator)
-    outputWeight = .weight(D, H * V, using: &generator)
+    keyWeight = .weight(G * K, D, using: &generator)
+    valueWeight = .weight(G * V, D, using: &generator)
+    queryConvolution = ShortConvolution(H * K, width: W, using: &generator)
+    keyConvolution = ShortConvolution(G * K, width: W, using: &generator)
+    valueConvolution = ShortConvolution(G * V, width: W, using: &generator)
+    output = GatedOutput(
+      width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate,
+      hasScale: configuration.hasNormScale, using: &generator)
   }
 
   public func initialState(batch: Int) -> State {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    return State(memory: Tensor(zeros: [batch, H, K, V]), position: Array(repeating: 0, count: batch))
+    let (G, W) = (configuration.keyValueHeads, configuration.convolutionWidth)
+    func window(_ channels: Int) -> Tensor {
+      ShortConvolution.initialWindow(batch: batch, channels, width: W)
+    }
+    return State(
+      queryWindow: window(H * K), keyWindow: window(G * K), valueWindow: window(G * V),
+      memory: Tensor(zeros: [batch, H, K, V]), position: Array(repeating: 0, count: batch))
   }
 
   /// log γ_h, [H].
@@ -94,19 +146,25 @@ public struct RetNet: SequenceMixer {
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T) = (x.shape[0], x.shape[1])
-    let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
+    let (H, G, K, V) = (
+      configuration.heads, configuration.keyValueHeads, configuration.keyWidth, configuration.valueWidth
+    )
     let positions = resets.positions(steps: T, advancing: &state.position)
-    func rotated(_ weight: Tensor) -> Tensor {
-      rotary(linear(x, weight).reshaped([B, T, H, K]), positions: positions, base: 10_000, interleaved: true)
+    let q = queryConvolution(linear(x, queryWeight), .silu, resets: resets, window: &state.queryWindow)
+    let k = keyConvolution(linear(x, keyWeight), .silu, resets: resets, window: &state.keyWindow)
+    let v = valueConvolution(linear(x, valueWeight), .silu, resets: resets, window: &state.valueWindow)
+    func rotated(_ x: Tensor, _ heads: Int) -> Tensor {
+      let features = configuration.featureMap == .identity ? x : activate(x, configuration.featureMap)
+      return repeatedHeads(
+        rotary(
+          features.reshaped([B, T, heads, K]), positions: positions, base: 10_000,
+          interleaved: configuration.isInterleaved), each: H / heads)
     }
     let y = OuterProduct.run(
-      q: rotated(queryWeight), k: 1 / Float(K).squareRoot() * rotated(keyWeight),
-      v: linear(x, valueWeight).reshaped([B, T, H, V]), decay: .perHead(logDecay), form: form, resets: resets,
-      state: &state.memory)
-    let normed = gatedRMSNorm(
-      y.reshaped([B, T, H * V]), gate: linear(x, gateWeight), scale: .absent,
-      epsilon: configuration.normEpsilon,
-      groups: H, normBeforeGate: true)
-    return linear(normed, outputWeight)
+      q: rotated(q, H), k: 1 / Float(K).squareRoot() * rotated(k, G),
+      v: repeatedHeads(v.reshaped([B, T, G, V]), each: H / G), decay: .perHead(logDecay), form: form,
+      resets: resets, state: &state.memory)
+    return output(
+      y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
   }
 }

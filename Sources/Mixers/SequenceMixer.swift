@@ -103,6 +103,8 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
   static var feedForward: FeedForwardKind { get }
   /// The norm in front of the mixer, of the feed-forward part and of the head.
   static var norm: NormKind { get }
+  /// Whether a norm follows the embedding of a model of such layers (RWKV).
+  static var normalizesEmbedding: Bool { get }
   /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
   /// trained and validated on separate segments unless the user wants otherwise.
   static var forgets: Bool { get }
@@ -115,6 +117,7 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
 extension MixerConfiguration {
   public static var forgets: Bool { true }
   public static var norm: NormKind { .rms }
+  public static var normalizesEmbedding: Bool { false }
   public func withHeads(_ heads: Int) throws -> Self {
     throw ConfigurationError("this mixer has no heads; leave --heads out")
   }

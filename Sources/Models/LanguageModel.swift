@@ -1,46 +1,53 @@
-/// A language model over any mixer: embedding, pre-norm residual blocks, a last norm and a tied or untied head.
+/// A language model over any mixers: embedding, pre-norm residual layers, a last norm and a tied or untied head.
 
 import Foundation
 import RunnelMixers
 import RunnelRecurrences
 import RunnelTensors
 
-public struct LanguageModel<Mixer: SequenceMixer>: Model {
+public struct LanguageModel: Model {
   public struct State: ModelState {
-    public internal(set) var layers: [Mixer.State]
+    /// The memories of every layer's parts: the mixer, then the feed-forward part where there is one.
+    var layers: [[any RecurrentState]]
   }
 
-  public let configuration: ModelConfiguration<Mixer>
+  public let configuration: ModelConfiguration
   var embeddingTable: Tensor
-  public internal(set) var blocks: [Block<Mixer>]
-  var norm: Tensor
+  /// Absent where the architecture has none.
+  var embeddingNorm: Norm?
+  var layers: [[Sublayer]]
+  var norm: Norm
   /// Absent where the head is the embedding.
   var headWeight: Tensor
 
   /// A fresh model; throws where the configuration's numbers do not fit together.
-  public init(_ configuration: ModelConfiguration<Mixer>, seed: UInt64) throws {
+  public init(_ configuration: ModelConfiguration, seed: UInt64) throws {
     try configuration.validate()
     var generator = SeededGenerator(seed: seed)
     self.configuration = configuration
-    embeddingTable = .normal(
-      [configuration.vocabularySize, configuration.width], deviation: 0.02, using: &generator)
-    blocks = (0..<configuration.layers).map { _ in Block(configuration, using: &generator) }
-    norm = Tensor(ones: [configuration.width])
-    headWeight =
-      configuration.tiesEmbedding
-      ? .absent : .weight(configuration.vocabularySize, configuration.width, using: &generator)
-    // What is added to the residual stream starts smaller the more there is of it (Radford et al. 2019, §2.3).
-    let additions = configuration.layers * (configuration.hiddenWidth > 0 ? 2 : 1)
-    let scaled = replacingParameters {
-      $0.traits.isResidual ? 1 / Float(additions).squareRoot() * $0.value : $0.value
+    let (V, D) = (configuration.vocabularySize, configuration.width)
+    func norm() -> Norm { Norm(configuration.norm, width: D, epsilon: configuration.normEpsilon) }
+    embeddingTable = .normal([V, D], deviation: 0.02, using: &generator)
+    embeddingNorm = configuration.normalizesEmbedding ? norm() : nil
+    layers = (0..<configuration.layers).map { layer in
+      let choice = configuration.mixer(ofLayer: layer)
+      let depth = Depth(layer: layer, of: configuration.layers)
+      let mixer = Sublayer.mixer(choice.make(at: depth, using: &generator), norm: norm())
+      let feedForward = configuration.feedForward(of: choice, at: depth, using: &generator)
+      return [mixer] + (feedForward.map { [Sublayer.feedForward($0, norm: norm())] } ?? [])
     }
-    blocks = scaled.blocks
+    self.norm = norm()
+    headWeight = configuration.tiesEmbedding ? .absent : .weight(V, D, using: &generator)
+    // What is added to the residual stream starts smaller the more there is of it (Radford et al. 2019, §2.3).
+    let scale = 1 / Float(layers.reduce(0) { $0 + $1.count }).squareRoot()
+    visit { if $0.traits.isResidual { $1 = scale * $1 } }
   }
 
-  public var mixerName: String { Mixer.name }
+  public var mixerName: String { configuration.mixerName }
   public var vocabularySize: Int { configuration.vocabularySize }
   public var width: Int { configuration.width }
   public var layerCount: Int { configuration.layers }
+  public var logitCap: Float { configuration.logitCap }
   public var head: Tensor { headWeight.isEmpty ? embeddingTable : headWeight }
 
   public func encodeConfiguration() throws -> [UInt8] {
@@ -51,7 +58,7 @@ public struct LanguageModel<Mixer: SequenceMixer>: Model {
   }
 
   public func initialState(batch: Int) -> State {
-    State(layers: blocks.map { $0.mixer.initialState(batch: batch) })
+    State(layers: layers.map { $0.map { $0.body.anyInitialState(batch: batch) } })
   }
 
   public func hidden(
@@ -60,57 +67,75 @@ public struct LanguageModel<Mixer: SequenceMixer>: Model {
     precondition(
       batch > 0 && ids.count % batch == 0, "LanguageModel: \(ids.count) ids are not \(batch) equal rows")
     var x = embedding(embeddingTable, ids: ids, shape: [batch, ids.count / batch])
-    for (i, block) in blocks.enumerated() {
-      x = block.run(
-        x, epsilon: configuration.normEpsilon, form: form, resets: resets, state: &state.layers[i])
+    if configuration.embeddingScale != 1 { x = configuration.embeddingScale * x }
+    if let embeddingNorm { x = embeddingNorm(x) }
+    var shared = SharedValues()
+    for i in layers.indices {
+      for j in layers[i].indices {
+        x = layers[i][j].run(
+          x, form: form, resets: resets, state: &state.layers[i][j], shared: &shared)
+      }
     }
-    return rmsNorm(x, scale: norm, epsilon: configuration.normEpsilon)
+    return norm(x)
   }
 
   public func frozen() -> Self {
     var copy = self
-    for i in blocks.indices { copy.blocks[i].mixer = blocks[i].mixer.frozen() }
+    for i in layers.indices {
+      for j in layers[i].indices { copy.layers[i][j].body = layers[i][j].body.frozen() }
+    }
     return copy
   }
 }
 
-extension LanguageModel {
-  /// Every parameter once, in checkpoint order, with the place it is written back to.
-  private static var outer: [Field<Self>] {
-    [
-      .init("embedding.weight", \.embeddingTable), .init("norm.weight", \.norm, .exempt),
-      .init("head.weight", \.headWeight),
-    ]
+extension ModelConfiguration {
+  /// A fresh feed-forward part for a layer, if its architecture has one.
+  fileprivate func feedForward(
+    of choice: MixerChoice, at depth: Depth, using generator: inout some RandomNumberGenerator
+  ) -> (any SequenceLayer)? {
+    switch choice.feedForward {
+    case .none: nil
+    case .gated(_, let activation):
+      GatedMLP(
+        width: width, hidden: hiddenWidth, activation: self.activation ?? activation,
+        hasBias: hasFeedForwardBias, using: &generator)
+    case .channelMix(let version, _):
+      preconditionFailure("no channel mix of version \(version) yet")
+    }
   }
+}
 
-  /// Visits every present parameter. The one walk that saving, training and counting share.
-  private mutating func visit(_ body: (String, ParameterTraits, inout Tensor) throws -> Void) rethrows {
-    for field in Self.outer where !self[keyPath: field.path].isEmpty {
-      try body(field.name, field.traits, &self[keyPath: field.path])
+extension LanguageModel {
+  private static let outer: [Field<Self>] = [.init("embedding.weight", \.embeddingTable)]
+  private static let last: [Field<Self>] = [.init("head.weight", \.headWeight)]
+
+  /// Visits every present parameter once, in checkpoint order.
+  private mutating func visit(_ body: (Parameter.Place, inout Tensor) throws -> Void) rethrows {
+    try visitFields(of: &self, Self.outer, "", body)
+    if var own = embeddingNorm {
+      try visitFields(of: &own, Norm.fields, "embedding_norm.", body)
+      embeddingNorm = own
     }
-    for i in blocks.indices {
-      for field in Block<Mixer>.fields where !blocks[i][keyPath: field.path].isEmpty {
-        try body("layers.\(i).\(field.name)", field.traits, &blocks[i][keyPath: field.path])
-      }
-      for field in Mixer.fields where !blocks[i].mixer[keyPath: field.path].isEmpty {
-        try body("layers.\(i).mixer.\(field.name)", field.traits, &blocks[i].mixer[keyPath: field.path])
-      }
+    for i in layers.indices {
+      for j in layers[i].indices { try layers[i][j].visit("layers.\(i).", body) }
     }
+    try visitFields(of: &norm, Norm.fields, "norm.", body)
+    try visitFields(of: &self, Self.last, "", body)
   }
 
   public var parameters: [Parameter] {
     var copy = self
     var parameters: [Parameter] = []
-    copy.visit { parameters.append(Parameter(name: $0, traits: $1, value: $2)) }
+    copy.visit { parameters.append(Parameter($0, $1)) }
     return parameters
   }
 
   public func replacingParameters(_ replace: (Parameter) throws -> Tensor) rethrows -> Self {
     var copy = self
-    try copy.visit { name, traits, value in
-      let replacement = try replace(Parameter(name: name, traits: traits, value: value))
+    try copy.visit { place, value in
+      let replacement = try replace(Parameter(place, value))
       precondition(
-        replacement.shape == value.shape, "\(name): \(replacement.shape) cannot replace \(value.shape)")
+        replacement.shape == value.shape, "\(place.name): \(replacement.shape) cannot replace \(value.shape)")
       value = replacement
     }
     return copy
@@ -118,17 +143,24 @@ extension LanguageModel {
 }
 
 extension LanguageModel.State {
-  public var detached: Self { Self(layers: layers.map(\.detached)) }
-  public var byteCount: Int { layers.reduce(0) { $0 + $1.byteCount } }
+  public var detached: Self { Self(layers: layers.map { $0.map { detach($0) } }) }
+  public var byteCount: Int { layers.joined().reduce(0) { $0 + $1.byteCount } }
 
-  public var tensors: [(name: String, value: Tensor)] {
-    layers.enumerated().flatMap { i, layer in
-      Mixer.State.tensors.map { ("layers.\(i).\($0.name)", layer[keyPath: $0.path]) }
-    }
+  private func detach(_ state: any RecurrentState) -> any RecurrentState { state.detached }
+
+  /// The prefix of the names of part `part` of layer `layer`: the mixer has none of its own.
+  private func prefix(_ layer: Int, _ part: Int) -> String {
+    "layers.\(layer)." + (part == 0 ? "" : "mlp.")
   }
-  public var counters: [(name: String, value: [Int])] {
-    layers.enumerated().flatMap { i, layer in
-      Mixer.State.counters.map { ("layers.\(i).\($0.name)", layer[keyPath: $0.path]) }
+
+  public var tensors: [(name: String, value: Tensor)] { named { $0.namedTensors } }
+  public var counters: [(name: String, value: [Int])] { named { $0.namedCounters } }
+
+  private func named<Value>(_ values: (any RecurrentState) -> [(name: String, value: Value)]) -> [(
+    name: String, value: Value
+  )] {
+    layers.indices.flatMap { i in
+      layers[i].indices.flatMap { j in values(layers[i][j]).map { (prefix(i, j) + $0.name, $0.value) } }
     }
   }
 
@@ -137,13 +169,9 @@ extension LanguageModel.State {
   ) rethrows -> Self {
     var copy = self
     for i in layers.indices {
-      for field in Mixer.State.tensors {
-        copy.layers[i][keyPath: field.path] = try tensors(
-          "layers.\(i).\(field.name)", layers[i][keyPath: field.path])
-      }
-      for field in Mixer.State.counters {
-        copy.layers[i][keyPath: field.path] = try counters(
-          "layers.\(i).\(field.name)", layers[i][keyPath: field.path])
+      for j in layers[i].indices {
+        try copy.layers[i][j].replace(
+          tensors: { try tensors(prefix(i, j) + $0, $1) }, counters: { try counters(prefix(i, j) + $0, $1) })
       }
     }
     return copy

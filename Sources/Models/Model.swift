@@ -9,6 +9,15 @@ public struct Parameter: Sendable {
   public let name: String
   public let traits: ParameterTraits
   public var value: Tensor
+
+  /// Where a parameter belongs, and how it is trained.
+  struct Place {
+    let name: String
+    let traits: ParameterTraits
+  }
+  init(_ place: Place, _ value: Tensor) {
+    (name, traits, self.value) = (place.name, place.traits, value)
+  }
 }
 
 /// A language model: a function from token ids to logits whose memory is a value.
@@ -32,6 +41,8 @@ public protocol Model: Sendable {
   func hidden(_ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout State) -> Tensor
   /// The output head's weight [V D].
   var head: Tensor { get }
+  /// Logits z are c tanh(z / c) for this c; 0 for none.
+  var logitCap: Float { get }
   /// With derived constants made once: for streaming.
   func frozen() -> Self
 }
@@ -43,7 +54,11 @@ extension Model {
   public func logits(
     _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: inout State
   ) -> Tensor {
-    linear(hidden(ids, batch: batch, form: form, resets: resets, state: &state), head)
+    capped(linear(hidden(ids, batch: batch, form: form, resets: resets, state: &state), head))
+  }
+
+  private func capped(_ logits: Tensor) -> Tensor {
+    logitCap == 0 ? logits : logitCap * activate(1 / logitCap * logits, .tanh)
   }
 
   /// One token of every row: logits [B V] at constant cost.
@@ -56,8 +71,10 @@ extension Model {
     _ ids: [Int32], targets: [Int32], batch: Int, form: Form = .mix, resets: Resets = .none,
     state: inout State
   ) -> (mean: Tensor, perToken: Tensor) {
-    linearCrossEntropy(
-      hidden(ids, batch: batch, form: form, resets: resets, state: &state), head, targets: targets)
+    let hidden = hidden(ids, batch: batch, form: form, resets: resets, state: &state)
+    return logitCap == 0
+      ? linearCrossEntropy(hidden, head, targets: targets)
+      : crossEntropy(capped(linear(hidden, head)), targets: targets)
   }
 }
 

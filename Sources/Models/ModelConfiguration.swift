@@ -3,94 +3,177 @@
 import Foundation
 import RunnelKernels
 import RunnelMixers
+import RunnelTensors
 
-public struct ModelConfiguration<Mixer: SequenceMixer>: Codable, Sendable, Equatable {
-  /// The mixer's name in the registry.
-  public let mixerName: String
+public struct ModelConfiguration: Sendable, Equatable {
   /// V.
   public var vocabularySize: Int
   /// D.
   public var width: Int
   public var layers: Int
+  /// The pattern of mixers, repeated over the layers: one for a plain model, several for a hybrid.
+  public var mixers: [MixerChoice]
   /// Whether the output head is the embedding.
   public var tiesEmbedding: Bool
+  public var norm: NormKind
   public var normEpsilon: Float
-  /// The hidden size of the gated MLP behind each mixer; 0 for none.
+  /// Whether a norm follows the embedding (RWKV).
+  public var normalizesEmbedding: Bool
+  /// A factor on the embedding (Griffin: √D).
+  public var embeddingScale: Float
+  /// Logits z become c tanh(z / c) for this c; 0 for none (Griffin: 30).
+  public var logitCap: Float
+  /// The hidden size of the feed-forward part in layers that have one; 0 where no layer has.
   public var hiddenWidth: Int
-  public var mixer: Mixer.Configuration
+  /// The activation of gated feed-forward parts, if not the architecture's.
+  public var activation: Activation?
+  /// Whether gated feed-forward parts have biases.
+  public var hasFeedForwardBias: Bool
 
-  /// The published proportions of the architecture at this width.
-  public init(vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true) {
+  /// The published proportions of the architectures at this width.
+  public init(
+    _ mixers: [any SequenceMixer.Type], vocabularySize: Int, width: Int, layers: Int,
+    tiesEmbedding: Bool = true
+  ) {
     self.init(
-      vocabularySize: vocabularySize, width: width, layers: layers, tiesEmbedding: tiesEmbedding,
-      mixer: Mixer.Configuration(width: width))
+      mixers.map { MixerChoice($0, width: width) }, vocabularySize: vocabularySize, width: width,
+      layers: layers, tiesEmbedding: tiesEmbedding)
   }
 
   public init(
-    vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true, normEpsilon: Float = 1e-5,
-    hiddenWidth: Int? = nil, mixer: Mixer.Configuration
+    _ mixer: any SequenceMixer.Type, vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true
   ) {
-    mixerName = Mixer.name
+    self.init(
+      [mixer], vocabularySize: vocabularySize, width: width, layers: layers, tiesEmbedding: tiesEmbedding)
+  }
+
+  /// - Parameter hiddenWidth: of the feed-forward parts; without it, the published proportion.
+  public init(
+    _ mixers: [MixerChoice], vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true,
+    normEpsilon: Float = 1e-5, hiddenWidth: Int? = nil
+  ) {
     self.vocabularySize = vocabularySize
     self.width = width
     self.layers = layers
+    self.mixers = mixers
     self.tiesEmbedding = tiesEmbedding
     self.normEpsilon = normEpsilon
-    self.mixer = mixer
+    let configuration = mixers.first.map { type(of: $0.configuration) }
+    norm = configuration?.norm ?? .rms
+    normalizesEmbedding = configuration?.normalizesEmbedding ?? false
+    (embeddingScale, logitCap, activation, hasFeedForwardBias) = (1, 0, nil, false)
+    // Rounded to whole vectors.
     self.hiddenWidth =
       hiddenWidth
-      ?? {
-        switch Mixer.Configuration.feedForward {
-        case .none: 0
-        // Rounded to whole vectors.
-        case .gated(let ratio, _), .channelMix(_, let ratio):
-          (Int((ratio * Double(width)).rounded()) + 15) / 16 * 16
-        }
-      }()
+      ?? mixers.lazy.compactMap(\.feedForward.ratio).first.map {
+        (Int(($0 * Double(width)).rounded()) + 15) / 16 * 16
+      } ?? 0
   }
 
-  // Written with snake_case keys; see `encodeConfiguration`.
-  enum CodingKeys: String, CodingKey {
-    case mixerName = "mixer"
-    case vocabularySize, width, layers, tiesEmbedding, normEpsilon, hiddenWidth
-    case mixer = "mixerConfiguration"
-  }
+  /// What layer `index` is made of.
+  public func mixer(ofLayer index: Int) -> MixerChoice { mixers[index % mixers.count] }
 
-  /// The mixer's extents, largest first. In Double, so that absurd configurations are measured, not multiplied.
-  private var extents: [Double] {
-    let json = (try? JSONEncoder().encode(mixer)).flatMap { try? JSONSerialization.jsonObject(with: $0) }
-    let fields = (json as? [String: Any] ?? [:]).filter { $0.key != "width" }
-    return fields.values.compactMap { $0 as? Int }.map(Double.init).sorted(by: >)
-  }
+  /// The names of the mixers, as the tool takes them.
+  public var mixerName: String { mixers.map(\.name).joined(separator: ",") }
+
+  /// Whether every recurrence forgets.
+  public var forgets: Bool { mixers.allSatisfy(\.forgets) }
 
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
-    let matrix = Double(width) * (extents.first ?? 1) + 3 * Double(hiddenWidth) * Double(width)
-    return Double(layers) * matrix + Double(vocabularySize) * Double(width)
+    let matrix = mixers.map { choice in
+      Double(width) * (choice.extents(ofStates: false).first ?? 1)
+        + (choice.feedForward == .none ? 0 : 2 * Double(hiddenWidth) * Double(width))
+    }
+    return Double(layers / max(1, mixers.count)) * matrix.reduce(0, +) + Double(vocabularySize)
+      * Double(width)
   }
 
   public func validate() throws {
     try ConfigurationError.requirePositive([
       "vocabulary_size": vocabularySize, "width": width, "layers": layers,
     ])
-    guard hiddenWidth >= 0 else { throw ConfigurationError("hidden_width is \(hiddenWidth); 0 means no MLP") }
+    guard hiddenWidth >= 0 else { throw ConfigurationError("hidden_width is \(hiddenWidth); 0 means none") }
     guard normEpsilon > 0, normEpsilon.isFinite else {
       throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
     }
+    guard embeddingScale.isFinite, embeddingScale != 0, logitCap >= 0, logitCap.isFinite else {
+      throw ConfigurationError(
+        "embedding_scale \(embeddingScale) and logit_cap \(logitCap) must be finite, the first not 0")
+    }
+    guard !mixers.isEmpty, mixers.count <= layers else {
+      throw ConfigurationError(
+        "a pattern of \(mixers.count) mixers for \(layers) layers; give at least one, and not more than layers"
+      )
+    }
     let memory = Double(Machine.physicalMemory)
-    // Nor may two extents of the mixer span more than memory: states and projections have both.
-    let largest = max(leastParameters, Double(layers) * extents.prefix(2).reduce(1, *))
+    // Nor may two extents of a mixer span more than memory: states and projections have both.
+    let spans = mixers.map { Double(layers / mixers.count) * $0.extents(ofStates: true).prefix(2).reduce(1, *) }
+    let largest = max(leastParameters, spans.max() ?? 0)
     guard 4 * largest <= memory else {
       throw ConfigurationError(
         "more than \(largest) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
       )
     }
-    guard mixer.width == width else {
-      throw ConfigurationError("the mixer's width \(mixer.width) is not the model's, \(width)")
+    for choice in mixers {
+      guard choice.configuration.width == width else {
+        throw ConfigurationError(
+          "the width of \(choice.name), \(choice.configuration.width), is not \(width)")
+      }
+      if choice.feedForward != .none { try ConfigurationError.requirePositive(["hidden_width": hiddenWidth]) }
+      try choice.configuration.validate()
     }
-    guard mixerName == Mixer.name else {
-      throw ConfigurationError("the mixer is \"\(mixerName)\", not \"\(Mixer.name)\"")
+  }
+}
+
+// Written with snake_case keys; see `encodeConfiguration`. What has its default is left out.
+extension ModelConfiguration: Codable {
+  enum CodingKeys: String, CodingKey {
+    case mixers, vocabularySize, width, layers, tiesEmbedding, norm, normEpsilon, normalizesEmbedding
+    case embeddingScale, logitCap, hiddenWidth, activation, hasFeedForwardBias
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let mixers =
+      container.contains(.mixers)
+      ? try container.decode([MixerChoice].self, forKey: .mixers) : [try MixerChoice(from: decoder)]
+    self.init(
+      mixers, vocabularySize: try container.decode(Int.self, forKey: .vocabularySize),
+      width: try container.decode(Int.self, forKey: .width),
+      layers: try container.decode(Int.self, forKey: .layers),
+      tiesEmbedding: try container.decode(Bool.self, forKey: .tiesEmbedding),
+      normEpsilon: try container.decode(Float.self, forKey: .normEpsilon),
+      hiddenWidth: try container.decode(Int.self, forKey: .hiddenWidth))
+    func optional<Value: Decodable>(_ key: CodingKeys, _ value: inout Value) throws {
+      value = try container.decodeIfPresent(Value.self, forKey: key) ?? value
     }
-    try mixer.validate()
+    try optional(.norm, &norm)
+    try optional(.normalizesEmbedding, &normalizesEmbedding)
+    try optional(.embeddingScale, &embeddingScale)
+    try optional(.logitCap, &logitCap)
+    try optional(.hasFeedForwardBias, &hasFeedForwardBias)
+    activation = try container.decodeIfPresent(Activation.self, forKey: .activation)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    if let only = mixers.first, mixers.count == 1 {
+      try only.encode(to: encoder)
+    } else {
+      try container.encode(mixers, forKey: .mixers)
+    }
+    try container.encode(vocabularySize, forKey: .vocabularySize)
+    try container.encode(width, forKey: .width)
+    try container.encode(layers, forKey: .layers)
+    try container.encode(tiesEmbedding, forKey: .tiesEmbedding)
+    try container.encode(norm, forKey: .norm)
+    try container.encode(normEpsilon, forKey: .normEpsilon)
+    try container.encode(hiddenWidth, forKey: .hiddenWidth)
+    if normalizesEmbedding { try container.encode(true, forKey: .normalizesEmbedding) }
+    if embeddingScale != 1 { try container.encode(embeddingScale, forKey: .embeddingScale) }
+    if logitCap != 0 { try container.encode(logitCap, forKey: .logitCap) }
+    if hasFeedForwardBias { try container.encode(true, forKey: .hasFeedForwardBias) }
+    try container.encodeIfPresent(activation, forKey: .activation)
   }
 }

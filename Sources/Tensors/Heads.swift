@@ -44,3 +44,33 @@ public func repeated(_ x: Tensor, each count: Int) -> Tensor {
     ]
   }
 }
+
+/// [B T G K] → [B T G · count K]: each head `count` times in a row, for queries that share keys and values.
+public func repeatedHeads(_ x: Tensor, each count: Int) -> Tensor {
+  precondition(
+    x.shape.rank == 4 && count > 0, "repeatedHeads: \(x.shape), \(count) times; it must be [B T G K]")
+  guard count > 1 else { return x }
+  let (heads, K) = (x.shape[2], x.shape[3])
+  let tokens = x.shape[0] * x.shape[1]
+  let y = Tensor([x.shape[0], x.shape[1], heads * count, K]) { y in
+    splitRows(tokens, width: heads * count * K) {
+      for row in $0.lowerBound * heads..<$0.upperBound * heads {
+        for i in 0..<count { (y + (row * count + i) * K).update(from: x.base + row * K, count: K) }
+      }
+    }
+  }
+  guard x.isTracked else { return y }
+  return record(y, from: [x]) { [shape = x.shape] dy in
+    [
+      Tensor(shape) { dx in
+        splitRows(tokens, width: heads * count * K) {
+          for row in $0.lowerBound * heads..<$0.upperBound * heads {
+            let sum = dx + row * K
+            sum.update(from: dy.base + row * count * K, count: K)
+            for i in 1..<count { runnel_add(K, sum, dy.base + (row * count + i) * K, sum) }
+          }
+        }
+      }
+    ]
+  }
+}

@@ -35,12 +35,8 @@ struct BenchModelOptions: ParsableArguments {
     compute.apply()
     if let model { return try ModelFolder.load(model) }
     guard let mixer else { throw ToolError("name a model folder, or give --mixer") }
-    return try fresh(mixer.mixer)
-  }
-
-  private func fresh<Mixer: SequenceMixer>(_ type: Mixer.Type) throws -> any Model {
-    try LanguageModel(
-      ModelConfiguration<Mixer>(vocabularySize: vocabulary, width: width, layers: layers), seed: 1)
+    return try LanguageModel(
+      ModelConfiguration(mixer.pattern, vocabularySize: vocabulary, width: width, layers: layers), seed: 1)
   }
 }
 

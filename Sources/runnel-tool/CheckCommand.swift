@@ -27,12 +27,11 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     compute.apply()
     if let model { return try check(ModelFolder.load(model)) }
-    if let mixer { try checkFresh(mixer.mixer) }
-  }
-
-  private func checkFresh<Mixer: SequenceMixer>(_ mixer: Mixer.Type) throws {
-    let configuration = ModelConfiguration<Mixer>(vocabularySize: 256, width: 64, layers: 2)
-    try check(LanguageModel(configuration, seed: seed))
+    if let mixer {
+      let configuration = ModelConfiguration(
+        mixer.pattern, vocabularySize: 256, width: 64, layers: max(2, mixer.pattern.count))
+      try check(LanguageModel(configuration, seed: seed))
+    }
   }
 
   private struct Result: Encodable {

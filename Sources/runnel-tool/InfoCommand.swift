@@ -21,7 +21,7 @@ struct InfoCommand: ParsableCommand {
   }
 
   private struct MixerEntry: Encodable {
-    let name, title, paper, recurrence, state, parallel_form: String
+    let name, title, paper, recurrence, state, cost, parallel_form: String
     /// For one layer of this width and one stream.
     let state_bytes_at_width_256: Int
   }
@@ -30,8 +30,8 @@ struct InfoCommand: ParsableCommand {
     let entries = Registry.mixers.map { entry($0) }
     if output.json { return try Output.json(entries) }
     Output.table(
-      [["mixer", "paper", "recurrence", "state (floats)", "parallel form"]]
-        + entries.map { [$0.name, $0.paper, $0.recurrence, $0.state, $0.parallel_form] })
+      [["mixer", "paper", "recurrence", "state (floats)", "cost per token", "parallel form"]]
+        + entries.map { [$0.name, $0.paper, $0.recurrence, $0.state, $0.cost, $0.parallel_form] })
   }
 
   private func entry<Mixer: SequenceMixer>(_ type: Mixer.Type) -> MixerEntry {
@@ -40,7 +40,8 @@ struct InfoCommand: ParsableCommand {
     let description = Mixer.description
     return MixerEntry(
       name: description.name, title: description.title, paper: description.paper,
-      recurrence: description.recurrence, state: description.state, parallel_form: description.parallelForm,
+      recurrence: description.recurrence, state: description.state, cost: description.cost,
+      parallel_form: description.parallelForm,
       state_bytes_at_width_256: mixer.initialState(batch: 1).byteCount)
   }
 

@@ -33,13 +33,14 @@ struct ToolError: Error, CustomStringConvertible {
 extension Form: ExpressibleByArgument {}
 extension Schedule: ExpressibleByArgument {}
 
-/// A mixer by its name in the registry.
+/// Mixers by their names in the registry: one, or a pattern to repeat over the layers.
 struct MixerName: ExpressibleByArgument {
-  let mixer: any SequenceMixer.Type
+  let pattern: [any SequenceMixer.Type]
   init?(argument: String) {
-    guard let mixer = try? Registry.mixer(named: argument) else { return nil }
-    self.mixer = mixer
+    guard let pattern = try? Registry.pattern(argument) else { return nil }
+    self.pattern = pattern
   }
+  var name: String { pattern.map { $0.name }.joined(separator: ",") }
   static var allValueStrings: [String] { Registry.names }
-  var defaultValueDescription: String { mixer.name }
+  var defaultValueDescription: String { name }
 }

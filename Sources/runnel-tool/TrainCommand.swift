@@ -12,7 +12,8 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("The corpus, made by `runnel corpus build`.", valueName: "file"))
   var corpus: String
-  @Option(help: "The architecture.") var mixer: MixerName?
+  @Option(help: "The architecture, or a pattern of several, as in mamba,mamba,attention.") var mixer:
+    MixerName?
   @Option(help: ArgumentHelp("The folder that receives the run.", valueName: "folder")) var out: String
   @Flag(help: "Go on with the run in --out; with a longer budget if one is given.") var resume = false
 
@@ -85,18 +86,18 @@ struct TrainCommand: ParsableCommand {
       if RunFolder.exists(out) {
         throw ToolError("\(out) already holds a run; add --resume to go on with it, or choose another --out")
       }
-      try start(mixer.mixer, corpus: data)
+      try start(mixer.pattern, corpus: data)
     }
   }
 
-  private func start<Mixer: SequenceMixer>(_ mixer: Mixer.Type, corpus: Corpus) throws {
-    let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixer: Mixer.name)
-    var configuration = ModelConfiguration<Mixer>(
-      vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width,
+  private func start(_ pattern: [any SequenceMixer.Type], corpus: Corpus) throws {
+    let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixer: pattern[0].name)
+    var configuration = ModelConfiguration(
+      pattern, vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width,
       layers: layers ?? preset.layers)
-    if let heads { configuration.mixer = try configuration.mixer.withHeads(heads) }
+    if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
     var defaults = preset.settings
-    defaults.carryState = Mixer.Configuration.forgets
+    defaults.carryState = configuration.forgets
     let settings = settings(defaults)
     try settings.validate()
     try configuration.validate()
@@ -117,8 +118,8 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func resume<M: Model>(_ model: M, record: RunRecord, corpus: Corpus) throws {
-    if let mixer, mixer.mixer.name != record.mixer {
-      throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.mixer.name); leave --mixer out")
+    if let mixer, mixer.name != record.mixer {
+      throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.name); leave --mixer out")
     }
     try train(RunFolder.resume(out, model: model, corpus: corpus, budget: budget), corpus)
   }

@@ -22,7 +22,7 @@ struct ModelFolderTests {
         let loaded = try ModelFolder.load(folder + "/new/model")
         #expect(Self.logits(loaded) == Self.logits(model))
         #expect(try loaded.encodeConfiguration() == model.encodeConfiguration())
-        #expect((loaded as? LanguageModel<M>)?.configuration == model.configuration)
+        #expect((loaded as? LanguageModel)?.configuration == model.configuration)
         #expect(loaded.fingerprint == model.fingerprint)
       }
     }

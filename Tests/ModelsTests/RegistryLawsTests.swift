@@ -11,7 +11,7 @@ import Testing
 let tinyModels: [any Model] = Registry.mixers.compactMap { tiny($0) }
 
 private func tiny<Mixer: SequenceMixer>(_ mixer: Mixer.Type) -> (any Model)? {
-  try? LanguageModel(ModelConfiguration<Mixer>(vocabularySize: 64, width: 32, layers: 2), seed: 3)
+  try? LanguageModel(ModelConfiguration(mixer, vocabularySize: 64, width: 32, layers: 2), seed: 3)
 }
 
 @Suite("the laws of a model, for every mixer of the registry")
@@ -75,8 +75,8 @@ struct ProportionTests {
   @Test func modelsOfUnusualProportionsAreReadBack() throws {
     func check<Mixer: SequenceMixer>(_ mixer: Mixer.Configuration, _ type: Mixer.Type) throws {
       let folder = try TemporaryFolder()
-      let configuration = ModelConfiguration<Mixer>(
-        vocabularySize: 64, width: mixer.width, layers: 1, mixer: mixer)
+      let configuration = ModelConfiguration(
+        [MixerChoice(type, mixer)], vocabularySize: 64, width: mixer.width, layers: 1)
       let model = try LanguageModel(configuration, seed: 1)
       try ModelFolder.save(model, to: folder.path)
       #expect(try ModelFolder.load(folder.path).fingerprint == model.fingerprint)

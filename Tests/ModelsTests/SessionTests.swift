@@ -12,7 +12,7 @@ struct SessionTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type).frozen()
       let prompt = tokens(1100, below: 64, seed: 7)
-      func fed(_ lengths: [Int]) -> Session<LanguageModel<M>> {
+      func fed(_ lengths: [Int]) -> Session<LanguageModel> {
         var session = Session(model, sampler: Sampler(seed: 1))
         var rest = prompt[...]
         for length in lengths {
@@ -44,7 +44,7 @@ struct SessionTests {
   func forks(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type)
-      func start() -> Session<LanguageModel<M>> {
+      func start() -> Session<LanguageModel> {
         var session = Session(model, sampler: Sampler(seed: 9))
         session.feed(tokens(40, below: 64, seed: 8))
         return session

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("a stream saved is a stream kept")
 struct StateFileTests {
-  static func session<M: SequenceMixer>(_ model: LanguageModel<M>) -> Session<LanguageModel<M>> {
+  static func session(_ model: LanguageModel) -> Session<LanguageModel> {
     var settings = SamplingSettings()
     (settings.temperature, settings.topK, settings.repetitionPenalty) = (0.8, 20, 1.2)
     var session = Session(model, sampler: Sampler(settings, seed: 4))

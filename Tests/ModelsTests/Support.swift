@@ -10,10 +10,10 @@ import RunnelTensors
 /// A small model of any mixer, all its parameters moved, so that no bias is zero and no scale one.
 func smallModel<M: SequenceMixer>(
   _: M.Type, vocabulary: Int = 64, width: Int = 32, layers: Int = 2, tied: Bool = true, seed: UInt64 = 1
-) throws -> LanguageModel<M> {
+) throws -> LanguageModel {
   var generator = SeededGenerator(seed: seed)
-  let configuration = ModelConfiguration<M>(
-    vocabularySize: vocabulary, width: width, layers: layers, tiesEmbedding: tied)
+  let configuration = ModelConfiguration(
+    M.self, vocabularySize: vocabulary, width: width, layers: layers, tiesEmbedding: tied)
   return try LanguageModel(configuration, seed: seed).replacingParameters {
     $0.value + Tensor.uniform($0.value.shape, in: -0.1...0.1, using: &generator)
   }

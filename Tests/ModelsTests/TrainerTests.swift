@@ -26,8 +26,8 @@ struct TrainerTests {
 
   static func trainer<M: SequenceMixer>(
     _: M.Type, _ corpus: Corpus, settings: TrainingSettings = settings
-  ) throws -> Trainer<LanguageModel<M>> {
-    let model = try LanguageModel<M>(.init(vocabularySize: vocabulary, width: 32, layers: 2), seed: 3)
+  ) throws -> Trainer<LanguageModel> {
+    let model = try LanguageModel(.init(M.self, vocabularySize: vocabulary, width: 32, layers: 2), seed: 3)
     return Trainer(
       model, settings: settings,
       sampler: try LaneSampler(
@@ -95,7 +95,7 @@ struct TrainerTests {
           threads: 2)
         try RunFolder.save(trainer, record: record, to: folder + "/run")
         #expect(try RunFolder.record(folder + "/run") == record)
-        let blank = try LanguageModel<M>(trainer.model.configuration, seed: 99)
+        let blank = try LanguageModel(trainer.model.configuration, seed: 99)
         var resumed = try RunFolder.resume(folder + "/run", model: blank, corpus: corpus)
         #expect(resumed.steps == 5 && resumed.tokens == trainer.tokens && resumed.seconds == 1.5)
         // Past the end of the first epoch, whose seed is then needed.
@@ -131,7 +131,7 @@ struct TrainerTests {
         var settings = TrainingSettings()
         (settings.batch, settings.segment, settings.learningRate) = (4, 32, 5e-3)
         settings.budget = .steps(150)
-        let model = try LanguageModel<M>(.init(vocabularySize: 16, width: 32, layers: 2), seed: 3)
+        let model = try LanguageModel(.init(M.self, vocabularySize: 16, width: 32, layers: 2), seed: 3)
         var trainer = Trainer(
           model, settings: settings, sampler: try LaneSampler(corpus, lanes: 4, length: 32, seed: 1))
         let losses = try Self.losses(&trainer, 150)
@@ -179,7 +179,7 @@ struct TrainerTests {
       _ = try Self.losses(&trainer, 3)
       var sampler = trainer.sampler
       let segment = try sampler.next()
-      func loss(_ state: LanguageModel<RetNet>.State) -> Double {
+      func loss(_ state: LanguageModel.State) -> Double {
         var state = state
         let loss = trainer.model.loss(
           segment.inputs, targets: segment.targets, batch: 3, resets: Resets(rows: segment.resets),

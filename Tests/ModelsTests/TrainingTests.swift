@@ -27,15 +27,13 @@ struct TrainingTests {
     corpus = try Corpus(path: folder.path + "/c.tokens.zst")
   }
 
-  func trainer<Mixer: SequenceMixer>(_ mixer: Mixer.Type, steps: Int = 12) throws -> Trainer<
-    LanguageModel<Mixer>
-  > {
+  func trainer<Mixer: SequenceMixer>(_ mixer: Mixer.Type, steps: Int = 12) throws -> Trainer<LanguageModel> {
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget) = (3, 40, .steps(steps))
     let sampler = try LaneSampler(
       corpus, lanes: settings.batch, length: settings.segment, seed: settings.seed)
     let model = try LanguageModel(
-      ModelConfiguration<Mixer>(vocabularySize: 256, width: 32, layers: 2), seed: settings.seed)
+      ModelConfiguration(mixer, vocabularySize: 256, width: 32, layers: 2), seed: settings.seed)
     return Trainer(model, settings: settings, sampler: sampler)
   }
 
@@ -49,7 +47,7 @@ struct TrainingTests {
       nonisolated(unsafe) var steps = 0
       _ = try stopped.run(shouldStop: { steps >= 5 }, report: { _ in steps += 1 })
       #expect(try RunFolder.record(run).steps == 5)
-      let model = try #require(try ModelFolder.load(run) as? LanguageModel<Mixer>)
+      let model = try #require(try ModelFolder.load(run) as? LanguageModel)
       var resumed = TrainingRun(
         try RunFolder.resume(run, model: model, corpus: corpus), corpus: corpus, folder: run)
       _ = try resumed.run(shouldStop: { false }, report: { _ in })

@@ -18,13 +18,13 @@ package struct MixerReference {
   }
 }
 
-private func silu(_ x: Double) -> Double { x * sigmoid(x) }
-private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
-private func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
-private func gelu(_ x: Double) -> Double {
+package func silu(_ x: Double) -> Double { x * sigmoid(x) }
+package func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+package func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
+package func gelu(_ x: Double) -> Double {
   0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
 }
-private func sum(_ x: [Double], _ y: [Double]) -> [Double] { zip(x, y).map { $0 + $1 } }
+package func sum(_ x: [Double], _ y: [Double]) -> [Double] { zip(x, y).map { $0 + $1 } }
 
 /// A complex number with the four operations the papers use.
 package struct ReferenceComplex {
@@ -94,7 +94,7 @@ extension MixerReference {
   }
 
   /// silu of the depthwise filter over the last W inputs; what lies before the document is zero.
-  private func convolved(_ x: [[Double]], at t: Int) -> [Double] {
+  func convolved(_ x: [[Double]], at t: Int) -> [Double] {
     let bias = self["conv1d.bias"], weight = self["conv1d.weight"], W = weight.count / bias.count
     return bias.indices.map { e in
       silu(
@@ -157,7 +157,7 @@ extension MixerReference {
   }
 
   /// Each of the groups divided by its root mean square.
-  private func normalized(_ x: [Double], groups: Int, epsilon: Double, scale: [Double] = []) -> [Double] {
+  func normalized(_ x: [Double], groups: Int, epsilon: Double, scale: [Double] = []) -> [Double] {
     let width = x.count / groups
     return x.indices.map { i in
       let group = x[i / width * width..<(i / width + 1) * width]

@@ -14,13 +14,13 @@ public enum Discretization: String, Codable, Sendable, CaseIterable {
 }
 
 extension Complex {
-  var conjugate: Complex { Complex(real, -imaginary) }
-  var inverse: Complex {
+  package var conjugate: Complex { Complex(real, -imaginary) }
+  package var inverse: Complex {
     let norm = real * real + imaginary * imaginary
     return Complex(real / norm, -imaginary / norm)
   }
-  static func * (x: Double, y: Complex) -> Complex { Complex(x * y.real, x * y.imaginary) }
-  static func exponential(_ x: Complex) -> Complex {
+  package static func * (x: Double, y: Complex) -> Complex { Complex(x * y.real, x * y.imaginary) }
+  package static func exponential(_ x: Complex) -> Complex {
     let size = RunnelKernels.exponential(x.real)
     return Complex(size * cosine(x.imaginary), size * sine(x.imaginary))
   }
@@ -28,7 +28,7 @@ extension Complex {
 
 extension Discretization {
   /// a, b for one state, and their derivatives with respect to A and Δ.
-  private func discrete(_ A: Complex, _ dt: Double) -> (
+  func discrete(_ A: Complex, _ dt: Double) -> (
     a: Complex, b: Complex, aByA: Complex, aByStep: Complex, bByA: Complex, bByStep: Complex
   ) {
     let one = Complex(1, 0), z = dt * A

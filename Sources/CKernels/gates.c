@@ -1,0 +1,74 @@
+// The gates of diagonal recurrences. Elementwise, so that the compiler vectorises over channels.
+#include "runnel_gates.h"
+#include "vector.h"
+
+RUNNEL_CLONES void runnel_min_gru(
+    ptrdiff_t n, const float *restrict gate, const float *restrict x, float *restrict a, float *restrict b) {
+  for (ptrdiff_t j = 0; j < n; j++) {
+    // Not 1 - z, which would lose the small ones.
+    a[j] = sigmoid1(-gate[j]);
+    b[j] = sigmoid1(gate[j]) * (x[j] >= 0 ? x[j] + 0.5f : sigmoid1(x[j]));
+  }
+}
+
+RUNNEL_CLONES void runnel_min_gru_backward(
+    ptrdiff_t n, const float *restrict gate, const float *restrict x, const float *restrict da,
+    const float *restrict db, float *restrict dgate, float *restrict dx) {
+  for (ptrdiff_t j = 0; j < n; j++) {
+    float z = sigmoid1(gate[j]), slope = z * sigmoid1(-gate[j]), s = sigmoid1(x[j]);
+    float g = x[j] >= 0 ? x[j] + 0.5f : s;
+    dgate[j] = slope * (db[j] * g - da[j]);
+    dx[j] = db[j] * z * (x[j] >= 0 ? 1.f : s * (1.f - s));
+  }
+}
+
+// 1 - exp(u) for u <= 0: the Taylor series near zero, where the difference would cancel.
+INLINE float one_minus_exp(float u) {
+  float p = 1.f / 40320;
+  p = p * u + 1.f / 5040;
+  p = p * u + 1.f / 720;
+  p = p * u + 1.f / 120;
+  p = p * u + 1.f / 24;
+  p = p * u + 1.f / 6;
+  p = p * u + 0.5f;
+  p = p * u + 1.f;
+  return u > -0.5f ? -u * p : 1.f - exp1(u);
+}
+
+RUNNEL_CLONES void runnel_rg_lru(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
+    const float *restrict r, const float *restrict i, const float *restrict x, float *restrict a,
+    float *restrict b) {
+  for (ptrdiff_t row = 0; row < rows; row++) {
+    float isFirst = first[row];
+    for (ptrdiff_t j = 0; j < width; j++) {
+      float log_a = -s[j] * sigmoid1(r[j]);
+      float m = __builtin_elementwise_sqrt(one_minus_exp(2.f * log_a));
+      a[j] = exp1(log_a);
+      b[j] = (isFirst != 0 ? 1.f : m) * sigmoid1(i[j]) * x[j];
+    }
+    r += width, i += width, x += width, a += width, b += width;
+  }
+}
+
+// m' = -a^2 / m grows without bound as a goes to one; 1 / (2 m) is held at 1000, as in the authors' code.
+RUNNEL_CLONES void runnel_rg_lru_backward(
+    ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
+    const float *restrict r, const float *restrict i, const float *restrict x, const float *restrict da,
+    const float *restrict db, float *restrict ds, float *restrict dr, float *restrict di, float *restrict dx) {
+  for (ptrdiff_t row = 0; row < rows; row++) {
+    float isFirst = first[row];
+    for (ptrdiff_t j = 0; j < width; j++) {
+      float gate = sigmoid1(r[j]), input = sigmoid1(i[j]), log_a = -s[j] * gate, a = exp1(log_a);
+      float root = __builtin_elementwise_sqrt(one_minus_exp(2.f * log_a));
+      float m = isFirst != 0 ? 1.f : root;
+      float slope = isFirst != 0 ? 0.f : -a * a / (root < 5e-4f ? 5e-4f : root);
+      dx[j] = db[j] * m * input;
+      di[j] = db[j] * m * x[j] * input * (1.f - input);
+      float dlog = da[j] * a + db[j] * input * x[j] * slope;
+      ds[j] -= dlog * gate;
+      dr[j] = -dlog * s[j] * gate * (1.f - gate);
+    }
+    r += width, i += width, x += width, da += width, db += width, dr += width, di += width, dx += width;
+  }
+}

@@ -1,0 +1,148 @@
+/// The recurrent block of Griffin around its real-gated linear recurrent unit (De et al. 2024, "Griffin: Mixing Gated
+/// Linear Recurrences with Local Attention for Efficient Language Models", §2.3 and §2.4).
+///
+///     u = conv(W_x x + b);   r = σ(W_a u + b_a);   i = σ(W_i u + b_i);   log a_t = −c softplus(Λ) ⊙ r_t
+///     h_t = a_t ⊙ h_{t−1} + √(1 − a_t²) ⊙ i_t ⊙ u_t;   out = W_o (h ⊙ gelu(W_y x + b_y)) + b_o
+///
+/// Our name · the paper: expandedWidth E, D_RNN · c = 8 (equation 3) · Λ with the sign of the authors' code (the paper's
+/// a = σ(Λ) has the other) · the gates' weights are block-diagonal with `heads` blocks · convolutionWidth 4. The first
+/// token of a document enters whole, without the root, as in the authors' code; so the state counts tokens. Parameter
+/// names are those of the transformers library (RecurrentGemma).
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct RGLRU: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var expandedWidth: Int
+    /// The blocks of the gates' weights.
+    public var heads: Int
+    public var convolutionWidth: Int
+    public static let feedForward = FeedForwardKind.gated(ratio: 3, activation: .gelu)
+
+    /// E is 4/3 of the width, in whole vectors, with sixteen blocks, or fewer in a narrow model.
+    public init(width: Int) {
+      let expanded = max(16, (4 * width / 3 + 15) / 16 * 16)
+      let heads = (1...min(16, expanded / 16)).last { expanded % $0 == 0 } ?? 1
+      self.init(width: width, expandedWidth: expanded, heads: heads)
+    }
+    public init(width: Int, expandedWidth: Int, heads: Int, convolutionWidth: Int = 4) {
+      self.width = width
+      self.expandedWidth = expandedWidth
+      self.heads = heads
+      self.convolutionWidth = convolutionWidth
+    }
+    public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
+      return Self(
+        width: width, expandedWidth: expandedWidth, heads: heads, convolutionWidth: convolutionWidth)
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive([
+        "width": width, "expanded_width": expandedWidth, "heads": heads,
+        "convolution_width": convolutionWidth,
+      ])
+      try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "heads", heads)
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The last W − 1 inputs of the convolution, [B W−1 E].
+    public var window: Tensor
+    /// h, [B E].
+    public var memory: Tensor
+    /// How many tokens each row's document has seen.
+    public var position: [Int]
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("window", \.window), .init("memory", \.memory),
+    ]
+    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
+  }
+
+  public static let description = MixerDescription(
+    name: "rg-lru", title: "RG-LRU", paper: "De et al. 2024, arXiv:2402.19427",
+    recurrence: "h = a h + √(1 − a²) i x, log a = −8 softplus(Λ) r", state: "E + E (W − 1)", cost: "3 E",
+    parallelForm: "associative scan")
+
+  public let configuration: Configuration
+  var inputWeight, inputBias, gateWeight, gateBias, outputWeight, outputBias: Tensor
+  var convolutionWeight, convolutionBias, decay: Tensor
+  var inputGateWeight, inputGateBias, recurrenceGateWeight, recurrenceGateBias: Tensor
+  /// c softplus(Λ), in a frozen copy.
+  private var derivedRate: Tensor?
+
+  public static let fields: [Field<Self>] = [
+    .init("linear_x.weight", \.inputWeight),
+    .init("linear_x.bias", \.inputBias, .exempt),
+    .init("linear_y.weight", \.gateWeight),
+    .init("linear_y.bias", \.gateBias, .exempt),
+    .init("linear_out.weight", \.outputWeight, .residual),
+    .init("linear_out.bias", \.outputBias, .exempt),
+    .init("conv_1d.weight", \.convolutionWeight, .exempt),
+    .init("conv_1d.bias", \.convolutionBias, .exempt),
+    .init("rg_lru.recurrent_param", \.decay, .exempt),
+    .init("rg_lru.input_gate_weight", \.inputGateWeight),
+    .init("rg_lru.input_gate_bias", \.inputGateBias, .exempt),
+    .init("rg_lru.recurrent_gate_weight", \.recurrenceGateWeight),
+    .init("rg_lru.recurrent_gate_bias", \.recurrenceGateBias, .exempt),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, E, H) = (configuration.width, configuration.expandedWidth, configuration.heads)
+    let W = configuration.convolutionWidth, K = E / H
+    func normal(_ shape: Shape, variance: Float, _ generator: inout some RandomNumberGenerator) -> Tensor {
+      .normal(shape, deviation: variance.squareRoot(), using: &generator)
+    }
+    inputWeight = normal([E, D], variance: 1 / Float(D), &generator)
+    inputBias = Tensor(zeros: [E])
+    gateWeight = normal([E, D], variance: 1 / Float(D), &generator)
+    gateBias = Tensor(zeros: [E])
+    // The authors' variance is 2 / (layers E); the model divides what it adds to its residual stream by 2 layers.
+    outputWeight = normal([D, E], variance: 4 / Float(E), &generator)
+    outputBias = Tensor(zeros: [D])
+    convolutionWeight = normal([E, W], variance: 0.01 / Float(W), &generator)
+    convolutionBias = Tensor(zeros: [E])
+    // a² at r = 1/c uniform on [0.9², 0.999²]: softplus(Λ) = −log a (§2.4).
+    decay = Tensor(
+      (0..<E).map { _ in
+        let squared = 0.81 + (0.999 * 0.999 - 0.81) * generator.uniform()
+        return Float(naturalLogarithm(exponential(-0.5 * naturalLogarithm(squared)) - 1))
+      })
+    inputGateWeight = normal([H, K, K], variance: 0.01 / Float(K), &generator)
+    inputGateBias = Tensor(zeros: [H, K])
+    recurrenceGateWeight = normal([H, K, K], variance: 0.01 / Float(K), &generator)
+    recurrenceGateBias = Tensor(zeros: [H, K])
+  }
+
+  public func initialState(batch: Int) -> State {
+    let E = configuration.expandedWidth
+    return State(
+      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, E]),
+      memory: Tensor(zeros: [batch, E]), position: Array(repeating: 0, count: batch))
+  }
+
+  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let positions = resets.positions(steps: x.shape[1], advancing: &state.position)
+    let u = causalConvolution(
+      linear(x, inputWeight, bias: inputBias), weight: convolutionWeight, bias: convolutionBias,
+      resets: resets, window: &state.window)
+    let gates = realGates(
+      u, recurrenceGate: blockLinear(u, recurrenceGateWeight, bias: recurrenceGateBias),
+      inputGate: blockLinear(u, inputGateWeight, bias: inputGateBias), rate: derivedRate ?? rate,
+      isFirst: Tensor(positions.map { $0 == 0 ? 1 : 0 }))
+    let h = Diagonal.run(
+      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state.memory)
+    return linear(gated(h, by: linear(x, gateWeight, bias: gateBias), .gelu), outputWeight, bias: outputBias)
+  }
+
+  private var rate: Tensor { 8 * activate(decay, .softplus) }
+
+  public func frozen() -> RGLRU {
+    var copy = self
+    copy.derivedRate = rate.detached
+    return copy
+  }
+}

@@ -1,0 +1,171 @@
+/// S5, one state space with many inputs and outputs (Smith et al. 2023, "Simplified state space layers for
+/// sequence modeling").
+///
+///     x_t = Λ̄ x_{t−1} + B̄ u_t;   y_t = 2 Re(C x_t) + D ⊙ u_t;   out = g ⊙ σ(W g + b),  g = gelu(y)
+///
+/// Our name · the paper: width D features (the paper's H) · stateSize N (P), of which one of each conjugate
+/// pair is kept (§3.2) · step Δ, one per state, log-uniform (Appendix B.1) · blocks J: Λ is made of J copies
+/// of the eigenvalues of the normal part of HiPPO-LegS of order N/J, and B and C start in that basis, B = V*
+/// B₀ and C = C₀ V (Appendix B.1). Real parts are kept below −10⁻⁴, as the authors' code advises where a
+/// sequence has no end.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct S5: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var stateSize: Int
+    public var blocks: Int
+    public var discretization: Discretization
+    public var smallestStep: Double
+    public var largestStep: Double
+    public static let feedForward = FeedForwardKind.none
+
+    /// As many states as features, in eight blocks or as many as divide them.
+    public init(width: Int) {
+      let stateSize = width + width % 2
+      self.init(
+        width: width, stateSize: stateSize, blocks: [8, 4, 2].first { stateSize % (2 * $0) == 0 } ?? 1)
+    }
+    public init(
+      width: Int, stateSize: Int, blocks: Int, discretization: Discretization = .zeroOrderHold,
+      smallestStep: Double = 1e-3, largestStep: Double = 0.1
+    ) {
+      self.width = width
+      self.stateSize = stateSize
+      self.blocks = blocks
+      self.discretization = discretization
+      self.smallestStep = smallestStep
+      self.largestStep = largestStep
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize, "blocks": blocks])
+      try ConfigurationError.requireDivisible("state_size", stateSize, by: "blocks", blocks)
+      try ConfigurationError.requirePairs("state_size per block", stateSize / blocks)
+      guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
+        throw ConfigurationError(
+          "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")
+      }
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// x, [B N]: the real parts of the N/2 kept states, then the imaginary ones.
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
+  }
+
+  public static let description = MixerDescription(
+    name: "s5", title: "S5", paper: "Smith et al. 2023, arXiv:2208.04933",
+    recurrence: "x = Λ̄ x + B̄ u, y = 2 Re(C x) + D u, one complex diagonal system", state: "N", cost: "4 N",
+    parallelForm: "associative scan")
+
+  public let configuration: Configuration
+  var realPart, frequency, logStep, input, output, skip, gateWeight, gateBias: Tensor
+  /// The discrete system, in a frozen copy.
+  private var discrete: (a: Tensor, input: Tensor, output: Tensor)?
+
+  /// The authors give Λ, Δ and B a smaller learning rate, here a quarter of the rest, and no decay.
+  private static let slow = ParameterTraits(decays: false, learningRate: 0.25)
+  public static let fields: [Field<Self>] = [
+    .init("Lambda_re", \.realPart, slow),
+    .init("Lambda_im", \.frequency, slow),
+    .init("log_step", \.logStep, slow),
+    .init("B", \.input, slow),
+    .init("C", \.output),
+    .init("D", \.skip, .exempt),
+    .init("out2.weight", \.gateWeight),
+    .init("out2.bias", \.gateBias, .exempt),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.configuration = configuration
+    let (D, N, J) = (configuration.width, configuration.stateSize, configuration.blocks)
+    let block = NormalPlusLowRank.legS(order: N / J)
+    realPart = Tensor(repeating: -0.5, [N / 2])
+    frequency = Tensor((0..<N / 2).map { Float(block.frequencies[$0 % (N / J / 2)]) })
+    let low = naturalLogarithm(configuration.smallestStep), high = naturalLogarithm(configuration.largestStep)
+    logStep = .uniform([N / 2, 1], in: Float(low)...Float(high), using: &generator)
+    input = Self.input(block, states: N, width: D, using: &generator)
+    output = Self.output(block, states: N, width: D, using: &generator)
+    skip = .normal([D], using: &generator)
+    gateWeight = .weight(D, D, using: &generator)
+    gateBias = Tensor(zeros: [D])
+  }
+
+  /// Normal with variance 1/N, cut off at two deviations.
+  private static func truncated(
+    _ count: Int, states N: Int, using generator: inout some RandomNumberGenerator
+  ) -> [Double] {
+    // The cut-off normal distribution has this deviation.
+    let scale = 1 / (0.87962566103423978 * Double(N).squareRoot())
+    return (0..<count).map { _ in
+      var x = generator.normal()
+      while abs(x) > 2 { x = generator.normal() }
+      return scale * x
+    }
+  }
+
+  /// V* B₀ for a real B₀ [N D], block by block: [N/2 D 2].
+  private static func input(
+    _ block: NormalPlusLowRank, states N: Int, width D: Int, using generator: inout some RandomNumberGenerator
+  ) -> Tensor {
+    let B = truncated(N * D, states: N, using: &generator), order = block.order, half = order / 2
+    return Tensor([N / 2, D, 2]) { input in
+      for k in 0..<N / 2 {
+        for d in 0..<D {
+          let sum = (0..<order).reduce(Complex(0, 0)) {
+            $0 + B[(k / half * order + $1) * D + d] * block.vectors[$1 * half + k % half].conjugate
+          }
+          (input[2 * (k * D + d)], input[2 * (k * D + d) + 1]) = (Float(sum.real), Float(sum.imaginary))
+        }
+      }
+    }
+  }
+
+  /// C₀ V for a complex C₀ [D N], block by block: [D N/2 2].
+  private static func output(
+    _ block: NormalPlusLowRank, states N: Int, width D: Int, using generator: inout some RandomNumberGenerator
+  ) -> Tensor {
+    let C = truncated(2 * D * N, states: N, using: &generator), order = block.order, half = order / 2
+    return Tensor([D, N / 2, 2]) { output in
+      for d in 0..<D {
+        for k in 0..<N / 2 {
+          let sum = (0..<order).reduce(Complex(0, 0)) {
+            let i = 2 * (d * N + k / half * order + $1)
+            return $0 + Complex(C[i], C[i + 1]) * block.vectors[$1 * half + k % half]
+          }
+          let i = 2 * (d * (N / 2) + k)
+          (output[i], output[i + 1]) = (Float(sum.real), Float(sum.imaginary))
+        }
+      }
+    }
+  }
+
+  public func initialState(batch: Int) -> State {
+    State(memory: Tensor(zeros: [batch, configuration.stateSize]))
+  }
+
+  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let system = discrete ?? makeSystem()
+    let x = Diagonal.run(
+      decay: system.a, input: linear(u, system.input), .complex, form: form, resets: resets,
+      state: &state.memory)  // [B T N]
+    let y = activate(RunnelTensors.skip(linear(x, system.output), u, by: skip), .gelu)  // [B T D]
+    return gated(y, by: linear(y, gateWeight, bias: gateBias), .sigmoid)
+  }
+
+  private func makeSystem() -> (a: Tensor, input: Tensor, output: Tensor) {
+    configuration.discretization.system(
+      realPart: realPart, frequency: frequency, logStep: logStep, input: input, output: output)
+  }
+
+  public func frozen() -> S5 {
+    var copy = self
+    let system = makeSystem()
+    copy.discrete = (system.a.detached, system.input.detached, system.output.detached)
+    return copy
+  }
+}

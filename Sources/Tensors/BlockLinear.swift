@@ -1,0 +1,46 @@
+/// Products with a block-diagonal weight: every head of channels has its own small matrix.
+
+import RunnelKernels
+
+/// y_h = x_h · W_h + b_h: `x` [… H K], the heads side by side in the last axis, `weight` [H K P], `bias` [H P] or absent
+/// → [… H P].
+public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -> Tensor {
+  precondition(
+    weight.shape.rank == 3 && x.shape.width == weight.shape[0] * weight.shape[1],
+    "blockLinear: \(x.shape) by a weight of \(weight.shape); [… H K] and [H K P] are needed")
+  let (rows, H, K, P) = (x.shape.rows, weight.shape[0], weight.shape[1], weight.shape[2])
+  precondition(
+    bias.isEmpty || bias.count == H * P, "blockLinear: a bias of \(bias.shape); it must be [\(H) \(P)]")
+
+  @Sendable func forEachHead(_ body: (Int) -> Void) {
+    WorkerPool.shared.split(H, grain: max(1, (1 << 16) / max(1, rows * K * P))) { $0.forEach(body) }
+  }
+  let y = Tensor(x.shape.with(width: H * P)) { y in
+    if !bias.isEmpty {
+      for row in 0..<rows { (y + row * H * P).update(from: bias.base, count: H * P) }
+    }
+    forEachHead { h in
+      Gemm.serial(
+        m: rows, n: P, k: K, MatrixView(x.base + h * K, rowStride: H * K),
+        MatrixView(weight.base + h * K * P, rowStride: P), beta: bias.isEmpty ? 0 : 1, into: y + h * P,
+        rowStride: H * P)
+    }
+  }
+  guard isTracked(x, weight, bias) else { return y }
+  let needsBias = bias.isTracked
+  let biasShape = bias.shape
+  return record(y, from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy in
+    let dx = Tensor(uninitialized: x.shape), dweight = Tensor(uninitialized: weight.shape)
+    forEachHead { h in
+      Gemm.serial(
+        m: rows, n: K, k: P, MatrixView(dy.base + h * P, rowStride: H * P),
+        MatrixView(weight.base + h * K * P, rowStride: P, .transposed), into: dx.storage.base + h * K,
+        rowStride: H * K)
+      Gemm.serial(
+        m: K, n: P, k: rows, MatrixView(x.base + h * K, rowStride: H * K, .transposed),
+        MatrixView(dy.base + h * P, rowStride: H * P), into: dweight.storage.base + h * K * P, rowStride: P)
+    }
+    guard needsBias else { return [dx, dweight, nil] }
+    return [dx, dweight, Tensor(biasShape) { sumOfRows(dy.base, rows: rows, width: H * P, into: $0) }]
+  }
+}

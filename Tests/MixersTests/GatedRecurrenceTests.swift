@@ -1,0 +1,64 @@
+import Foundation
+import RunnelMixers
+import RunnelRecurrences
+import RunnelReference
+import RunnelTensors
+import Testing
+
+@Suite("gated diagonal mixers are their papers' formulas, in value and in gradient")
+struct GatedRecurrenceTests {
+  @Test("minGRU, with and without a convolution", arguments: [1, 4])
+  func minGRU(taps: Int) {
+    let configuration = MinGRU.Configuration(width: 3, expandedWidth: 5, convolutionWidth: taps)
+    expectMixer(MinGRU.self, configuration) { $0.minGRU($1, convolves: taps > 1) }
+  }
+
+  @Test("RG-LRU, one block and several", arguments: [1, 3])
+  func rgLRU(heads: Int) {
+    let configuration = RGLRU.Configuration(width: 4, expandedWidth: 6, heads: heads)
+    expectMixer(RGLRU.self, configuration) { $0.rgLRU($1, heads: heads) }
+  }
+
+  @Test("RG-LRU's input is accurate where the decay is next to one, and its gradient finite at one")
+  func slowDecays() {
+    let rates: [Float] = [1e-7, 1e-5, 1e-3, 0.1, 3]
+    let x = random([1, 40, rates.count], seed: 1, 0.5...1), zeros = Tensor(zeros: x.shape)
+    let gates = realGates(
+      x, recurrenceGate: zeros, inputGate: zeros, rate: Tensor(rates), isFirst: Tensor(zeros: [40]))
+    let expected = x.doubles.enumerated().map { i, x in
+      // −expm1(−rate) is 1 − a² for σ(0) = ½.
+      (-expm1(-Double(rates[i % rates.count]))).squareRoot() * 0.5 * x
+    }
+    for i in rates.indices {
+      func channel(_ x: [Double]) -> [Double] { x.indices.filter { $0 % rates.count == i }.map { x[$0] } }
+      #expect(relativeError(channel(gates.input.doubles), channel(expected)) < 1e-6, "rate \(rates[i])")
+    }
+    let rate = Tensor(zeros: [rates.count]).tracked()
+    let still = realGates(
+      x, recurrenceGate: zeros, inputGate: zeros, rate: rate, isFirst: Tensor(zeros: [40]))
+    let gradient = gradients(of: sum(still.input), for: [rate])[0]
+    #expect(gradient.scalars.allSatisfy { $0.isFinite && $0 > 0 })
+  }
+
+  @Test("RG-LRU: a fresh decay at r = 1/8 lies in [0.9, 0.999]")
+  func freshDecays() {
+    let mixer = PublishedFacts.fresh(RGLRU.self, .init(width: 300))
+    #expect(mixer.configuration.expandedWidth == 400 && mixer.configuration.heads == 16)
+    let decays = mixer.value("rg_lru.recurrent_param").map { exp(-log1p(exp($0))) }
+    #expect(decays.allSatisfy { (0.899999...0.9990001).contains($0) })
+    let mean = decays.reduce(0) { $0 + $1 * $1 } / 400, width = 0.999 * 0.999 - 0.81
+    #expect(abs(mean - 0.81 - width / 2) < 5 * width / 12.0.squareRoot() / 20)
+  }
+
+  @Test("the state has the bytes that the description's formula says")
+  func stateBytes() {
+    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
+      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
+      let bytes = 4 * formula.value + M.State.counters.count * 8
+      #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
+    }
+    check(MinGRU.self, .init(width: 3, expandedWidth: 5), ["D": 3, "E": 5, "W": 4])
+    check(
+      RGLRU.self, .init(width: 4, expandedWidth: 6, heads: 2, convolutionWidth: 3), ["E": 6, "W": 3])
+  }
+}

@@ -1,0 +1,66 @@
+import RunnelMixers
+import RunnelRecurrences
+import RunnelReference
+import RunnelTensors
+import Testing
+
+@Suite("mixers over windows of tokens are their papers' formulas, in value and in gradient")
+struct WindowMixerTests {
+  struct Heads: Sendable { let H, G, K, W: Int, fraction: Double, R: Int, hasBias: Bool }
+
+  @Test(
+    "softmax attention: windows, shared keys, partial rotation, biases",
+    arguments: [
+      Heads(H: 2, G: 2, K: 4, W: 100, fraction: 1, R: 4, hasBias: false),
+      Heads(H: 4, G: 1, K: 4, W: 5, fraction: 0.5, R: 2, hasBias: true),
+      Heads(H: 4, G: 2, K: 2, W: 1, fraction: 0, R: 0, hasBias: true),
+    ])
+  func attention(n: Heads) {
+    let configuration = Attention.Configuration(
+      width: 4, heads: n.H, keyValueHeads: n.G, headWidth: n.K, window: n.W, rotaryFraction: n.fraction,
+      hasBias: n.hasBias, hasOutputBias: n.hasBias)
+    expectMixer(Attention.self, configuration) {
+      $0.attention($1, headWidth: n.K, rotated: n.R, window: n.W)
+    }
+  }
+
+  @Test("prompts as long as the window, one token shorter and longer, go on alike", arguments: [1, 2, 7])
+  func prompts(W: Int) {
+    let mixer = Attention.perturbed(.init(width: 8, heads: 2, headWidth: 4, window: W))
+    for length in [0, 1, W - 1, W, W + 1, 3 * W] {
+      let prompt = random([2, length, 8], seed: 3)
+      var stepped = mixer.initialState(batch: 2)
+      _ = mixer.run(prompt, form: .step, resets: .none, state: &stepped)
+      for form in [Form.mix, .parallel] {
+        var state = mixer.initialState(batch: 2)
+        _ = mixer.run(prompt, form: form, resets: .none, state: &state)
+        #expect(state.position == [length, length])
+        // The rings hold projections, of products of other shapes.
+        #expect(relativeError(state.keys, stepped.keys) < 1e-6, "\(form), \(length) tokens")
+        var (other, expected) = (state, stepped)
+        let next = random([2, 8], seed: 4)
+        let error = relativeError(mixer.step(next, state: &other), mixer.step(next, state: &expected))
+        #expect(error < 1e-5, "\(form), \(length) tokens")
+      }
+    }
+  }
+
+  @Test("a window that no memory holds is refused")
+  func hugeWindow() {
+    #expect(throws: ConfigurationError.self) {
+      try Attention.Configuration(width: 8, heads: 2, headWidth: 4, window: 1 << 50).validate()
+    }
+  }
+
+  @Test("the state has the bytes that the description's formula says")
+  func stateBytes() {
+    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
+      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
+      let bytes = 4 * formula.value + M.State.counters.count * 8
+      #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
+    }
+    check(
+      Attention.self, .init(width: 12, heads: 4, keyValueHeads: 2, headWidth: 6, window: 9),
+      ["W": 9, "G": 2, "K": 6])
+  }
+}
