@@ -9,7 +9,7 @@ extension ToolTests {
     static func text(_ numbers: [Double]) -> [UInt8] {
       Array(numbers.map { "\($0)\n" }.joined().utf8)
     }
-    static let wave = (0..<3000).map { 1 + sin(2 * .pi * 2 * (Double($0) + 0.5) / 3000) }
+    static let wave = (0..<6000).map { 1 + sin(2 * .pi * (Double($0) + 0.5) / 1000) }
 
     /// The objects of a stream, one a line.
     static func objects(_ outcome: Outcome) throws -> [[String: Any]] {
@@ -20,9 +20,9 @@ extension ToolTests {
 
     @Test(arguments: [
       ["--measure", "legs"], ["--measure", "legs", "--discretization", "zoh"],
-      ["--measure", "legt", "--window", "3000"],
-      ["--measure", "fourier", "--step", "0.000333333333333333333"],
-      ["--measure", "legt", "--window", "3000", "--discretization", "0.7"],
+      ["--measure", "legt", "--window", "2000"],
+      ["--measure", "fourier", "--step", "0.0005"],
+      ["--measure", "legt", "--window", "2000", "--discretization", "0.7"],
     ])
     func `a signal comes back`(options: [String]) throws {
       let outcome = try place.run(
@@ -33,30 +33,33 @@ extension ToolTests {
       }
       #expect(rows.count == 100 && rows.allSatisfy { $0.count == 2 })
       for row in rows where row.count == 2 {
-        #expect(abs(row[1] - (1 + sin(2 * .pi * 2 * row[0] / 3000))) < 0.1, "at \(row[0])")
+        #expect(abs(row[1] - (1 + sin(2 * .pi * row[0] / 1000))) < 0.1, "at \(row[0])")
       }
     }
 
     @Test func `coefficients stream, and those of the end are those of the whole`() throws {
       let signal = Self.text(Self.wave)
       let every = try Self.objects(
-        place.run("hippo", "--size", "8", "--every", "700", "--json", input: signal).succeeded())
-      #expect(every.compactMap { $0["samples"] as? Int } == [700, 1400, 2100, 2800, 3000])
+        place.run("hippo", "--size", "8", "--every", "1400", "--json", input: signal).succeeded())
+      #expect(every.compactMap { $0["samples"] as? Int } == [1400, 2800, 4200, 5600, 6000])
       let whole = try Self.objects(place.run("hippo", "--size", "8", "--json", input: signal).succeeded())
       #expect(whole.count == 1)
       let (a, b) = (every.last?["coefficients"] as? [Double], whole.last?["coefficients"] as? [Double])
       #expect(a?.count == 8 && a == b)
       let plain = try place.run("hippo", "--size", "8", input: signal).succeeded()
       let numbers = plain.text.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
-      #expect(numbers == b)
+      #expect(numbers.count == 8)
+      for (number, expected) in zip(numbers, b ?? []) {
+        #expect(abs(number - expected) <= 1e-14 * abs(expected))
+      }
 
       let played = try Self.objects(
         place.run(
-          "hippo", "--reconstruct", "5", "--every", "1500", "--json", input: signal
+          "hippo", "--reconstruct", "5", "--every", "3000", "--json", input: signal
         ).succeeded())
       #expect(played.count == 2)
       #expect(played.allSatisfy { ($0["reconstruction"] as? [Double])?.count == 5 })
-      #expect(played.first?["times"] as? [Double] == [150, 450, 750, 1050, 1350])
+      #expect(played.first?["times"] as? [Double] == [300, 900, 1500, 2100, 2700])
       // The constant one has c_0 = 1; lines may end as in DOS, and the last not at all.
       let one = try place.run(
         "hippo", "--size", "1", "--discretization", "zoh", input: Array("1\r\n 1e0 \n+1".utf8)
