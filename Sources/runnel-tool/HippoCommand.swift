@@ -130,9 +130,18 @@ private struct NumberLines {
   private mutating func number() throws -> Double {
     line += 1
     defer { rest.removeAll(keepingCapacity: true) }
-    let text = String(decoding: rest, as: UTF8.self).trimmingCharacters(in: .whitespaces)
-      .trimmingCharacters(in: ["\r"])
-    guard let value = Double(text), value.isFinite else {
+    func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 || byte == 13 }
+    while let last = rest.last, isBlank(last) { rest.removeLast() }
+    let count = rest.count
+    rest.append(0)
+    let value = rest.withUnsafeBytes { bytes -> Double? in
+      guard count > 0, let base = bytes.baseAddress?.assumingMemoryBound(to: CChar.self) else { return nil }
+      var end: UnsafeMutablePointer<CChar>?
+      let value = strtod(base, &end)
+      return end == UnsafeMutablePointer(mutating: base + count) ? value : nil
+    }
+    guard let value, value.isFinite else {
+      let text = String(decoding: rest.prefix(count), as: UTF8.self)
       let shown = text.isEmpty ? "a blank line" : String(text.prefix(40)).debugDescription
       throw ToolError("stdin, line \(line): \(shown); expected one finite number")
     }
