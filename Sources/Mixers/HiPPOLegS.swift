@@ -1,12 +1,14 @@
-/// The HiPPO-LegS memory as a mixer (Gu et al. 2020, "HiPPO: Recurrent Memory with Optimal Polynomial Projections").
+/// The HiPPO-LegS memory as a mixer (Gu et al. 2020, "HiPPO: Recurrent Memory with Optimal Polynomial
+/// Projections").
 ///
 ///     f_t = W_f x_t;   c_t = (I + A / 2t)⁻¹ ((I − A / 2t) c_{t−1} + B f_t / t);   y_t = C c_t + D f_t
 ///     out = GLU(W gelu(y))
 ///
-/// Our name · the paper: W_f, L_f of its recurrent cell (§3, Figure 2) · c, the coefficients of the memory, one set of N
-/// for every channel · t, the tokens of the document so far. In the paper's cell f also depends on a hidden state
-/// h_t = τ(h_{t−1}, [c_{t−1}, x_t]), which forces training token by token; here the memory feeds on the input alone and
-/// is read out by C and D into the block of S4D, its successor, so that it trains as a scan. A and B are not trained.
+/// Our name · the paper: W_f, L_f of its recurrent cell (§3, Figure 2) · c, the coefficients of the memory,
+/// one set of N for every channel · t, the tokens of the document so far. In the paper's cell f also depends
+/// on a hidden state h_t = τ(h_{t−1}, [c_{t−1}, x_t]), which forces training token by token; here the memory
+/// feeds on the input alone and is read out by C and D into the block of S4D, its successor, so that it
+/// trains as a scan. A and B are not trained.
 
 import RunnelRecurrences
 import RunnelTensors

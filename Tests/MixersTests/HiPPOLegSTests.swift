@@ -17,7 +17,8 @@ struct HiPPOLegSTests {
     #expect(published.channels == 6 && published.stateSize == 64)
     let mixer = HiPPOLegS(.init(width: 6, channels: 6, stateSize: 8), using: &generator)
     #expect(mixer.value("output_linear.bias").allSatisfy { $0 == 0 })
-    // A constant is remembered but for half of its first sample, at age one: c_n = f (δ_n0 − φ_n(0) / (2 t + 1)).
+    // A constant is remembered but for half of its first sample, at age one: c_n = f (δ_n0 − φ_n(0) / (2 t +
+    // 1)).
     var state = mixer.initialState(batch: 1)
     #expect(state.byteCount == 4 * 6 * 8 + 8)
     for _ in 0..<400 { _ = mixer.step(Tensor(ones: [1, 6]), state: &state) }

@@ -134,8 +134,8 @@ struct HiPPOTests {
   func windows(measure: HiPPO.Measure, rule: HiPPO.Discretization) {
     // An Euler step forward turns the undamped waves of the Fourier basis outwards.
     if measure == .fourier && rule == .forwardEuler { return }
-    // Periodic in the window, so that the series of Fourier has no jump to round off; slow for the measures that fade,
-    // whose windows are many, so that the silence before the signal has faded, too.
+    // Periodic in the window, so that the series of Fourier has no jump to round off; slow for the measures
+    // that fade, whose windows are many, so that the silence before the signal has faded, too.
     let fades = measure == .legs || measure == .lagt
     let window = fades ? 1000.0 : 4000, period = fades ? 10_000.0 : window
     let signal = (0..<14_000).map { i -> Double in

@@ -28,7 +28,8 @@ package enum HiPPOReference {
     }
   }
 
-  /// 1, √2 cos 2πτ, √2 sin 2πτ, √2 cos 4πτ, … and their derivatives; a last cosine without its sine is nought.
+  /// 1, √2 cos 2πτ, √2 sin 2πτ, √2 cos 4πτ, … and their derivatives; a last cosine without its sine is
+  /// nought.
   package static func fourier(_ age: Double, _ N: Int) -> (values: [Double], slopes: [Double]) {
     var values = [1.0], slopes = [0.0]
     for j in 1..<N + 1 {
@@ -73,7 +74,8 @@ package enum HiPPOReference {
     return (A, legendre(1, N).values)
   }
 
-  /// c = ∫ f(t − 1 + x) φ dx gives c' = φ(1) f(t) − φ(0) f(t−1) − ∫ f φ' dx, with f(t−1) from the coefficients.
+  /// c = ∫ f(t − 1 + x) φ dx gives c' = φ(1) f(t) − φ(0) f(t−1) − ∫ f φ' dx, with f(t−1) from the
+  /// coefficients.
   package static func legt(_ N: Int) -> (A: [Double], B: [Double]) {
     let end = legendre(0, N).values
     var A = integral(N, quadrature(2 * N)) { x in
@@ -84,8 +86,8 @@ package enum HiPPOReference {
     return (A, legendre(1, N).values)
   }
 
-  /// c = ∫ f(t − τ) φ(τ) dτ gives c' = φ(0) f(t) − φ(1) f(t−1) + ∫ f φ' dτ; the series at the jump is the mean of f(t)
-  /// and f(t−1), which gives f(t−1).
+  /// c = ∫ f(t − τ) φ(τ) dτ gives c' = φ(0) f(t) − φ(1) f(t−1) + ∫ f φ' dτ; the series at the jump is the
+  /// mean of f(t) and f(t−1), which gives f(t−1).
   package static func fourier(_ N: Int) -> (A: [Double], B: [Double]) {
     let end = fourier(0, N).values, M = 4 * N
     var A = integral(N, (0..<M).map { (Double($0) / Double(M), -1 / Double(M)) }) { x in
@@ -152,7 +154,8 @@ package enum HiPPOReference {
     return c
   }
 
-  /// A held signal followed exactly: c' = −A c + B f over steps of h, by the Taylor series of many small steps.
+  /// A held signal followed exactly: c' = −A c + B f over steps of h, by the Taylor series of many small
+  /// steps.
   package static func held(_ A: [Double], _ B: [Double], _ signal: [Double], h: Double) -> [Double] {
     let N = B.count
     let norm = (0..<N).map { n in (0..<N).reduce(0) { $0 + abs(A[n * N + $1]) } }.max() ?? 0
@@ -192,7 +195,8 @@ package enum HiPPOReference {
   }
 }
 
-/// y_t = C · c_t + D f_t for every channel, c by the dense bilinear step; `counts` are the tokens before each row.
+/// y_t = C · c_t + D f_t for every channel, c by the dense bilinear step; `counts` are the tokens before each
+/// row.
 package func legendreMemoryReference(
   f: [Double], C: [Double], D: [Double], state: [Double], counts: [Int], batch: Int, steps: Int,
   channels E: Int, states N: Int, resets: [[Int]]
@@ -227,7 +231,8 @@ package func legendreMemoryReference(
 }
 
 extension MixerReference {
-  /// Gu et al. 2020, Theorem 2 by the bilinear rule, every channel of W_f x with its own memory, in the block of S4D.
+  /// Gu et al. 2020, Theorem 2 by the bilinear rule, every channel of W_f x with its own memory, in the block
+  /// of S4D.
   package func hippoLegS(_ x: [[Double]]) -> [[Double]] {
     let E = self["D"].count, N = self["C"].count / E
     let f = x.flatMap { product("in_proj.weight", $0) }

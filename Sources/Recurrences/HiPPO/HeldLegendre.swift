@@ -1,12 +1,13 @@
 /// The exact step of HiPPO-LegS for a signal that is constant between samples.
 ///
-/// In log time the system is time-invariant, and exp(−A log(t / (t−1))) is the projection of the remembered polynomial,
-/// squeezed from [0, 1] to [0, ρ] with ρ = (t−1) / t, onto the basis φ of [0, 1]; the new sample fills [ρ, 1]:
+/// In log time the system is time-invariant, and exp(−A log(t / (t−1))) is the projection of the remembered
+/// polynomial, squeezed from [0, 1] to [0, ρ] with ρ = (t−1) / t, onto the basis φ of [0, 1]; the new sample
+/// fills [ρ, 1]:
 ///
 ///     c'_m = f δ_m0 + ρ ∫₀¹ φ_m(ρ y) (g(y) − f) dy,    g = Σ c_n φ_n
 ///
-/// Gauss–Legendre quadrature with N nodes is exact for it. So a step costs O(N²), where a matrix exponential would cost
-/// O(N³), and no power of A is ever formed.
+/// Gauss–Legendre quadrature with N nodes is exact for it. So a step costs O(N²), where a matrix exponential
+/// would cost O(N³), and no power of A is ever formed.
 
 import RunnelKernels
 

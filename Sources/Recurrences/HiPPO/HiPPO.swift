@@ -1,5 +1,5 @@
-/// A memory of a signal in N numbers: its projection onto orthogonal functions, kept up to date sample by sample (Gu et
-/// al. 2020, "HiPPO: Recurrent Memory with Optimal Polynomial Projections").
+/// A memory of a signal in N numbers: its projection onto orthogonal functions, kept up to date sample by
+/// sample (Gu et al. 2020, "HiPPO: Recurrent Memory with Optimal Polynomial Projections").
 ///
 ///     c_t = (I + α h A)⁻¹ ((I − (1 − α) h A) c_{t−1} + h B f_t)
 ///

@@ -1,11 +1,11 @@
-/// The measures of HiPPO (Gu et al. 2020, arXiv:2008.07669, Theorems 1 and 2; Gu et al. 2022, arXiv:2206.12037, for the
-/// Fourier basis) and their matrices.
+/// The measures of HiPPO (Gu et al. 2020, arXiv:2008.07669, Theorems 1 and 2; Gu et al. 2022,
+/// arXiv:2206.12037, for the Fourier basis) and their matrices.
 
 extension HiPPO {
   /// What part of the past counts, by which weight, and in which orthonormal basis it is remembered.
   public enum Measure: String, Codable, Sendable, CaseIterable {
-    /// Scaled Legendre: the whole past alike. Time-invariant, with a window: weighted by exp(−age / window), in Legendre
-    /// polynomials of that weight.
+    /// Scaled Legendre: the whole past alike. Time-invariant, with a window: weighted by exp(−age / window),
+    /// in Legendre polynomials of that weight.
     case legs
     /// Translated Legendre: the last window.
     case legt
@@ -15,11 +15,12 @@ extension HiPPO {
     case fourier
   }
 
-  /// A [N N], row by row, and B [N] of dc/dt = −A c + B f, for a window of one. (The 2022 paper writes −A for A.)
+  /// A [N N], row by row, and B [N] of dc/dt = −A c + B f, for a window of one. (The 2022 paper writes −A for
+  /// A.)
   ///
-  /// The coefficients are those of the orthonormal basis, which for LegT are (−1)ⁿ / √(2n+1) times those of Theorem 1 of
-  /// the 2020 paper (there λ_n, Appendix D.1). Fourier states are 1, cos 2πτ, sin 2πτ, cos 4πτ, … (times √2): with an
-  /// even N the last would be a cosine without its sine, so it stays zero.
+  /// The coefficients are those of the orthonormal basis, which for LegT are (−1)ⁿ / √(2n+1) times those of
+  /// Theorem 1 of the 2020 paper (there λ_n, Appendix D.1). Fourier states are 1, cos 2πτ, sin 2πτ, cos 4πτ,
+  /// … (times √2): with an even N the last would be a cosine without its sine, so it stays zero.
   public static func matrices(_ measure: Measure, _ N: Int) -> (A: [Double], B: [Double]) {
     precondition(N > 0, "HiPPO: \(N) states; there must be at least one")
     func matrix(_ entry: (_ n: Int, _ k: Int) -> Double) -> [Double] {

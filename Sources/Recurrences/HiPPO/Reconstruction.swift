@@ -3,8 +3,8 @@
 import RunnelKernels
 
 extension HiPPO {
-  /// The times, in samples, that the memory covers: the whole past, the last window, or, where the weight fades
-  /// exponentially, everything up to now.
+  /// The times, in samples, that the memory covers: the whole past, the last window, or, where the weight
+  /// fades exponentially, everything up to now.
   public var covered: ClosedRange<Double> {
     let now = Double(count)
     guard let window else { return 0...now }
@@ -22,7 +22,8 @@ extension HiPPO {
     }
   }
 
-  /// The signal at the middle of `points` equal parts of the past: of all of it for LegS, else of the last window.
+  /// The signal at the middle of `points` equal parts of the past: of all of it for LegS, else of the last
+  /// window.
   public func reconstruct(points: Int) -> [Double] { reconstruct(at: times(points: points)) }
 
   /// The times of ``reconstruct(points:)``.
