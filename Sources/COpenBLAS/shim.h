@@ -6,3 +6,6 @@
 // Eigenvalues of a Hermitian matrix in packed complex doubles.
 void zheev_(const char *job, const char *part, const int *n, double *a, const int *lda, double *w, double *work,
             const int *work_size, double *real_work, int *info);
+// Solves A X = B by elimination, for column-major A [n n] and B [n columns].
+void dgesv_(const int *n, const int *columns, double *a, const int *lda, int *pivots, double *b, const int *ldb,
+            int *info);

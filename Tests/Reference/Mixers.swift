@@ -46,7 +46,8 @@ extension MixerReference {
   /// a ⊙ σ(b) for (a, b) = W gelu(y) + bias.
   package func gatedUnit(_ y: [Double]) -> [Double] {
     let halves = sum(product("output_linear.weight", y.map(gelu)), self["output_linear.bias"])
-    return y.indices.map { halves[$0] * sigmoid(halves[y.count + $0]) }
+    let D = halves.count / 2
+    return (0..<D).map { halves[$0] * sigmoid(halves[D + $0]) }
   }
 
   /// h = Ā h + B̄ u, y = 2 Re(C h) + D u for each channel; Gu et al. 2022, equations 2 and 3.
