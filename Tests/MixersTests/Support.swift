@@ -81,7 +81,8 @@ func expectMixer<M: SequenceMixer>(
   let y = expected(parameters, x.doubles)
 
   // Along single coordinates where there are few of them, else along random directions.
-  let names = M.fields.map(\.name) + ["x"], values = M.fields.map { parameters[$0.name] ?? [] } + [x.doubles]
+  let fields = M.fields.filter { !mixer[keyPath: $0.path].isEmpty }
+  let names = fields.map(\.name) + ["x"], values = fields.map { parameters[$0.name] ?? [] } + [x.doubles]
   var directions: [[[Double]]] = [], slopes: [[Double]] = []
   for (i, value) in values.enumerated() {
     let own = (0..<min(value.count, 12)).map { direction in
@@ -107,7 +108,7 @@ func expectMixer<M: SequenceMixer>(
     for second in Form.allCases {
       var tracked = mixer
       var leaves: [Tensor] = []
-      for field in M.fields {
+      for field in fields {
         tracked[keyPath: field.path] = mixer[keyPath: field.path].tracked()
         leaves.append(tracked[keyPath: field.path])
       }
