@@ -3,7 +3,7 @@
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
     S4D.self, LRU.self, RGLRU.self, Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, MinGRU.self,
-    Attention.self,
+    Flash.self, Attention.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }
