@@ -55,7 +55,8 @@ RUNNEL_CLONES void runnel_rg_lru(
 RUNNEL_CLONES void runnel_rg_lru_backward(
     ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
     const float *restrict r, const float *restrict i, const float *restrict x, const float *restrict da,
-    const float *restrict db, float *restrict ds, float *restrict dr, float *restrict di, float *restrict dx) {
+    const float *restrict db, float *restrict ds, float *restrict dr, float *restrict di,
+    float *restrict dx) {
   for (ptrdiff_t row = 0; row < rows; row++) {
     float isFirst = first[row];
     for (ptrdiff_t j = 0; j < width; j++) {

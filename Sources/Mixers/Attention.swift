@@ -1,11 +1,12 @@
-/// Softmax attention over the last tokens of a document: the transformer (Vaswani et al. 2017, "Attention Is All You
-/// Need", §3.2), as yardstick for the others and as local attention (Griffin, §2.2).
+/// Softmax attention over the last tokens of a document: the transformer (Vaswani et al. 2017, "Attention Is
+/// All You Need", §3.2), as yardstick for the others and as local attention (Griffin, §2.2).
 ///
 ///     y_t = Σ_s softmax_s(q_t · k_s / √K) v_s    over the last W tokens s, t among them;   out = W_o y
 ///
-/// q and k are rotated by their position (Su et al. 2021, §3.2), the first half of a head's features against the second,
-/// as in Llama; heads of keys and values may be fewer than those of queries (Ainslie et al. 2023, "GQA", §2.2). The state
-/// is a ring of W keys and values: a context beyond `window` tokens slides. Parameter names are Llama's.
+/// q and k are rotated by their position (Su et al. 2021, §3.2), the first half of a head's features against
+/// the second, as in Llama; heads of keys and values may be fewer than those of queries (Ainslie et al. 2023,
+/// "GQA", §2.2). The state is a ring of W keys and values: a context beyond `window` tokens slides. Parameter
+/// names are Llama's.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -18,7 +19,8 @@ public struct Attention: SequenceMixer {
     /// G: heads of keys and values, each for heads/G neighbouring heads of queries.
     public var keyValueHeads: Int
     public var headWidth: Int
-    /// W: how many tokens a query sees, its own among them. What a segment of training can see is also bounded by it.
+    /// W: how many tokens a query sees, its own among them. What a segment of training can see is also
+    /// bounded by it.
     public var window: Int
     /// The share of a head's features that is rotated, in whole pairs; the last ones are not.
     public var rotaryFraction: Double
@@ -28,7 +30,8 @@ public struct Attention: SequenceMixer {
     public var hasOutputBias: Bool
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
 
-    /// Heads of 64, as many for keys as for queries, and 2,048 tokens of context; a narrow model has at least two heads.
+    /// Heads of 64, as many for keys as for queries, and 2,048 tokens of context; a narrow model has at least
+    /// two heads.
     public init(width: Int) {
       let heads = max(1, max(min(2, width / 8), width / 64))
       self.init(width: width, heads: heads, headWidth: max(2, width / heads / 2 * 2))

@@ -2,13 +2,14 @@
 ///
 ///     z_t = σ(W_z x_t);   h_t = (1 − z_t) ⊙ h_{t−1} + z_t ⊙ g(W_h x_t);   out = W_o h
 ///
-/// g(x) is x + ½ for x ≥ 0, else σ(x): positive and continuous, as the paper's scan in log-space needs it (Appendix B).
-/// The state is positive, so the sums here cannot cancel, and logarithms are not needed. A document starts from h = 0.
+/// g(x) is x + ½ for x ≥ 0, else σ(x): positive and continuous, as the paper's scan in log-space needs it
+/// (Appendix B). The state is positive, so the sums here cannot cancel, and logarithms are not needed. A
+/// document starts from h = 0.
 ///
-/// Our name · the paper: expandedWidth E, the expansion of the hidden state · convolutionWidth, the short causal
-/// convolution that the authors put before the recurrence in their language model. The paper's MLP has four times the
-/// width; the gated one behind this mixer has as many parameters. Parameter names are those of the best-known
-/// implementation (minGRU-pytorch), where W_h and W_z stand in one matrix, in this order.
+/// Our name · the paper: expandedWidth E, the expansion of the hidden state · convolutionWidth, the short
+/// causal convolution that the authors put before the recurrence in their language model. The paper's MLP has
+/// four times the width; the gated one behind this mixer has as many parameters. Parameter names are those of
+/// the best-known implementation (minGRU-pytorch), where W_h and W_z stand in one matrix, in this order.
 
 import RunnelKernels
 import RunnelRecurrences

@@ -1,13 +1,13 @@
-/// The recurrent block of Griffin around its real-gated linear recurrent unit (De et al. 2024, "Griffin: Mixing Gated
-/// Linear Recurrences with Local Attention for Efficient Language Models", §2.3 and §2.4).
+/// The recurrent block of Griffin around its real-gated linear recurrent unit (De et al. 2024, "Griffin:
+/// Mixing Gated Linear Recurrences with Local Attention for Efficient Language Models", §2.3 and §2.4).
 ///
 ///     u = conv(W_x x + b);   r = σ(W_a u + b_a);   i = σ(W_i u + b_i);   log a_t = −c softplus(Λ) ⊙ r_t
 ///     h_t = a_t ⊙ h_{t−1} + √(1 − a_t²) ⊙ i_t ⊙ u_t;   out = W_o (h ⊙ gelu(W_y x + b_y)) + b_o
 ///
-/// Our name · the paper: expandedWidth E, D_RNN · c = 8 (equation 3) · Λ with the sign of the authors' code (the paper's
-/// a = σ(Λ) has the other) · the gates' weights are block-diagonal with `heads` blocks · convolutionWidth 4. The first
-/// token of a document enters whole, without the root, as in the authors' code; so the state counts tokens. Parameter
-/// names are those of the transformers library (RecurrentGemma).
+/// Our name · the paper: expandedWidth E, D_RNN · c = 8 (equation 3) · Λ with the sign of the authors' code
+/// (the paper's a = σ(Λ) has the other) · the gates' weights are block-diagonal with `heads` blocks ·
+/// convolutionWidth 4. The first token of a document enters whole, without the root, as in the authors' code;
+/// so the state counts tokens. Parameter names are those of the transformers library (RecurrentGemma).
 
 import RunnelKernels
 import RunnelRecurrences
@@ -100,7 +100,8 @@ public struct RGLRU: SequenceMixer {
     inputBias = Tensor(zeros: [E])
     gateWeight = normal([E, D], variance: 1 / Float(D), &generator)
     gateBias = Tensor(zeros: [E])
-    // The authors' variance is 2 / (layers E); the model divides what it adds to its residual stream by 2 layers.
+    // The authors' variance is 2 / (layers E); the model divides what it adds to its residual stream by 2
+    // layers.
     outputWeight = normal([D, E], variance: 4 / Float(E), &generator)
     outputBias = Tensor(zeros: [D])
     convolutionWeight = normal([E, W], variance: 0.01 / Float(W), &generator)

@@ -2,8 +2,8 @@
 
 import RunnelKernels
 
-/// y_h = x_h · W_h + b_h: `x` [… H K], the heads side by side in the last axis, `weight` [H K P], `bias` [H P] or absent
-/// → [… H P].
+/// y_h = x_h · W_h + b_h: `x` [… H K], the heads side by side in the last axis, `weight` [H K P], `bias` [H
+/// P] or absent → [… H P].
 public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -> Tensor {
   precondition(
     weight.shape.rank == 3 && x.shape.width == weight.shape[0] * weight.shape[1],

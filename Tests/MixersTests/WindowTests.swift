@@ -45,10 +45,36 @@ struct WindowMixerTests {
     }
   }
 
+  // The gradients of scores fall with C²; for longer chunks the rounding of the loss hides them from
+  // differences.
+  @Test("FLASH, in chunks of one token and of several", arguments: [1, 4, 16])
+  func flash(chunk: Int) {
+    let configuration = Flash.Configuration(width: 4, expandedWidth: 6, keyWidth: 4, chunk: chunk)
+    expectMixer(Flash.self, configuration) { $0.flash($1, chunk: chunk) }
+  }
+
+  @Test("FLASH: a prompt of a chunk, one token shorter and longer, goes on alike", arguments: [1, 5])
+  func chunks(chunk C: Int) {
+    let mixer = Flash.perturbed(.init(width: 8, expandedWidth: 6, keyWidth: 4, chunk: C))
+    for length in [0, 1, C - 1, C, C + 1, 3 * C] {
+      let prompt = random([2, length, 8], seed: 3), next = random([2, 8], seed: 4)
+      var outputs: [Tensor] = []
+      for form in Form.allCases {
+        var state = mixer.initialState(batch: 2)
+        _ = mixer.run(prompt, form: form, resets: .none, state: &state)
+        outputs.append(mixer.step(next, state: &state))
+      }
+      for output in outputs { #expect(relativeError(output, outputs[0]) < 1e-5, "\(length) tokens") }
+    }
+  }
+
   @Test("a window that no memory holds is refused")
   func hugeWindow() {
     #expect(throws: ConfigurationError.self) {
       try Attention.Configuration(width: 8, heads: 2, headWidth: 4, window: 1 << 50).validate()
+    }
+    #expect(throws: ConfigurationError.self) {
+      try Flash.Configuration(width: 8, expandedWidth: 16, chunk: 1 << 50).validate()
     }
   }
 
@@ -62,5 +88,7 @@ struct WindowMixerTests {
     check(
       Attention.self, .init(width: 12, heads: 4, keyValueHeads: 2, headWidth: 6, window: 9),
       ["W": 9, "G": 2, "K": 6])
+    check(
+      Flash.self, .init(width: 4, expandedWidth: 6, keyWidth: 8, chunk: 5), ["C": 5, "S": 8, "E": 6])
   }
 }

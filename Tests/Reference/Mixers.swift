@@ -127,7 +127,8 @@ extension MixerReference {
     }
   }
 
-  /// Dao and Gu 2024, §7: heads of width P, `groups` pairs of B and C, the norm behind the gate in as many groups.
+  /// Dao and Gu 2024, §7: heads of width P, `groups` pairs of B and C, the norm behind the gate in as many
+  /// groups.
   package func mamba2(_ u: [[Double]], groups G: Int, stateSize N: Int, epsilon: Double) -> [[Double]] {
     let H = self["D"].count, E = self["norm.weight"].count, P = E / H
     let projected = u.map { product("in_proj.weight", $0) }
@@ -193,43 +194,6 @@ extension MixerReference {
       }
       let gate = product("g_proj.weight", x[t]), normed = normalized(y, groups: H, epsilon: epsilon)
       return product("o_proj.weight", y.indices.map { silu(gate[$0]) * normed[$0] })
-    }
-  }
-
-  /// Katharopoulos et al. 2020, equations 16 to 20, with the authors' ε in the denominator.
-  /// With features in the numerator rotated by their position, or not at all.
-  package func linearAttention(_ x: [[Double]], heads H: Int, epsilon: Double, rotates: Bool) -> [[Double]] {
-    let K = x[0].count / H
-    func features(_ x: [Double]) -> [Double] { x.map { ($0 > 0 ? $0 : exp($0) - 1) + 1 } }
-    var S = [Double](repeating: 0, count: H * K * K), z = [Double](repeating: 0, count: H * K)
-    func rotated(_ x: [Double], _ t: Int) -> [Double] {
-      guard rotates else { return x }
-      var y = x
-      for pair in 0..<x.count / 2 {
-        let angle = Double(t) * pow(10_000, -Double(2 * (pair % (K / 2))) / Double(K))
-        y[2 * pair] = x[2 * pair] * cos(angle) - x[2 * pair + 1] * sin(angle)
-        y[2 * pair + 1] = x[2 * pair] * sin(angle) + x[2 * pair + 1] * cos(angle)
-      }
-      return y
-    }
-    return x.enumerated().map { t, x in
-      let q = features(product("q_proj.weight", x)), k = features(product("k_proj.weight", x))
-      let v = product("v_proj.weight", x)
-      let turnedQ = rotated(q, t), turnedK = rotated(k, t)
-      var y = [Double](repeating: 0, count: H * K)
-      for h in 0..<H {
-        var normaliser = epsilon
-        for i in h * K..<(h + 1) * K {
-          z[i] += k[i]
-          normaliser += q[i] * z[i]
-          for j in 0..<K {
-            S[i * K + j] += turnedK[i] * v[h * K + j]
-            y[h * K + j] += turnedQ[i] * S[i * K + j]
-          }
-        }
-        for j in h * K..<(h + 1) * K { y[j] /= normaliser }
-      }
-      return product("o_proj.weight", y)
     }
   }
 }

@@ -2,8 +2,8 @@
 
 import Foundation
 
-/// y_t = Σ softmax(scale q_t · k_s) v_s over the last W tokens of the document. Rings [W G K] and [W G V] per row hold
-/// the token at position p in slot p mod W.
+/// y_t = Σ softmax(scale q_t · k_s) v_s over the last W tokens of the document. Rings [W G K] and [W G V] per
+/// row hold the token at position p in slot p mod W.
 package func windowReference(
   q: [Double], k: [Double], v: [Double], keys: [Double], values: [Double], counts: [Int], scale: Double,
   batch: Int, steps: Int, heads H: Int, groups G: Int, K: Int, V: Int, window W: Int, resets: [[Int]]
@@ -52,7 +52,7 @@ extension MixerReference {
     return y
   }
 
-  private func affine(_ name: String, _ x: [Double]) -> [Double] {
+  func affine(_ name: String, _ x: [Double]) -> [Double] {
     let y = product(name + ".weight", x), bias = self[name + ".bias"]
     return bias.isEmpty ? y : sum(y, bias)
   }
@@ -76,6 +76,79 @@ extension MixerReference {
         y += (0..<K).map { j in zip(seen, weights).reduce(0) { $0 + $1.1 / total * v[$1.0][g * K + j] } }
       }
       return affine("o_proj", y)
+    }
+  }
+}
+
+/// y_t = Σ relu(q_t · k_s / C)² v_s over the chunk of t so far + q'_t Σ k'_sᵀ v_s / C over the chunks before.
+/// The last C tokens of a document lie in slot p mod C of the rings; M has what full chunks left.
+package func chunkAttentionReference(
+  localQuery q: [Double], localKey k: [Double], linearQuery: [Double], linearKey: [Double], value v: [Double],
+  localKeys: [Double], linearKeys: [Double], values: [Double], sum M: [Double], counts: [Int], batch: Int,
+  steps: Int, S: Int, E: Int, chunk C: Int, resets: [[Int]]
+) -> (y: [Double], localKeys: [Double], linearKeys: [Double], values: [Double], sum: [Double]) {
+  var (localKeys, linearKeys, values, M) = (localKeys, linearKeys, values, M), y: [Double] = []
+  for b in 0..<batch {
+    var position = counts[b]
+    for t in 0..<steps {
+      if b < resets.count, resets[b].contains(t) {
+        position = 0
+        for i in 0..<C * S { (localKeys[b * C * S + i], linearKeys[b * C * S + i]) = (0, 0) }
+        for i in 0..<C * E { values[b * C * E + i] = 0 }
+        for i in 0..<S * E { M[b * S * E + i] = 0 }
+      }
+      let token = b * steps + t, ring = b * C, own = ring + position % C
+      for i in 0..<S {
+        localKeys[own * S + i] = k[token * S + i]
+        linearKeys[own * S + i] = linearKey[token * S + i]
+      }
+      for j in 0..<E { values[own * E + j] = v[token * E + j] }
+      let weights = (0...position % C).map { slot in
+        let score = (0..<S).reduce(0) { $0 + q[token * S + $1] * localKeys[(ring + slot) * S + $1] }
+        return pow(max(0, score / Double(C)), 2)
+      }
+      for j in 0..<E {
+        let near = weights.indices.reduce(0) { $0 + weights[$1] * values[(ring + $1) * E + j] }
+        let far = (0..<S).reduce(0) { $0 + linearQuery[token * S + $1] * M[(b * S + $1) * E + j] }
+        y.append(near + far / Double(C))
+      }
+      position += 1
+      if position % C == 0 {
+        for slot in ring..<ring + C {
+          for i in 0..<S {
+            for j in 0..<E { M[(b * S + i) * E + j] += linearKeys[slot * S + i] * values[slot * E + j] }
+          }
+        }
+      }
+    }
+  }
+  return (y, localKeys, linearKeys, values, M)
+}
+
+extension MixerReference {
+  /// Hua et al. 2022, §2.1 and §3.2, both parts scaled by the chunk, position by rotation.
+  package func flash(_ x: [[Double]], chunk C: Int) -> [[Double]] {
+    let E = self["to_hidden.0.bias"].count / 2, S = self["to_qk.0.bias"].count
+    let hidden = x.map { affine("to_hidden.0", $0).map(silu) }
+    /// For each token the heads q, q', k, k'.
+    let heads = x.enumerated().map { t, x in
+      let z = affine("to_qk.0", x).map(silu)
+      return (0..<4).map { head in
+        let scaled = (0..<S).map {
+          self["qk_offset_scale.gamma"][head * S + $0] * z[$0] + self["qk_offset_scale.beta"][head * S + $0]
+        }
+        return turned(scaled, headWidth: S, rotated: S, position: t)
+      }
+    }
+    return x.indices.map { t in
+      var y = [Double](repeating: 0, count: E)
+      for s in 0...t {
+        let isNear = s / C == t / C
+        let score = zip(heads[t][isNear ? 0 : 1], heads[s][isNear ? 2 : 3]).reduce(0) { $0 + $1.0 * $1.1 }
+        let weight = isNear ? pow(max(0, score / Double(C)), 2) : score / Double(C)
+        for j in 0..<E { y[j] += weight * hidden[s][j] }
+      }
+      return affine("to_out", (0..<E).map { hidden[t][E + $0] * y[$0] })
     }
   }
 }

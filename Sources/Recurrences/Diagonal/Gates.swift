@@ -1,11 +1,12 @@
-/// The decays and inputs that gates make of projections, for the diagonal recurrence h_t = a_t ⊙ h_{t−1} + b_t.
+/// The decays and inputs that gates make of projections, for the diagonal recurrence h_t = a_t ⊙ h_{t−1} +
+/// b_t.
 
 import CKernels
 import RunnelKernels
 import RunnelTensors
 
-/// minGRU (Feng et al. 2024, §3.1 and Appendix B.2): a = 1 − z and b = z ⊙ g(x) with z = σ(gate), where g(x) is x + ½
-/// for x ≥ 0, else σ(x). All of one shape.
+/// minGRU (Feng et al. 2024, §3.1 and Appendix B.2): a = 1 − z and b = z ⊙ g(x) with z = σ(gate), where g(x)
+/// is x + ½ for x ≥ 0, else σ(x). All of one shape.
 public func minimalGates(gate: Tensor, candidate x: Tensor) -> (decay: Tensor, input: Tensor) {
   precondition(
     gate.shape == x.shape, "minimalGates: a gate of \(gate.shape) for \(x.shape); they must be equal")
@@ -31,20 +32,21 @@ public func minimalGates(gate: Tensor, candidate x: Tensor) -> (decay: Tensor, i
 
 /// RG-LRU (De et al. 2024, §2.4, equations 1 to 4): log a = −rate ⊙ σ(r), b = √(1 − a²) ⊙ σ(i) ⊙ x.
 ///
-/// The root is taken of −expm1(2 log a), which keeps its accuracy for decays near one. Where it vanishes its slope is
-/// unbounded; as in the authors' code, the derivative of the root is held at 1000.
+/// The root is taken of −expm1(2 log a), which keeps its accuracy for decays near one. Where it vanishes its
+/// slope is unbounded; as in the authors' code, the derivative of the root is held at 1000.
 ///
 /// - Parameters:
 ///   - x: the input, [B T E], and as its shape `recurrenceGate` r and `inputGate` i, both before the sigmoid.
 ///   - rate: at least zero, [E]: c softplus(Λ) in the paper.
-///   - isFirst: for each of the B T tokens one where a document starts, whose input is taken whole, else zero.
+///   - isFirst: for each of the B T tokens one where a document starts, whose input is taken whole, else
+///     zero.
 public func realGates(
   _ x: Tensor, recurrenceGate r: Tensor, inputGate i: Tensor, rate s: Tensor, isFirst: Tensor
 ) -> (decay: Tensor, input: Tensor) {
   let width = x.shape.width
   precondition(
     r.shape == x.shape && i.shape == x.shape && s.count == width && isFirst.count == x.shape.rows,
-    "realGates: gates of \(r.shape) and \(i.shape), rates of \(s.shape), \(isFirst.count) flags for \(x.shape)"
+    "realGates: gates \(r.shape) and \(i.shape), rates of \(s.shape), \(isFirst.count) flags for \(x.shape)"
   )
   let a = Tensor(uninitialized: x.shape), b = Tensor(uninitialized: x.shape)
   splitRows(x.shape.rows, width: width) {

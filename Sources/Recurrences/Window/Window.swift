@@ -7,12 +7,13 @@
 import RunnelTensors
 
 public enum Window {
-  /// Runs over T tokens: q [B T H K], k [B T G K], v [B T G V] → y [B T H V]. Each of the G heads of keys and values
-  /// serves H/G neighbouring heads of queries. The rings, `keys` [B W G K] and `values` [B W G V], are taken on to the
-  /// last token; W is theirs.
+  /// Runs over T tokens: q [B T H K], k [B T G K], v [B T G V] → y [B T H V]. Each of the G heads of keys and
+  /// values serves H/G neighbouring heads of queries. The rings, `keys` [B W G K] and `values` [B W G V], are
+  /// taken on to the last token; W is theirs.
   ///
-  /// Gradients flow to every operand and through the rings. A reset makes a ring zero. No tokens give an empty result
-  /// and leave the rings. Without gradients, `step` changes the rings in place, in time O(W K) a token.
+  /// Gradients flow to every operand and through the rings. A reset makes a ring zero. No tokens give an
+  /// empty result and leave the rings. Without gradients, `step` changes the rings in place, in time O(W K) a
+  /// token.
   ///
   /// - Parameter counts: how many tokens each row's document had before the segment; the caller counts on.
   public static func attend(
@@ -69,7 +70,7 @@ struct WindowSizes: Sendable {
       "Window: q \(q.shape), k \(k.shape), v \(v.shape); expected [B T H K], [B T G K], [B T G V]")
     precondition(
       keys.shape == [B, W, G, K] && values.shape == [B, W, G, V] && counts.count == B,
-      "Window: rings of \(keys.shape) and \(values.shape) and \(counts.count) counts for k \(k.shape), v \(v.shape)"
+      "Window: rings \(keys.shape), \(values.shape), \(counts.count) counts; k \(k.shape), v \(v.shape)"
     )
   }
 }

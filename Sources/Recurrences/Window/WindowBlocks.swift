@@ -1,15 +1,16 @@
 /// Window attention by blocks of queries, and its gradient.
 ///
-/// The keys that a document can still see in the ring and its new ones are written out in order of time. A block of
-/// queries then is a product with the keys that one of them sees, a masked softmax of each row, and a product with
-/// the values. The paper's quadratic form has all keys of the segment in every product; the blocks leave out what the
-/// mask hides from all of their rows.
+/// The keys that a document can still see in the ring and its new ones are written out in order of time. A
+/// block of queries then is a product with the keys that one of them sees, a masked softmax of each row, and
+/// a product with the values. The paper's quadratic form has all keys of the segment in every product; the
+/// blocks leave out what the mask hides from all of their rows.
 
 import CKernels
 import RunnelKernels
 import RunnelTensors
 
-/// The queries of one block: enough for the products to be fast, and few, so that little above the diagonal is formed.
+/// The queries of one block: enough for the products to be fast, and few, so that little above the diagonal
+/// is formed.
 private let blockLength = 64
 
 /// Keys and values in order of time, the visible past first, and room for the scores of a block.
@@ -107,8 +108,8 @@ extension WindowCall {
       block.count, block.seen.count, line.stride, block.first, n.W, line.scores.base)
   }
 
-  /// The gradients of q, k, v and of both rings before the segment. All forms compute one function, so there is one
-  /// gradient; the weights are computed again.
+  /// The gradients of q, k, v and of both rings before the segment. All forms compute one function, so there
+  /// is one gradient; the weights are computed again.
   func gradient(
     keys: Tensor, values: Tensor, dy: Tensor?, dkeys: Tensor?, dvalues: Tensor?
   ) -> [Tensor?] {
@@ -170,7 +171,8 @@ extension WindowCall {
       rowStride: n.K)
   }
 
-  /// A slot that no token of the segment has written hands its gradient on; one that a reset has cleared does not.
+  /// A slot that no token of the segment has written hands its gradient on; one that a reset has cleared does
+  /// not.
   private func passRing(
     _ b: Int, _ g: Int, width: Int, _ dafter: Tensor?, into dbefore: UnsafeMutablePointer<Float>
   ) {
@@ -187,8 +189,8 @@ extension WindowCall {
     }
   }
 
-  /// What a timeline has gathered goes to the tokens and to the ring before; the tokens that the ring holds after the
-  /// segment also have its gradient.
+  /// What a timeline has gathered goes to the tokens and to the ring before; the tokens that the ring holds
+  /// after the segment also have its gradient.
   private func give(
     _ b: Int, _ g: Int, _ stretch: Resets.Stretch, _ dline: UnsafeMutablePointer<Float>, _ past: Int,
     width: Int,

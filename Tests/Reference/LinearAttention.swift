@@ -1,0 +1,76 @@
+/// Linear attention in Double, token by token, with every feature map.
+
+import Foundation
+
+/// The features of one head, by the map's name in a configuration.
+private func features(_ x: [Double], _ map: String) -> [Double] {
+  let F = Double(x.count)
+  switch map {
+  case "elu-plus-one": return x.map { ($0 > 0 ? $0 : exp($0) - 1) + 1 }
+  case "relu": return x.map { max(0, $0) }
+  case "exp": return x.map(exp)
+  case "softmax": return x.map { exp($0) / x.map(exp).reduce(0, +) }
+  case "cosine":
+    let norm = x.reduce(F * 1e-12) { $0 + $1 * $1 }.squareRoot()
+    return [1] + x.map { $0 / norm }
+  case "taylor":
+    // All F² products, as in the paper.
+    let u = x.map { $0 / F.squareRoot().squareRoot() }
+    return [1] + u + u.flatMap { a in u.map { a * $0 / 2.0.squareRoot() } }
+  default: return x
+  }
+}
+
+/// The pairs (2i, 2i + 1) of one head turned by their position.
+private func turnedPairs(_ x: [Double], _ t: Int) -> [Double] {
+  var y = x
+  for pair in 0..<x.count / 2 {
+    let angle = Double(t) * pow(10_000, -Double(2 * pair) / Double(x.count))
+    y[2 * pair] = x[2 * pair] * cos(angle) - x[2 * pair + 1] * sin(angle)
+    y[2 * pair + 1] = x[2 * pair] * sin(angle) + x[2 * pair + 1] * cos(angle)
+  }
+  return y
+}
+
+extension MixerReference {
+  /// Katharopoulos et al. 2020, equations 16 to 20, with the authors' ε in the denominator. Position turns
+  /// the features of the numerator, or what is mapped; the identity has a norm for a normaliser.
+  package func linearAttention(
+    _ x: [[Double]], heads H: Int, map: String = "elu-plus-one", epsilon: Double, normEpsilon: Double = 0,
+    rotates: Bool
+  ) -> [[Double]] {
+    let V = x[0].count / H, turnsInput = map == "cosine" || map == "taylor"
+    /// For each head the features in the numerator and in the denominator.
+    func heads(_ name: String, _ t: Int) -> [(above: [Double], below: [Double])] {
+      let all = product(name, x[t]), F = all.count / H
+      return (0..<H).map { h in
+        let own = Array(all[h * F..<(h + 1) * F])
+        if turnsInput {
+          let both = features(rotates ? turnedPairs(own, t) : own, map)
+          return (both, both)
+        }
+        let below = features(own, map)
+        return (rotates ? turnedPairs(below, t) : below, below)
+      }
+    }
+    let q = x.indices.map { heads("q_proj.weight", $0) }, k = x.indices.map { heads("k_proj.weight", $0) }
+    let v = x.map { product("v_proj.weight", $0) }
+    return x.indices.map { t in
+      var y = [Double](repeating: 0, count: H * V)
+      for h in 0..<H {
+        var normaliser = epsilon
+        for s in 0...t {
+          let weight = zip(q[t][h].above, k[s][h].above).reduce(0) { $0 + $1.0 * $1.1 }
+          normaliser += zip(q[t][h].below, k[s][h].below).reduce(0) { $0 + $1.0 * $1.1 }
+          for j in 0..<V { y[h * V + j] += weight * v[s][h * V + j] }
+        }
+        if map != "identity" { for j in h * V..<(h + 1) * V { y[j] /= normaliser } }
+      }
+      if map == "identity" {
+        let scale = (0..<H).flatMap { _ in self["norm.weight"] }
+        y = normalized(y, groups: H, epsilon: normEpsilon, scale: scale)
+      }
+      return product("o_proj.weight", y)
+    }
+  }
+}
