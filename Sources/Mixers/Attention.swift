@@ -29,6 +29,7 @@ public struct Attention: SequenceMixer {
     public var hasBias: Bool
     public var hasOutputBias: Bool
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+    public static let forgets = false
 
     /// Heads of 64, as many for keys as for queries, and 2,048 tokens of context; a narrow model has at least
     /// two heads.

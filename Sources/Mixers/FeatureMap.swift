@@ -18,25 +18,32 @@ public enum FeatureMap: String, Codable, Sendable, CaseIterable {
   /// x itself. Products may be negative, so there is no normaliser; the output of a head is normalised
   /// instead (Qin et al. 2022, "The Devil in Linear Transformer", §4.1).
   case identity
+  /// (A x + a) ⊙ (B x + b), learnt, of any sign.
+  case product
+  /// softmax([2 y, −2 y]) for y = A x + a, learnt (Zhang et al. 2024, "The Hedgehog & the Porcupine", §4.1).
+  case hedgehog
+  /// relu(A x), learnt (Kasai et al. 2021, "Finetuning Pretrained Transformers into RNNs", §2.2).
+  case projectedReLU = "projected-relu"
 
   /// How many features F projections become.
   public func count(of F: Int) -> Int {
     switch self {
-    case .eluPlusOne, .relu, .exp, .softmax, .identity: F
+    case .eluPlusOne, .relu, .exp, .softmax, .identity, .product, .projectedReLU: F
+    case .hedgehog: 2 * F
     case .cosine: F + 1
     case .taylor: taylorWidth(F)
     }
   }
 
-  /// Whether the sum of weights divides the output.
-  public var hasNormalizer: Bool { self != .identity }
+  /// Whether features are positive, so that the sum of weights can divide the output.
+  public var isPositive: Bool { self != .identity && self != .product }
 
   /// Whether positions turn the projections, not the features. The products of these maps stay positive for
   /// any projections, so the normaliser may see the rotation as well.
   var rotatesBefore: Bool { self == .cosine || self == .taylor }
 
   /// [… F] → [… count].
-  func callAsFunction(_ x: Tensor) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ learnt: LearntMap) -> Tensor {
     switch self {
     case .eluPlusOne: return activate(x, .eluPlusOne)
     case .relu: return activate(x, .relu)
@@ -44,10 +51,37 @@ public enum FeatureMap: String, Codable, Sendable, CaseIterable {
     case .softmax: return RunnelTensors.softmax(x)
     case .taylor: return taylorFeatures(x)
     case .identity: return x
+    case .product:
+      return linear(x, learnt.first, bias: learnt.firstBias)
+        * linear(x, learnt.second, bias: learnt.secondBias)
+    case .hedgehog:
+      let y = 2 * linear(x, learnt.first, bias: learnt.firstBias)
+      return RunnelTensors.softmax(concatenated([y, -1 * y]))
+    case .projectedReLU: return activate(linear(x, learnt.first), .relu)
     case .cosine:
       // The root mean square is |x| / √F.
       let unit = 1 / Float(x.shape.width).squareRoot() * rmsNorm(x, epsilon: 1e-12)
       return concatenated([Tensor(ones: x.shape.with(width: 1)), unit])
+    }
+  }
+}
+
+/// The parameters of a learnt map, the same for all heads; absent where the map has none.
+struct LearntMap: Sendable {
+  var first, firstBias, second, secondBias: Tensor
+
+  init(_ map: FeatureMap, width F: Int, using generator: inout some RandomNumberGenerator) {
+    (first, firstBias, second, secondBias) = (.absent, .absent, .absent, .absent)
+    switch map {
+    case .product:
+      (first, firstBias) = (.weight(F, F, using: &generator), Tensor(zeros: [F]))
+      (second, secondBias) = (.weight(F, F, using: &generator), Tensor(zeros: [F]))
+    case .hedgehog:
+      // The identity, as the authors start.
+      first = Tensor((0..<F * F).map { $0 / F == $0 % F ? 1 : 0 }, [F, F])
+      firstBias = Tensor(zeros: [F])
+    case .projectedReLU: first = .weight(F, F, using: &generator)
+    default: break
     }
   }
 }

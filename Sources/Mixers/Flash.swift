@@ -87,13 +87,13 @@ public struct Flash: SequenceMixer {
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
     self.configuration = configuration
     let (D, E, S) = (configuration.width, configuration.expandedWidth, configuration.keyWidth)
-    hiddenWeight = .normal([2 * E, D], deviation: 0.02, using: &generator)
+    hiddenWeight = .weight(2 * E, D, using: &generator)
     hiddenBias = Tensor(zeros: [2 * E])
-    sharedWeight = .normal([S, D], deviation: 0.02, using: &generator)
+    sharedWeight = .weight(S, D, using: &generator)
     sharedBias = Tensor(zeros: [S])
-    headScale = .normal([4, S], deviation: 0.02, using: &generator)
+    headScale = .normal([4, S], deviation: 1, using: &generator)
     headOffset = Tensor(zeros: [4, S])
-    outputWeight = .normal([D, E], deviation: 0.02, using: &generator)
+    outputWeight = .weight(D, E, using: &generator)
     outputBias = Tensor(zeros: [D])
   }
 

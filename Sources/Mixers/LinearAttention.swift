@@ -19,6 +19,10 @@ public struct LinearAttention: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     public var width: Int
     public var heads: Int
+    /// Heads of keys and values, each shared by heads / keyValueHeads queries.
+    public var keyValueHeads: Int
+    /// V.
+    public var valueWidth: Int
     /// Added to the denominator, which is positive but may be tiny; the authors' code has the same.
     public var epsilon: Float
     /// Whether features are rotated by their position.
@@ -26,8 +30,16 @@ public struct LinearAttention: SequenceMixer {
     public var featureMap: FeatureMap
     /// F: the projections to a head's query and key, of which the map makes features.
     public var featureWidth: Int
-    /// Of the norm that stands in for the normaliser.
+    /// Whether the sum of weights divides the output, and whether each head's output is normalised.
+    public var hasNormalizer: Bool
+    public var hasNorm: Bool
+    public var hasNormScale: Bool
     public var normEpsilon: Float
+    /// Whether a query's, or a key's, features are divided by their sum.
+    public var queriesSumToOne: Bool
+    public var keysSumToOne: Bool
+    /// Whether queries are scaled by 1/√K for K features.
+    public var scalesQueries: Bool
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
 
@@ -36,56 +48,58 @@ public struct LinearAttention: SequenceMixer {
     }
     /// Features are as many as values, or with the Taylor map at most 16 (Arora et al. 2024, §3.1).
     public init(
-      width: Int, heads: Int, epsilon: Float = 1e-6, rotates: Bool = true,
-      featureMap: FeatureMap = .eluPlusOne,
-      featureWidth: Int? = nil, normEpsilon: Float = 1e-5
+      width: Int, heads: Int, keyValueHeads: Int? = nil, valueWidth: Int? = nil, epsilon: Float = 1e-6,
+      rotates: Bool = true, featureMap: FeatureMap = .eluPlusOne, featureWidth: Int? = nil,
+      hasNormalizer: Bool? = nil, hasNorm: Bool? = nil, hasNormScale: Bool = true,
+      normEpsilon: Float = 1e-5, queriesSumToOne: Bool = false, keysSumToOne: Bool = false,
+      scalesQueries: Bool = false
     ) {
       self.width = width
       self.heads = heads
+      self.keyValueHeads = keyValueHeads ?? heads
+      self.valueWidth = valueWidth ?? width / max(1, heads)
       self.epsilon = epsilon
       self.rotates = rotates
       self.featureMap = featureMap
       self.featureWidth =
         featureWidth ?? Self.featureWidth(of: featureMap, headWidth: width / max(1, heads))
+      self.hasNormalizer = hasNormalizer ?? featureMap.isPositive
+      self.hasNorm = hasNorm ?? !featureMap.isPositive
+      self.hasNormScale = hasNormScale
       self.normEpsilon = normEpsilon
-    }
-    /// Files of before there was a choice of maps have the first one.
-    public init(from decoder: any Decoder) throws {
-      let container = try decoder.container(keyedBy: CodingKeys.self)
-      self.init(
-        width: try container.decode(Int.self, forKey: .width),
-        heads: try container.decode(Int.self, forKey: .heads),
-        epsilon: try container.decode(Float.self, forKey: .epsilon),
-        rotates: try container.decode(Bool.self, forKey: .rotates),
-        featureMap: try container.decodeIfPresent(FeatureMap.self, forKey: .featureMap) ?? .eluPlusOne,
-        featureWidth: try container.decodeIfPresent(Int.self, forKey: .featureWidth),
-        normEpsilon: try container.decodeIfPresent(Float.self, forKey: .normEpsilon) ?? 1e-5)
+      self.queriesSumToOne = queriesSumToOne
+      self.keysSumToOne = keysSumToOne
+      self.scalesQueries = scalesQueries
     }
     private static func featureWidth(of map: FeatureMap, headWidth: Int) -> Int {
       map == .taylor ? min(16, headWidth) : headWidth
     }
     public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
       let isDefault =
         self.heads > 0 && featureWidth == Self.featureWidth(of: featureMap, headWidth: width / self.heads)
-      return Self(
-        width: width, heads: heads, epsilon: epsilon, rotates: rotates, featureMap: featureMap,
-        featureWidth: isDefault ? nil : featureWidth, normEpsilon: normEpsilon)
+      var copy = self
+      (copy.heads, copy.keyValueHeads, copy.valueWidth) = (heads, heads, width / heads)
+      if isDefault { copy.featureWidth = Self.featureWidth(of: featureMap, headWidth: width / heads) }
+      return copy
     }
     public func validate() throws {
       try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "feature_width": featureWidth,
+        "width": width, "heads": heads, "key_value_heads": keyValueHeads, "value_width": valueWidth,
+        "feature_width": featureWidth,
       ])
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
+      try ConfigurationError.requireDivisible("heads", heads, by: "key_value_heads", keyValueHeads)
       if rotates { try ConfigurationError.requirePairs("feature_width", featureWidth) }
       guard normEpsilon > 0, normEpsilon.isFinite else {
         throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
       }
       // The Taylor map squares the width, so that the state may not fit where the weights do.
       let features =
-        featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : Double(featureWidth)
-      guard 4 * features * Double(width) <= Double(Machine.physicalMemory) else {
+        featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : 2 * Double(featureWidth)
+      guard 4 * features * Double(heads) * Double(valueWidth) <= Double(Machine.physicalMemory) else {
         throw ConfigurationError(
-          "a state of \(features) features for \(width) values does not fit into memory")
+          "a state of \(features) features for \(heads) heads of \(valueWidth) values does not fit into memory"
+        )
       }
     }
   }
@@ -111,58 +125,76 @@ public struct LinearAttention: SequenceMixer {
 
   public let configuration: Configuration
   var queryWeight, keyWeight, valueWeight, outputWeight: Tensor
-  /// [V], the same for all heads; absent where there is a normaliser.
+  /// [V], the same for all heads; absent where there is no norm.
   var normScale: Tensor
+  var queryMap, keyMap: LearntMap
 
   public static let fields: [Field<Self>] = [
     .init("q_proj.weight", \.queryWeight),
     .init("k_proj.weight", \.keyWeight),
     .init("v_proj.weight", \.valueWeight),
+    .init("feature_map_q.layer1.weight", \.queryMap.first),
+    .init("feature_map_q.layer1.bias", \.queryMap.firstBias, .exempt),
+    .init("feature_map_q.layer2.weight", \.queryMap.second),
+    .init("feature_map_q.layer2.bias", \.queryMap.secondBias, .exempt),
+    .init("feature_map_k.layer1.weight", \.keyMap.first),
+    .init("feature_map_k.layer1.bias", \.keyMap.firstBias, .exempt),
+    .init("feature_map_k.layer2.weight", \.keyMap.second),
+    .init("feature_map_k.layer2.bias", \.keyMap.secondBias, .exempt),
     .init("norm.weight", \.normScale, .exempt),
     .init("o_proj.weight", \.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
     self.configuration = configuration
-    let (D, H) = (configuration.width, configuration.heads)
-    queryWeight = .weight(H * configuration.featureWidth, D, using: &generator)
-    keyWeight = .weight(H * configuration.featureWidth, D, using: &generator)
-    valueWeight = .weight(D, D, using: &generator)
-    outputWeight = .weight(D, D, using: &generator)
-    normScale = configuration.featureMap.hasNormalizer ? .absent : Tensor(ones: [D / H])
+    let (D, H, G) = (configuration.width, configuration.heads, configuration.keyValueHeads)
+    let (F, V) = (configuration.featureWidth, configuration.valueWidth)
+    queryWeight = .weight(H * F, D, using: &generator)
+    keyWeight = .weight(G * F, D, using: &generator)
+    valueWeight = .weight(G * V, D, using: &generator)
+    outputWeight = .weight(D, H * V, using: &generator)
+    normScale = configuration.hasNorm && configuration.hasNormScale ? Tensor(ones: [V]) : .absent
+    queryMap = LearntMap(configuration.featureMap, width: F, using: &generator)
+    keyMap = LearntMap(configuration.featureMap, width: F, using: &generator)
   }
 
   public func initialState(batch: Int) -> State {
-    let (H, V) = (configuration.heads, configuration.width / configuration.heads)
-    let map = configuration.featureMap, K = map.count(of: configuration.featureWidth)
+    let (H, V) = (configuration.heads, configuration.valueWidth)
+    let K = configuration.featureMap.count(of: configuration.featureWidth)
     return State(
       memory: Tensor(zeros: [batch, H, K, V]),
-      normalizer: Tensor(zeros: [batch, H, K, map.hasNormalizer ? 1 : 0]),
+      normalizer: Tensor(zeros: [batch, H, K, configuration.hasNormalizer ? 1 : 0]),
       position: Array(repeating: 0, count: batch))
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let (B, T, D, H) = (x.shape[0], x.shape[1], configuration.width, configuration.heads)
+    let (B, T, H, G) = (x.shape[0], x.shape[1], configuration.heads, configuration.keyValueHeads)
+    let V = configuration.valueWidth
     let map = configuration.featureMap
     let positions = resets.positions(steps: T, advancing: &state.position)
     func rotated(_ x: Tensor, where condition: Bool) -> Tensor {
       configuration.rotates && condition ? rotary(x, positions: positions, interleaved: true) : x
     }
-    func features(_ weight: Tensor) -> Tensor {
-      let projected = linear(x, weight).reshaped([B, T, H, configuration.featureWidth])
-      return map(rotated(projected, where: map.rotatesBefore))
+    func features(_ weight: Tensor, _ heads: Int, _ learnt: LearntMap, sumToOne: Bool) -> Tensor {
+      let projected = linear(x, weight).reshaped([B, T, heads, configuration.featureWidth])
+      let features = map(rotated(projected, where: map.rotatesBefore), learnt)
+      guard sumToOne else { return repeatedHeads(features, each: H / heads) }
+      let sums = linear(features, Tensor(ones: [1, features.shape.width]))
+      return repeatedHeads(divided(features, by: added(sums, Tensor([1e-4]))), each: H / heads)
     }
-    let q = features(queryWeight), k = features(keyWeight)
-    let sums = OuterProduct.run(
-      q: rotated(q, where: !map.rotatesBefore), k: rotated(k, where: !map.rotatesBefore),
-      v: linear(x, valueWeight).reshaped([B, T, H, D / H]), form: form, resets: resets, state: &state.memory)
-    guard map.hasNormalizer else {
-      let y = rmsNorm(sums, scale: normScale, epsilon: configuration.normEpsilon)
-      return linear(y.reshaped([B, T, D]), outputWeight)
+    var q = features(queryWeight, H, queryMap, sumToOne: configuration.queriesSumToOne)
+    if configuration.scalesQueries { q = 1 / Float(q.shape.width).squareRoot() * q }
+    let k = features(keyWeight, G, keyMap, sumToOne: configuration.keysSumToOne)
+    let v = repeatedHeads(linear(x, valueWeight).reshaped([B, T, G, V]), each: H / G)
+    var y = OuterProduct.run(
+      q: rotated(q, where: !map.rotatesBefore), k: rotated(k, where: !map.rotatesBefore), v: v, form: form,
+      resets: resets, state: &state.memory)
+    if configuration.hasNormalizer {
+      let weights = OuterProduct.run(
+        q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state.normalizer)
+      y = divided(y, by: added(weights, Tensor([configuration.epsilon])))
     }
-    let weights = OuterProduct.run(
-      q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state.normalizer)
-    let y = divided(sums, by: added(weights, Tensor([configuration.epsilon])))
-    return linear(y.reshaped([B, T, D]), outputWeight)
+    if configuration.hasNorm { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }
+    return linear(y.reshaped([B, T, H * V]), outputWeight)
   }
 }

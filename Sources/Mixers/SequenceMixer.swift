@@ -73,6 +73,7 @@ public protocol SequenceMixer: SequenceLayer {
 
 extension SequenceMixer {
   public static var name: String { description.name }
+  public static var forgets: Bool { Configuration.forgets }
   public init(
     _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
   ) {

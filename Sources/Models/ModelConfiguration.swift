@@ -108,7 +108,9 @@ public struct ModelConfiguration: Sendable, Equatable {
     }
     let memory = Double(Machine.physicalMemory)
     // Nor may two extents of a mixer span more than memory: states and projections have both.
-    let spans = mixers.map { Double(layers / mixers.count) * $0.extents(ofStates: true).prefix(2).reduce(1, *) }
+    let spans = mixers.map {
+      Double(layers / mixers.count) * $0.extents(ofStates: true).prefix(2).reduce(1, *)
+    }
     let largest = max(leastParameters, spans.max() ?? 0)
     guard 4 * largest <= memory else {
       throw ConfigurationError(

@@ -26,7 +26,8 @@ struct GoldenCase: Sendable {
   /// Those in the folder beside this file.
   static let all: [GoldenCase] = {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden")
-    let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+    let files =
+      (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
     return files.filter { $0.pathExtension == "json" }.sorted { $0.path < $1.path }.compactMap {
       (try? Data(contentsOf: $0)).flatMap { [name = $0.deletingPathExtension().lastPathComponent] in
         GoldenCase(name: name, $0)

@@ -34,11 +34,9 @@ struct FeatureMapTests {
     for row in rows(softmax(q)) { #expect(abs(row.reduce(0, +) - 1) < 1e-6) }
   }
 
-  @Test("a configuration from before there was a choice of maps has elu + 1 and as many features as values")
-  func oldConfiguration() throws {
-    let json = Data(#"{"width": 12, "heads": 3, "epsilon": 1e-6, "rotates": true}"#.utf8)
-    let configuration = try JSONDecoder().decode(LinearAttention.Configuration.self, from: json)
-    #expect(configuration == .init(width: 12, heads: 3))
+  @Test("the default map is elu + 1 with as many features as values; Based has sixteen")
+  func defaults() throws {
+    let configuration = LinearAttention.Configuration(width: 12, heads: 3)
     #expect(configuration.featureMap == .eluPlusOne && configuration.featureWidth == 4)
     let based = LinearAttention.Configuration(width: 128, heads: 2, featureMap: .taylor)
     #expect(based.featureWidth == 16)
@@ -55,8 +53,8 @@ struct FeatureMapTests {
   func stateBytes(map: FeatureMap) {
     let mixer = PublishedFacts.fresh(
       LinearAttention.self, .init(width: 12, heads: 3, featureMap: map, featureWidth: 6))
-    let features = map == .taylor ? 1 + 6 + 21 : map == .cosine ? 7 : 6
-    let values = map == .identity ? 4 : 5
+    let features = map == .taylor ? 1 + 6 + 21 : map == .cosine ? 7 : map == .hedgehog ? 12 : 6
+    let values = map.isPositive ? 5 : 4
     #expect(mixer.initialState(batch: 3).byteCount == 3 * (4 * 3 * features * values + 8))
   }
 }

@@ -67,7 +67,8 @@ struct Text {
 
 /// Compares values and gradients of a mixer with those of `reference`, which is given the parameters.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, sourceLocation: SourceLocation = #_sourceLocation,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone,
+  sourceLocation: SourceLocation = #_sourceLocation,
   reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   let mixer = M.perturbed(configuration, at: depth)

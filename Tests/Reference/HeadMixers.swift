@@ -149,7 +149,8 @@ extension MixerReference {
     let qs = projected("q_proj.weight"), ks = projected("k_proj.weight"), vs = projected("v_proj.weight")
     var S = [[Double]](repeating: [Double](repeating: 0, count: K * V), count: valueHeads)
     return x.indices.map { t in
-      let q = short("q_conv1d", qs, at: t, silu, bare: silu), k = short("k_conv1d", ks, at: t, silu, bare: silu)
+      let q = short("q_conv1d", qs, at: t, silu, bare: silu),
+        k = short("k_conv1d", ks, at: t, silu, bare: silu)
       let v = short("v_conv1d", vs, at: t, silu, bare: silu)
       let steps = sum(product("a_proj.weight", x[t]), self["dt_bias"]).map(softplus)
       let strengths = product("b_proj.weight", x[t]).map(sigmoid)

@@ -33,6 +33,22 @@ private func turnedPairs(_ x: [Double], _ t: Int) -> [Double] {
 }
 
 extension MixerReference {
+  /// The features of a map with parameters: (A x + a) ⊙ (B x + b), softmax(±2 (A x + a)), relu(A x).
+  private func learnt(_ x: [Double], _ map: String, _ name: String) -> [Double]? {
+    func affine(_ layer: Int) -> [Double] {
+      let bias = self["\(name)\(layer).bias"], y = product("\(name)\(layer).weight", x)
+      return bias.isEmpty ? y : sum(y, bias)
+    }
+    switch map {
+    case "product": return zip(affine(1), affine(2)).map { $0 * $1 }
+    case "hedgehog":
+      let y = affine(1).map { 2 * $0 }
+      return features(y + y.map { -$0 }, "softmax")
+    case "projected-relu": return affine(1).map { max(0, $0) }
+    default: return nil
+    }
+  }
+
   /// Katharopoulos et al. 2020, equations 16 to 20, with the authors' ε in the denominator. Position turns
   /// the features of the numerator, or what is mapped; the identity has a norm for a normaliser.
   package func linearAttention(
@@ -49,7 +65,7 @@ extension MixerReference {
           let both = features(rotates ? turnedPairs(own, t) : own, map)
           return (both, both)
         }
-        let below = features(own, map)
+        let below = learnt(own, map, "feature_map_\(name.prefix(1)).layer") ?? features(own, map)
         return (rotates ? turnedPairs(below, t) : below, below)
       }
     }
@@ -64,9 +80,9 @@ extension MixerReference {
           normaliser += zip(q[t][h].below, k[s][h].below).reduce(0) { $0 + $1.0 * $1.1 }
           for j in 0..<V { y[h * V + j] += weight * v[s][h * V + j] }
         }
-        if map != "identity" { for j in h * V..<(h + 1) * V { y[j] /= normaliser } }
+        if map != "identity" && map != "product" { for j in h * V..<(h + 1) * V { y[j] /= normaliser } }
       }
-      if map == "identity" {
+      if map == "identity" || map == "product" {
         let scale = (0..<H).flatMap { _ in self["norm.weight"] }
         y = normalized(y, groups: H, epsilon: normEpsilon, scale: scale)
       }

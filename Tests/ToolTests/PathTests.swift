@@ -94,8 +94,11 @@ extension ToolTests {
         return try #require(score["bits_per_byte"] as? Double)
       }
       for other in bits.dropFirst() { #expect(abs(other - bits[0]) <= 1e-4 * bits[0], "\(bits)") }
-      let split = try place.run("score", "run", "--corpus", corpus, "--json").succeeded().json()
-      #expect(try abs(#require(split["loss"] as? Double) - validation) < 0.1)
+      // What never forgets is validated on separate segments, and scored with its state carried on.
+      if try Registry.mixer(named: mixer).forgets {
+        let split = try place.run("score", "run", "--corpus", corpus, "--json").succeeded().json()
+        #expect(try abs(#require(split["loss"] as? Double) - validation) < 0.1)
+      }
 
       let check = try place.run("check", "run", "--tokens", "300", "--json").succeeded().json()
       #expect(check["passed"] as? Bool == true)

@@ -6,11 +6,12 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let flashLinearAttention: [ForeignFamily] = [
-    retnet, gla, deltaNet, gatedDeltaNet, hgrn2,
+    retnet, gla, linearAttention, deltaNet, gatedDeltaNet, hgrn2,
   ]
 
   static func flashLinearAttention(
-    _ modelType: String, mixers: [String], read: @escaping @Sendable (ForeignConfiguration) throws -> ForeignModel
+    _ modelType: String, mixers: [String],
+    read: @escaping @Sendable (ForeignConfiguration) throws -> ForeignModel
   ) -> ForeignFamily {
     ForeignFamily(modelType: modelType, library: "flash-linear-attention", mixers: mixers, read: read)
   }

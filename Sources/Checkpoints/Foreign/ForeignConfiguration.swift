@@ -29,7 +29,8 @@ struct ForeignConfiguration {
     ForeignConfiguration(path: path, fields: fields[name] as? [String: Any] ?? [:])
   }
 
-  func error(_ name: String, expected: String, remedy: String = "use a model of this family") -> CheckpointError
+  func error(_ name: String, expected: String, remedy: String = "use a model of this family")
+    -> CheckpointError
   {
     let value = fields[name] ?? NSNull()
     let found = value is NSNull ? "none" : "\(value)"
@@ -41,7 +42,8 @@ struct ForeignConfiguration {
   func count(_ name: String, default standard: Int? = nil) throws -> Int {
     guard contains(name) || standard == nil else { return standard ?? 0 }
     // A number of JSON that is a truth value is no count.
-    guard let number = fields[name] as? NSNumber, !isTruth(number), let count = Int(exactly: number.doubleValue),
+    guard let number = fields[name] as? NSNumber, !isTruth(number),
+      let count = Int(exactly: number.doubleValue),
       (0...1 << 32).contains(count)
     else { throw error(name, expected: "a count") }
     return count

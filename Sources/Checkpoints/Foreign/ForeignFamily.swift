@@ -38,7 +38,8 @@ extension ForeignFamily {
     return try load(family.read(configuration), path: configuration.path, weights: source)
   }
 
-  static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws -> any Model
+  static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws
+    -> any Model
   {
     do { try foreign.configuration.validate() } catch {
       throw CheckpointError(

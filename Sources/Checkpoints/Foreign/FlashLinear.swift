@@ -1,0 +1,43 @@
+/// flash-linear-attention's `linear_attn`: feature maps without a decay, a norm behind each head.
+
+import RunnelMixers
+import RunnelModels
+import RunnelTensors
+
+extension ForeignFamily {
+  static let linearAttention = flashLinearAttention("linear_attn", mixers: ["linear-attention"]) { json in
+    let heads = try json.count("num_heads", default: 4)
+    let maps: [String: FeatureMap] = [
+      "elementwise_product": .product, "hedgehog": .hedgehog, "t2r": .projectedReLU, "elu": .eluPlusOne,
+      "relu": .relu, "identity": .identity,
+    ]
+    guard let map = maps[try json.text("feature_map", default: "elementwise_product")] else {
+      throw json.error("feature_map", expected: "one of \(maps.keys.sorted().joined(separator: ", "))")
+    }
+    guard try !json.flag("tie_feature_map_qk", default: false) else {
+      throw json.error("tie_feature_map_qk", expected: "false: a map shared by queries and keys is not built")
+    }
+    var model = try json.flashModel(
+      MixerChoice(
+        LinearAttention.self,
+        LinearAttention.Configuration(
+          width: try json.count("hidden_size"), heads: heads,
+          keyValueHeads: try json.count("num_kv_heads", default: heads),
+          valueWidth: try json.expanded("expand_v", default: 1, heads: heads), epsilon: 1e-10, rotates: false,
+          featureMap: map, featureWidth: try json.expanded("expand_k", default: 1, heads: heads),
+          hasNormalizer: try json.flag("norm_feature_map", default: false), hasNorm: true,
+          hasNormScale: try json.flag("elementwise_affine", default: true),
+          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)),
+          queriesSumToOne: try json.flag("norm_q", default: false),
+          keysSumToOne: try json.flag("norm_k", default: false), scalesQueries: true)))
+    if map != .product {
+      for operand in ["q", "k"] {
+        for kind in ["weight", "bias"] {
+          model.names.renamed["mixer.feature_map_\(operand).layer1.\(kind)"] =
+            "feature_map_\(operand).layer.\(kind)"
+        }
+      }
+    }
+    return model
+  }
+}
