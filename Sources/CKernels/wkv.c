@@ -1,15 +1,15 @@
-// y = (a + e^(u+k) v) / (b + e^(u+k)); a = e^w a + e^k v; b = e^w b + e^k, with a and b kept on the scale e^p.
+// y = (a + e^(u+k) v) / (b + e^(u+k)); a = e^w a + e^k v; b = e^w b + e^k. a and b are kept on the scale e^p.
 #include "runnel_wkv.h"
 #include "vector.h"
 
-// The factors that bring e^(y+d) and e^y to the scale of the larger; one of them is one. A difference is taken before
-// anything is added to it, since the small ones matter and those of near numbers are exact.
+// The factors that bring e^(y+d) and e^y to the scale of the larger; one of them is one. A difference is
+// taken before anything is added to it, since the small ones matter and those of near numbers are exact.
 #define SHARES(d, fx, fy)                             \
   float d_##fx = (d);                                 \
   float e_##fx = exp1(d_##fx < 0 ? d_##fx : -d_##fx); \
   float fx = d_##fx < 0 ? e_##fx : 1.f, fy = d_##fx < 0 ? 1.f : e_##fx;
 
-// The decayed maximum s = p + w, and what its rounding lost: over thousands of steps that would show in the sums.
+// The decayed maximum s = p + w, and what its rounding lost: over thousands of steps that would show.
 #define DECAYED(p, w, s, lost)            \
   float s = (p) + (w), part_##s = s - (p); \
   float lost = ((p) - (s - part_##s)) + ((w) - part_##s);
@@ -56,8 +56,8 @@ RUNNEL_CLONES void runnel_wkv_backward(
     const float *before = scratch + t * 3 * width;
     float *next = scratch + (t + 1) * 3 * width;
     advance(
-        width, k + t * stride, v + t * stride, w, before, before + width, before + 2 * width, next, next + width,
-        next + 2 * width);
+        width, k + t * stride, v + t * stride, w, before, before + width, before + 2 * width, next,
+        next + width, next + 2 * width);
   }
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     const float *a = scratch + t * 3 * width, *b = a + width, *p = b + width;

@@ -4,9 +4,10 @@
 ///     wkv_t = (Σ_{i<t} e^(−(t−1−i)w + k_i) v_i + e^(u+k_t) v_t) / (Σ_{i<t} e^(−(t−1−i)w + k_i) + e^(u+k_t))
 ///     out = W_o (σ(r) ⊙ wkv)
 ///
-/// Our name · the paper: decay −exp(time_decay) = −w · bonus time_first = u (equations 11 to 19) · time_mix μ.
-/// Parameter names are those of BlinkDL's checkpoints, and initialisation and learning rates those of his training
-/// code (the paper's appendix E), but for the values' weight: normal, of the deviation that his orthogonal one has.
+/// Our name · the paper: time_mix μ (equations 11 to 13) · decay −exp(time_decay) = −w, bonus time_first = u
+/// (16). Parameter names are those of BlinkDL's checkpoints, and initialisation and learning rates those of
+/// his training code (the paper's appendix E), but for the values' weight: normal, of the deviation that his
+/// orthogonal one has.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -113,8 +114,8 @@ public struct RWKV4: SequenceMixer {
 }
 
 extension Tensor {
-  /// BlinkDL's μ of versions 4 and 5: (i / D)^p + shift for channel i, the share of the token in its mixture with
-  /// the one before.
+  /// BlinkDL's μ of versions 4 and 5: (i / D)^p + shift for channel i, the share of the token in its mixture
+  /// with the one before.
   static func timeMix(_ D: Int, _ exponent: Double, plus shift: Double = 0) -> Tensor {
     channels(D) { power($0 / Double(D), exponent) + shift }
   }

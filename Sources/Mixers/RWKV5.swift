@@ -4,11 +4,11 @@
 ///     y_t = r_t (S_{t−1} + diag(u) k_tᵀ v_t);   S_t = diag(w) S_{t−1} + k_tᵀ v_t
 ///     out = W_o (silu(g) ⊙ groupnorm(y))
 ///
-/// Our name · the paper: decay w = exp(−exp(ω)) with time_decay = ω · bonus time_faaaa = u · time_mix μ. Version
-/// 5.1 has one decay and one bonus exp(time_first) for each head, and no gate. Parameter names are those of
-/// BlinkDL's checkpoints; initialisation and learning rates those of his training code, but for the weights that he
-/// draws orthogonal: normal, of the same deviation. He divides y by 8 in front of the norm: the same as ε 8² times
-/// as large.
+/// Our name · the paper: decay w = exp(−exp(ω)) with time_decay = ω · bonus time_faaaa = u · time_mix μ.
+/// Version 5.1 has one decay and one bonus exp(time_first) for each head, and no gate. Parameter names are
+/// those of BlinkDL's checkpoints; initialisation and learning rates those of his training code, but for the
+/// weights that he draws orthogonal: normal, of the same deviation. He divides y by 8 in front of the norm:
+/// the same as ε 8² times as large.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -52,6 +52,12 @@ public struct RWKV5: SequenceMixer {
     }
     public func validate() throws {
       try ConfigurationError.requirePositive(["width": width, "heads": heads, "head_width": headWidth])
+      // A state has the square of the head's width, of which a model's size says nothing.
+      let state = Double(heads) * Double(headWidth) * Double(headWidth)
+      guard 4 * state <= Double(Machine.physicalMemory) else {
+        throw ConfigurationError(
+          "states of \(heads) heads of \(headWidth) by \(headWidth) do not fit into this machine's memory")
+      }
       guard groupNormEpsilon > 0, groupNormEpsilon.isFinite else {
         throw ConfigurationError("group_norm_epsilon is \(groupNormEpsilon); it must be positive")
       }

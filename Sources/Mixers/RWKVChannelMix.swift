@@ -3,9 +3,9 @@
 ///     versions 4 to 6:   y = σ(W_r x_r) ⊙ W_v relu(W_k x_k)²
 ///     version 7:         y = W_v relu(W_k x_k)²
 ///
-/// x_k and x_r lie between the token and the one before: μ x_t + (1 − μ) x_{t−1} in versions 4 and 5 (Peng et al. 2023,
-/// §3.1, equations 14 to 18), x_t + μ (x_{t−1} − x_t) in versions 6 and 7 (Peng et al. 2024, §4.2; 2025, §4.2).
-/// Parameter names are those of BlinkDL's checkpoints: μ is time_mix, time_maa or x.
+/// x_k and x_r lie between the token and the one before: μ x_t + (1 − μ) x_{t−1} in versions 4 and 5 (Peng et
+/// al. 2023, §3.1, equations 14, 15 and 18), x_t + μ (x_{t−1} − x_t) in versions 6 and 7 (Peng et al. 2024,
+/// §4.2; 2025, §4.2). Parameter names are those of BlinkDL's checkpoints: μ is time_mix, time_maa or x.
 
 import RunnelKernels
 import RunnelRecurrences
@@ -32,8 +32,8 @@ public struct ChannelMix: SequenceLayer {
     .init("value.weight", \.valueWeight, .residual),
   ]
 
-  /// The part of the layer at `depth` with the authors' initialisation: the mixing runs over the channels, steeper in
-  /// deeper layers, and what writes to the residual stream starts at zero.
+  /// The part of the layer at `depth` with the authors' initialisation: a share of the token before that falls
+  /// over the channels and with the depth, and what writes to the residual stream starts at zero.
   public init(
     version: Int, width D: Int, hidden F: Int, at depth: Depth = .alone,
     using generator: inout some RandomNumberGenerator

@@ -76,6 +76,24 @@ struct RWKVTests {
     #expect(abs(last.value("time_mix_k")[1] - pow(1.0 / 32, 0.25)) < 1e-6)
   }
 
+  @Test("numbers that no model can have are refused")
+  func refusals() {
+    func refuses(_ change: (inout RWKV5.Configuration) -> Void) -> Bool {
+      var configuration = RWKV5.Configuration(width: 64)
+      change(&configuration)
+      do {
+        try configuration.validate()
+        return false
+      } catch { return true }
+    }
+    #expect(!refuses { $0.heads = 3 })
+    #expect(refuses { $0.heads = 0 } && refuses { $0.headWidth = -1 } && refuses { $0.headWidth = 1 << 40 })
+    #expect(refuses { $0.groupNormEpsilon = 0 } && refuses { $0.groupNormEpsilon = .infinity })
+    #expect(throws: ConfigurationError.self) {
+      try RWKV4.Configuration(width: 4, attentionWidth: 0).validate()
+    }
+  }
+
   @Test("the state has the bytes that the description's formula says")
   func stateBytes() {
     func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {

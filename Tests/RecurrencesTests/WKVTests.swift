@@ -8,8 +8,8 @@ import Testing
 struct WKVTests {
   static let resets = Resets(rows: [[5], [0, 3, 11]])
 
-  /// The state of the laws is A e^(−p), B e^(−p) and p. A call leaves it with p = 0, where the sums are those of the
-  /// definition; zeros stand for no tokens.
+  /// The state of the laws is A e^(−p), B e^(−p) and p. A call leaves it with p = 0, where the sums are those
+  /// of the definition; zeros stand for no tokens.
   static func laws(width D: Int = 6, keys: ClosedRange<Float> = -2...2) -> RecurrenceLaws {
     RecurrenceLaws(
       operands: { steps in

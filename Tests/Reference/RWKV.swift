@@ -4,7 +4,8 @@ import Foundation
 
 /// y = (A + e^(u+k) v) / (B + e^(u+k)), then A = e^w A + e^k v and B = e^w B + e^k.
 ///
-/// k, v [B T D], w, u [D]; A and B [B D], their sums before the first token → y [B T D] and the sums behind the last.
+/// k, v [B T D], w, u [D]; A and B [B D], their sums before the first token → y [B T D] and the sums behind
+/// the last.
 package func wkvReference(
   k: [Double], v: [Double], w: [Double], u: [Double], numerator: [Double], denominator: [Double],
   batch: Int, steps: Int, resets: [[Int]] = []
@@ -36,7 +37,7 @@ extension MixerReference {
     }
   }
 
-  /// Peng et al. 2023, equations 11 to 16, with the sums over all tokens written out.
+  /// Peng et al. 2023, equations 11 to 17, with the sums over all tokens written out.
   package func rwkv4(_ x: [[Double]]) -> [[Double]] {
     let k = x.indices.map { product("key.weight", timeMixed(x, at: $0, "time_mix_k")) }
     let v = x.indices.map { product("value.weight", timeMixed(x, at: $0, "time_mix_v")) }
@@ -56,7 +57,7 @@ extension MixerReference {
     }
   }
 
-  /// Peng et al. 2024, equations 3 to 8, by head; a decay and a bonus for each head are repeated over its channels.
+  /// Peng et al. 2024, §4.1, by head; a decay and a bonus for each head are repeated over its channels.
   package func rwkv5(_ x: [[Double]], heads H: Int, epsilon: Double) -> [[Double]] {
     let A = self["ln_x.weight"].count, K = A / H
     func channel(_ name: String, _ i: Int) -> Double {

@@ -3,9 +3,10 @@
 ///     y_t = (A_{t−1} + e^(u + k_t) v_t) / (B_{t−1} + e^(u + k_t))
 ///     A_t = e^w A_{t−1} + e^(k_t) v_t;   B_t = e^w B_{t−1} + e^(k_t)
 ///
-/// The sums would overflow for large keys, so they are kept relative to e^p, where p is the largest logarithm of a weight
-/// among them (appendix D of the paper). The fold over time is already one pass over memory with the channels in the
-/// lanes, so every form runs it; its gradient recomputes the sums from those kept at every 32nd token.
+/// The sums would overflow for large keys, so they are kept relative to e^p, where p is the largest logarithm
+/// of a weight among them (appendix D of the paper). The fold over time is already one pass over memory with
+/// the channels in the lanes, so every form runs it; its gradient recomputes the sums from those kept at
+/// every 32nd token.
 
 import CKernels
 import RunnelKernels
@@ -51,7 +52,7 @@ public enum WKV {
     let shape = k.shape
     precondition(
       shape.rank == 3 && v.shape == shape && w.count == shape[2] && u.count == shape[2],
-      "WKV: keys \(shape), values \(v.shape), decay \(w.shape), bonus \(u.shape); expected [B T D] twice, [D] twice"
+      "WKV: keys \(shape), values \(v.shape), decay \(w.shape), bonus \(u.shape); expected [B T D], [D]"
     )
     let rows: Shape = [shape[0], shape[2]]
     precondition(

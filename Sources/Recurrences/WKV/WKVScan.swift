@@ -79,7 +79,7 @@ struct WKVScan: Sendable {
     }
   }
 
-  /// The gradients of k, v, w, u and of the initial numerator, denominator and exponent, chunk by chunk from the last.
+  /// The gradients of k, v, w, u and the initial sums and exponent, chunk by chunk from the last.
   func gradient(
     _ inputs: [Tensor], starts: Storage, dy: Tensor?, dnumerator: Tensor?, ddenominator: Tensor?
   ) -> [Tensor?] {
