@@ -24,4 +24,16 @@ extension Tensor {
         return Float(dt + naturalLogarithm(1 - exponential(-dt)))
       })
   }
+
+  /// f(0), f(1), … for `count` channels.
+  package static func channels(_ count: Int, _ f: (Double) -> Double) -> Tensor {
+    Tensor((0..<count).map { Float(f(Double($0))) })
+  }
+}
+
+extension Depth {
+  /// 0 at the first layer, 1 at the last.
+  package var ascent: Double { count > 1 ? Double(layer) / Double(count - 1) : 0 }
+  /// 1 at the first layer, almost 0 at the last.
+  package var descent: Double { 1 - Double(layer) / Double(count) }
 }

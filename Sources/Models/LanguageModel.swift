@@ -100,7 +100,7 @@ extension ModelConfiguration {
         width: width, hidden: hiddenWidth, activation: self.activation ?? activation,
         hasBias: hasFeedForwardBias, using: &generator)
     case .channelMix(let version, _):
-      preconditionFailure("no channel mix of version \(version) yet")
+      ChannelMix(version: version, width: width, hidden: hiddenWidth, at: depth, using: &generator)
     }
   }
 }

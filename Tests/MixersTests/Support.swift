@@ -7,15 +7,22 @@ import RunnelTensors
 import Testing
 
 extension SequenceMixer {
-  /// A fresh mixer with all its parameters moved, so that no bias is zero and no scale one.
+  /// A fresh mixer with all its parameters moved.
   static func perturbed(_ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 1) -> Self {
     var generator = SeededGenerator(seed: seed)
-    var mixer = Self(configuration, at: depth, using: &generator)
-    for field in fields {
-      let value = mixer[keyPath: field.path]
-      mixer[keyPath: field.path] = value + Tensor.uniform(value.shape, in: -0.3...0.3, using: &generator)
+    return Self(configuration, at: depth, using: &generator).perturbed(using: &generator)
+  }
+}
+
+extension SequenceLayer {
+  /// A copy with all parameters moved, so that no bias is zero and no scale one.
+  func perturbed(using generator: inout SeededGenerator) -> Self {
+    var layer = self
+    for field in Self.fields {
+      let value = self[keyPath: field.path]
+      layer[keyPath: field.path] = value + Tensor.uniform(value.shape, in: -0.3...0.3, using: &generator)
     }
-    return mixer
+    return layer
   }
 
   var doubles: [String: [Double]] {
@@ -68,11 +75,19 @@ struct Text {
 /// Compares values and gradients of a mixer with those of `reference`, which is given the parameters.
 func expectMixer<M: SequenceMixer>(
   _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone,
-  sourceLocation: SourceLocation = #_sourceLocation,
+  sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
+) {
+  expectLayer(
+    M.perturbed(configuration, at: depth), M.name, width: configuration.width, sourceLocation: sourceLocation,
+    reference: reference)
+}
+
+/// The same for any layer over a stream of this width.
+func expectLayer<L: SequenceLayer>(
+  _ mixer: L, _ name: String, width: Int, sourceLocation: SourceLocation = #_sourceLocation,
   reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
-  let mixer = M.perturbed(configuration, at: depth)
-  let text = Text(D: configuration.width)
+  let text = Text(D: width)
   let x = random([text.B, text.lengths.reduce(0, +), text.D], seed: 2)
   let seeds = text.cut(random(x.shape, seed: 3)), seed = text.joined(seeds)
   let parameters = mixer.doubles
@@ -82,7 +97,7 @@ func expectMixer<M: SequenceMixer>(
   let y = expected(parameters, x.doubles)
 
   // Along single coordinates where there are few of them, else along random directions.
-  let fields = M.fields.filter { !mixer[keyPath: $0.path].isEmpty }
+  let fields = L.fields.filter { !mixer[keyPath: $0.path].isEmpty }
   let names = fields.map(\.name) + ["x"], values = fields.map { parameters[$0.name] ?? [] } + [x.doubles]
   var directions: [[[Double]]] = [], slopes: [[Double]] = []
   for (i, value) in values.enumerated() {
@@ -120,7 +135,7 @@ func expectMixer<M: SequenceMixer>(
         tracked.run(parts[1], form: second, resets: text.resets, state: &state),
       ]
       let error = relativeError(text.joined(outputs), y)
-      #expect(error <= 1e-5, "\(M.name), \(first) then \(second)", sourceLocation: sourceLocation)
+      #expect(error <= 1e-5, "\(name), \(first) then \(second)", sourceLocation: sourceLocation)
 
       let frozen = mixer.frozen()
       var cold = frozen.initialState(batch: text.B)
@@ -136,7 +151,7 @@ func expectMixer<M: SequenceMixer>(
         let measured = directions[i].map { dot(all[i], $0) }
         let error = relativeError(measured, slopes[i])
         #expect(
-          error <= 1e-4, "\(M.name), \(first) then \(second), \(names[i])", sourceLocation: sourceLocation)
+          error <= 1e-4, "\(name), \(first) then \(second), \(names[i])", sourceLocation: sourceLocation)
       }
     }
   }

@@ -1,0 +1,107 @@
+import Foundation
+import RunnelMixers
+import RunnelRecurrences
+import RunnelReference
+import RunnelTensors
+import Testing
+
+@Suite("RWKV is its papers' formulas, in value and in gradient")
+struct RWKVTests {
+  @Test("RWKV-4, as wide as the stream, narrower and wider", arguments: [3, 2, 5])
+  func rwkv4(attentionWidth: Int) {
+    expectMixer(RWKV4.self, .init(width: 3, attentionWidth: attentionWidth), at: Depth(layer: 1, of: 3)) {
+      $0.rwkv4($1)
+    }
+  }
+
+  @Test(
+    "RWKV-5: decays and bonuses per channel and per head, with and without a gate",
+    arguments: [true, false], [true, false])
+  func rwkv5(decayPerChannel: Bool, hasGate: Bool) {
+    let configuration = RWKV5.Configuration(
+      width: 6, heads: 2, headWidth: 4, hasGate: hasGate, decayPerChannel: decayPerChannel,
+      groupNormEpsilon: 64e-5)
+    expectMixer(RWKV5.self, configuration, at: Depth(layer: 1, of: 3)) {
+      $0.rwkv5($1, heads: 2, epsilon: Double(configuration.groupNormEpsilon))
+    }
+  }
+
+  @Test("the channel mixes", arguments: 4...7)
+  func channelMix(version: Int) {
+    var generator = SeededGenerator(seed: 1)
+    let fresh = ChannelMix(
+      version: version, width: 3, hidden: 5, at: Depth(layer: 1, of: 3), using: &generator)
+    expectLayer(fresh.perturbed(using: &generator), "version \(version)", width: 3) {
+      $0.channelMix($1, version: version)
+    }
+  }
+
+  @Test("a version has the parameters of its checkpoints, and no others")
+  func names() {
+    func names(_ layer: some SequenceLayer) -> Set<String> {
+      func present<L: SequenceLayer>(_ layer: L) -> [String] {
+        L.fields.filter { !layer[keyPath: $0.path].isEmpty }.map(\.name)
+      }
+      return Set(present(layer))
+    }
+    var generator = SeededGenerator(seed: 1)
+    func mix(_ version: Int) -> Set<String> {
+      names(ChannelMix(version: version, width: 4, hidden: 8, at: .alone, using: &generator))
+    }
+    let weights: Set = ["key.weight", "receptance.weight", "value.weight"]
+    #expect(mix(4) == weights.union(["time_mix_k", "time_mix_r"]) && mix(5) == mix(4))
+    #expect(mix(6) == weights.union(["time_maa_k", "time_maa_r"]))
+    #expect(mix(7) == ["x_k", "key.weight", "value.weight"])
+    let perHead = RWKV5.Configuration(
+      width: 4, heads: 2, headWidth: 2, hasGate: false, decayPerChannel: false)
+    let old = names(RWKV5(perHead, using: &generator))
+    let new = names(RWKV5(.init(width: 4, heads: 2, headWidth: 2), using: &generator))
+    #expect(new.subtracting(old) == ["time_faaaa", "time_mix_g", "gate.weight"])
+    #expect(old.subtracting(new) == ["time_first"])
+  }
+
+  @Test("a fresh layer writes nothing yet, and its mixing and decays follow the depth")
+  func initialization() {
+    let first = PublishedFacts.fresh(RWKV4.self, .init(width: 32))
+    var generator = SeededGenerator(seed: 1)
+    let last = RWKV4(.init(width: 32), at: Depth(layer: 3, of: 4), using: &generator)
+    #expect(first.value("output.weight").allSatisfy { $0 == 0 })
+    #expect(relativeError(first.value("time_mix_k"), (0..<32).map { Double($0) / 32 }) < 1e-6)
+    for (mixer, middle) in [(first, 0.7), (last, 2)] {
+      let decay = mixer.value("time_decay")
+      #expect(abs(decay[0] + 5) < 1e-6 && abs(decay[31] - 3) < 1e-5)
+      #expect(abs(decay[10] - (8 * pow(10.0 / 31, middle) - 5)) < 1e-5)
+    }
+    #expect(abs(last.value("time_mix_v")[0] - 0.3) < 1e-6)
+    #expect(abs(last.value("time_mix_k")[1] - pow(1.0 / 32, 0.25)) < 1e-6)
+  }
+
+  @Test("numbers that no model can have are refused")
+  func refusals() {
+    func refuses(_ change: (inout RWKV5.Configuration) -> Void) -> Bool {
+      var configuration = RWKV5.Configuration(width: 64)
+      change(&configuration)
+      do {
+        try configuration.validate()
+        return false
+      } catch { return true }
+    }
+    #expect(!refuses { $0.heads = 3 })
+    #expect(refuses { $0.heads = 0 } && refuses { $0.headWidth = -1 } && refuses { $0.headWidth = 1 << 40 })
+    #expect(refuses { $0.groupNormEpsilon = 0 } && refuses { $0.groupNormEpsilon = .infinity })
+    #expect(throws: ConfigurationError.self) {
+      try RWKV4.Configuration(width: 4, attentionWidth: 0).validate()
+    }
+  }
+
+  @Test("the state has the bytes that the description's formula says")
+  func stateBytes() {
+    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
+      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
+      let state = PublishedFacts.fresh(M.self, configuration).initialState(batch: 3)
+      #expect(state.byteCount == 3 * 4 * formula.value)
+    }
+    check(RWKV4.self, .init(width: 3, attentionWidth: 5), ["D": 3, "A": 5])
+    check(RWKV5.self, .init(width: 6, heads: 2, headWidth: 4), ["D": 6, "H": 2, "K": 4])
+  }
+}
