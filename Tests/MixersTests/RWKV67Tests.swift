@@ -10,6 +10,17 @@ struct RWKV67Tests {
     width: 6, heads: 2, headWidth: 3, decayRank: 2, rateRank: 3, valueRank: 2, gateRank: 4,
     keyNormEpsilon: 1e-6)
 
+  @Test("RWKV-6, with keys as wide as values and half as wide", arguments: [4, 2])
+  func rwkv6(keyWidth: Int) {
+    let configuration = RWKV6.Configuration(
+      width: 8, heads: 2, keyWidth: keyWidth, valueWidth: 4, shareRank: 3, decayRank: 2)
+    for layer in [0, 2] {
+      expectMixer(RWKV6.self, configuration, at: Depth(layer: layer, of: 4)) {
+        $0.rwkv6($1, heads: 2, epsilon: 64e-5)
+      }
+    }
+  }
+
   @Test("RWKV-7, in the first layer and in one behind it that runs alone", arguments: [0, 2])
   func rwkv7(layer: Int) {
     expectMixer(RWKV7.self, Self.rwkv7, at: Depth(layer: layer, of: 4)) {
