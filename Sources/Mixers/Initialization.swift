@@ -24,29 +24,4 @@ extension Tensor {
         return Float(dt + naturalLogarithm(1 - exponential(-dt)))
       })
   }
-
-  /// A matrix whose shorter side is orthonormal, times `gain`; Gram-Schmidt in Double, so for low ranks.
-  package static func orthogonal(
-    _ rows: Int, _ columns: Int, gain: Double = 1, using generator: inout some RandomNumberGenerator
-  ) -> Tensor {
-    let (count, length) = (min(rows, columns), max(rows, columns))
-    var vectors: [[Double]] = []
-    for _ in 0..<count {
-      var vector = (0..<length).map { _ in generator.normal() }
-      // Twice, since once leaves what rounding put back.
-      for _ in 0..<2 {
-        for other in vectors {
-          let part = zip(vector, other).reduce(0) { $0 + $1.0 * $1.1 }
-          for i in 0..<length { vector[i] -= part * other[i] }
-        }
-      }
-      let size = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      vectors.append(vector.map { $0 / size })
-    }
-    return Tensor(
-      (0..<rows * columns).map { index in
-        let (row, column) = (index / columns, index % columns)
-        return Float(gain * (rows <= columns ? vectors[row][column] : vectors[column][row]))
-      }, [rows, columns])
-  }
 }

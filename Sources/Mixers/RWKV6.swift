@@ -59,12 +59,12 @@ public struct RWKV6: SequenceMixer {
   }
 
   public struct State: RecurrentState {
-    /// The last token, [B D].
-    public var shift: Tensor
+    /// The token before, [B D].
+    public var previous: Tensor
     /// S, [B H K V].
     public var memory: Tensor
     public static let tensors: [StateField<Self, Tensor>] = [
-      .init("shift", \.shift), .init("memory", \.memory),
+      .init("previous", \.previous), .init("memory", \.memory),
     ]
   }
 
@@ -161,13 +161,13 @@ public struct RWKV6: SequenceMixer {
   public func initialState(batch: Int) -> State {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
     return State(
-      shift: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, V]))
+      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, V]))
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    let previous = tokenShift(x, resets: resets, last: &state.shift)
+    let previous = tokenShift(x, resets: resets, last: &state.previous)
     let hidden = activate(product(mixed(x, previous, by: commonShare), shareInner), .tanh)
     let bias = concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
     let delta = previous - x

@@ -74,12 +74,12 @@ public struct RWKV7: SequenceMixer {
   }
 
   public struct State: RecurrentState {
-    /// The last token, [B D].
-    public var shift: Tensor
+    /// The token before, [B D].
+    public var previous: Tensor
     /// S, [B H K V].
     public var memory: Tensor
     public static let tensors: [StateField<Self, Tensor>] = [
-      .init("shift", \.shift), .init("memory", \.memory),
+      .init("previous", \.previous), .init("memory", \.memory),
     ]
   }
 
@@ -187,7 +187,7 @@ public struct RWKV7: SequenceMixer {
   public func initialState(batch: Int) -> State {
     let (H, K) = (configuration.heads, configuration.headWidth)
     return State(
-      shift: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, K]))
+      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, K]))
   }
 
   /// Alone, a layer's own values are the first.
@@ -202,7 +202,7 @@ public struct RWKV7: SequenceMixer {
     let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
     let (H, K) = (configuration.heads, configuration.headWidth)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
-    let previous = tokenShift(x, resets: resets, last: &state.shift)
+    let previous = tokenShift(x, resets: resets, last: &state.previous)
     func input(_ share: Tensor) -> Tensor { mixed(x, previous, by: share) }
 
     let r = linear(input(receptanceShift), receptanceWeight)
