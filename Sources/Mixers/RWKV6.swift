@@ -4,10 +4,10 @@
 ///     out = W_o (silu(g) ⊙ groupnorm(y))
 ///
 /// Our name · the paper (§4.2): share, μ, how much of the token before is in an input; each of the five has its own
-/// and adds what a product of low rank, the paper's lora, says of the tokens (ddlerp) · w, the decay, exp(−exp(d)) with d of
+/// and adds what a product of low rank (lora) says of the tokens (ddlerp) · w, the decay, exp(−exp(d)), with d of
 /// low rank as well · u, the bonus of a token's own value, `time_faaaa`. In the authors' models keys are as wide as
-/// values; flash-linear-attention halves them. Parameter names and layouts are those of the authors' code: matrices of
-/// low rank lie [in out], and the five inputs are in the order w, k, v, r, g.
+/// values; flash-linear-attention halves them. Parameter names and layouts are those of the authors' code: matrices
+/// of low rank lie [in out], and the five inputs are in the order w, k, v, r, g.
 
 import RunnelKernels
 import RunnelRecurrences

@@ -20,7 +20,7 @@ extension MixerReference {
       y, scale: self["ln_x.weight"], bias: self["ln_x.bias"], epsilon: epsilon, groups: groups, centred: true)
   }
 
-  /// Peng et al. 2024, equations 11 to 20.
+  /// Peng et al. 2024, §4.2.
   package func rwkv6(_ x: [[Double]], heads H: Int, epsilon: Double) -> [[Double]] {
     let D = x[0].count, A = self["time_decay"].count, E = self["ln_x.weight"].count, K = A / H, V = E / H
     let R = self["time_maa_w1"].count / D / 5, G = self["time_decay_w1"].count / D
