@@ -54,6 +54,41 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [I
   }
 }
 
+/// x · W for a `matrix` stored [in out], as RWKV keeps those of low rank: `x` [… in] → [… out].
+public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
+  precondition(
+    matrix.shape.rank == 2 && matrix.shape[0] == x.shape.width,
+    "product: \(x.shape) by a matrix of \(matrix.shape); the last extent of one must be the first of the other"
+  )
+  let (rows, inner, out) = (x.shape.rows, matrix.shape[0], matrix.shape[1])
+  let y = Tensor(x.shape.with(width: out)) { y in
+    Gemm.parallel(
+      m: rows, n: out, k: inner, MatrixView(x.base, rowStride: inner),
+      MatrixView(matrix.base, rowStride: out), into: y, rowStride: out)
+  }
+  guard isTracked(x, matrix) else { return y }
+  let (needsX, needsMatrix) = (x.isTracked, matrix.isTracked)
+  return record(y, from: [x, matrix]) { [x = x.detached, matrix = matrix.detached] dy in
+    let dx =
+      !needsX
+      ? nil
+      : Tensor(x.shape) { dx in
+        Gemm.parallel(
+          m: rows, n: inner, k: out, MatrixView(dy.base, rowStride: out),
+          MatrixView(matrix.base, rowStride: out, .transposed), into: dx, rowStride: inner)
+      }
+    let dmatrix =
+      !needsMatrix
+      ? nil
+      : Tensor(matrix.shape) { dmatrix in
+        Gemm.parallel(
+          m: inner, n: out, k: rows, MatrixView(x.base, rowStride: inner, .transposed),
+          MatrixView(dy.base, rowStride: out), into: dmatrix, rowStride: out)
+      }
+    return [dx, dmatrix]
+  }
+}
+
 /// dx = Σ over parts of dy · W.
 private func inputGradient(_ dy: [Tensor?], _ weight: Tensor, like x: Tensor, sizes: [Int]) -> Tensor {
   let inner = x.shape.width

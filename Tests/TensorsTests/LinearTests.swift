@@ -46,4 +46,19 @@ struct LinearTests {
     #expect(relativeError(gradient[1], centralDifferences(at: ws) { loss(xs, $0, bs) }) < 1e-5)
     #expect(relativeError(gradient[2], centralDifferences(at: bs) { loss(xs, ws, $0) }) < 1e-5)
   }
+
+  @Test("product is x · W for a matrix stored [in out]", arguments: [(1, 5, 7), (4, 17, 3), (600, 130, 70)])
+  func product(rows: Int, inner: Int, out: Int) {
+    expectSame(
+      [random([rows, inner], seed: 1), random([inner, out], seed: 2)], differentiated: rows < 10,
+      { [RunnelTensors.product($0[0], $0[1])] },
+      reference: { inputs in
+        [
+          (0..<rows * out).map { index in
+            let (row, column) = (index / out, index % out)
+            return (0..<inner).reduce(0) { $0 + inputs[0][row * inner + $1] * inputs[1][$1 * out + column] }
+          }
+        ]
+      })
+  }
 }

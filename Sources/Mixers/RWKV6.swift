@@ -1,0 +1,191 @@
+/// RWKV-6 "Finch" (Peng et al. 2024, "Eagle and Finch").
+///
+///     S_t = diag(w_t) S_{t−1} + k_tᵀ v_t;   y_t = r_t S_{t−1} + (r_t · (u ⊙ k_t)) v_t
+///     out = W_o (silu(g) ⊙ groupnorm(y))
+///
+/// Our name · the paper (§4.2): share, μ, how much of the token before is in an input; each of the five has its own
+/// and adds what a product of low rank (lora) says of the tokens (ddlerp) · w, the decay, exp(−exp(d)), with d of
+/// low rank as well · u, the bonus of a token's own value, `time_faaaa`. In the authors' models keys are as wide as
+/// values; flash-linear-attention halves them. Parameter names and layouts are those of the authors' code: matrices
+/// of low rank lie [in out], and the five inputs are in the order w, k, v, r, g.
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct RWKV6: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var heads: Int
+    public var keyWidth: Int
+    public var valueWidth: Int
+    /// The inner widths of what makes the shares of the token before, and the decays.
+    public var shareRank, decayRank: Int
+    /// ε of the norm of each head.
+    public var groupNormEpsilon: Float
+    public static let feedForward = FeedForwardKind.channelMix(version: 6, ratio: 3.5)
+    public static let norm = NormKind.layer
+    public static let normalizesEmbedding = true
+
+    /// Heads of 64 and the published ranks, 32 and 64; a narrow model has at least two heads, and no rank above D.
+    public init(width: Int) {
+      let heads = max(1, max(min(2, width / 8), width / 64))
+      self.init(width: width, heads: heads, keyWidth: width / heads, valueWidth: width / heads)
+    }
+    public init(
+      width: Int, heads: Int, keyWidth: Int, valueWidth: Int, shareRank: Int? = nil, decayRank: Int? = nil,
+      groupNormEpsilon: Float = 64e-5
+    ) {
+      self.width = width
+      self.heads = heads
+      self.keyWidth = keyWidth
+      self.valueWidth = valueWidth
+      self.shareRank = shareRank ?? min(32, width)
+      self.decayRank = decayRank ?? min(64, width)
+      self.groupNormEpsilon = groupNormEpsilon
+    }
+    public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
+      var copy = self
+      (copy.heads, copy.keyWidth, copy.valueWidth) = (heads, width / heads, width / heads)
+      return copy
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive([
+        "width": width, "heads": heads, "key_width": keyWidth, "value_width": valueWidth,
+        "share_rank": shareRank, "decay_rank": decayRank,
+      ])
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The token before, [B D].
+    public var previous: Tensor
+    /// S, [B H K V].
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("previous", \.previous), .init("memory", \.memory),
+    ]
+  }
+
+  public static let description = MixerDescription(
+    name: "rwkv6", title: "RWKV-6", paper: "Peng et al. 2024, arXiv:2404.05892",
+    recurrence: "y = r (S + (u ⊙ k)ᵀ v), S = diag(w) S + kᵀ v, w per token and key", state: "D + H K V",
+    cost: "5 H K V", parallelForm: "masked product")
+
+  public let configuration: Configuration
+  /// How much of the token before is in the input of the shares, and in the five inputs: [D].
+  var commonShare, decayShare, keyShare, valueShare, receptanceShare, gateShare: Tensor
+  /// [D 5R] and [5 R D].
+  var shareInner, shareOuter: Tensor
+  /// d, from D to the H K keys.
+  var decay: LowRank
+  /// u, [H K].
+  var bonus: Tensor
+  /// [H K D], [H K D], [H V D], [H V D] and [D H V].
+  var receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Tensor
+  /// [H V].
+  var normScale, normBias: Tensor
+
+  public static let fields: [Field<Self>] = [
+    .init("time_maa_x", \.commonShare, .exempt),
+    .init("time_maa_w", \.decayShare, .exempt),
+    .init("time_maa_k", \.keyShare, .exempt),
+    .init("time_maa_v", \.valueShare, .exempt),
+    .init("time_maa_r", \.receptanceShare, .exempt),
+    .init("time_maa_g", \.gateShare, .exempt),
+    .init("time_maa_w1", \.shareInner, .exempt),
+    .init("time_maa_w2", \.shareOuter, .exempt),
+    .init("time_decay", \.decay.bias, ParameterTraits(decays: false, learningRate: 2)),
+    .init("time_decay_w1", \.decay.inner, .exempt),
+    .init("time_decay_w2", \.decay.outer, .exempt),
+    .init("time_faaaa", \.bonus, .exempt),
+    .init("receptance.weight", \.receptanceWeight),
+    .init("key.weight", \.keyWeight),
+    .init("value.weight", \.valueWeight),
+    .init("gate.weight", \.gateWeight),
+    .init("output.weight", \.outputWeight, .residual),
+    .init("ln_x.weight", \.normScale, .exempt),
+    .init("ln_x.bias", \.normBias, .exempt),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.init(configuration, at: .alone, using: &generator)
+  }
+
+  /// As in the authors' training code, where everything along the channels depends on the depth. There the
+  /// projections start orthogonal; here their elements are normal and of the same size.
+  public init(
+    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
+  ) {
+    self.configuration = configuration
+    let (D, H) = (configuration.width, configuration.heads)
+    let (K, V) = (configuration.keyWidth, configuration.valueWidth)
+    let (R, G) = (configuration.shareRank, configuration.decayRank)
+    let rising = Double(depth.layer) / Double(max(1, depth.count - 1))
+    let falling = 1 - Double(depth.layer) / Double(depth.count)
+    func share(_ exponent: Double, less: Double = 0) -> Tensor {
+      Tensor((0..<D).map { Float(1 - power(Double($0) / Double(D), exponent * falling) - less) })
+    }
+    commonShare = share(1)
+    decayShare = share(1)
+    keyShare = share(1)
+    valueShare = share(1, less: 0.3 * rising)
+    receptanceShare = share(0.5)
+    gateShare = share(0.5)
+    shareInner = Tensor(zeros: [D, 5 * R])
+    shareOuter = .uniform([5, R, D], in: -0.01...0.01, using: &generator)
+
+    /// From 0 to 1 over the keys of all heads.
+    func ramp(_ n: Int) -> Double { Double(n) / Double(max(1, H * K - 1)) }
+    decay = LowRank(
+      inner: Tensor(zeros: [D, G]), outer: .uniform([G, H * K], in: -0.01...0.01, using: &generator),
+      bias: Tensor((0..<H * K).map { Float(-6 + 5 * power(ramp($0), 0.7 + 1.3 * rising)) }))
+    bonus = Tensor(
+      (0..<H * K).map { Float(rising * (1 - ramp($0)) + 0.1 * Double(($0 + 1) % 3 - 1)) }, [H, K])
+
+    /// The elements of an orthogonal matrix have the variance of its longer side.
+    func projection(_ rows: Int, gain: Float, _ generator: inout some RandomNumberGenerator) -> Tensor {
+      .normal([rows, D], deviation: gain / Float(max(rows, D)).squareRoot(), using: &generator)
+    }
+    receptanceWeight = projection(H * K, gain: 1, &generator)
+    keyWeight = projection(H * K, gain: 0.1, &generator)
+    valueWeight = projection(H * V, gain: 1, &generator)
+    gateWeight = projection(H * V, gain: 0.1, &generator)
+    outputWeight = Tensor(zeros: [D, H * V])
+    normScale = Tensor(
+      repeating: Float(power(Double(depth.layer + 1) / Double(depth.count), 0.7)), [H * V])
+    normBias = Tensor(zeros: [H * V])
+  }
+
+  public func initialState(batch: Int) -> State {
+    let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
+    return State(
+      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, V]))
+  }
+
+  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
+    let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
+    let previous = tokenShift(x, resets: resets, last: &state.previous)
+    let hidden = activate(product(mixed(x, previous, by: commonShare), shareInner), .tanh)
+    let bias = concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
+    let delta = previous - x
+    let inputs = split(
+      blockLinear(hidden, shareOuter, bias: bias), sizes: Array(repeating: D, count: 5)
+    ).map { x + delta * $0 }
+
+    let logDecay = -1 * activate(decay(inputs[0], .tanh), .exp)
+    let k = linear(inputs[1], keyWeight)
+    let v = linear(inputs[2], valueWeight)
+    let r = linear(inputs[3], receptanceWeight)
+    func keys(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
+    let y = DeltaRule.run(
+      q: keys(r), k: keys(k), v: v.reshaped([B, T, H, V]), decay: .perKey(keys(logDecay)),
+      reads: .before(bonus: bonus), form: form, resets: resets, state: &state.memory)
+    let normed = layerNorm(
+      y.reshaped([B, T, H * V]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
+      groups: H)
+    return linear(gated(normed, by: linear(inputs[4], gateWeight), .silu), outputWeight)
+  }
+}

@@ -1,0 +1,233 @@
+/// RWKV-7 "Goose" (Peng et al. 2025).
+///
+///     S_t = diag(w_t) S_{t−1} − (κ̂_t ⊙ a_t)ᵀ (κ̂_t S_{t−1}) + k̃_tᵀ v_t;   y_t = r_t S_t
+///     out = W_o (g ⊙ (groupnorm(y) + (Σ over a head of r ⊙ ρ ⊙ k̃) v))
+///
+/// Our name · the paper (§4): shift, the token before, a part of which is in each of the six inputs · w, the decay,
+/// exp(−e^{−1/2} σ(…)), so never below 0.545 · κ̂, the removal key, of unit length in each head · a, the in-context
+/// learning rate · k̃ = k ⊙ (1 + (a − 1) ⊙ α), the replacement key · ρ, the bonus `r_k` · v, in layers behind the
+/// first mixed with the first layer's values. The paper's S is the transpose of ours. Parameter names and layouts are
+/// those of the authors' code: matrices of low rank lie [in out].
+
+import RunnelKernels
+import RunnelRecurrences
+import RunnelTensors
+
+public struct RWKV7: SequenceMixer {
+  public struct Configuration: MixerConfiguration {
+    public var width: Int
+    public var heads: Int
+    /// K, of keys and values.
+    public var headWidth: Int
+    /// The inner widths of what makes decays, learning rates, the mix of values and gates.
+    public var decayRank, rateRank, valueRank, gateRank: Int
+    /// ε of the norm of each head.
+    public var groupNormEpsilon: Float
+    /// ε in κ / √(Σ κ² + ε).
+    public var keyNormEpsilon: Float
+    public static let feedForward = FeedForwardKind.channelMix(version: 7, ratio: 4)
+    public static let norm = NormKind.layer
+    public static let normalizesEmbedding = true
+
+    /// Heads of 64, ranks that grow with √D in steps of 32; a narrow model has at least two heads.
+    public init(width: Int) {
+      let heads = max(1, max(min(2, width / 8), width / 64))
+      func rank(_ factor: Double) -> Int {
+        min(
+          width,
+          max(32, 32 * Int((factor * Double(max(0, width)).squareRoot() / 32).rounded(.toNearestOrEven))))
+      }
+      self.init(
+        width: width, heads: heads, headWidth: width / heads, decayRank: rank(2.5), rateRank: rank(2.5),
+        valueRank: rank(1.7), gateRank: rank(5))
+    }
+    public init(
+      width: Int, heads: Int, headWidth: Int, decayRank: Int, rateRank: Int, valueRank: Int, gateRank: Int,
+      groupNormEpsilon: Float = 64e-5, keyNormEpsilon: Float = 1e-24
+    ) {
+      self.width = width
+      self.heads = heads
+      self.headWidth = headWidth
+      self.decayRank = decayRank
+      self.rateRank = rateRank
+      self.valueRank = valueRank
+      self.gateRank = gateRank
+      self.groupNormEpsilon = groupNormEpsilon
+      self.keyNormEpsilon = keyNormEpsilon
+    }
+    public func withHeads(_ heads: Int) throws -> Self {
+      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
+      var copy = self
+      (copy.heads, copy.headWidth) = (heads, width / heads)
+      return copy
+    }
+    public func validate() throws {
+      try ConfigurationError.requirePositive([
+        "width": width, "heads": heads, "head_width": headWidth, "decay_rank": decayRank,
+        "rate_rank": rateRank, "value_rank": valueRank, "gate_rank": gateRank,
+      ])
+      guard width % heads == 0, width / heads == headWidth else {
+        throw ConfigurationError(
+          "\(heads) heads of head_width \(headWidth) do not make the width \(width); they must")
+      }
+    }
+  }
+
+  public struct State: RecurrentState {
+    /// The token before, [B D].
+    public var previous: Tensor
+    /// S, [B H K V].
+    public var memory: Tensor
+    public static let tensors: [StateField<Self, Tensor>] = [
+      .init("previous", \.previous), .init("memory", \.memory),
+    ]
+  }
+
+  public static let description = MixerDescription(
+    name: "rwkv7", title: "RWKV-7", paper: "Peng et al. 2025, arXiv:2503.14456",
+    recurrence: "S = diag(w) S − (κ̂ ⊙ a)ᵀ κ̂ S + k̃ᵀ v, y = r S", state: "D + H K V", cost: "9 H K V",
+    parallelForm: "chunkwise (WY)")
+
+  public let configuration: Configuration
+  /// How much of the token before is in each input, [D].
+  var receptanceShift, decayShift, keyShift, valueShift, rateShift, gateShift: Tensor
+  /// `value` is absent in the first layer, and `gate` has no bias.
+  var decay, rate, value, gate: LowRank
+  /// [D], [D] and [H K].
+  var removalScale, rateShare, bonus: Tensor
+  /// [D D].
+  var receptanceWeight, keyWeight, valueWeight, outputWeight: Tensor
+  /// [D].
+  var normScale, normBias: Tensor
+
+  public static let fields: [Field<Self>] = [
+    .init("x_r", \.receptanceShift, .exempt),
+    .init("x_w", \.decayShift, .exempt),
+    .init("x_k", \.keyShift, .exempt),
+    .init("x_v", \.valueShift, .exempt),
+    .init("x_a", \.rateShift, .exempt),
+    .init("x_g", \.gateShift, .exempt),
+    .init("w0", \.decay.bias, ParameterTraits(decays: false, learningRate: 2)),
+    .init("w1", \.decay.inner, .exempt),
+    .init("w2", \.decay.outer, .exempt),
+    .init("a0", \.rate.bias, .exempt),
+    .init("a1", \.rate.inner, .exempt),
+    .init("a2", \.rate.outer, .exempt),
+    .init("v0", \.value.bias, .exempt),
+    .init("v1", \.value.inner, .exempt),
+    .init("v2", \.value.outer, .exempt),
+    .init("g1", \.gate.inner, .exempt),
+    .init("g2", \.gate.outer, .exempt),
+    .init("k_k", \.removalScale, .exempt),
+    .init("k_a", \.rateShare, .exempt),
+    .init("r_k", \.bonus, .exempt),
+    .init("receptance.weight", \.receptanceWeight),
+    .init("key.weight", \.keyWeight),
+    .init("value.weight", \.valueWeight),
+    .init("output.weight", \.outputWeight, .residual),
+    .init("ln_x.weight", \.normScale, .exempt),
+    .init("ln_x.bias", \.normBias, .exempt),
+  ]
+
+  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+    self.init(configuration, at: .alone, using: &generator)
+  }
+
+  /// As in the authors' training code, where everything along the channels depends on the depth. There the four
+  /// matrices [D D] start orthogonal; here their elements are normal and of the same size.
+  public init(
+    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
+  ) {
+    self.configuration = configuration
+    let (D, H, K) = (configuration.width, configuration.heads, configuration.headWidth)
+    let rising = Double(depth.layer) / Double(max(1, depth.count - 1))
+    let falling = 1 - Double(depth.layer) / Double(depth.count)
+    func channels(_ f: (Double) -> Double) -> Tensor { Tensor((0..<D).map { Float(f(Double($0))) }) }
+    func shift(_ exponent: Double) -> Tensor { channels { 1 - power($0 / Double(D), exponent * falling) } }
+    receptanceShift = shift(0.2)
+    decayShift = shift(0.9)
+    keyShift = shift(0.7)
+    valueShift = shift(0.7)
+    rateShift = shift(0.9)
+    gateShift = shift(0.2)
+
+    /// From 0 to 1 over the channels, and from −1 to 1 over those of each head.
+    func ramp(_ n: Double) -> Double { n / Double(max(1, D - 1)) }
+    func zigzag(_ n: Double) -> Double {
+      let middle = max(0.5, Double(K - 1) / 2)
+      let z = (n.truncatingRemainder(dividingBy: Double(K)) - Double(K - 1) / 2) / middle
+      return z * abs(z)
+    }
+    func lowRank(_ R: Int, bias: Tensor, _ generator: inout some RandomNumberGenerator) -> LowRank {
+      let gain = 0.1 * max(1, Double(R) / Double(D)).squareRoot()
+      return LowRank(
+        inner: Tensor(zeros: [D, R]), outer: .orthogonal(R, D, gain: gain, using: &generator), bias: bias)
+    }
+    let decays = channels { -5.5 + 6 * power(ramp($0), 1 + power(rising, 0.3)) + 2.5 * zigzag($0) }
+    decay = lowRank(configuration.decayRank, bias: decays, &generator)
+    let rates = channels { -0.19 + 0.3 * zigzag($0) + 0.4 * (ramp($0) - 0.5) }
+    rate = lowRank(configuration.rateRank, bias: rates, &generator)
+    let values = channels { 0.73 - 0.4 * (ramp($0) - 0.5) }
+    value = depth.layer == 0 ? .absent : lowRank(configuration.valueRank, bias: values, &generator)
+    gate = lowRank(configuration.gateRank, bias: .absent, &generator)
+
+    removalScale = channels { 0.71 - 0.1 * (ramp($0) - 0.5) }
+    rateShare = Tensor(repeating: 1.02, [D])
+    bonus = Tensor(repeating: -0.04, [H, K])
+    let deviation = 1 / Float(D).squareRoot()
+    receptanceWeight = .normal([D, D], deviation: deviation, using: &generator)
+    keyWeight = .normal([D, D], deviation: 0.1 * deviation, using: &generator)
+    valueWeight = .normal([D, D], deviation: deviation, using: &generator)
+    outputWeight = Tensor(zeros: [D, D])
+    normScale = Tensor(
+      repeating: Float(power(Double(depth.layer + 1) / Double(depth.count), 0.7)), [D])
+    normBias = Tensor(zeros: [D])
+  }
+
+  public func initialState(batch: Int) -> State {
+    let (H, K) = (configuration.heads, configuration.headWidth)
+    return State(
+      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, K]))
+  }
+
+  /// Alone, a layer's own values are the first.
+  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    var shared = SharedValues()
+    return run(x, form: form, resets: resets, state: &state, shared: &shared)
+  }
+
+  public func run(
+    _ x: Tensor, form: Form, resets: Resets, state: inout State, shared: inout SharedValues
+  ) -> Tensor {
+    let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
+    let (H, K) = (configuration.heads, configuration.headWidth)
+    func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
+    let previous = tokenShift(x, resets: resets, last: &state.previous)
+    func input(_ share: Tensor) -> Tensor { mixed(x, previous, by: share) }
+
+    let r = linear(input(receptanceShift), receptanceWeight)
+    let key = linear(input(keyShift), keyWeight)
+    let valueInput = input(valueShift)
+    var v = linear(valueInput, valueWeight)
+    if let first = shared.firstValue, !value.bias.isEmpty {
+      v = v + (first - v) * activate(value(valueInput), .sigmoid)
+    } else {
+      shared.firstValue = v
+    }
+    let a = activate(rate(input(rateShift)), .sigmoid)
+    let logDecay = Float(-exponential(-0.5)) * activate(decay(input(decayShift), .tanh), .sigmoid)
+    let removal = unitRows(heads(scaled(key, by: removalScale)), epsilon: configuration.keyNormEpsilon)
+    let k = mixed(key, key * a, by: rateShare)
+
+    let y = DeltaRule.run(
+      q: heads(r), k: heads(k), v: heads(v), decay: .perKey(heads(logDecay)),
+      removal: (a: -1 * removal, b: removal * heads(a)), form: form, resets: resets, state: &state.memory)
+    let normed = layerNorm(
+      y.reshaped([B, T, D]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
+      groups: H)
+    // Σ over a head of r ⊙ k ⊙ ρ, [B T H].
+    let own = blockLinear(r * k, bonus.reshaped([H, K, 1]))
+    let seen = normed + scaledRows(heads(v), by: own).reshaped([B, T, D])
+    return linear(seen * gate(input(gateShift), .sigmoid), outputWeight)
+  }
+}
