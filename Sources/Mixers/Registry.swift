@@ -4,7 +4,7 @@ public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
     HiPPOLegS.self, S4.self, S4D.self, S5.self, LRU.self, RGLRU.self, H3.self,
     Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, GLA.self, DeltaNet.self, GatedDeltaNet.self,
-    HGRN2.self, MinGRU.self, Flash.self, Attention.self,
+    HGRN2.self, MLSTM.self, MinGRU.self, Flash.self, Attention.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }
