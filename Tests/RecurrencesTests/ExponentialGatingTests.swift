@@ -80,7 +80,7 @@ struct ExponentialGatingTests {
 
   @Test("gradients, on both sides of the denominator's bound")
   func gradients() {
-    let sample = Case(T: 40, logInput: -2...2, logForget: -0.5...0, resets: [[25], []])
+    let sample = Case(T: 40, logInput: -5...0, logForget: -2...0, resets: [[25], []])
     let x = sample.operands.map(\.doubles)
     let weights = sample.reference(x).weights
     #expect(weights.count { abs($0) > 1.1 } > 20 && weights.count { abs($0) < 0.9 } > 20)
