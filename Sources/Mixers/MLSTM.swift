@@ -1,4 +1,5 @@
-/// mLSTM (Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", §2.3 and Figure 11).
+/// mLSTM (Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", §2.3; its block, §2.4
+/// and appendix).
 ///
 ///     x, z = W_up u;   c = silu(conv(x));   q, k = W_q c, W_k c;   v = W_v x;   ĩ, f̃ = W_i [q k v], W_f [q k v]
 ///     C_t = σ(f̃_t) C_{t−1} + exp(ĩ_t) k_tᵀ v_t;   n_t = σ(f̃_t) n_{t−1} + exp(ĩ_t) k_t
@@ -6,7 +7,7 @@
 ///
 /// Our name · the paper: memory C with the normaliser n as its last column · maximum m, the stabiliser state of
 /// equation 15, by whose exponential both are divided (ExponentialGating.swift) · skip a, "learnable skip" · k is
-/// scaled by 1/√K (equation 23) · the norm is one for each head (GroupNorm in Figure 11). W_q, W_k and W_v are
+/// scaled by 1/√K (equation 23) · the norm is one for each head (GroupNorm in the paper's figure). W_q, W_k and W_v are
 /// block-diagonal with blocks of four. Parameter names are those of the authors' package `xlstm`.
 ///
 /// The authors' code adds 1e-6 to the denominator, by which h depends on the stabiliser; here it does not.
@@ -57,15 +58,21 @@ public struct MLSTM: SequenceMixer {
       ])
       try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "heads", heads)
       try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "block_width", blockWidth)
+      // The memory grows as the square of the expanded width, so it may not fit where the weights do.
+      guard 4 * Double(expandedWidth) * Double(expandedWidth / heads) <= Double(Machine.physicalMemory) else {
+        throw ConfigurationError(
+          "a memory of \(expandedWidth) by \(expandedWidth / heads) numbers does not fit into this machine")
+      }
       guard normEpsilon > 0, normEpsilon.isFinite else {
         throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
       }
     }
 
-    /// How many blocks are multiplied as one: as many as fit into a matrix of 32 columns.
+    /// How many blocks are multiplied as one: as many as make a row of a cache line, 16 columns. Training, that
+    /// is three times as fast as each by itself; 8 and 32 columns are slower.
     var joinedBlocks: Int {
       let blocks = expandedWidth / blockWidth
-      return stride(from: max(1, 32 / blockWidth), to: 1, by: -1).first { blocks % $0 == 0 } ?? 1
+      return stride(from: max(1, 16 / blockWidth), to: 1, by: -1).first { blocks % $0 == 0 } ?? 1
     }
   }
 

@@ -26,7 +26,7 @@ package struct ExponentialGatingReference {
 }
 
 extension MixerReference {
-  /// Beck et al. 2024, Figure 11.
+  /// Beck et al. 2024, §2.3, in the block of the authors' code.
   package func mlstm(_ u: [[Double]], heads H: Int, blockWidth b: Int, epsilon: Double) -> [[Double]] {
     let E = self["learnable_skip"].count, K = E / H
     let projected = u.map { product("proj_up.weight", $0) }
