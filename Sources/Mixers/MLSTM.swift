@@ -1,13 +1,13 @@
-/// mLSTM (Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", §2.3; its block, §2.4
-/// and appendix).
+/// mLSTM (Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", §2.3; the block: §2.4, appendix).
 ///
-///     x, z = W_up u;   c = silu(conv(x));   q, k = W_q c, W_k c;   v = W_v x;   ĩ, f̃ = W_i [q k v], W_f [q k v]
+///     x, z = W_up u;   c = silu(conv(x));   q, k = W_q c, W_k c;   v = W_v x
+///     ĩ, f̃ = W_i [q k v] + b_i, W_f [q k v] + b_f
 ///     C_t = σ(f̃_t) C_{t−1} + exp(ĩ_t) k_tᵀ v_t;   n_t = σ(f̃_t) n_{t−1} + exp(ĩ_t) k_t
 ///     h_t = q_t C_t / max(|q_t · n_t|, 1);   out = W_down ((norm(h) + a ⊙ c) ⊙ silu(z))
 ///
-/// Our name · the paper: memory C with the normaliser n as its last column · maximum m, the stabiliser state of
-/// equation 15, by whose exponential both are divided (ExponentialGating.swift) · skip a, "learnable skip" · k is
-/// scaled by 1/√K (equation 23) · the norm is one for each head (GroupNorm in the paper's figure). W_q, W_k and W_v are
+/// Our name · the paper: memory C, normalizer n and maximum m, the stabiliser state of equation 15, by whose
+/// exponential both are divided (ExponentialGating.swift) · skip a, "learnable skip" · k is scaled by 1/√K
+/// (equation 23) · the norm is one for each head (GroupNorm in the paper's figure). W_q, W_k and W_v are
 /// block-diagonal with blocks of four. Parameter names are those of the authors' package `xlstm`.
 ///
 /// The authors' code adds 1e-6 to the denominator, by which h depends on the stabiliser; here it does not.
@@ -68,8 +68,8 @@ public struct MLSTM: SequenceMixer {
       }
     }
 
-    /// How many blocks are multiplied as one: as many as make a row of a cache line, 16 columns. Training, that
-    /// is three times as fast as each by itself; 8 and 32 columns are slower.
+    /// How many blocks are multiplied as one: as many as make the row a cache line, 16 columns. That is three
+    /// times as fast in training as each by itself; 8 and 32 columns are slower.
     var joinedBlocks: Int {
       let blocks = expandedWidth / blockWidth
       return stride(from: max(1, 16 / blockWidth), to: 1, by: -1).first { blocks % $0 == 0 } ?? 1
@@ -79,12 +79,15 @@ public struct MLSTM: SequenceMixer {
   public struct State: RecurrentState {
     /// The last W − 1 inputs of the convolution, [B W−1 E].
     public var window: Tensor
-    /// C exp(−m) and, as its last column, n exp(−m): [B H K V+1].
+    /// C exp(−m), [B H K V].
     public var memory: Tensor
+    /// n exp(−m), [B H K 1].
+    public var normalizer: Tensor
     /// m, [B H].
     public var maximum: Tensor
     public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory), .init("maximum", \.maximum),
+      .init("window", \.window), .init("memory", \.memory), .init("normalizer", \.normalizer),
+      .init("maximum", \.maximum),
     ]
   }
 
@@ -157,7 +160,8 @@ public struct MLSTM: SequenceMixer {
     let (E, H) = (configuration.expandedWidth, configuration.heads)
     return State(
       window: ShortConvolution.initialWindow(batch: batch, E, width: configuration.convolutionWidth),
-      memory: Tensor(zeros: [batch, H, E / H, E / H + 1]), maximum: Tensor(zeros: [batch, H]))
+      memory: Tensor(zeros: [batch, H, E / H, E / H]), normalizer: Tensor(zeros: [batch, H, E / H, 1]),
+      maximum: Tensor(zeros: [batch, H]))
   }
 
   private var derivation: Derived {
@@ -186,7 +190,7 @@ public struct MLSTM: SequenceMixer {
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),
       logForget: logSigmoid(linear(operands, forgetGateWeight, bias: forgetGateBias)), form: form,
-      resets: resets, memory: &state.memory, maximum: &state.maximum)
+      resets: resets, memory: &state.memory, normalizer: &state.normalizer, maximum: &state.maximum)
     let normed = layerNorm(
       h.reshaped([B, T, E]), scale: weights.normScale, epsilon: configuration.normEpsilon, groups: H)
     return linear(gated(RunnelTensors.skip(normed, c, by: skip), by: branches[1], .silu), downWeight)

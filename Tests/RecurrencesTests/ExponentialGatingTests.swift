@@ -22,18 +22,22 @@ private struct Case {
     ]
   }
 
-  func run(
-    _ x: [Tensor], _ form: Form, memory: inout Tensor, maximum: inout Tensor
-  ) -> Tensor {
-    ExponentialGating.run(
-      q: x[0], k: x[1], v: x[2], logInput: x[3], logForget: x[4], form: form, resets: Resets(rows: resets),
-      memory: &memory, maximum: &maximum)
+  struct State {
+    var memory, normalizer, maximum: Tensor
   }
-  var start: (memory: Tensor, maximum: Tensor) {
-    (Tensor(zeros: [B, H, K, V + 1]), Tensor(zeros: [B, H]))
+  var start: State {
+    State(
+      memory: Tensor(zeros: [B, H, K, V]), normalizer: Tensor(zeros: [B, H, K, 1]),
+      maximum: Tensor(zeros: [B, H]))
   }
 
-  /// h, C and n side by side as in the memory, and the weights q · n.
+  func run(_ x: [Tensor], _ form: Form, _ state: inout State) -> Tensor {
+    ExponentialGating.run(
+      q: x[0], k: x[1], v: x[2], logInput: x[3], logForget: x[4], form: form, resets: Resets(rows: resets),
+      memory: &state.memory, normalizer: &state.normalizer, maximum: &state.maximum)
+  }
+
+  /// h, C and n side by side, and the weights q · n.
   func reference(_ x: [[Double]]) -> (h: [Double], memory: [Double], weights: [Double]) {
     var h = [Double](repeating: 0, count: B * T * H * V)
     var memory: [Double] = [], weights: [Double] = []
@@ -67,12 +71,14 @@ struct ExponentialGatingTests {
       T: 4096, logInput: logInput, logForget: logForget, resets: [[0, 700, 3000], [1]])
     let expected = sample.reference(sample.operands.map(\.doubles))
     for form in Form.allCases {
-      var (memory, maximum) = sample.start
-      let h = sample.run(sample.operands, form, memory: &memory, maximum: &maximum)
+      var state = sample.start
+      let h = sample.run(sample.operands, form, &state)
       let error = relativeError(h, expected.h)
       #expect(error <= 1e-5, "\(form): h \(error)")
-      let scales = maximum.doubles, own = sample.K * (sample.V + 1)
-      let unscaled = memory.doubles.enumerated().map { $1 * exp(scales[$0 / own]) }
+      let scales = state.maximum.doubles, own = sample.K * (sample.V + 1)
+      let unscaled = concatenated([state.memory, state.normalizer]).doubles.enumerated().map {
+        $1 * exp(scales[$0 / own])
+      }
       let stateError = relativeError(unscaled, expected.memory)
       #expect(stateError <= 1e-5, "\(form): state \(stateError)")
     }
@@ -94,8 +100,8 @@ struct ExponentialGatingTests {
     }
     for form in Form.allCases {
       let leaves = sample.operands.map { $0.tracked() }
-      var (memory, maximum) = sample.start
-      let h = sample.run(leaves, form, memory: &memory, maximum: &maximum)
+      var state = sample.start
+      let h = sample.run(leaves, form, &state)
       let found = RunnelTensors.gradients(of: [(h, seed)], for: leaves)
       for i in found.indices {
         let error = relativeError(found[i], expected[i])
