@@ -44,3 +44,34 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
     return [dx, dweight, Tensor(biasShape) { sumOfRows(dy.base, rows: rows, width: H * P, into: $0) }]
   }
 }
+
+/// The weight [H K P] for `blockLinear` of a checkpoint's many small blocks [N p k], each output by input:
+/// `count` blocks at a time on the diagonal of one, zero beside them; H = N/count, K = count k, P = count p.
+///
+/// Products of a few columns waste most of every cache line they touch; the zeros cost less.
+public func joinedBlocks(_ blocks: Tensor, _ count: Int) -> Tensor {
+  precondition(
+    blocks.shape.rank == 3 && count > 0 && blocks.shape[0] % count == 0,
+    "joinedBlocks: \(blocks.shape), \(count) at a time; [N p k] with N a multiple is needed")
+  let (N, p, k) = (blocks.shape[0], blocks.shape[1], blocks.shape[2])
+  /// Calls `body` with each element's place among the blocks and in the joined weight.
+  @Sendable func forEachElement(_ body: (Int, Int) -> Void) {
+    for n in 0..<N {
+      let (h, i) = (n / count, n % count)
+      for row in 0..<p {
+        for column in 0..<k {
+          body(
+            (n * p + row) * k + column, ((h * count + i) * k + column) * count * p + i * p + row)
+        }
+      }
+    }
+  }
+  let joined = Tensor([N / count, count * k, count * p]) { y in
+    y.update(repeating: 0, count: N * count * k * p)
+    forEachElement { y[$1] = blocks.base[$0] }
+  }
+  guard blocks.isTracked else { return joined }
+  return record(joined, from: [blocks]) { [shape = blocks.shape] dy in
+    [Tensor(shape) { dblocks in forEachElement { dblocks[$0] = dy.base[$1] } }]
+  }
+}

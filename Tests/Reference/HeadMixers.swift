@@ -4,7 +4,7 @@ import Foundation
 
 extension MixerReference {
   /// f(depthwise filter over the last W inputs) where there is one, else `bare` of the input.
-  private func short(
+  func short(
     _ name: String, _ x: [[Double]], at t: Int, _ f: (Double) -> Double, bare: (Double) -> Double = { $0 }
   ) -> [Double] {
     let weight = self[name + ".weight"], bias = self[name + ".bias"]

@@ -22,4 +22,22 @@ struct BlockLinearTests {
         ]
       })
   }
+
+  @Test("blocks of a checkpoint, output by input, joined", arguments: [1, 2, 6])
+  func joinedBlocksAreTheirProducts(count: Int) {
+    let (rows, N, p, k) = (5, 6, 2, 3)
+    expectSame(
+      [random([rows, N * k], seed: 1), random([N, p, k], seed: 2)], differentiated: true,
+      { [blockLinear($0[0], joinedBlocks($0[1], count))] },
+      reference: { inputs in
+        [
+          (0..<rows * N * p).map { index in
+            let (row, n) = (index / (N * p), index / p % N)
+            return (0..<k).reduce(0) {
+              $0 + inputs[0][row * N * k + n * k + $1] * inputs[1][index % (N * p) * k + $1]
+            }
+          }
+        ]
+      })
+  }
 }
