@@ -59,18 +59,37 @@ struct GoldenCase: Sendable {
 
   var ids: [Int32] { words("ids", batch * tokens).map { Int32($0 % UInt64(vocabulary)) } }
 
-  /// The folder that the original library would write.
-  func write(to folder: String, as type: ElementType = .float32) throws {
-    var writer = SafetensorsWriter(metadata: ["format": "pt"])
-    for recipe in parameters {
-      let count = recipe.shape.reduce(1, *)
-      let values = words(recipe.name, count).map {
+  var tensors: [(name: String, value: Tensor)] {
+    parameters.map { recipe in
+      let values = words(recipe.name, recipe.shape.reduce(1, *)).map {
         Float(recipe.offset + recipe.scale * (Double($0 >> 40) / 0x1p23 - 1))
       }
-      writer.add(recipe.name, Tensor(values, Shape(recipe.shape)), as: type)
+      return (recipe.name, Tensor(values, Shape(recipe.shape)))
     }
-    try writer.write(to: folder + "/model.safetensors")
+  }
+
+  /// The folder that the original library would write, in one file or in shards with an index.
+  func write(
+    to folder: String, as type: ElementType = .float32, shards: Int = 1,
+    changing change: ([(name: String, value: Tensor)]) -> [(name: String, value: Tensor)] = { $0 }
+  ) throws {
     try configuration.write(to: URL(fileURLWithPath: folder + "/config.json"))
+    var index: [String: String] = [:]
+    let tensors = change(tensors)
+    for shard in 0..<shards {
+      let file = shards == 1 ? "model.safetensors" : "model-\(shard).safetensors"
+      var writer = SafetensorsWriter(metadata: ["format": "pt"])
+      for (i, (name, value)) in tensors.enumerated() where i % shards == shard {
+        writer.add(name, value, as: type)
+        index[name] = file
+      }
+      try writer.write(to: folder + "/" + file)
+    }
+    guard shards > 1 else { return }
+    let json = try JSONSerialization.data(withJSONObject: [
+      "metadata": [:] as [String: Int], "weight_map": index,
+    ])
+    try json.write(to: URL(fileURLWithPath: folder + "/model.safetensors.index.json"))
   }
 }
 
