@@ -74,6 +74,7 @@ public protocol SequenceMixer: SequenceLayer {
 extension SequenceMixer {
   public static var name: String { description.name }
   public static var forgets: Bool { Configuration.forgets }
+  public static var feedForward: FeedForwardKind { Configuration.feedForward }
   public init(
     _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
   ) {

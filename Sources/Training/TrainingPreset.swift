@@ -1,5 +1,7 @@
 /// Sizes and rates that suit a budget, measured in `docs/log.md`.
 
+import RunnelMixers
+
 public enum ModelSize: String, Sendable, CaseIterable {
   case small = "1m"
   case medium = "10m"
@@ -13,18 +15,19 @@ public struct TrainingPreset: Sendable {
   public var settings = TrainingSettings()
 
   /// - Parameter size: without one, the model is chosen so that the budget is well spent on two cores.
-  public init(budget: Budget, size: ModelSize?, mixer: String) {
-    let attention = mixer == "retnet" || mixer == "linear-attention"
+  public init(budget: Budget, size: ModelSize?, mixers: [any SequenceMixer.Type]) {
+    // A layer with a feed-forward part has about half as many parameters again.
+    let isDeep = mixers.contains { $0.feedForward == .none }
     switch size ?? Self.size(for: budget) {
-    case .small: (width, layers) = (128, attention ? 5 : 8)
-    case .medium: (width, layers) = (320, attention ? 8 : 12)
-    case .large: (width, layers) = (768, attention ? 14 : 24)
+    case .small: (width, layers) = (128, isDeep ? 8 : 5)
+    case .medium: (width, layers) = (320, isDeep ? 12 : 8)
+    case .large: (width, layers) = (768, isDeep ? 24 : 14)
     }
     settings.budget = budget
     // A short run gains more from many steps than from smooth ones.
     if Self.tokens(of: budget) < 5e6 { settings.batch = 4 }
     // Retention and linear attention take twice the rate that the selective scans do.
-    if attention { settings.learningRate = 4e-3 }
+    if mixers.allSatisfy({ ["retnet", "linear-attention"].contains($0.name) }) { settings.learningRate = 4e-3 }
     if width > 512 { settings.learningRate = 6e-4 } else if width > 256 { settings.learningRate = 1.5e-3 }
   }
 

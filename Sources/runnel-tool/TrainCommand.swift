@@ -91,7 +91,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func start(_ pattern: [any SequenceMixer.Type], corpus: Corpus) throws {
-    let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixer: pattern[0].name)
+    let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: pattern)
     var configuration = ModelConfiguration(
       pattern, vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width,
       layers: layers ?? preset.layers)
