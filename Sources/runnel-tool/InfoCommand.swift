@@ -21,17 +21,37 @@ struct InfoCommand: ParsableCommand {
   }
 
   private struct MixerEntry: Encodable {
-    let name, title, paper, recurrence, state, cost, parallel_form: String
+    let name, title, paper, recurrence, state, cost: String
     /// For one layer of this width and one stream.
     let state_bytes_at_width_256: Int
+    let forms: [String]
+    let parallel_form: String
+    /// Whose model folders become layers of this mixer: "library model_type".
+    let foreign_families: [String]
   }
 
   private func listMixers() throws {
     let entries = Registry.mixers.map { entry($0) }
     if output.json { return try Output.json(entries) }
-    Output.table(
-      [["mixer", "paper", "recurrence", "state (floats)", "cost per token", "parallel form"]]
-        + entries.map { [$0.name, $0.paper, $0.recurrence, $0.state, $0.cost, $0.parallel_form] })
+    Output.line("\(entries.count) mixers. A state is that of one layer and stream.")
+    for entry in entries {
+      let forms = entry.forms.map { $0 == "parallel" ? "parallel (\(entry.parallel_form))" : $0 }
+      var rows = [
+        [entry.name, "\(entry.title): \(entry.paper)"],
+        ["  recurrence", entry.recurrence],
+        [
+          "  state",
+          "\(entry.state) floats, \(Output.grouped(entry.state_bytes_at_width_256)) bytes at width 256",
+        ],
+        ["  cost", "\(entry.cost) operations per token, projections apart"],
+        ["  forms", forms.joined(separator: ", ")],
+      ]
+      if !entry.foreign_families.isEmpty {
+        rows.append(["  reads", entry.foreign_families.joined(separator: ", ")])
+      }
+      Output.line("")
+      Output.table(rows)
+    }
   }
 
   private func entry<Mixer: SequenceMixer>(_ type: Mixer.Type) -> MixerEntry {
@@ -41,8 +61,13 @@ struct InfoCommand: ParsableCommand {
     return MixerEntry(
       name: description.name, title: description.title, paper: description.paper,
       recurrence: description.recurrence, state: description.state, cost: description.cost,
-      parallel_form: description.parallelForm,
-      state_bytes_at_width_256: mixer.initialState(batch: 1).byteCount)
+      state_bytes_at_width_256: mixer.initialState(batch: 1).byteCount,
+      forms: Form.allCases.map(\.rawValue), parallel_form: description.parallelForm,
+      foreign_families: ForeignFamily.all.filter { $0.mixers.contains(description.name) }.flatMap { family in
+        family.library.split(separator: ",").map {
+          "\($0.trimmingCharacters(in: .whitespaces)) \(family.modelType)"
+        }
+      })
   }
 
   private struct Description: Encodable {

@@ -14,8 +14,9 @@ public struct ForeignFamily: Sendable {
   let read: @Sendable (ForeignConfiguration, any TensorSource) throws -> ForeignModel
 
   /// Every family that is read. mamba and mamba2 stand for both libraries: their files have one form.
+  /// The first of a model type reads its folders.
   public static let all: [ForeignFamily] =
-    transformersMamba + [rwkv, recurrentGemma] + flashLinearAttention
+    transformersMamba + [rwkv, authorsRWKV, recurrentGemma] + flashLinearAttention
 }
 
 /// What a foreign configuration says.

@@ -6,7 +6,7 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let rwkv = ForeignFamily(
-    modelType: "rwkv", library: "transformers, RWKV .pth", mixers: ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
+    modelType: "rwkv", library: "transformers", mixers: ["rwkv4"]
   ) { json, source in
     if source.contains(AuthorsRWKV.embedding) { return try AuthorsRWKV(source, json).model() }
     let width = try json.count("hidden_size")
@@ -38,4 +38,9 @@ extension ForeignFamily {
     if configuration.tiesEmbedding { names.isIgnored = { $0 == "head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }
+
+  /// The authors' own files, `.pth` or converted; a folder of one may have transformers' `model_type`.
+  static let authorsRWKV = ForeignFamily(
+    modelType: "rwkv", library: "BlinkDL", mixers: ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
+  ) { json, source in try AuthorsRWKV(source, json).model() }
 }
