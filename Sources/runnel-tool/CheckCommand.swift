@@ -7,8 +7,8 @@ struct CheckCommand: ParsableCommand {
     commandName: "check", abstract: "Prove a model: every form against the fold of its step.",
     discussion: """
       Example: runnel check stories
-      Without a model, --mixer NAME checks a fresh one with every parameter moved a little, so that no part of it is
-      silent. The exit code is 1 if a law fails.
+      Without a model, --mixer NAME checks a fresh one, every parameter moved a
+      little, so that no part is silent. The exit code is 1 if a law fails.
       """)
 
   @Argument(help: ArgumentHelp("A model folder.", valueName: "model")) var model: String?
