@@ -51,7 +51,9 @@ let package = Package(
     .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
     tests("Tensors", ["RunnelTensors", "RunnelReference"]),
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
-    tests("Checkpoints", ["RunnelCheckpoints", "RunnelReference"]),
+    tests(
+      "Checkpoints",
+      ["RunnelCheckpoints", "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelReference"]),
     tests("Corpora", ["RunnelCorpora"]),
     .testTarget(
       name: "ForeignTests",

@@ -11,13 +11,19 @@ public enum ModelFolder {
   /// The largest configuration that is read, in bytes.
   static let maximumConfiguration = 1 << 20
 
-  /// Reads the model of a folder, whatever its mixer.
+  /// Reads the model of a folder, of this library or a foreign one, or one of RWKV's own files.
   public static func load(_ folder: String) throws -> any Model {
     let path = folder + "/" + configurationName
     guard isFolder(folder) else {
+      if fileExists(folder) {
+        // A file of weights that say what they are.
+        let source = try openTensors(at: folder)
+        let model = try AuthorsRWKV(source, ForeignConfiguration(path: folder)).model()
+        return try ForeignFamily.load(model, path: folder, weights: source)
+      }
       throw CheckpointError(
         folder, at: "path", expected: "a model folder",
-        found: fileExists(folder) ? "a file" : "nothing",
+        found: "nothing",
         remedy: "name the folder that holds \(configurationName)")
     }
     let bytes = try readSmallFile(path)

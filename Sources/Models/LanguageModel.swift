@@ -26,17 +26,21 @@ public struct LanguageModel: Model {
     var generator = SeededGenerator(seed: seed)
     self.configuration = configuration
     let (V, D) = (configuration.vocabularySize, configuration.width)
-    func norm() -> Norm { Norm(configuration.norm, width: D, epsilon: configuration.normEpsilon) }
+    func norm(_ layer: Int) -> Norm {
+      Norm(
+        configuration.norm, width: D, epsilon: configuration.normEpsilon(ofLayer: layer),
+        hasBias: configuration.hasNormBias)
+    }
     embeddingTable = .normal([V, D], deviation: 0.02, using: &generator)
-    embeddingNorm = configuration.normalizesEmbedding ? norm() : nil
+    embeddingNorm = configuration.normalizesEmbedding ? norm(0) : nil
     layers = (0..<configuration.layers).map { layer in
       let choice = configuration.mixer(ofLayer: layer)
       let depth = Depth(layer: layer, of: configuration.layers)
-      let mixer = Sublayer.mixer(choice.make(at: depth, using: &generator), norm: norm())
+      let mixer = Sublayer.mixer(choice.make(at: depth, using: &generator), norm: norm(layer))
       let feedForward = configuration.feedForward(of: choice, at: depth, using: &generator)
-      return [mixer] + (feedForward.map { [Sublayer.feedForward($0, norm: norm())] } ?? [])
+      return [mixer] + (feedForward.map { [Sublayer.feedForward($0, norm: norm(layer))] } ?? [])
     }
-    self.norm = norm()
+    self.norm = norm(configuration.layers)
     headWeight = configuration.tiesEmbedding ? .absent : .weight(V, D, using: &generator)
     // What is added to the residual stream starts smaller the more there is of it (Radford et al. 2019, §2.3).
     let scale = 1 / Float(layers.reduce(0) { $0 + $1.count }).squareRoot()

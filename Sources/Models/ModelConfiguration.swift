@@ -17,6 +17,13 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var tiesEmbedding: Bool
   public var norm: NormKind
   public var normEpsilon: Float
+  /// Whether layer norms have a bias.
+  public var hasNormBias: Bool
+  /// ε of the last norm, if it has its own (RWKV-4 in transformers).
+  public var lastNormEpsilon: Float?
+  /// The residual stream of such a model is halved after every so many layers, and what is added to it with it; 0 for
+  /// never. Only the norms notice: their ε weighs four times more each time (RWKV-4 in transformers).
+  public var halvingInterval: Int
   /// Whether a norm follows the embedding (RWKV).
   public var normalizesEmbedding: Bool
   /// A factor on the embedding (Griffin: √D).
@@ -62,6 +69,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     norm = configuration?.norm ?? .rms
     normalizesEmbedding = configuration?.normalizesEmbedding ?? false
     (embeddingScale, logitCap, activation, hasFeedForwardBias) = (1, 0, nil, false)
+    (hasNormBias, lastNormEpsilon, halvingInterval) = (true, nil, 0)
     // Rounded to whole vectors.
     self.hiddenWidth =
       hiddenWidth
@@ -72,6 +80,13 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   /// What layer `index` is made of.
   public func mixer(ofLayer index: Int) -> MixerChoice { mixers[index % mixers.count] }
+
+  /// What ε is in front of layer `index`, or of the head.
+  func normEpsilon(ofLayer index: Int) -> Float {
+    let epsilon = index < layers ? normEpsilon : lastNormEpsilon ?? normEpsilon
+    return halvingInterval == 0
+      ? epsilon : epsilon * Float(power(4, Double(index / halvingInterval)))
+  }
 
   /// The names of the mixers, as the tool takes them.
   public var mixerName: String { mixers.map(\.name).joined(separator: ",") }
@@ -96,6 +111,9 @@ public struct ModelConfiguration: Sendable, Equatable {
     guard hiddenWidth >= 0 else { throw ConfigurationError("hidden_width is \(hiddenWidth); 0 means none") }
     guard normEpsilon > 0, normEpsilon.isFinite else {
       throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
+    }
+    guard lastNormEpsilon ?? 1 > 0, halvingInterval >= 0 else {
+      throw ConfigurationError("last_norm_epsilon must be positive, and halving_interval 0 or more")
     }
     guard embeddingScale.isFinite, embeddingScale != 0, logitCap >= 0, logitCap.isFinite else {
       throw ConfigurationError(
@@ -133,6 +151,7 @@ extension ModelConfiguration: Codable {
   enum CodingKeys: String, CodingKey {
     case mixers, vocabularySize, width, layers, tiesEmbedding, norm, normEpsilon, normalizesEmbedding
     case embeddingScale, logitCap, hiddenWidth, activation, hasFeedForwardBias
+    case hasNormBias, lastNormEpsilon, halvingInterval
   }
 
   public init(from decoder: any Decoder) throws {
@@ -155,6 +174,9 @@ extension ModelConfiguration: Codable {
     try optional(.embeddingScale, &embeddingScale)
     try optional(.logitCap, &logitCap)
     try optional(.hasFeedForwardBias, &hasFeedForwardBias)
+    try optional(.hasNormBias, &hasNormBias)
+    try optional(.halvingInterval, &halvingInterval)
+    lastNormEpsilon = try container.decodeIfPresent(Float.self, forKey: .lastNormEpsilon)
     activation = try container.decodeIfPresent(Activation.self, forKey: .activation)
   }
 
@@ -176,6 +198,9 @@ extension ModelConfiguration: Codable {
     if embeddingScale != 1 { try container.encode(embeddingScale, forKey: .embeddingScale) }
     if logitCap != 0 { try container.encode(logitCap, forKey: .logitCap) }
     if hasFeedForwardBias { try container.encode(true, forKey: .hasFeedForwardBias) }
+    if !hasNormBias { try container.encode(false, forKey: .hasNormBias) }
+    if halvingInterval != 0 { try container.encode(halvingInterval, forKey: .halvingInterval) }
+    try container.encodeIfPresent(lastNormEpsilon, forKey: .lastNormEpsilon)
     try container.encodeIfPresent(activation, forKey: .activation)
   }
 }

@@ -9,13 +9,13 @@ struct Norm: Sendable {
   let kind: NormKind
   let epsilon: Float
   var scale: Tensor
-  /// Absent in an RMS norm.
+  /// Absent in an RMS norm, and where a layer norm has none.
   var bias: Tensor
 
-  init(_ kind: NormKind, width: Int, epsilon: Float) {
+  init(_ kind: NormKind, width: Int, epsilon: Float, hasBias: Bool) {
     (self.kind, self.epsilon) = (kind, epsilon)
     scale = Tensor(ones: [width])
-    bias = kind == .layer ? Tensor(zeros: [width]) : .absent
+    bias = kind == .layer && hasBias ? Tensor(zeros: [width]) : .absent
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {

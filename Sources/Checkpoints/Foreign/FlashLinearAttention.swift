@@ -6,14 +6,16 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let flashLinearAttention: [ForeignFamily] = [
-    retnet, gla, linearAttention, deltaNet, gatedDeltaNet, hgrn2,
+    retnet, gla, linearAttention, deltaNet, gatedDeltaNet, hgrn2, rwkv6, rwkv7,
   ]
 
   static func flashLinearAttention(
     _ modelType: String, mixers: [String],
     read: @escaping @Sendable (ForeignConfiguration) throws -> ForeignModel
   ) -> ForeignFamily {
-    ForeignFamily(modelType: modelType, library: "flash-linear-attention", mixers: mixers, read: read)
+    ForeignFamily(modelType: modelType, library: "flash-linear-attention", mixers: mixers) { json, _ in
+      try read(json)
+    }
   }
 }
 

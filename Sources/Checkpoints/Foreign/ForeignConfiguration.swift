@@ -17,6 +17,9 @@ struct ForeignConfiguration {
     self.fields = fields
   }
 
+  /// A configuration that says nothing.
+  init(path: String) { self.init(path: path, fields: [:]) }
+
   private init(path: String, fields: [String: Any]) {
     (self.path, self.fields) = (path, fields)
   }

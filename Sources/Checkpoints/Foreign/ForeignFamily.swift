@@ -11,11 +11,11 @@ public struct ForeignFamily: Sendable {
   public let library: String
   /// The mixers its layers become.
   public let mixers: [String]
-  let read: @Sendable (ForeignConfiguration) throws -> ForeignModel
+  let read: @Sendable (ForeignConfiguration, any TensorSource) throws -> ForeignModel
 
   /// Every family that is read. mamba and mamba2 stand for both libraries: their files have one form.
   public static let all: [ForeignFamily] =
-    transformersMamba + [recurrentGemma] + flashLinearAttention
+    transformersMamba + [rwkv, recurrentGemma] + flashLinearAttention
 }
 
 /// What a foreign configuration says.
@@ -35,7 +35,7 @@ extension ForeignFamily {
         "model_type", expected: "one of \(Set(all.map(\.modelType)).sorted().joined(separator: ", "))",
         remedy: "use a model of one of these families")
     }
-    return try load(family.read(configuration), path: configuration.path, weights: source)
+    return try load(family.read(configuration, source), path: configuration.path, weights: source)
   }
 
   static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws

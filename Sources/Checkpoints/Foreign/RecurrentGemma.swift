@@ -7,7 +7,7 @@ import RunnelTensors
 extension ForeignFamily {
   static let recurrentGemma = ForeignFamily(
     modelType: "recurrent_gemma", library: "transformers", mixers: ["rg-lru", "attention"]
-  ) { json in
+  ) { json, _ in
     let width = try json.count("hidden_size")
     let heads = try json.count("num_attention_heads")
     guard heads > 0 else { throw json.error("num_attention_heads", expected: "at least one head") }

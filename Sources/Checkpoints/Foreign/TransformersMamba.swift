@@ -8,13 +8,16 @@ import RunnelTensors
 extension ForeignFamily {
   static let transformersMamba: [ForeignFamily] = [
     ForeignFamily(modelType: "mamba", library: "transformers, flash-linear-attention", mixers: ["mamba"]) {
-      try mamba($0, normEpsilonName: nil)
+      json, _ in try mamba(json, normEpsilonName: nil)
     },
     ForeignFamily(modelType: "falcon_mamba", library: "transformers", mixers: ["mamba"]) {
-      try mamba($0, normEpsilonName: "mixer_rms_eps")
+      json, _ in try mamba(json, normEpsilonName: "mixer_rms_eps")
     },
     ForeignFamily(
-      modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"], read: mamba2),
+      modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"]
+    ) {
+      json, _ in try mamba2(json)
+    },
   ]
 
   private static let names = ForeignNames(

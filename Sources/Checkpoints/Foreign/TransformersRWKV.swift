@@ -1,0 +1,41 @@
+/// `rwkv`: transformers' RWKV-4, and folders whose tensors have the names of the authors' own files.
+
+import RunnelMixers
+import RunnelModels
+import RunnelTensors
+
+extension ForeignFamily {
+  static let rwkv = ForeignFamily(
+    modelType: "rwkv", library: "transformers, RWKV .pth", mixers: ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
+  ) { json, source in
+    if source.contains(AuthorsRWKV.embedding) { return try AuthorsRWKV(source, json).model() }
+    let width = try json.count("hidden_size")
+    let choice = MixerChoice(
+      RWKV4.self,
+      RWKV4.Configuration(
+        width: width, attentionWidth: try json.count("attention_hidden_size", default: width)))
+    var configuration = ModelConfiguration(
+      [choice], vocabularySize: try json.count("vocab_size"), width: width,
+      layers: try json.count("num_hidden_layers"),
+      tiesEmbedding: try json.flag("tie_word_embeddings", default: false),
+      normEpsilon: Float(try json.number("layer_norm_epsilon", default: 1e-5)),
+      hiddenWidth: try json.count("intermediate_size", default: 4 * width))
+    configuration.halvingInterval = try json.count("rescale_every", default: 6)
+    // The last norm there takes no other ε.
+    configuration.lastNormEpsilon = 1e-5
+
+    var names = ForeignNames(
+      embedding: "rwkv.embeddings.weight", embeddingNorm: "rwkv.blocks.0.pre_ln", norm: "rwkv.ln_out",
+      head: "head.weight", layer: { "rwkv.blocks.\($0)." },
+      part: { _, part in
+        ["norm": "ln1", "mixer": "attention", "mlp_norm": "ln2", "mlp": "feed_forward"][part] ?? part
+      })
+    for part in ["mixer", "mlp"] {
+      for (ours, theirs) in ["k": "key", "v": "value", "r": "receptance"] {
+        names.renamed["\(part).time_mix_\(ours)"] = "time_mix_\(theirs)"
+      }
+    }
+    if configuration.tiesEmbedding { names.isIgnored = { $0 == "head.weight" } }
+    return ForeignModel(configuration: configuration, names: names)
+  }
+}
