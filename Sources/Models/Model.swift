@@ -50,6 +50,15 @@ public protocol Model: Sendable {
 extension Model {
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.value.count } }
 
+  /// The same model with every parameter moved by up to 0.1 either way, as training would: no bias is zero, no scale
+  /// one, no layer silent. What is proven of a fresh model is proven of this one (RWKV starts with outputs of zero).
+  package func perturbed(seed: UInt64) -> Self {
+    var generator = SeededGenerator(seed: seed)
+    return replacingParameters {
+      $0.value + Tensor.uniform($0.value.shape, in: -0.1...0.1, using: &generator)
+    }
+  }
+
   /// ids of B rows by T tokens, row by row → logits [B T V].
   public func logits(
     _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: inout State

@@ -4,6 +4,7 @@ import Foundation
 import RunnelCorpora
 import RunnelMixers
 import RunnelModels
+import RunnelRecurrences
 import RunnelReference
 import RunnelTensors
 
@@ -11,12 +12,26 @@ import RunnelTensors
 func smallModel<M: SequenceMixer>(
   _: M.Type, vocabulary: Int = 64, width: Int = 32, layers: Int = 2, tied: Bool = true, seed: UInt64 = 1
 ) throws -> LanguageModel {
-  var generator = SeededGenerator(seed: seed)
   let configuration = ModelConfiguration(
     M.self, vocabularySize: vocabulary, width: width, layers: layers, tiesEmbedding: tied)
-  return try LanguageModel(configuration, seed: seed).replacingParameters {
-    $0.value + Tensor.uniform($0.value.shape, in: -0.1...0.1, using: &generator)
+  return try LanguageModel(configuration, seed: seed).perturbed(seed: seed)
+}
+
+/// The gradient of the mean loss over two rows of half of `text` each, a reset within the first: one tensor for every
+/// parameter.
+func lossGradients<M: Model>(_ model: M, _ text: [Int32], form: Form) -> [Tensor] {
+  var leaves: [Tensor] = []
+  let tracked = model.replacingParameters {
+    let leaf = $0.value.tracked()
+    leaves.append(leaf)
+    return leaf
   }
+  let rows = [text.prefix(text.count / 2), text.suffix(text.count / 2)]
+  var state = tracked.initialState(batch: 2)
+  let loss = tracked.loss(
+    rows.flatMap { $0.dropLast() }, targets: rows.flatMap { $0.dropFirst() }, batch: 2, form: form,
+    resets: Resets(rows: [[31], []]), state: &state)
+  return gradients(of: loss.mean, for: leaves)
 }
 
 func tokens(_ count: Int, below vocabulary: Int, seed: UInt64) -> [Int32] {

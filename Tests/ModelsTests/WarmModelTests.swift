@@ -38,17 +38,8 @@ struct WarmModelTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type, tied: false)
       let text = tokens(132, below: 64, seed: 6)
-      let inputs = Array(text[0..<65] + text[66..<131]), targets = Array(text[1..<66] + text[67..<132])
       func gradient(_ form: Form) -> [Double] {
-        var leaves: [Tensor] = []
-        let tracked = model.replacingParameters {
-          leaves.append($0.value.tracked())
-          return leaves[leaves.count - 1]
-        }
-        var state = tracked.initialState(batch: 2)
-        let loss = tracked.loss(
-          inputs, targets: targets, batch: 2, form: form, resets: Resets(rows: [[32], []]), state: &state)
-        return gradients(of: loss.mean, for: leaves).flatMap(\.doubles)
+        lossGradients(model, text, form: form).flatMap(\.doubles)
       }
       let expected = gradient(.step)
       #expect(expected.count == model.parameterCount)

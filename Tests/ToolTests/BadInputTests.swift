@@ -156,6 +156,9 @@ extension ToolTests {
         outcome.failed(64, "transformer")
         for name in Registry.names { #expect(outcome.errors.contains(name)) }
       }
+      for pattern in ["mamba,transformer", "mamba,", ",mamba"] {
+        try place.run("check", "--mixer", pattern).failed(64, "'\(pattern)'", "rwkv7")
+      }
       try place.run("train", "--corpus", "c", "--out", "run").failed(64, "--mixer")
       try place.run("nonsense").failed(64, "nonsense")
       try place.run("check", "--mixer", "lru", "--tokens", "3").failed(64, "--tokens")

@@ -107,6 +107,33 @@ extension ToolTests {
       #expect((info["run"] as? [String: Any])?["steps"] as? Int == 30)
     }
 
+    @Test func `a pattern of mixers trains, goes on, streams, is scored and proven`() throws {
+      let corpus = try place.makeCorpus()
+      let train = ["train", "--corpus", corpus, "--out", "run", "--json", "--mixer", "mamba,attention"]
+      let shape = ["--width", "32", "--layers", "3", "--batch", "4", "--segment", "32"]
+      let summary = try place.run(train + shape + ["--steps", "5"]).succeeded().json()
+      #expect(summary["steps"] as? Int == 5)
+      let longer = try place.run(train + ["--resume", "--steps", "8"]).succeeded().json()
+      #expect(longer["steps"] as? Int == 8)
+      try place.run("train", "--corpus", corpus, "--out", "run", "--resume", "--mixer", "mamba")
+        .failed(1, "mamba,attention", "not mamba")
+      let info = try place.run("info", "run", "--json").succeeded().json()
+      #expect(info["mixer"] as? String == "mamba,attention" && info["layers"] as? Int == 3)
+      let generate = ["generate", "run", "--max-tokens", "20", "--seed", "5", "--prompt", "The old"]
+      let whole = try place.run(generate).succeeded().output
+      #expect(whole.count == 20)
+      let tale = Array(Workplace.story.prefix(500))
+      let losses = try ["mix", "step", "parallel"].map { form in
+        let score = try place.run("score", "run", "--form", form, "--json", input: tale).succeeded().json()
+        return try #require(score["bits_per_byte"] as? Double)
+      }
+      for other in losses.dropFirst() { #expect(abs(other - losses[0]) <= 1e-4 * losses[0], "\(losses)") }
+      for model in [["run"], ["--mixer", "mamba,attention"]] {
+        let check = try place.run(["check", "--tokens", "300", "--json"] + model).succeeded().json()
+        #expect(check["passed"] as? Bool == true && check["mixer"] as? String == "mamba,attention")
+      }
+    }
+
     @Test func `info lists every mixer of the registry`() throws {
       let list = try place.run("info", "--mixers", "--json").succeeded()
       let entries = try #require(

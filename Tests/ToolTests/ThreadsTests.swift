@@ -4,7 +4,9 @@ import Testing
 extension ToolTests {
   /// Products were once cut by the number of threads. OpenBLAS has other kernels for small ones, so Mamba and Mamba-2
   /// came out with other bits on two threads than on one.
-  @Test("a mixer trains to the same bits on any number of threads", arguments: Registry.names)
+  @Test(
+    "a mixer trains to the same bits on any number of threads",
+    arguments: Registry.names + ["mamba,attention"])
   func threads(mixer: String) throws {
     let place = try Workplace()
     let corpus = try place.makeCorpus()
