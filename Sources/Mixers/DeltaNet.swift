@@ -79,16 +79,7 @@ public struct DeltaNet: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolutions, [B W−1 …].
-    public var queryWindow, keyWindow, valueWindow: Tensor
-    /// S, [B H K V].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
-      .init("value_window", \.valueWindow), .init("memory", \.memory),
-    ]
-  }
+  public typealias State = HeadState
 
   public static let description = MixerDescription(
     name: "deltanet", title: "DeltaNet", paper: "Yang et al. 2024, arXiv:2406.06484",
@@ -137,12 +128,9 @@ public struct DeltaNet: SequenceMixer {
 
   public func initialState(batch: Int) -> State {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    func window(_ channels: Int) -> Tensor {
-      ShortConvolution.initialWindow(batch: batch, channels, width: configuration.convolutionWidth)
-    }
     return State(
-      queryWindow: window(H * K), keyWindow: window(H * K), valueWindow: window(H * V),
-      memory: Tensor(zeros: [batch, H, K, V]))
+      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: H * K,
+      values: H * V, memory: [batch, H, K, V])
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {

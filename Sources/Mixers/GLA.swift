@@ -79,16 +79,7 @@ public struct GLA: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolutions, [B W−1 …].
-    public var queryWindow, keyWindow, valueWindow: Tensor
-    /// S, [B H K V].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
-      .init("value_window", \.valueWindow), .init("memory", \.memory),
-    ]
-  }
+  public typealias State = HeadState
 
   public static let description = MixerDescription(
     name: "gla", title: "GLA", paper: "Yang et al. 2023, arXiv:2312.06635",
@@ -138,14 +129,11 @@ public struct GLA: SequenceMixer {
   }
 
   public func initialState(batch: Int) -> State {
-    let (H, G, W) = (configuration.heads, configuration.keyValueHeads, configuration.convolutionWidth)
+    let (H, G) = (configuration.heads, configuration.keyValueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    func window(_ channels: Int) -> Tensor {
-      ShortConvolution.initialWindow(batch: batch, channels, width: W)
-    }
     return State(
-      queryWindow: window(H * K), keyWindow: window(G * K), valueWindow: window(G * V),
-      memory: Tensor(zeros: [batch, H, K, V]))
+      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: G * K,
+      values: G * V, memory: [batch, H, K, V])
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {

@@ -74,7 +74,7 @@ public struct GatedDeltaNet: SequenceMixer {
     }
   }
 
-  public typealias State = DeltaNet.State
+  public typealias State = HeadState
 
   public static let description = MixerDescription(
     name: "gated-deltanet", title: "Gated DeltaNet", paper: "Yang et al. 2024, arXiv:2412.06464",
@@ -131,12 +131,9 @@ public struct GatedDeltaNet: SequenceMixer {
   public func initialState(batch: Int) -> State {
     let (H, VH) = (configuration.heads, configuration.valueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    func window(_ channels: Int) -> Tensor {
-      ShortConvolution.initialWindow(batch: batch, channels, width: configuration.convolutionWidth)
-    }
     return State(
-      queryWindow: window(H * K), keyWindow: window(H * K), valueWindow: window(VH * V),
-      memory: Tensor(zeros: [batch, VH, K, V]))
+      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: H * K,
+      values: VH * V, memory: [batch, VH, K, V])
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {

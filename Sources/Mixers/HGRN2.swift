@@ -58,16 +58,8 @@ public struct HGRN2: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolutions, [B W−1 …].
-    public var queryWindow, forgetWindow, inputWindow: Tensor
-    /// S, [B H K V].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("query_window", \.queryWindow), .init("forget_window", \.forgetWindow),
-      .init("input_window", \.inputWindow), .init("memory", \.memory),
-    ]
-  }
+  /// The windows of queries, forget gates and inputs, and S.
+  public typealias State = HeadState
 
   public static let description = MixerDescription(
     name: "hgrn2", title: "HGRN2", paper: "Qin et al. 2024, arXiv:2404.07904",
@@ -117,12 +109,9 @@ public struct HGRN2: SequenceMixer {
 
   public func initialState(batch: Int) -> State {
     let (D, H, K) = (configuration.width, configuration.heads, configuration.keyWidth)
-    func window(_ channels: Int) -> Tensor {
-      ShortConvolution.initialWindow(batch: batch, channels, width: configuration.convolutionWidth)
-    }
     return State(
-      queryWindow: window(H * K), forgetWindow: window(H * K), inputWindow: window(D),
-      memory: Tensor(zeros: [batch, H, K, D / H]))
+      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: H * K, values: D,
+      memory: [batch, H, K, D / H])
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
@@ -130,8 +119,8 @@ public struct HGRN2: SequenceMixer {
     let (H, K) = (configuration.heads, configuration.keyWidth)
     let q = queryConvolution(linear(x, queryWeight), .identity, resets: resets, window: &state.queryWindow)
     let f = forgetConvolution(
-      linear(x, forgetWeight), .identity, resets: resets, window: &state.forgetWindow)
-    let i = inputConvolution(linear(x, inputWeight), .identity, resets: resets, window: &state.inputWindow)
+      linear(x, forgetWeight), .identity, resets: resets, window: &state.keyWindow)
+    let i = inputConvolution(linear(x, inputWeight), .identity, resets: resets, window: &state.valueWindow)
     let (key, logDecay) = gates(f)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = DeltaRule.run(

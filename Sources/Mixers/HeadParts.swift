@@ -21,11 +21,6 @@ struct ShortConvolution: Sendable {
     bias = hasBias ? .uniform([channels], in: -bound...bound, using: &generator) : .absent
   }
 
-  /// The inputs before the first token, [B W−1 E].
-  static func initialWindow(batch: Int, _ channels: Int, width: Int) -> Tensor {
-    Tensor(zeros: [batch, max(0, width - 1), width > 0 ? channels : 0])
-  }
-
   /// f(convolution of x); x itself, without f, where there is no convolution.
   func callAsFunction(
     _ x: Tensor, _ activation: Activation, resets: Resets, window: inout Tensor
@@ -34,6 +29,29 @@ struct ShortConvolution: Sendable {
       ? x
       : causalConvolution(
         x, weight: weight, bias: bias, activation: activation, resets: resets, window: &window)
+  }
+}
+
+/// The memory of a mixer with short convolutions over its operands and one matrix a head.
+public struct HeadState: RecurrentState {
+  /// The last W − 1 inputs of the convolutions, [B W−1 …]; without elements where there are none.
+  public var queryWindow, keyWindow, valueWindow: Tensor
+  /// S, [B H K V].
+  public var memory: Tensor
+  public static let tensors: [StateField<Self, Tensor>] = [
+    .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
+    .init("value_window", \.valueWindow), .init("memory", \.memory),
+  ]
+
+  /// - Parameters:
+  ///   - convolutionWidth: W; 0 for none.
+  ///   - queries, keys, values: the channels of the operands.
+  init(batch: Int, convolutionWidth W: Int, queries: Int, keys: Int, values: Int, memory: Shape) {
+    func window(_ channels: Int) -> Tensor {
+      Tensor(zeros: [batch, max(0, W - 1), W > 0 ? channels : 0])
+    }
+    (queryWindow, keyWindow, valueWindow) = (window(queries), window(keys), window(values))
+    self.memory = Tensor(zeros: memory)
   }
 }
 

@@ -159,7 +159,7 @@ public struct MLSTM: SequenceMixer {
   public func initialState(batch: Int) -> State {
     let (E, H) = (configuration.expandedWidth, configuration.heads)
     return State(
-      window: ShortConvolution.initialWindow(batch: batch, E, width: configuration.convolutionWidth),
+      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, E]),
       memory: Tensor(zeros: [batch, H, E / H, E / H]), normalizer: Tensor(zeros: [batch, H, E / H, 1]),
       maximum: Tensor(zeros: [batch, H]))
   }

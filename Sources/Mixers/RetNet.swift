@@ -77,15 +77,13 @@ public struct RetNet: SequenceMixer {
   }
 
   public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolutions, [B W−1 …].
-    public var queryWindow, keyWindow, valueWindow: Tensor
-    /// S, [B H K V].
-    public var memory: Tensor
+    /// The windows of the convolutions, and S.
+    public var heads: HeadState
     /// How many tokens each row's document has seen: the angle of the next rotation.
     public var position: [Int]
     public static let tensors: [StateField<Self, Tensor>] = [
-      .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
-      .init("value_window", \.valueWindow), .init("memory", \.memory),
+      .init("query_window", \.heads.queryWindow), .init("key_window", \.heads.keyWindow),
+      .init("value_window", \.heads.valueWindow), .init("memory", \.heads.memory),
     ]
     public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
@@ -129,14 +127,12 @@ public struct RetNet: SequenceMixer {
   }
 
   public func initialState(batch: Int) -> State {
-    let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    let (G, W) = (configuration.keyValueHeads, configuration.convolutionWidth)
-    func window(_ channels: Int) -> Tensor {
-      ShortConvolution.initialWindow(batch: batch, channels, width: W)
-    }
-    return State(
-      queryWindow: window(H * K), keyWindow: window(G * K), valueWindow: window(G * V),
-      memory: Tensor(zeros: [batch, H, K, V]), position: Array(repeating: 0, count: batch))
+    let (H, G) = (configuration.heads, configuration.keyValueHeads)
+    let (K, V) = (configuration.keyWidth, configuration.valueWidth)
+    let heads = HeadState(
+      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: G * K,
+      values: G * V, memory: [batch, H, K, V])
+    return State(heads: heads, position: Array(repeating: 0, count: batch))
   }
 
   /// log γ_h, [H].
@@ -150,9 +146,9 @@ public struct RetNet: SequenceMixer {
       configuration.heads, configuration.keyValueHeads, configuration.keyWidth, configuration.valueWidth
     )
     let positions = resets.positions(steps: T, advancing: &state.position)
-    let q = queryConvolution(linear(x, queryWeight), .silu, resets: resets, window: &state.queryWindow)
-    let k = keyConvolution(linear(x, keyWeight), .silu, resets: resets, window: &state.keyWindow)
-    let v = valueConvolution(linear(x, valueWeight), .silu, resets: resets, window: &state.valueWindow)
+    let q = queryConvolution(linear(x, queryWeight), .silu, resets: resets, window: &state.heads.queryWindow)
+    let k = keyConvolution(linear(x, keyWeight), .silu, resets: resets, window: &state.heads.keyWindow)
+    let v = valueConvolution(linear(x, valueWeight), .silu, resets: resets, window: &state.heads.valueWindow)
     func rotated(_ x: Tensor, _ heads: Int) -> Tensor {
       let features = configuration.featureMap == .identity ? x : activate(x, configuration.featureMap)
       return repeatedHeads(
@@ -163,7 +159,7 @@ public struct RetNet: SequenceMixer {
     let y = OuterProduct.run(
       q: rotated(q, H), k: 1 / Float(K).squareRoot() * rotated(k, G),
       v: repeatedHeads(v.reshaped([B, T, G, V]), each: H / G), decay: .perHead(logDecay), form: form,
-      resets: resets, state: &state.memory)
+      resets: resets, state: &state.heads.memory)
     return output(
       y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
   }

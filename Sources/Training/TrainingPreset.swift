@@ -27,7 +27,9 @@ public struct TrainingPreset: Sendable {
     // A short run gains more from many steps than from smooth ones.
     if Self.tokens(of: budget) < 5e6 { settings.batch = 4 }
     // Retention and linear attention take twice the rate that the selective scans do.
-    if mixers.allSatisfy({ ["retnet", "linear-attention"].contains($0.name) }) { settings.learningRate = 4e-3 }
+    if mixers.allSatisfy({ ["retnet", "linear-attention"].contains($0.name) }) {
+      settings.learningRate = 4e-3
+    }
     if width > 512 { settings.learningRate = 6e-4 } else if width > 256 { settings.learningRate = 1.5e-3 }
   }
 

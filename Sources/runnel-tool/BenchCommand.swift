@@ -11,8 +11,8 @@ struct BenchCommand: ParsableCommand {
 
 /// The model to measure: a folder, or random weights of any shape.
 struct BenchModelOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("A model folder (default: random weights).", valueName: "model")) var model:
-    String?
+  @Argument(help: ArgumentHelp("A model folder or .pth file (default: random weights).", valueName: "model"))
+  var model: String?
   @Option(help: "The architecture of random weights.") var mixer: MixerName?
   @Option(help: "D, the width.") var width = 256
   @Option(help: "The number of layers.") var layers = 4

@@ -11,7 +11,8 @@ struct CheckCommand: ParsableCommand {
       little, so that no part is silent. The exit code is 1 if a law fails.
       """)
 
-  @Argument(help: ArgumentHelp("A model folder.", valueName: "model")) var model: String?
+  @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
+    String?
   @Option(help: "Check a fresh model of this mixer, or of such a pattern, instead.") var mixer: MixerName?
   @Option(help: "The number of random tokens, at least 16.") var tokens = 2048
   @Option(help: "The seed of the tokens, and of a fresh model.") var seed: UInt64 = 1

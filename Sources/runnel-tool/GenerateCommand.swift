@@ -10,7 +10,8 @@ struct GenerateCommand: ParsableCommand {
       The prompt is --prompt, or else all of stdin; only the continuation is printed.
       """)
 
-  @Argument(help: ArgumentHelp("A model folder.", valueName: "model")) var model: String
+  @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
+    String
   @Option(help: ArgumentHelp("The text to continue, instead of stdin.", valueName: "text")) var prompt:
     String?
   @Option(help: "End after this many tokens (0: never).") var maxTokens = 256

@@ -7,7 +7,8 @@ struct InfoCommand: ParsableCommand {
     commandName: "info", abstract: "Describe a model or a run, or list the mixers.",
     discussion: "Example: runnel info stories")
 
-  @Argument(help: ArgumentHelp("A model or run folder.", valueName: "model")) var model: String?
+  @Argument(help: ArgumentHelp("A model or run folder, or a .pth file of RWKV.", valueName: "model"))
+  var model: String?
   @Flag(help: "List the architectures with their papers.") var mixers = false
   @OptionGroup var output: OutputOptions
 

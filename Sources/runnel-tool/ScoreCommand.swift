@@ -10,7 +10,8 @@ struct ScoreCommand: ParsableCommand {
       Reads stdin in constant memory, or a split of a corpus.
       """)
 
-  @Argument(help: ArgumentHelp("A model folder.", valueName: "model")) var model: String
+  @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
+    String
   @Option(help: ArgumentHelp("Score a corpus instead of stdin.", valueName: "file")) var corpus: String?
   @Option(help: "Which split of the corpus: train, validation or all.") var split = ScoredSplit.validation
   @Option(help: "How the recurrence runs: step, mix or parallel.") var form = Form.mix

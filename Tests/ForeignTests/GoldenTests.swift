@@ -25,7 +25,7 @@ struct GoldenTests {
             size += pow(sample.value, 2)
           }
           let error = (difference / size).squareRoot()
-          #expect(error <= 1e-4, "\(name), \(form): \(error)")
+          #expect(error <= 2e-5, "\(name), \(form): \(error)")
           let norm = logits.sumOfSquares.squareRoot()
           #expect(abs(norm - golden.norm) <= 1e-4 * golden.norm, "\(name), \(form): norm \(norm)")
         }

@@ -128,10 +128,10 @@ struct PublishedFacts {
   func retNet() {
     let mixer = Self.fresh(RetNet.self, .init(width: 8, heads: 4, keyWidth: 2, valueWidth: 4))
     var state = mixer.initialState(batch: 1)
-    state.memory = Tensor(ones: state.memory.shape)
+    state.heads.memory = Tensor(ones: state.heads.memory.shape)
     _ = mixer.step(Tensor(zeros: [1, 8]), state: &state)
     let expected = (0..<4).flatMap { [Double](repeating: 1 - pow(2, -5 - Double($0)), count: 8) }
-    #expect(relativeError(state.memory, expected) < 1e-7)
+    #expect(relativeError(state.heads.memory, expected) < 1e-7)
     #expect(state.position == [1])
   }
 
