@@ -87,21 +87,21 @@ public struct DeltaNet: SequenceMixer {
     cost: "8 H K V", parallelForm: "chunkwise (WY)")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, strengthWeight: Tensor
-  var queryConvolution, keyConvolution, valueConvolution: ShortConvolution
+  var query, key, value: Operand
+  var strengthWeight: Tensor
   var output: GatedOutput
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight),
-    .init("k_proj.weight", \.keyWeight),
-    .init("v_proj.weight", \.valueWeight),
+    .init("q_proj.weight", \.query.weight),
+    .init("k_proj.weight", \.key.weight),
+    .init("v_proj.weight", \.value.weight),
     .init("b_proj.weight", \.strengthWeight),
-    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
-    .init("q_conv1d.bias", \.queryConvolution.bias, .exempt),
-    .init("k_conv1d.weight", \.keyConvolution.weight, .exempt),
-    .init("k_conv1d.bias", \.keyConvolution.bias, .exempt),
-    .init("v_conv1d.weight", \.valueConvolution.weight, .exempt),
-    .init("v_conv1d.bias", \.valueConvolution.bias, .exempt),
+    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
+    .init("q_conv1d.bias", \.query.convolution.bias, .exempt),
+    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
+    .init("k_conv1d.bias", \.key.convolution.bias, .exempt),
+    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
+    .init("v_conv1d.bias", \.value.convolution.bias, .exempt),
     .init("g_proj.weight", \.output.gateWeight),
     .init("o_norm.weight", \.output.scale, .exempt),
     .init("o_proj.weight", \.output.outputWeight, .residual),
@@ -111,18 +111,15 @@ public struct DeltaNet: SequenceMixer {
     self.configuration = configuration
     let (D, H) = (configuration.width, configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    queryWeight = .weight(H * K, D, using: &generator)
-    keyWeight = .weight(H * K, D, using: &generator)
-    valueWeight = .weight(H * V, D, using: &generator)
-    strengthWeight = configuration.hasStrength ? .weight(H, D, using: &generator) : .absent
-    func convolution(_ channels: Int) -> ShortConvolution {
-      ShortConvolution(
-        channels, width: configuration.convolutionWidth, hasBias: configuration.hasConvolutionBias,
-        using: &generator)
+    func operand(_ channels: Int) -> Operand {
+      Operand(
+        channels, of: D, convolutionWidth: configuration.convolutionWidth,
+        hasBias: configuration.hasConvolutionBias, using: &generator)
     }
-    queryConvolution = convolution(H * K)
-    keyConvolution = convolution(H * K)
-    valueConvolution = convolution(H * V)
+    query = operand(H * K)
+    key = operand(H * K)
+    value = operand(H * V)
+    strengthWeight = configuration.hasStrength ? .weight(H, D, using: &generator) : .absent
     output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, using: &generator)
   }
 
@@ -136,14 +133,6 @@ public struct DeltaNet: SequenceMixer {
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T, H) = (x.shape[0], x.shape[1], configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    /// f of the short convolution, or f alone.
-    func operand(
-      _ weight: Tensor, _ convolution: ShortConvolution, _ f: Activation, _ window: inout Tensor
-    ) -> Tensor {
-      let y = linear(x, weight)
-      return convolution.weight.isEmpty
-        ? activate(y, f) : convolution(y, f, resets: resets, window: &window)
-    }
     func normed(_ x: Tensor) -> Tensor {
       let x = x.reshaped([B, T, H, K])
       switch configuration.keyNorm {
@@ -154,9 +143,9 @@ public struct DeltaNet: SequenceMixer {
       }
     }
     let f = configuration.keyActivation
-    let q = normed(operand(queryWeight, queryConvolution, f, &state.queryWindow))
-    let k = normed(operand(keyWeight, keyConvolution, f, &state.keyWindow))
-    let v = operand(valueWeight, valueConvolution, .silu, &state.valueWindow).reshaped([B, T, H, V])
+    let q = normed(query(x, f, bare: f, resets: resets, window: &state.queryWindow))
+    let k = normed(key(x, f, bare: f, resets: resets, window: &state.keyWindow))
+    let v = value(x, .silu, bare: .silu, resets: resets, window: &state.valueWindow).reshaped([B, T, H, V])
     var strength =
       configuration.hasStrength
       ? activate(linear(x, strengthWeight), .sigmoid) : Tensor(ones: [B, T, H])

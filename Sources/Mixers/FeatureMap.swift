@@ -59,9 +59,9 @@ public enum FeatureMap: String, Codable, Sendable, CaseIterable {
       return RunnelTensors.softmax(concatenated([y, -1 * y]))
     case .projectedReLU: return activate(linear(x, learnt.first), .relu)
     case .cosine:
-      // The root mean square is |x| / √F.
-      let unit = 1 / Float(x.shape.width).squareRoot() * rmsNorm(x, epsilon: 1e-12)
-      return concatenated([Tensor(ones: x.shape.with(width: 1)), unit])
+      return concatenated([
+        Tensor(ones: x.shape.with(width: 1)), unitRows(x, epsilon: 1e-12 * Float(x.shape.width)),
+      ])
     }
   }
 }

@@ -87,23 +87,23 @@ public struct GLA: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, decayIn, decayOut, decayBias: Tensor
-  var queryConvolution, keyConvolution, valueConvolution: ShortConvolution
+  var query, key, value: Operand
+  var decayIn, decayOut, decayBias: Tensor
   var output: GatedOutput
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight),
-    .init("k_proj.weight", \.keyWeight),
-    .init("v_proj.weight", \.valueWeight),
+    .init("q_proj.weight", \.query.weight),
+    .init("k_proj.weight", \.key.weight),
+    .init("v_proj.weight", \.value.weight),
     .init("gk_proj.0.weight", \.decayIn),
     .init("gk_proj.1.weight", \.decayOut),
     .init("gk_proj.1.bias", \.decayBias, .exempt),
-    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
-    .init("q_conv1d.bias", \.queryConvolution.bias, .exempt),
-    .init("k_conv1d.weight", \.keyConvolution.weight, .exempt),
-    .init("k_conv1d.bias", \.keyConvolution.bias, .exempt),
-    .init("v_conv1d.weight", \.valueConvolution.weight, .exempt),
-    .init("v_conv1d.bias", \.valueConvolution.bias, .exempt),
+    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
+    .init("q_conv1d.bias", \.query.convolution.bias, .exempt),
+    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
+    .init("k_conv1d.bias", \.key.convolution.bias, .exempt),
+    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
+    .init("v_conv1d.bias", \.value.convolution.bias, .exempt),
     .init("g_proj.weight", \.output.gateWeight),
     .init("g_norm.weight", \.output.scale, .exempt),
     .init("o_proj.weight", \.output.outputWeight, .residual),
@@ -114,15 +114,12 @@ public struct GLA: SequenceMixer {
     let (D, H, G) = (configuration.width, configuration.heads, configuration.keyValueHeads)
     let (K, V, R) = (configuration.keyWidth, configuration.valueWidth, configuration.gateRank)
     let W = configuration.convolutionWidth
-    queryWeight = .weight(H * K, D, using: &generator)
-    keyWeight = .weight(G * K, D, using: &generator)
-    valueWeight = .weight(G * V, D, using: &generator)
+    query = Operand(H * K, of: D, convolutionWidth: W, using: &generator)
+    key = Operand(G * K, of: D, convolutionWidth: W, using: &generator)
+    value = Operand(G * V, of: D, convolutionWidth: W, using: &generator)
     decayIn = .weight(R, D, using: &generator)
     decayOut = .weight(G * K, R, using: &generator)
     decayBias = Tensor(zeros: [G * K])
-    queryConvolution = ShortConvolution(H * K, width: W, using: &generator)
-    keyConvolution = ShortConvolution(G * K, width: W, using: &generator)
-    valueConvolution = ShortConvolution(G * V, width: W, using: &generator)
     output = GatedOutput(
       width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate,
       hasScale: configuration.hasNormScale, using: &generator)
@@ -139,18 +136,16 @@ public struct GLA: SequenceMixer {
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T, H, G) = (x.shape[0], x.shape[1], configuration.heads, configuration.keyValueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    let q = queryConvolution(linear(x, queryWeight), .silu, resets: resets, window: &state.queryWindow)
-    let k = keyConvolution(linear(x, keyWeight), .silu, resets: resets, window: &state.keyWindow)
-    let v = valueConvolution(linear(x, valueWeight), .silu, resets: resets, window: &state.valueWindow)
+    let q = query(x, .silu, resets: resets, window: &state.queryWindow)
+    let k = key(x, .silu, resets: resets, window: &state.keyWindow)
+    let v = value(x, .silu, resets: resets, window: &state.valueWindow)
     let logits = linear(linear(x, decayIn), decayOut, bias: decayBias)
     var logDecay = 1 / configuration.temperature * logSigmoid(logits)
     if let least = configuration.leastLogDecay { logDecay = maximum(logDecay, least) }
     func heads(_ x: Tensor, _ count: Int, _ width: Int) -> Tensor {
       repeatedHeads(x.reshaped([B, T, count, width]), each: H / count)
     }
-    func features(_ x: Tensor) -> Tensor {
-      configuration.featureMap == .identity ? x : activate(x, configuration.featureMap)
-    }
+    func features(_ x: Tensor) -> Tensor { activate(x, configuration.featureMap) }
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * heads(features(q), H, K), k: heads(features(k), G, K), v: heads(v, G, V),
       decay: .perKey(heads(logDecay, G, K)), form: form, resets: resets, state: &state.memory)

@@ -82,24 +82,26 @@ public struct GatedDeltaNet: SequenceMixer {
     state: "H K V + H (2 K + V) (W − 1)", cost: "9 H K V", parallelForm: "chunkwise (WY)")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, strengthWeight, decayWeight, logA, stepBias: Tensor
-  var queryConvolution, keyConvolution, valueConvolution: ShortConvolution
+  var query, key, value: Operand
+  var strengthWeight, decayWeight, logA, stepBias: Tensor
   var output: GatedOutput
+  /// −exp(A), [H], in a frozen copy.
+  private var derivedDecay: Tensor?
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight),
-    .init("k_proj.weight", \.keyWeight),
-    .init("v_proj.weight", \.valueWeight),
+    .init("q_proj.weight", \.query.weight),
+    .init("k_proj.weight", \.key.weight),
+    .init("v_proj.weight", \.value.weight),
     .init("a_proj.weight", \.decayWeight),
     .init("b_proj.weight", \.strengthWeight),
     .init("A_log", \.logA, .exempt),
     .init("dt_bias", \.stepBias, .exempt),
-    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
-    .init("q_conv1d.bias", \.queryConvolution.bias, .exempt),
-    .init("k_conv1d.weight", \.keyConvolution.weight, .exempt),
-    .init("k_conv1d.bias", \.keyConvolution.bias, .exempt),
-    .init("v_conv1d.weight", \.valueConvolution.weight, .exempt),
-    .init("v_conv1d.bias", \.valueConvolution.bias, .exempt),
+    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
+    .init("q_conv1d.bias", \.query.convolution.bias, .exempt),
+    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
+    .init("k_conv1d.bias", \.key.convolution.bias, .exempt),
+    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
+    .init("v_conv1d.bias", \.value.convolution.bias, .exempt),
     .init("g_proj.weight", \.output.gateWeight),
     .init("o_norm.weight", \.output.scale, .exempt),
     .init("o_proj.weight", \.output.outputWeight, .residual),
@@ -109,21 +111,18 @@ public struct GatedDeltaNet: SequenceMixer {
     self.configuration = configuration
     let (D, H, VH) = (configuration.width, configuration.heads, configuration.valueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    queryWeight = .weight(H * K, D, using: &generator)
-    keyWeight = .weight(H * K, D, using: &generator)
-    valueWeight = .weight(VH * V, D, using: &generator)
+    func operand(_ channels: Int) -> Operand {
+      Operand(
+        channels, of: D, convolutionWidth: configuration.convolutionWidth,
+        hasBias: configuration.hasConvolutionBias, using: &generator)
+    }
+    query = operand(H * K)
+    key = operand(H * K)
+    value = operand(VH * V)
     decayWeight = .weight(VH, D, using: &generator)
     strengthWeight = .weight(VH, D, using: &generator)
     logA = Tensor((0..<VH).map { _ in Float(naturalLogarithm(max(1e-3, 16 * generator.uniform()))) })
     stepBias = .softplusSteps(VH, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
-    func convolution(_ channels: Int) -> ShortConvolution {
-      ShortConvolution(
-        channels, width: configuration.convolutionWidth, hasBias: configuration.hasConvolutionBias,
-        using: &generator)
-    }
-    queryConvolution = convolution(H * K)
-    keyConvolution = convolution(H * K)
-    valueConvolution = convolution(VH * V)
     output = GatedOutput(
       width: D, heads: VH, valueWidth: V, hasGate: configuration.hasGate, using: &generator)
   }
@@ -139,26 +138,29 @@ public struct GatedDeltaNet: SequenceMixer {
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T, H, VH) = (x.shape[0], x.shape[1], configuration.heads, configuration.valueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    func operand(_ weight: Tensor, _ convolution: ShortConvolution, _ window: inout Tensor) -> Tensor {
-      let y = linear(x, weight)
-      return convolution.weight.isEmpty
-        ? activate(y, .silu) : convolution(y, .silu, resets: resets, window: &window)
-    }
     func keys(_ x: Tensor) -> Tensor {
       repeatedHeads(unitRows(x.reshaped([B, T, H, K]), epsilon: 1e-6), each: VH / H)
     }
-    let q = keys(operand(queryWeight, queryConvolution, &state.queryWindow))
-    let k = keys(operand(keyWeight, keyConvolution, &state.keyWindow))
-    let v = operand(valueWeight, valueConvolution, &state.valueWindow).reshaped([B, T, VH, V])
+    let q = keys(query(x, .silu, bare: .silu, resets: resets, window: &state.queryWindow))
+    let k = keys(key(x, .silu, bare: .silu, resets: resets, window: &state.keyWindow))
+    let v = value(x, .silu, bare: .silu, resets: resets, window: &state.valueWindow).reshaped([B, T, VH, V])
     var strength = activate(linear(x, strengthWeight), .sigmoid)
     if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
     let step = activate(added(linear(x, decayWeight), stepBias), .softplus)
-    let logDecay = scaled(step, by: -1 * activate(logA, .exp))
+    let logDecay = scaled(step, by: derivedDecay ?? makeDecay())
     let removed = -1 * (activate(logDecay, .exp) * strength)
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .perToken(logDecay),
       removal: (a: k, b: scaledRows(k, by: removed)), form: form, resets: resets, state: &state.memory)
     return output(
       y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
+  }
+
+  private func makeDecay() -> Tensor { -1 * activate(logA, .exp) }
+
+  public func frozen() -> GatedDeltaNet {
+    var copy = self
+    copy.derivedDecay = makeDecay().detached
+    return copy
   }
 }

@@ -53,10 +53,7 @@ public struct H3: SequenceMixer {
       ])
       try ConfigurationError.requirePairs("state_size", stateSize)
       try ConfigurationError.requireDivisible("width", width, by: "head_width", headWidth)
-      guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
-        throw ConfigurationError(
-          "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")
-      }
+      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
     }
   }
 
@@ -113,8 +110,8 @@ public struct H3: SequenceMixer {
     shiftInput = Tensor((0..<D * N).map { $0 % N == 0 ? 1 : 0 }, [D, N])
     shiftOutput = Tensor.weight(D, N, using: &generator).reshaped([1, D, N])
     shiftSkip = .normal([D], using: &generator)
-    let low = naturalLogarithm(configuration.smallestStep), high = naturalLogarithm(configuration.largestStep)
-    logStep = .uniform([H], in: Float(low)...Float(high), using: &generator)
+    logStep = .logSteps(
+      [H], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
     // S4D-Lin: A_n = −1/2 + i π n and B = 1.
     let frequencies = S4D.Initialization.linear.frequencies(stateSize: N)
     logDecay = Tensor(repeating: Float(naturalLogarithm(0.5)), [H, N / 2])

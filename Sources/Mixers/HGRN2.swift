@@ -67,16 +67,18 @@ public struct HGRN2: SequenceMixer {
     cost: "5 H K V", parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, forgetWeight, inputWeight, boundLogit, normScale, outputWeight: Tensor
-  var queryConvolution, forgetConvolution, inputConvolution: ShortConvolution
+  var query, forget, input: Operand
+  var boundLogit, normScale, outputWeight: Tensor
+  /// log β and 1 − β, in a frozen copy.
+  private var derived: (logBound: Tensor, free: Tensor)?
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight),
-    .init("f_proj.weight", \.forgetWeight),
-    .init("i_proj.weight", \.inputWeight),
-    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
-    .init("f_conv1d.weight", \.forgetConvolution.weight, .exempt),
-    .init("i_conv1d.weight", \.inputConvolution.weight, .exempt),
+    .init("q_proj.weight", \.query.weight),
+    .init("f_proj.weight", \.forget.weight),
+    .init("i_proj.weight", \.input.weight),
+    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
+    .init("f_conv1d.weight", \.forget.convolution.weight, .exempt),
+    .init("i_conv1d.weight", \.input.convolution.weight, .exempt),
     .init("lower_bound_logit", \.boundLogit, .exempt),
     .init("g_norm.weight", \.normScale, .exempt),
     .init("o_proj.weight", \.outputWeight, .residual),
@@ -92,12 +94,9 @@ public struct HGRN2: SequenceMixer {
     self.configuration = configuration
     let (D, F) = (configuration.width, configuration.heads * configuration.keyWidth)
     let W = configuration.convolutionWidth
-    queryWeight = .weight(F, D, using: &generator)
-    forgetWeight = .weight(F, D, using: &generator)
-    inputWeight = .weight(D, D, using: &generator)
-    queryConvolution = ShortConvolution(F, width: W, using: &generator)
-    forgetConvolution = ShortConvolution(F, width: W, using: &generator)
-    inputConvolution = ShortConvolution(D, width: W, using: &generator)
+    query = Operand(F, of: D, convolutionWidth: W, using: &generator)
+    forget = Operand(F, of: D, convolutionWidth: W, using: &generator)
+    input = Operand(D, of: D, convolutionWidth: W, using: &generator)
     // The cumulative softmax of a table of zeros: β = l / L.
     let bound = Double(depth.layer) / Double(depth.count)
     boundLogit =
@@ -117,10 +116,9 @@ public struct HGRN2: SequenceMixer {
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
     let (H, K) = (configuration.heads, configuration.keyWidth)
-    let q = queryConvolution(linear(x, queryWeight), .identity, resets: resets, window: &state.queryWindow)
-    let f = forgetConvolution(
-      linear(x, forgetWeight), .identity, resets: resets, window: &state.keyWindow)
-    let i = inputConvolution(linear(x, inputWeight), .identity, resets: resets, window: &state.valueWindow)
+    let q = query(x, .identity, resets: resets, window: &state.queryWindow)
+    let f = forget(x, .identity, resets: resets, window: &state.keyWindow)
+    let i = input(x, .identity, resets: resets, window: &state.valueWindow)
     let (key, logDecay) = gates(f)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = DeltaRule.run(
@@ -136,10 +134,22 @@ public struct HGRN2: SequenceMixer {
     let rest = activate(-1 * f, .sigmoid)
     guard !boundLogit.isEmpty else { return (rest, logSigmoid(f)) }
     // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
-    let logBound = logSigmoid(boundLogit)
+    let (logBound, free) = derived ?? makeDerived()
     return (
-      scaled(rest, by: activate(-1 * boundLogit, .sigmoid)),
-      activate(added(-1 * f, logBound), .softplus) + logSigmoid(f)
+      scaled(rest, by: free), activate(added(-1 * f, logBound), .softplus) + logSigmoid(f)
     )
+  }
+
+  /// log β and 1 − β.
+  private func makeDerived() -> (logBound: Tensor, free: Tensor) {
+    (logSigmoid(boundLogit), activate(-1 * boundLogit, .sigmoid))
+  }
+
+  public func frozen() -> HGRN2 {
+    guard !boundLogit.isEmpty else { return self }
+    var copy = self
+    let made = makeDerived()
+    copy.derived = (made.logBound.detached, made.free.detached)
+    return copy
   }
 }

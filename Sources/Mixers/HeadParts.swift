@@ -1,5 +1,5 @@
-/// What the mixers with keys, queries and values share around their recurrence: the short convolution in front of
-/// an operand, and norm, gate and projection behind the heads.
+/// What the mixers with keys, queries and values share around their recurrence: operands with their short
+/// convolutions, and norm, gate and projection behind the heads.
 
 import RunnelRecurrences
 import RunnelTensors
@@ -21,14 +21,37 @@ struct ShortConvolution: Sendable {
     bias = hasBias ? .uniform([channels], in: -bound...bound, using: &generator) : .absent
   }
 
-  /// f(convolution of x); x itself, without f, where there is no convolution.
+  /// f(convolution of x).
   func callAsFunction(
     _ x: Tensor, _ activation: Activation, resets: Resets, window: inout Tensor
   ) -> Tensor {
-    weight.isEmpty
-      ? x
-      : causalConvolution(
-        x, weight: weight, bias: bias, activation: activation, resets: resets, window: &window)
+    causalConvolution(
+      x, weight: weight, bias: bias, activation: activation, resets: resets, window: &window)
+  }
+}
+
+/// f(convolution(W x)): the queries, keys or values of a mixer, [B T D] → [B T E].
+struct Operand: Sendable {
+  /// [E D].
+  var weight: Tensor
+  var convolution: ShortConvolution
+
+  /// - Parameter convolutionWidth: 0 for no convolution.
+  init(
+    _ channels: Int, of width: Int, convolutionWidth: Int, hasBias: Bool = false,
+    using generator: inout some RandomNumberGenerator
+  ) {
+    weight = .weight(channels, width, using: &generator)
+    convolution = ShortConvolution(channels, width: convolutionWidth, hasBias: hasBias, using: &generator)
+  }
+
+  /// - Parameter bare: what takes the place of f where there is no convolution.
+  func callAsFunction(
+    _ x: Tensor, _ f: Activation, bare: Activation = .identity, resets: Resets, window: inout Tensor
+  ) -> Tensor {
+    let y = linear(x, weight)
+    return convolution.weight.isEmpty
+      ? activate(y, bare) : convolution(y, f, resets: resets, window: &window)
   }
 }
 

@@ -51,14 +51,15 @@ public struct HiPPOLegS: SequenceMixer {
     parallelForm: "scan")
 
   public let configuration: Configuration
-  var inputWeight, readOut, skip, outputWeight, outputBias: Tensor
+  var inputWeight, readOut, skip: Tensor
+  var gatedUnit: GatedUnit
 
   public static let fields: [Field<Self>] = [
     .init("in_proj.weight", \.inputWeight),
     .init("C", \.readOut, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.outputWeight, .residual),
-    .init("output_linear.bias", \.outputBias, .exempt),
+    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -68,8 +69,7 @@ public struct HiPPOLegS: SequenceMixer {
     // The basis is orthonormal: ‖c‖ is at most the root mean square of f, and so is the size of y.
     readOut = .normal([E, N], using: &generator)
     skip = .normal([E], using: &generator)
-    outputWeight = .weight(2 * D, E, using: &generator)
-    outputBias = Tensor(zeros: [2 * D])
+    gatedUnit = GatedUnit(width: D, channels: E, using: &generator)
   }
 
   public func initialState(batch: Int) -> State {
@@ -83,7 +83,6 @@ public struct HiPPOLegS: SequenceMixer {
     let y = LegendreMemory.run(
       f: linear(x, inputWeight), C: readOut, D: skip, form: form, resets: resets, state: &state.memory,
       counts: &state.position)
-    let halves = linear(activate(y, .gelu), outputWeight, bias: outputBias, sizes: [D, D])
-    return gated(halves[0], by: halves[1], .sigmoid)
+    return gatedUnit(y)
   }
 }

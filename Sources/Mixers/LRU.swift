@@ -56,7 +56,7 @@ public struct LRU: SequenceMixer {
 
   public let configuration: Configuration
   var logDecay, logFrequency, logScale, inputWeight, outputReal, outputImaginary, skip: Tensor
-  var gateWeight, gateBias: Tensor
+  var gatedUnit: GatedUnit
   /// λ and exp(γ) repeated for both planes, in a frozen copy.
   private var derived: (lambda: Tensor, scale: Tensor)?
 
@@ -68,8 +68,8 @@ public struct LRU: SequenceMixer {
     .init("C_re", \.outputReal),
     .init("C_im", \.outputImaginary),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.gateWeight, .residual),
-    .init("output_linear.bias", \.gateBias, .exempt),
+    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -91,8 +91,7 @@ public struct LRU: SequenceMixer {
     outputReal = .normal([D, N], deviation: 1 / Float(N).squareRoot(), using: &generator)
     outputImaginary = .normal([D, N], deviation: 1 / Float(N).squareRoot(), using: &generator)
     skip = .normal([D], using: &generator)
-    gateWeight = .weight(2 * D, D, using: &generator)
-    gateBias = Tensor(zeros: [2 * D])
+    gatedUnit = GatedUnit(width: D, channels: D, using: &generator)
   }
 
   public func initialState(batch: Int) -> State {
@@ -100,7 +99,7 @@ public struct LRU: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let (D, N) = (configuration.width, configuration.stateSize)
+    let N = configuration.stateSize
     let (lambda, scale) = derived ?? makeDerived()
     let h = Diagonal.run(
       decay: lambda, input: scaled(linear(u, inputWeight), by: scale), .complex, form: form, resets: resets,
@@ -108,8 +107,7 @@ public struct LRU: SequenceMixer {
     let planes = split(h, sizes: [N, N])
     let y = RunnelTensors.skip(
       linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
-    let halves = linear(activate(y, .gelu), gateWeight, bias: gateBias, sizes: [D, D])
-    return gated(halves[0], by: halves[1], .sigmoid)
+    return gatedUnit(y)
   }
 
   private func makeDerived() -> (lambda: Tensor, scale: Tensor) {

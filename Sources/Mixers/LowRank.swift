@@ -12,8 +12,7 @@ struct LowRank: Sendable {
   static var absent: LowRank { LowRank(inner: .absent, outer: .absent, bias: .absent) }
 
   func callAsFunction(_ x: Tensor, _ activation: Activation = .identity) -> Tensor {
-    let hidden = product(x, inner)
-    let y = product(activation == .identity ? hidden : activate(hidden, activation), outer)
+    let y = product(activate(product(x, inner), activation), outer)
     return bias.isEmpty ? y : added(y, bias)
   }
 }

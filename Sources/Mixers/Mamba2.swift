@@ -98,6 +98,8 @@ public struct Mamba2: SequenceMixer {
   var logA, skip, normScale, outputWeight: Tensor
   /// Absent where there are none.
   var inputBias, outputBias: Tensor
+  /// A = −exp(logA), [H], and D for each channel, in a frozen copy.
+  private var derived: (decay: Tensor, skip: Tensor)?
 
   public static let fields: [Field<Self>] = [
     .init("in_proj.weight", \.inputWeight),
@@ -153,13 +155,12 @@ public struct Mamba2: SequenceMixer {
     if let least = configuration.leastStep { delta = maximum(delta, least) }
     if let largest = configuration.largestStep { delta = -1 * maximum(-1 * delta, -largest) }
     let x = operands[0].reshaped([B, T, H, P])
+    let (decay, skip) = derived ?? makeDerived()
     let y = OuterProduct.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
-      v: scaledRows(x, by: delta), decay: .perToken(scaled(delta, by: -1 * activate(logA, .exp))), form: form,
+      v: scaledRows(x, by: delta), decay: .perToken(scaled(delta, by: decay)), form: form,
       resets: resets, state: &state.memory)
-    let skipped = RunnelTensors.skip(
-      y.reshaped([B, T, E]), operands[0], by: configuration.hasSkipPerChannel ? skip : repeated(skip, each: P)
-    )
+    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skip)
     let output =
       configuration.hasNorm
       ? gatedRMSNorm(
@@ -167,5 +168,19 @@ public struct Mamba2: SequenceMixer {
         groups: G, normBeforeGate: configuration.normBeforeGate)
       : gated(skipped, by: projected[0], .silu)
     return linear(output, outputWeight, bias: outputBias)
+  }
+
+  private func makeDerived() -> (decay: Tensor, skip: Tensor) {
+    (
+      -1 * activate(logA, .exp),
+      configuration.hasSkipPerChannel ? skip : repeated(skip, each: configuration.headWidth)
+    )
+  }
+
+  public func frozen() -> Mamba2 {
+    var copy = self
+    let made = makeDerived()
+    copy.derived = (made.decay.detached, made.skip.detached)
+    return copy
   }
 }

@@ -79,9 +79,9 @@ public struct RWKV4: SequenceMixer {
     timeFirst = .channels(A) {
       naturalLogarithm(0.3) + 0.5 * (($0 + 1).truncatingRemainder(dividingBy: 3) - 1)
     }
-    mixKey = .timeMix(D, depth.descent)
-    mixValue = .timeMix(D, depth.descent, plus: 0.3 * depth.ascent)
-    mixReceptance = .timeMix(D, 0.5 * depth.descent)
+    mixKey = .shareOfToken(D, depth.descent)
+    mixValue = .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent)
+    mixReceptance = .shareOfToken(D, 0.5 * depth.descent)
     keyWeight = Tensor(zeros: [A, D])
     valueWeight = .normal([A, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
     receptanceWeight = Tensor(zeros: [A, D])
@@ -110,13 +110,5 @@ public struct RWKV4: SequenceMixer {
     var copy = self
     copy.derivedDecay = makeDecay().detached
     return copy
-  }
-}
-
-extension Tensor {
-  /// BlinkDL's μ of versions 4 and 5: (i / D)^p + shift for channel i, the share of the token in its mixture
-  /// with the one before.
-  static func timeMix(_ D: Int, _ exponent: Double, plus shift: Double = 0) -> Tensor {
-    channels(D) { power($0 / Double(D), exponent) + shift }
   }
 }

@@ -64,15 +64,7 @@ public struct RWKV5: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The token before, [B D].
-    public var previous: Tensor
-    /// S, [B H K K].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("previous", \.previous), .init("memory", \.memory),
-    ]
-  }
+  public typealias State = ShiftedState
 
   public static let description = MixerDescription(
     name: "rwkv5", title: "RWKV-5", paper: "Peng et al. 2024, arXiv:2404.05892",
@@ -117,21 +109,17 @@ public struct RWKV5: SequenceMixer {
     self.configuration = configuration
     let (D, H, K) = (configuration.width, configuration.heads, configuration.headWidth)
     let A = H * K, decays = configuration.decayPerChannel ? A : H
-    let last = Double(max(1, decays - 1))
-    let decay = Tensor.channels(decays) { -6 + 5 * power($0 / last, 0.7 + 1.3 * depth.ascent) }
+    let decay = depth.decays(decays)
     if configuration.decayPerChannel {
       timeDecay = decay.reshaped([H, K])
-      timeFaaaa =
-        Tensor.channels(A) {
-          depth.ascent * (1 - $0 / last) + 0.1 * (($0 + 1).truncatingRemainder(dividingBy: 3) - 1)
-        }.reshaped([H, K])
+      timeFaaaa = depth.bonuses(A).reshaped([H, K])
       timeFirst = .absent
     } else {
       (timeDecay, timeFaaaa, timeFirst) = (decay, .absent, Tensor(repeating: -3, [H]))
     }
-    mixKey = .timeMix(D, depth.descent)
-    mixValue = .timeMix(D, depth.descent, plus: 0.3 * depth.ascent)
-    mixReceptance = .timeMix(D, 0.5 * depth.descent)
+    mixKey = .shareOfToken(D, depth.descent)
+    mixValue = .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent)
+    mixReceptance = .shareOfToken(D, 0.5 * depth.descent)
     mixGate = configuration.hasGate ? mixReceptance : .absent
     func weight() -> Tensor {
       .normal([A, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
@@ -147,8 +135,7 @@ public struct RWKV5: SequenceMixer {
 
   public func initialState(batch: Int) -> State {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    return State(
-      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, K]))
+    return State(width: configuration.width, memory: [batch, H, K, K])
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {

@@ -58,15 +58,7 @@ public struct RWKV6: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The token before, [B D].
-    public var previous: Tensor
-    /// S, [B H K V].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("previous", \.previous), .init("memory", \.memory),
-    ]
-  }
+  public typealias State = ShiftedState
 
   public static let description = MixerDescription(
     name: "rwkv6", title: "RWKV-6", paper: "Peng et al. 2024, arXiv:2404.05892",
@@ -86,6 +78,8 @@ public struct RWKV6: SequenceMixer {
   var receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Tensor
   /// [H V].
   var normScale, normBias: Tensor
+  /// The shares side by side, in a frozen copy.
+  private var derivedShares: Tensor?
 
   public static let fields: [Field<Self>] = [
     .init("time_maa_x", \.commonShare, .exempt),
@@ -122,27 +116,18 @@ public struct RWKV6: SequenceMixer {
     let (D, H) = (configuration.width, configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
     let (R, G) = (configuration.shareRank, configuration.decayRank)
-    let rising = Double(depth.layer) / Double(max(1, depth.count - 1))
-    let falling = 1 - Double(depth.layer) / Double(depth.count)
-    func share(_ exponent: Double, less: Double = 0) -> Tensor {
-      Tensor((0..<D).map { Float(1 - power(Double($0) / Double(D), exponent * falling) - less) })
-    }
-    commonShare = share(1)
-    decayShare = share(1)
-    keyShare = share(1)
-    valueShare = share(1, less: 0.3 * rising)
-    receptanceShare = share(0.5)
-    gateShare = share(0.5)
+    commonShare = .shareOfPast(D, depth.descent)
+    (decayShare, keyShare) = (commonShare, commonShare)
+    valueShare = .shareOfPast(D, depth.descent, less: 0.3 * depth.ascent)
+    receptanceShare = .shareOfPast(D, 0.5 * depth.descent)
+    gateShare = receptanceShare
     shareInner = Tensor(zeros: [D, 5 * R])
     shareOuter = .uniform([5, R, D], in: -0.01...0.01, using: &generator)
 
-    /// From 0 to 1 over the keys of all heads.
-    func ramp(_ n: Int) -> Double { Double(n) / Double(max(1, H * K - 1)) }
     decay = LowRank(
       inner: Tensor(zeros: [D, G]), outer: .uniform([G, H * K], in: -0.01...0.01, using: &generator),
-      bias: Tensor((0..<H * K).map { Float(-6 + 5 * power(ramp($0), 0.7 + 1.3 * rising)) }))
-    bonus = Tensor(
-      (0..<H * K).map { Float(rising * (1 - ramp($0)) + 0.1 * Double(($0 + 1) % 3 - 1)) }, [H, K])
+      bias: depth.decays(H * K))
+    bonus = depth.bonuses(H * K).reshaped([H, K])
 
     /// The elements of an orthogonal matrix have the variance of its longer side.
     func projection(_ rows: Int, gain: Float, _ generator: inout some RandomNumberGenerator) -> Tensor {
@@ -153,15 +138,13 @@ public struct RWKV6: SequenceMixer {
     valueWeight = projection(H * V, gain: 1, &generator)
     gateWeight = projection(H * V, gain: 0.1, &generator)
     outputWeight = Tensor(zeros: [D, H * V])
-    normScale = Tensor(
-      repeating: Float(power(Double(depth.layer + 1) / Double(depth.count), 0.7)), [H * V])
+    normScale = depth.normScale(H * V)
     normBias = Tensor(zeros: [H * V])
   }
 
   public func initialState(batch: Int) -> State {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    return State(
-      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, V]))
+    return State(width: configuration.width, memory: [batch, H, K, V])
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
@@ -169,7 +152,7 @@ public struct RWKV6: SequenceMixer {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
     let previous = tokenShift(x, resets: resets, last: &state.previous)
     let hidden = activate(product(mixed(x, previous, by: commonShare), shareInner), .tanh)
-    let bias = concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
+    let bias = derivedShares ?? makeShares()
     let delta = previous - x
     let inputs = split(
       blockLinear(hidden, shareOuter, bias: bias), sizes: Array(repeating: D, count: 5)
@@ -187,5 +170,16 @@ public struct RWKV6: SequenceMixer {
       y.reshaped([B, T, H * V]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)
     return linear(gated(normed, by: linear(inputs[4], gateWeight), .silu), outputWeight)
+  }
+
+  /// Those of the five inputs, in the order of the outer matrices: [5D].
+  private func makeShares() -> Tensor {
+    concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
+  }
+
+  public func frozen() -> RWKV6 {
+    var copy = self
+    copy.derivedShares = makeShares().detached
+    return copy
   }
 }

@@ -73,15 +73,7 @@ public struct RWKV7: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The token before, [B D].
-    public var previous: Tensor
-    /// S, [B H K V].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("previous", \.previous), .init("memory", \.memory),
-    ]
-  }
+  public typealias State = ShiftedState
 
   public static let description = MixerDescription(
     name: "rwkv7", title: "RWKV-7", paper: "Peng et al. 2025, arXiv:2503.14456",
@@ -140,16 +132,10 @@ public struct RWKV7: SequenceMixer {
   ) {
     self.configuration = configuration
     let (D, H, K) = (configuration.width, configuration.heads, configuration.headWidth)
-    let rising = Double(depth.layer) / Double(max(1, depth.count - 1))
-    let falling = 1 - Double(depth.layer) / Double(depth.count)
-    func channels(_ f: (Double) -> Double) -> Tensor { Tensor((0..<D).map { Float(f(Double($0))) }) }
-    func shift(_ exponent: Double) -> Tensor { channels { 1 - power($0 / Double(D), exponent * falling) } }
-    receptanceShift = shift(0.2)
-    decayShift = shift(0.9)
-    keyShift = shift(0.7)
-    valueShift = shift(0.7)
-    rateShift = shift(0.9)
-    gateShift = shift(0.2)
+    receptanceShift = .shareOfPast(D, 0.2 * depth.descent)
+    decayShift = .shareOfPast(D, 0.9 * depth.descent)
+    keyShift = .shareOfPast(D, 0.7 * depth.descent)
+    (valueShift, rateShift, gateShift) = (keyShift, decayShift, receptanceShift)
 
     /// From 0 to 1 over the channels, and from −1 to 1 over those of each head.
     func ramp(_ n: Double) -> Double { n / Double(max(1, D - 1)) }
@@ -163,15 +149,17 @@ public struct RWKV7: SequenceMixer {
       return LowRank(
         inner: Tensor(zeros: [D, R]), outer: .orthogonal(R, D, gain: gain, using: &generator), bias: bias)
     }
-    let decays = channels { -5.5 + 6 * power(ramp($0), 1 + power(rising, 0.3)) + 2.5 * zigzag($0) }
+    let decays = Tensor.channels(D) {
+      -5.5 + 6 * power(ramp($0), 1 + power(depth.ascent, 0.3)) + 2.5 * zigzag($0)
+    }
     decay = lowRank(configuration.decayRank, bias: decays, &generator)
-    let rates = channels { -0.19 + 0.3 * zigzag($0) + 0.4 * (ramp($0) - 0.5) }
+    let rates = Tensor.channels(D) { -0.19 + 0.3 * zigzag($0) + 0.4 * (ramp($0) - 0.5) }
     rate = lowRank(configuration.rateRank, bias: rates, &generator)
-    let values = channels { 0.73 - 0.4 * (ramp($0) - 0.5) }
+    let values = Tensor.channels(D) { 0.73 - 0.4 * (ramp($0) - 0.5) }
     value = depth.layer == 0 ? .absent : lowRank(configuration.valueRank, bias: values, &generator)
     gate = lowRank(configuration.gateRank, bias: .absent, &generator)
 
-    removalScale = channels { 0.71 - 0.1 * (ramp($0) - 0.5) }
+    removalScale = .channels(D) { 0.71 - 0.1 * (ramp($0) - 0.5) }
     rateShare = Tensor(repeating: 1.02, [D])
     bonus = Tensor(repeating: -0.04, [H, K])
     let deviation = 1 / Float(D).squareRoot()
@@ -179,15 +167,13 @@ public struct RWKV7: SequenceMixer {
     keyWeight = .normal([D, D], deviation: 0.1 * deviation, using: &generator)
     valueWeight = .normal([D, D], deviation: deviation, using: &generator)
     outputWeight = Tensor(zeros: [D, D])
-    normScale = Tensor(
-      repeating: Float(power(Double(depth.layer + 1) / Double(depth.count), 0.7)), [D])
+    normScale = depth.normScale(D)
     normBias = Tensor(zeros: [D])
   }
 
   public func initialState(batch: Int) -> State {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    return State(
-      previous: Tensor(zeros: [batch, configuration.width]), memory: Tensor(zeros: [batch, H, K, K]))
+    return State(width: configuration.width, memory: [batch, H, K, K])
   }
 
   /// Alone, a layer's own values are the first.

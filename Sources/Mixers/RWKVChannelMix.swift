@@ -41,17 +41,11 @@ public struct ChannelMix: SequenceLayer {
     precondition((4...7).contains(version), "ChannelMix: there is no version \(version); it is 4 to 7")
     self.version = version
     width = D
-    func towardsToken(_ power: Double) -> Tensor {
-      .channels(D) { RunnelKernels.power($0 / Double(D), power) }
-    }
-    func towardsPast(_ power: Double) -> Tensor {
-      .channels(D) { 1 - RunnelKernels.power($0 / Double(D), power) }
-    }
-    timeMixKey = version <= 5 ? towardsToken(depth.descent) : .absent
+    timeMixKey = version <= 5 ? .shareOfToken(D, depth.descent) : .absent
     timeMixReceptance = timeMixKey
-    timeMaaKey = version == 6 ? towardsPast(depth.descent) : .absent
+    timeMaaKey = version == 6 ? .shareOfPast(D, depth.descent) : .absent
     timeMaaReceptance = timeMaaKey
-    xKey = version == 7 ? towardsPast(power(depth.descent, 4)) : .absent
+    xKey = version == 7 ? .shareOfPast(D, power(depth.descent, 4)) : .absent
     if version == 7 {
       let bound = 0.5 / Float(D).squareRoot()
       keyWeight = .uniform([F, D], in: -bound...bound, using: &generator)

@@ -94,17 +94,18 @@ public struct RetNet: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight: Tensor
-  var queryConvolution, keyConvolution, valueConvolution: ShortConvolution
+  /// log γ_h, [H].
+  private let logDecay: Tensor
+  var query, key, value: Operand
   var output: GatedOutput
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight),
-    .init("k_proj.weight", \.keyWeight),
-    .init("v_proj.weight", \.valueWeight),
-    .init("q_conv1d.weight", \.queryConvolution.weight, .exempt),
-    .init("k_conv1d.weight", \.keyConvolution.weight, .exempt),
-    .init("v_conv1d.weight", \.valueConvolution.weight, .exempt),
+    .init("q_proj.weight", \.query.weight),
+    .init("k_proj.weight", \.key.weight),
+    .init("v_proj.weight", \.value.weight),
+    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
+    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
+    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
     .init("g_proj.weight", \.output.gateWeight),
     .init("g_norm.weight", \.output.scale, .exempt),
     .init("o_proj.weight", \.output.outputWeight, .residual),
@@ -115,12 +116,10 @@ public struct RetNet: SequenceMixer {
     let (D, H, G) = (configuration.width, configuration.heads, configuration.keyValueHeads)
     let W = configuration.convolutionWidth
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    queryWeight = .weight(H * K, D, using: &generator)
-    keyWeight = .weight(G * K, D, using: &generator)
-    valueWeight = .weight(G * V, D, using: &generator)
-    queryConvolution = ShortConvolution(H * K, width: W, using: &generator)
-    keyConvolution = ShortConvolution(G * K, width: W, using: &generator)
-    valueConvolution = ShortConvolution(G * V, width: W, using: &generator)
+    logDecay = .channels(H) { naturalLogarithm(1 - power(2, -5 - $0)) }
+    query = Operand(H * K, of: D, convolutionWidth: W, using: &generator)
+    key = Operand(G * K, of: D, convolutionWidth: W, using: &generator)
+    value = Operand(G * V, of: D, convolutionWidth: W, using: &generator)
     output = GatedOutput(
       width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate,
       hasScale: configuration.hasNormScale, using: &generator)
@@ -135,22 +134,17 @@ public struct RetNet: SequenceMixer {
     return State(heads: heads, position: Array(repeating: 0, count: batch))
   }
 
-  /// log γ_h, [H].
-  private var logDecay: Tensor {
-    Tensor((0..<configuration.heads).map { Float(naturalLogarithm(1 - power(2, -5 - Double($0)))) })
-  }
-
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T) = (x.shape[0], x.shape[1])
     let (H, G, K, V) = (
       configuration.heads, configuration.keyValueHeads, configuration.keyWidth, configuration.valueWidth
     )
     let positions = resets.positions(steps: T, advancing: &state.position)
-    let q = queryConvolution(linear(x, queryWeight), .silu, resets: resets, window: &state.heads.queryWindow)
-    let k = keyConvolution(linear(x, keyWeight), .silu, resets: resets, window: &state.heads.keyWindow)
-    let v = valueConvolution(linear(x, valueWeight), .silu, resets: resets, window: &state.heads.valueWindow)
+    let q = query(x, .silu, resets: resets, window: &state.heads.queryWindow)
+    let k = key(x, .silu, resets: resets, window: &state.heads.keyWindow)
+    let v = value(x, .silu, resets: resets, window: &state.heads.valueWindow)
     func rotated(_ x: Tensor, _ heads: Int) -> Tensor {
-      let features = configuration.featureMap == .identity ? x : activate(x, configuration.featureMap)
+      let features = activate(x, configuration.featureMap)
       return repeatedHeads(
         rotary(
           features.reshaped([B, T, heads, K]), positions: positions, base: 10_000,

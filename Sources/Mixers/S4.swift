@@ -34,10 +34,7 @@ public struct S4: SequenceMixer {
     public func validate() throws {
       try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
       try ConfigurationError.requirePairs("state_size", stateSize)
-      guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
-        throw ConfigurationError(
-          "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")
-      }
+      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
     }
   }
 
@@ -53,7 +50,8 @@ public struct S4: SequenceMixer {
     cost: "14 D N", parallelForm: "Cauchy kernel and FFT convolution")
 
   public let configuration: Configuration
-  var logStep, logDecay, frequency, lowRank, input, output, skip, outputWeight, outputBias: Tensor
+  var logStep, logDecay, frequency, lowRank, input, output, skip: Tensor
+  var gatedUnit: GatedUnit
   /// The discrete system, in a frozen copy.
   private var discrete: Tensor?
 
@@ -67,15 +65,15 @@ public struct S4: SequenceMixer {
     .init("B", \.input, slow),
     .init("C", \.output, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.outputWeight, .residual),
-    .init("output_linear.bias", \.outputBias, .exempt),
+    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
     self.configuration = configuration
     let (D, N) = (configuration.width, configuration.stateSize / 2)
-    let low = naturalLogarithm(configuration.smallestStep), high = naturalLogarithm(configuration.largestStep)
-    logStep = .uniform([D], in: Float(low)...Float(high), using: &generator)
+    logStep = .logSteps(
+      [D], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
     let legS = NormalPlusLowRank.legS(order: 2 * N)
     /// The same numbers for every channel, planar.
     func spread(_ x: [Complex]) -> Tensor {
@@ -89,8 +87,7 @@ public struct S4: SequenceMixer {
     // Complex normal with unit variance.
     output = .normal([D, 2 * N], deviation: Float(0.5).squareRoot(), using: &generator)
     skip = .normal([D], using: &generator)
-    outputWeight = .weight(2 * D, D, using: &generator)
-    outputBias = Tensor(zeros: [2 * D])
+    gatedUnit = GatedUnit(width: D, channels: D, using: &generator)
   }
 
   public func initialState(batch: Int) -> State {
@@ -101,8 +98,7 @@ public struct S4: SequenceMixer {
     let D = configuration.width
     let y = LowRankSystem.run(
       u: u, system: discrete ?? makeSystem(), D: skip, form: form, resets: resets, state: &state.memory)
-    let halves = linear(activate(y, .gelu), outputWeight, bias: outputBias, sizes: [D, D])
-    return gated(halves[0], by: halves[1], .sigmoid)
+    return gatedUnit(y)
   }
 
   private func makeSystem() -> Tensor {

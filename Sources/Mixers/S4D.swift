@@ -23,15 +23,7 @@ public struct S4D: SequenceMixer {
       case .linear: return (0..<N / 2).map { Double.pi * Double($0) }
       case .inverse:
         return (0..<N / 2).map { Double(N) / .pi * (Double(N) / Double(2 * $0 + 1) - 1) }
-      case .legs:
-        // LegS plus its low-rank part is −1/2 I + S, S_{nk} = ∓½ √((2n+1)(2k+1)) below and above the diagonal.
-        var S = [Double](repeating: 0, count: N * N)
-        for n in 0..<N {
-          for k in 0..<N where k != n {
-            S[n * N + k] = (k < n ? -0.5 : 0.5) * (Double(2 * n + 1) * Double(2 * k + 1)).squareRoot()
-          }
-        }
-        return Array(Lapack.skewFrequencies(S, order: N).filter { $0 > 0 }.prefix(N / 2))
+      case .legs: return NormalPlusLowRank.legS(order: N).frequencies
       }
     }
   }
@@ -60,10 +52,7 @@ public struct S4D: SequenceMixer {
     public func validate() throws {
       try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
       try ConfigurationError.requirePairs("state_size", stateSize)
-      guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
-        throw ConfigurationError(
-          "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")
-      }
+      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
     }
   }
 
@@ -79,7 +68,8 @@ public struct S4D: SequenceMixer {
     parallelForm: "FFT convolution")
 
   public let configuration: Configuration
-  var logStep, logDecay, frequency, output, skip, outputWeight, outputBias: Tensor
+  var logStep, logDecay, frequency, output, skip: Tensor
+  var gatedUnit: GatedUnit
   /// The discrete system, in a frozen copy.
   private var discrete: (a: Tensor, c: Tensor)?
 
@@ -89,23 +79,22 @@ public struct S4D: SequenceMixer {
     .init("A_imag", \.frequency, .exempt),
     .init("C", \.output, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.outputWeight, .residual),
-    .init("output_linear.bias", \.outputBias, .exempt),
+    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
     self.configuration = configuration
     let (D, N) = (configuration.width, configuration.stateSize / 2)
-    let low = naturalLogarithm(configuration.smallestStep), high = naturalLogarithm(configuration.largestStep)
-    logStep = .uniform([D], in: Float(low)...Float(high), using: &generator)
+    logStep = .logSteps(
+      [D], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
     logDecay = Tensor(repeating: Float(naturalLogarithm(0.5)), [D, N])
     let frequencies = configuration.initialization.frequencies(stateSize: 2 * N)
     frequency = Tensor((0..<D * N).map { Float(frequencies[$0 % N]) }, [D, N])
     // Complex normal with unit variance.
     output = .normal([D, 2 * N], deviation: Float(0.5).squareRoot(), using: &generator)
     skip = .normal([D], using: &generator)
-    outputWeight = .weight(2 * D, D, using: &generator)
-    outputBias = Tensor(zeros: [2 * D])
+    gatedUnit = GatedUnit(width: D, channels: D, using: &generator)
   }
 
   public func initialState(batch: Int) -> State {
@@ -117,8 +106,7 @@ public struct S4D: SequenceMixer {
     let system = discrete ?? makeSystem()
     let y = DiagonalSystem.run(
       u: u, a: system.a, c: system.c, D: skip, form: form, resets: resets, state: &state.memory)
-    let halves = linear(activate(y, .gelu), outputWeight, bias: outputBias, sizes: [D, D])
-    return gated(halves[0], by: halves[1], .sigmoid)
+    return gatedUnit(y)
   }
 
   private func makeSystem() -> (a: Tensor, c: Tensor) {

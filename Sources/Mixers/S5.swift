@@ -44,10 +44,7 @@ public struct S5: SequenceMixer {
       try ConfigurationError.requirePositive(["width": width, "state_size": stateSize, "blocks": blocks])
       try ConfigurationError.requireDivisible("state_size", stateSize, by: "blocks", blocks)
       try ConfigurationError.requirePairs("state_size per block", stateSize / blocks)
-      guard smallestStep > 0, largestStep >= smallestStep, largestStep.isFinite else {
-        throw ConfigurationError(
-          "steps from \(smallestStep) to \(largestStep) are not a range of positive numbers")
-      }
+      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
     }
   }
 
@@ -86,8 +83,8 @@ public struct S5: SequenceMixer {
     let block = NormalPlusLowRank.legS(order: N / J)
     realPart = Tensor(repeating: -0.5, [N / 2])
     frequency = Tensor((0..<N / 2).map { Float(block.frequencies[$0 % (N / J / 2)]) })
-    let low = naturalLogarithm(configuration.smallestStep), high = naturalLogarithm(configuration.largestStep)
-    logStep = .uniform([N / 2, 1], in: Float(low)...Float(high), using: &generator)
+    logStep = .logSteps(
+      [N / 2, 1], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
     input = Self.input(block, states: N, width: D, using: &generator)
     output = Self.output(block, states: N, width: D, using: &generator)
     skip = .normal([D], using: &generator)

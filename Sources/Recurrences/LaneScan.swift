@@ -137,6 +137,11 @@ protocol LaneRecurrence: Sendable {
 }
 
 extension LaneRecurrence {
+  /// Where a channel at a time of a row stands in [B T E].
+  func at(_ row: Int, _ time: Int, _ channel: Int = 0) -> Int {
+    (row * plan.steps + time) * plan.channels + channel
+  }
+
   /// Runs the form, and records it where one of `inputs` or the state is tracked.
   func run(_ form: Form, on inputs: [Tensor], state: inout Tensor) -> Tensor {
     func output(_ state: inout Tensor, _ starts: Storage?) -> Tensor {

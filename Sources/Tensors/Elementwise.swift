@@ -36,6 +36,7 @@ package let elementGrain = 1 << 14
 
 /// f(x), element by element.
 public func activate(_ x: Tensor, _ f: Activation) -> Tensor {
+  guard f != .identity else { return x }
   let y = Tensor(x.shape) { y in
     WorkerPool.shared.split(x.count, grain: elementGrain) {
       runnel_activate(f.kernel, $0.count, x.base + $0.lowerBound, y + $0.lowerBound)

@@ -55,7 +55,6 @@ private struct Call: LaneRecurrence {
 
   private var N: Int { C.shape[1] }
   private var E: Int { plan.channels }
-  private func at(_ row: Int, _ time: Int, _ channel: Int) -> Int { (row * plan.steps + time) * E + channel }
 
   /// t of a token: one for the first of its document.
   func time(_ row: Int, _ position: Int) -> Int {

@@ -46,7 +46,6 @@ private struct Call: LaneRecurrence {
   private var N: Int { system.shape[2] / 2 }
   private var E: Int { plan.channels }
   private func skip(_ first: Int) -> UnsafePointer<Float>? { D.isEmpty ? nil : D.base + first }
-  private func at(_ row: Int, _ time: Int, _ channel: Int) -> Int { (row * plan.steps + time) * E + channel }
 
   /// The definition, token by token.
   func step(state: inout Tensor) -> Tensor {

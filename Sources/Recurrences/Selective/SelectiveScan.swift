@@ -48,9 +48,6 @@ private struct Call: LaneRecurrence {
   private var E: Int { plan.channels }
   private var skip: UnsafePointer<Float>? { D.isEmpty ? nil : D.base }
 
-  private func at(_ row: Int, _ time: Int, _ channel: Int = 0) -> Int {
-    (row * plan.steps + time) * E + channel
-  }
   private func shared(_ row: Int, _ time: Int) -> Int { (row * plan.steps + time) * N }
 
   /// The definition, token by token.
