@@ -12,7 +12,7 @@ public enum ModelFolder {
   static let maximumConfiguration = 1 << 20
 
   /// Reads the model of a folder, of this library or a foreign one, or one of RWKV's own files.
-  public static func load(_ folder: String) throws -> any Model {
+  public static func load(_ folder: String) throws -> LanguageModel {
     let path = folder + "/" + configurationName
     guard isFolder(folder) else {
       if fileExists(folder) {
@@ -71,8 +71,9 @@ public enum ModelFolder {
   }
 
   /// Writes the configuration and weights; each file is replaced in one step. The folder is made if need be.
-  public static func save<M: Model>(
-    _ model: M, to folder: String, as type: ElementType = .float32, metadata: [String: String] = [:]
+  public static func save(
+    _ model: LanguageModel, to folder: String, as type: ElementType = .float32,
+    metadata: [String: String] = [:]
   ) throws {
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
@@ -120,7 +121,7 @@ public enum ModelFolder {
   }
 }
 
-extension Model {
+extension LanguageModel {
   /// The same model with the parameters of a file; every one must be there, and nothing else.
   public func loadingParameters(from source: any TensorSource, prefix: String = "") throws -> Self {
     var expected: Set<String> = []

@@ -1,12 +1,14 @@
-/// A language model over any mixers: embedding, pre-norm residual layers, a last norm and a tied or untied head.
+/// A language model over any mixers: embedding, pre-norm residual layers, a last norm and a tied or untied head. It is a
+/// function from token ids to logits whose memory is a value.
 
 import Foundation
 import RunnelMixers
 import RunnelRecurrences
 import RunnelTensors
 
-public struct LanguageModel: Model {
-  public struct State: ModelState {
+public struct LanguageModel: Sendable {
+  /// The memory: named tensors [B …] and counters, one integer per row.
+  public struct State: Sendable {
     /// The memories of every layer's parts: the mixer, then the feed-forward part where there is one.
     var layers: [[any RecurrentState]]
   }
@@ -51,9 +53,10 @@ public struct LanguageModel: Model {
   public var vocabularySize: Int { configuration.vocabularySize }
   public var width: Int { configuration.width }
   public var layerCount: Int { configuration.layers }
-  public var logitCap: Float { configuration.logitCap }
+  /// The output head's weight [V D].
   public var head: Tensor { headWeight.isEmpty ? embeddingTable : headWeight }
 
+  /// The configuration as it stands in `config.json`.
   public func encodeConfiguration() throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -65,6 +68,7 @@ public struct LanguageModel: Model {
     State(layers: layers.map { $0.map { $0.body.anyInitialState(batch: batch) } })
   }
 
+  /// ids of B rows by T tokens, row by row → [B T D], after the last norm.
   public func hidden(
     _ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout State
   ) -> Tensor {
@@ -83,6 +87,7 @@ public struct LanguageModel: Model {
     return norm(x)
   }
 
+  /// The same model with derived constants made once: for streaming.
   public func frozen() -> Self {
     var copy = self
     for i in layers.indices {
@@ -127,6 +132,7 @@ extension LanguageModel {
     try visitFields(of: &self, Self.last, "", body)
   }
 
+  /// In checkpoint order; a tied head is listed once, as the embedding.
   public var parameters: [Parameter] {
     var copy = self
     var parameters: [Parameter] = []
@@ -134,6 +140,7 @@ extension LanguageModel {
     return parameters
   }
 
+  /// The same model with every parameter replaced; shapes must stay.
   public func replacingParameters(_ replace: (Parameter) throws -> Tensor) rethrows -> Self {
     var copy = self
     try copy.visit { place, value in
@@ -147,6 +154,7 @@ extension LanguageModel {
 }
 
 extension LanguageModel.State {
+  /// As a constant: gradients stop here.
   public var detached: Self { Self(layers: layers.map { $0.map { detach($0) } }) }
   public var byteCount: Int { layers.joined().reduce(0) { $0 + $1.byteCount } }
 
@@ -157,6 +165,7 @@ extension LanguageModel.State {
     "layers.\(layer)." + (part == 0 ? "" : "mlp.")
   }
 
+  /// Every tensor by its name in a state file, and every counter.
   public var tensors: [(name: String, value: Tensor)] { named { $0.namedTensors } }
   public var counters: [(name: String, value: [Int])] { named { $0.namedCounters } }
 
@@ -168,6 +177,7 @@ extension LanguageModel.State {
     }
   }
 
+  /// The same state with other contents; names and shapes are those of `tensors` and `counters`.
   public func replacing(
     tensors: (String, Tensor) throws -> Tensor, counters: (String, [Int]) throws -> [Int]
   ) rethrows -> Self {

@@ -38,15 +38,15 @@ public struct CheckResult: Codable, Sendable {
   }
 }
 
-public struct ModelCheck<M: Model>: Sendable {
+public struct ModelCheck: Sendable {
   /// Frozen.
-  let model: M
-  let original: M
+  let model: LanguageModel
+  let original: LanguageModel
   let ids: [Int32]
   let seed: UInt64
 
   /// - Parameter tokens: how many random tokens the forms are compared on.
-  public init(_ model: M, tokens: Int, seed: UInt64) {
+  public init(_ model: LanguageModel, tokens: Int, seed: UInt64) {
     precondition(tokens >= 16, "ModelCheck: \(tokens) tokens are too few to change form in; at least 16")
     self.model = model.frozen()
     original = model
@@ -87,20 +87,20 @@ public struct ModelCheck<M: Model>: Sendable {
 
   private func whole(
     _ ids: [Int32], _ form: Form, resets: Resets = .none, batch: Int = 1
-  ) -> (logits: Tensor, state: M.State) {
+  ) -> (logits: Tensor, state: LanguageModel.State) {
     var state = model.initialState(batch: batch)
     let logits = model.logits(ids, batch: batch, form: form, resets: resets, state: &state)
     return (logits, state)
   }
 
-  private func fold(_ ids: [Int32]) -> (logits: Tensor, state: M.State) {
+  private func fold(_ ids: [Int32]) -> (logits: Tensor, state: LanguageModel.State) {
     var state = model.initialState(batch: 1)
     var values: [Float] = []
     for id in ids { values += model.step([id], state: &state).scalars }
     return (Tensor(values, [1, ids.count, model.vocabularySize]), state)
   }
 
-  private func changingForm() -> (logits: Tensor, state: M.State) {
+  private func changingForm() -> (logits: Tensor, state: LanguageModel.State) {
     var generator = SeededGenerator(seed: seed &+ 1)
     var state = model.initialState(batch: 1)
     var values: [Float] = []
@@ -169,7 +169,7 @@ public struct ModelCheck<M: Model>: Sendable {
   }
 
   private func error(_ a: Tensor, _ b: Tensor) -> Double { relativeDifference(a.scalars, b.scalars) }
-  private func error(_ a: M.State, _ b: M.State) -> Double {
+  private func error(_ a: LanguageModel.State, _ b: LanguageModel.State) -> Double {
     let worst =
       zip(a.tensors, b.tensors).map { relativeDifference($0.value.scalars, $1.value.scalars) }.max() ?? 0
     return zip(a.counters, b.counters).allSatisfy { $0.value == $1.value } ? worst : .infinity

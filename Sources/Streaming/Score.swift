@@ -28,18 +28,18 @@ public struct Score: Sendable, Equatable {
 }
 
 /// Scores a stream as it arrives, in constant memory: every token but the first is predicted from all before it.
-public struct StreamScorer<M: Model>: Sendable {
-  public let model: M
+public struct StreamScorer: Sendable {
+  public let model: LanguageModel
   public let form: Form
   public private(set) var score = Score()
-  private var state: M.State
+  private var state: LanguageModel.State
   /// The last token seen, whose successor is to be scored.
   private var last: Int32?
   /// Tokens per piece: long enough for the matrix products, short enough for memory.
   private let length: Int
 
   /// `model` is frozen here.
-  public init(_ model: M, form: Form) {
+  public init(_ model: LanguageModel, form: Form) {
     self.model = model.frozen()
     self.form = form
     state = model.initialState(batch: 1)

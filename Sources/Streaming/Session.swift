@@ -5,9 +5,9 @@ import RunnelRecurrences
 import RunnelTensors
 
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
-public struct Session<M: Model>: Sendable {
-  public let model: M
-  public internal(set) var state: M.State
+public struct Session: Sendable {
+  public let model: LanguageModel
+  public internal(set) var state: LanguageModel.State
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.
@@ -18,7 +18,7 @@ public struct Session<M: Model>: Sendable {
   public static var prefillLength: Int { 512 }
 
   /// A stream before its first token. `model` is frozen here; to share one frozen model, pass it frozen.
-  public init(_ model: M, sampler: Sampler) {
+  public init(_ model: LanguageModel, sampler: Sampler) {
     self.model = model.frozen()
     self.sampler = sampler
     state = model.initialState(batch: 1)
@@ -36,7 +36,7 @@ public struct Session<M: Model>: Sendable {
         // Only the last token's scores are wanted, and the head is the widest product of a model.
         let hidden = model.hidden(piece, batch: 1, form: .mix, resets: .none, state: &state)
         let last = hidden.reshaped([piece.count, model.width]).rows(piece.count - 1..<piece.count)
-        logits = linear(last, model.head).reshaped([model.vocabularySize])
+        logits = model.logits(ofHidden: last).reshaped([model.vocabularySize])
       }
       position += piece.count
       for token in piece { sampler.observe(token) }

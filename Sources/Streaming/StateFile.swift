@@ -13,7 +13,7 @@ public enum StateFile {
   /// Writes the session to a safetensors file, in one step.
   ///
   /// - Parameter pending: bytes of a character or stop string that are not printed yet.
-  public static func save<M: Model>(_ session: Session<M>, pending: [UInt8] = [], to path: String) throws {
+  public static func save(_ session: Session, pending: [UInt8] = [], to path: String) throws {
     let settings = try JSONEncoder().encode(session.sampler.settings)
     var writer = SafetensorsWriter(metadata: [
       "format": format, "fingerprint": session.model.fingerprint, "mixer": session.model.mixerName,
@@ -29,8 +29,8 @@ public enum StateFile {
   }
 
   /// Restores a stream of this model; a state of another model is refused.
-  public static func load<M: Model>(_ path: String, into model: M) throws -> (
-    session: Session<M>, pending: [UInt8]
+  public static func load(_ path: String, into model: LanguageModel) throws -> (
+    session: Session, pending: [UInt8]
   ) {
     let file = try SafetensorsFile(path)
     func refuse(_ place: String, expected: String, found: String) -> CheckpointError {

@@ -14,8 +14,8 @@ import RunnelTensors
 ///   - length: tokens per piece, which bounds memory; `step` takes them one by one.
 ///   - carryState: whether the state goes on from piece to piece, or starts afresh in each.
 ///   - limit: the most tokens looked at.
-public func evaluate<M: Model>(
-  _ model: M, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
+public func evaluate(
+  _ model: LanguageModel, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
   resetAtDocuments: Bool = true, carryState: Bool = true, limit: Int = .max
 ) throws -> Score {
   let range = range.lowerBound..<range.lowerBound + min(range.count, limit)

@@ -40,7 +40,7 @@ public enum RunFolder {
   }
 
   /// Writes a checkpoint.
-  public static func save<M: Model>(_ trainer: Trainer<M>, record: RunRecord, to folder: String) throws {
+  public static func save(_ trainer: Trainer, record: RunRecord, to folder: String) throws {
     try ModelFolder.makeFolder(folder)
     try AtomicFile.write(
       try trainer.model.encodeConfiguration(), to: folder + "/" + ModelFolder.configurationName)
@@ -104,9 +104,9 @@ public enum RunFolder {
   /// - Parameters:
   ///   - model: any model of the folder's configuration; its parameters are replaced.
   ///   - budget: another end than the one the run began with.
-  public static func resume<M: Model>(
-    _ folder: String, model: M, corpus: Corpus, budget: Budget? = nil
-  ) throws -> Trainer<M> {
+  public static func resume(
+    _ folder: String, model: LanguageModel, corpus: Corpus, budget: Budget? = nil
+  ) throws -> Trainer {
     let file = try SafetensorsFile(folder + "/" + optimizerName)
     var record = try record(file)
     if let budget { record.settings.budget = budget }
@@ -124,7 +124,7 @@ public enum RunFolder {
       try model.loadingParameters(from: file, prefix: "parameter."), settings: record.settings,
       sampler: sampler)
     trainer.optimizer.moments = try trainer.model.parameters.map {
-      Optimizer<M>.Moments(
+      Optimizer.Moments(
         first: try file.tensor("first." + $0.name, shape: $0.value.shape),
         second: try file.tensor("second." + $0.name, shape: $0.value.shape))
     }

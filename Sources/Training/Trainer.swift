@@ -8,8 +8,8 @@ import RunnelRecurrences
 import RunnelTensors
 
 /// A model and AdamW's memory of it: one value that steps on any tokens.
-struct Optimizer<M: Model>: Sendable {
-  var model: M
+struct Optimizer: Sendable {
+  var model: LanguageModel
   let settings: TrainingSettings
   var moments: [Moments]
   var steps = 0
@@ -20,7 +20,7 @@ struct Optimizer<M: Model>: Sendable {
     var second: Tensor
   }
 
-  init(_ model: M, settings: TrainingSettings) {
+  init(_ model: LanguageModel, settings: TrainingSettings) {
     self.model = model
     self.settings = settings
     moments = model.parameters.map {
@@ -33,7 +33,8 @@ struct Optimizer<M: Model>: Sendable {
   /// - Parameter progress: the share of the budget that is spent.
   /// - Throws: ``TrainingError`` where the loss or a gradient is not finite; nothing has changed then.
   mutating func step(
-    _ inputs: [Int32], targets: [Int32], batch: Int, resets: Resets, state: inout M.State, progress: Double
+    _ inputs: [Int32], targets: [Int32], batch: Int, resets: Resets, state: inout LanguageModel.State,
+    progress: Double
   ) throws -> StepReport {
     var leaves: [Tensor] = []
     let tracked = model.replacingParameters {
@@ -94,21 +95,21 @@ public struct StepReport: Sendable {
 }
 
 /// A run in progress: the optimiser, the data, the lanes' states between segments. Copying it forks the run.
-public struct Trainer<M: Model>: Sendable {
-  var optimizer: Optimizer<M>
-  var state: M.State
+public struct Trainer: Sendable {
+  var optimizer: Optimizer
+  var state: LanguageModel.State
   public internal(set) var sampler: LaneSampler
   public internal(set) var tokens = 0
   /// Time spent in earlier sessions of the run.
   public internal(set) var seconds = 0.0
 
-  public init(_ model: M, settings: TrainingSettings, sampler: LaneSampler) {
+  public init(_ model: LanguageModel, settings: TrainingSettings, sampler: LaneSampler) {
     optimizer = Optimizer(model, settings: settings)
     self.sampler = sampler
     state = model.initialState(batch: settings.batch)
   }
 
-  public var model: M { optimizer.model }
+  public var model: LanguageModel { optimizer.model }
   public var settings: TrainingSettings { optimizer.settings }
   public var steps: Int { optimizer.steps }
 

@@ -3,11 +3,11 @@
 import RunnelModels
 import RunnelTensors
 
-public struct TrainerBench<M: Model>: Sendable {
-  private var optimizer: Optimizer<M>
+public struct TrainerBench: Sendable {
+  private var optimizer: Optimizer
   private let batch: Int
 
-  public init(_ model: M, batch: Int, segment: Int) {
+  public init(_ model: LanguageModel, batch: Int, segment: Int) {
     optimizer = Optimizer(model, settings: TrainingSettings())
     self.batch = batch
   }

@@ -50,14 +50,14 @@ public struct TrainingSummary: Codable, Sendable {
   }
 }
 
-public struct TrainingRun<M: Model>: Sendable {
-  public private(set) var trainer: Trainer<M>
+public struct TrainingRun: Sendable {
+  public private(set) var trainer: Trainer
   let corpus: Corpus
   let folder: String
   private var lossMean = RunningMean()
   private var lastValidation: Double?
 
-  public init(_ trainer: Trainer<M>, corpus: Corpus, folder: String) {
+  public init(_ trainer: Trainer, corpus: Corpus, folder: String) {
     self.trainer = trainer
     self.corpus = corpus
     self.folder = folder
@@ -205,14 +205,14 @@ private struct Metrics {
     var validation_loss, bits_per_byte: Double?
   }
 
-  mutating func add<M: Model>(_ step: StepReport, trainer: Trainer<M>) throws {
+  mutating func add(_ step: StepReport, trainer: Trainer) throws {
     try write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, loss: step.loss,
         learning_rate: step.learningRate, gradient_norm: step.gradientNorm))
   }
 
-  mutating func add<M: Model>(validation score: Score, trainer: Trainer<M>) throws {
+  mutating func add(validation score: Score, trainer: Trainer) throws {
     try write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, validation_loss: score.loss,

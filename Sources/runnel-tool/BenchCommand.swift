@@ -31,7 +31,7 @@ struct BenchModelOptions: ParsableArguments {
     }
   }
 
-  func open() throws -> any Model {
+  func open() throws -> LanguageModel {
     compute.apply()
     if let model { return try ModelFolder.load(model) }
     guard let mixer else { throw ToolError("name a model folder, or give --mixer") }
@@ -77,7 +77,7 @@ private struct Measurement: Encodable {
   }
 }
 
-extension Model {
+extension LanguageModel {
   /// Elements of the matrices that every token is multiplied with.
   fileprivate var matrixWeights: Int {
     let all = parameters.reduce(0) {
@@ -112,8 +112,9 @@ private func medianSeconds(_ seconds: Double, _ body: () throws -> Void) rethrow
 /// Times products of matrices over [batch segment] tokens against the matrix peak.
 ///
 /// - Parameter operations: how many a matrix weight and token cost.
-private func measure<M: Model>(
-  _ model: M, _ benchmark: String, batch: Int, segment: Int, operations: Double, _ options: BenchModelOptions,
+private func measure(
+  _ model: LanguageModel, _ benchmark: String, batch: Int, segment: Int, operations: Double,
+  _ options: BenchModelOptions,
   _ body: () throws -> Void
 ) throws {
   let before = Machine.peakGFLOPs()
@@ -142,7 +143,7 @@ extension BenchCommand {
     func validate() throws { try requirePositive(batch: batch, segment: segment) }
     func run() throws { try run(options.open()) }
 
-    private func run<M: Model>(_ model: M) throws {
+    private func run(_ model: LanguageModel) throws {
       var trainer = TrainerBench(model, batch: batch, segment: segment)
       let ids = model.randomIds(batch * segment + 1)
       let inputs = Array(ids.dropLast()), targets = Array(ids.dropFirst())
@@ -163,7 +164,7 @@ extension BenchCommand {
     func validate() throws { try requirePositive(batch: batch, segment: segment) }
     func run() throws { try run(options.open()) }
 
-    private func run<M: Model>(_ model: M) throws {
+    private func run(_ model: LanguageModel) throws {
       let frozen = model.frozen(), ids = model.randomIds(batch * segment)
       try measure(model, "prefill", batch: batch, segment: segment, operations: 2, options) {
         var state = frozen.initialState(batch: batch)
@@ -185,7 +186,7 @@ extension BenchCommand {
 
     func run() throws { try measure(options.open()) }
 
-    private func measure<M: Model>(_ model: M) throws {
+    private func measure(_ model: LanguageModel) throws {
       let frozen = model.frozen(), ids = model.randomIds(batch)
       var state = frozen.initialState(batch: batch)
       let before = Machine.peakGigabytesPerSecond()

@@ -43,7 +43,7 @@ struct CheckCommand: ParsableCommand {
     let laws: [CheckResult]
   }
 
-  private func check<M: Model>(_ model: M) throws {
+  private func check(_ model: LanguageModel) throws {
     if !output.json {
       Output.line("\(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(tokens) tokens")
     }

@@ -50,7 +50,7 @@ struct GenerateCommand: ParsableCommand {
     try generate(ModelFolder.load(model))
   }
 
-  private func generate<M: Model>(_ model: M) throws {
+  private func generate(_ model: LanguageModel) throws {
     Interrupt.watch()
     signal(SIGPIPE, SIG_IGN)
     var session = Session(model, sampler: Sampler(seed: seed ?? 1))
@@ -80,7 +80,7 @@ struct GenerateCommand: ParsableCommand {
     }
   }
 
-  private func read<M: Model>(into session: inout Session<M>) throws {
+  private func read(into session: inout Session) throws {
     func feed(_ bytes: some Collection<UInt8>) throws {
       guard
         session.model.vocabularySize >= 256 || bytes.allSatisfy({ Int($0) < session.model.vocabularySize })

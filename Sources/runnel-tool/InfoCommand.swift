@@ -78,7 +78,7 @@ struct InfoCommand: ParsableCommand {
     let run: RunRecord?
   }
 
-  private func describe<M: Model>(_ model: M, folder: String) throws {
+  private func describe(_ model: LanguageModel, folder: String) throws {
     let record = RunFolder.exists(folder) ? try RunFolder.record(folder) : nil
     let stateBytes = model.initialState(batch: 1).byteCount
     if output.json {

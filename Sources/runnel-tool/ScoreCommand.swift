@@ -35,7 +35,7 @@ struct ScoreCommand: ParsableCommand {
     let peak_rss_bytes: Int
   }
 
-  private func score<M: Model>(_ model: M, _ corpus: Corpus?) throws {
+  private func score(_ model: LanguageModel, _ corpus: Corpus?) throws {
     var scorer = StreamScorer(model, form: form)
     var units = per.map { UnitPrinter($0, json: output.json) }
     let clock = ContinuousClock()

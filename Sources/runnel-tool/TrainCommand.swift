@@ -117,7 +117,7 @@ struct TrainCommand: ParsableCommand {
     try train(Trainer(model, settings: settings, sampler: sampler), corpus)
   }
 
-  private func resume<M: Model>(_ model: M, record: RunRecord, corpus: Corpus) throws {
+  private func resume(_ model: LanguageModel, record: RunRecord, corpus: Corpus) throws {
     if let mixer, mixer.name != record.mixer {
       throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.name); leave --mixer out")
     }
@@ -141,7 +141,7 @@ struct TrainCommand: ParsableCommand {
     return settings
   }
 
-  private func train<M: Model>(_ trainer: Trainer<M>, _ corpus: Corpus) throws {
+  private func train(_ trainer: Trainer, _ corpus: Corpus) throws {
     Interrupt.watch()
     let model = trainer.model
     Output.note(

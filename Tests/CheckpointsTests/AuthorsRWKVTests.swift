@@ -46,7 +46,7 @@ struct AuthorsRWKVTests {
     }
   }
 
-  private static func logits(_ model: some Model) -> [Float] {
+  private static func logits(_ model: LanguageModel) -> [Float] {
     var state = model.initialState(batch: 1)
     return model.logits((0..<40).map { $0 * 7 % 32 }, batch: 1, form: .mix, state: &state).scalars
   }

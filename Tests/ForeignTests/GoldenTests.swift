@@ -12,7 +12,7 @@ struct GoldenTests {
     let golden = try #require(GoldenCase.all.first { $0.name == name })
     try withFolder { folder in
       try golden.write(to: folder)
-      func check<M: Model>(_ model: M) {
+      func check(_ model: LanguageModel) {
         let ids = golden.ids
         for form in Form.allCases {
           var state = model.initialState(batch: golden.batch)
@@ -39,7 +39,7 @@ struct GoldenTests {
     #expect(GoldenCase.all.contains { $0.modelType == modelType })
   }
 
-  private static func logits(_ model: some Model, _ golden: GoldenCase) -> [Float] {
+  private static func logits(_ model: LanguageModel, _ golden: GoldenCase) -> [Float] {
     var state = model.initialState(batch: golden.batch)
     return model.logits(golden.ids, batch: golden.batch, form: .mix, state: &state).scalars
   }

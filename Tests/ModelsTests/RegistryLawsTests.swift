@@ -8,9 +8,9 @@ import RunnelTensors
 import Testing
 
 /// A tiny model of every architecture in the registry, all its parameters moved, so that no part of it is silent.
-let tinyModels: [any Model] = Registry.mixers.compactMap { tiny($0) }
+let tinyModels: [LanguageModel] = Registry.mixers.compactMap { tiny($0) }
 
-private func tiny<Mixer: SequenceMixer>(_ mixer: Mixer.Type) -> (any Model)? {
+private func tiny<Mixer: SequenceMixer>(_ mixer: Mixer.Type) -> LanguageModel? {
   try? LanguageModel(ModelConfiguration(mixer, vocabularySize: 64, width: 32, layers: 2), seed: 3)
     .perturbed(seed: 4)
 }
@@ -21,7 +21,7 @@ struct RegistryLawsTests {
 
   @Test("step, mix and parallel are one function", arguments: Registry.names)
   func forms(name: String) throws {
-    func check<M: Model>(_ model: M) throws {
+    func check(_ model: LanguageModel) throws {
       // The longest is a multiple of no chunk.
       for count in [8191, 17, 65, 64] {
         for result in try ModelCheck(model, tokens: count, seed: 5).run() {
@@ -34,7 +34,7 @@ struct RegistryLawsTests {
 
   @Test("segments of no and of one token", arguments: Registry.names)
   func short(name: String) {
-    func check<M: Model>(_ model: M) {
+    func check(_ model: LanguageModel) {
       for form in Form.allCases {
         var state = model.initialState(batch: 2)
         #expect(model.logits([], batch: 2, form: form, state: &state).shape == [2, 0, 64])
@@ -48,7 +48,7 @@ struct RegistryLawsTests {
 
   @Test("gradients of the loss are those of the fold of step, and none is silent", arguments: Registry.names)
   func modelGradients(name: String) {
-    func check<M: Model>(_ model: M) {
+    func check(_ model: LanguageModel) {
       let text = tokens(132, below: 64, seed: 9)
       let mix = lossGradients(model, text, form: .mix), step = lossGradients(model, text, form: .step)
       for (i, parameter) in model.parameters.enumerated() {
@@ -61,7 +61,7 @@ struct RegistryLawsTests {
 
   @Test("what came before is heard, so that the laws hold of more than silence", arguments: Registry.names)
   func past(name: String) {
-    func check<M: Model>(_ model: M) {
+    func check(_ model: LanguageModel) {
       var warm = model.initialState(batch: 1), cold = warm
       _ = model.logits(tokens(64, below: 64, seed: 2), batch: 1, form: .mix, state: &warm)
       let difference = relativeError(model.step([7], state: &warm), model.step([7], state: &cold))

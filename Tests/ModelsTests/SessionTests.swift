@@ -12,7 +12,7 @@ struct SessionTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type).frozen()
       let prompt = tokens(1100, below: 64, seed: 7)
-      func fed(_ lengths: [Int]) -> Session<LanguageModel> {
+      func fed(_ lengths: [Int]) -> Session {
         var session = Session(model, sampler: Sampler(seed: 1))
         var rest = prompt[...]
         for length in lengths {
@@ -33,6 +33,26 @@ struct SessionTests {
     try check(try Registry.mixer(named: name))
   }
 
+  /// Logits of a prompt once missed the cap that logits of a step had.
+  @Test("capped logits are the model's, after one token and after many")
+  func cap() throws {
+    var configuration = ModelConfiguration(Mamba.self, vocabularySize: 64, width: 32, layers: 2)
+    configuration.logitCap = 0.3
+    let model = try LanguageModel(configuration, seed: 2).perturbed(seed: 3)
+    let prompt = tokens(40, below: 64, seed: 4)
+    var state = model.initialState(batch: 1)
+    let expected = model.logits(prompt, batch: 1, form: .mix, state: &state).reshaped([40, 64]).rows(39..<40)
+    for lengths in [[40], [39, 1], [1, 39]] {
+      var session = Session(model, sampler: Sampler(seed: 1))
+      var rest = prompt[...]
+      for length in lengths {
+        session.feed(rest.prefix(length))
+        rest = rest.dropFirst(length)
+      }
+      #expect(relativeError(session.logits ?? .absent, expected) <= 1e-5, "\(lengths)")
+    }
+  }
+
   @Test("before the first token there is no next one; an empty feed changes nothing")
   func empty() throws {
     var session = Session(try smallModel(LRU.self), sampler: Sampler(seed: 1))
@@ -44,7 +64,7 @@ struct SessionTests {
   func forks(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type)
-      func start() -> Session<LanguageModel> {
+      func start() -> Session {
         var session = Session(model, sampler: Sampler(seed: 9))
         session.feed(tokens(40, below: 64, seed: 8))
         return session

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("a stream saved is a stream kept")
 struct StateFileTests {
-  static func session(_ model: LanguageModel) -> Session<LanguageModel> {
+  static func session(_ model: LanguageModel) -> Session {
     var settings = SamplingSettings()
     (settings.temperature, settings.topK, settings.repetitionPenalty) = (0.8, 20, 1.2)
     var session = Session(model, sampler: Sampler(settings, seed: 4))

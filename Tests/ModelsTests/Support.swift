@@ -19,7 +19,7 @@ func smallModel<M: SequenceMixer>(
 
 /// The gradient of the mean loss over two rows of half of `text` each, a reset within the first: one tensor for every
 /// parameter.
-func lossGradients<M: Model>(_ model: M, _ text: [Int32], form: Form) -> [Tensor] {
+func lossGradients(_ model: LanguageModel, _ text: [Int32], form: Form) -> [Tensor] {
   var leaves: [Tensor] = []
   let tracked = model.replacingParameters {
     let leaf = $0.value.tracked()

@@ -26,7 +26,7 @@ struct TrainerTests {
 
   static func trainer<M: SequenceMixer>(
     _: M.Type, _ corpus: Corpus, settings: TrainingSettings = settings
-  ) throws -> Trainer<LanguageModel> {
+  ) throws -> Trainer {
     let model = try LanguageModel(.init(M.self, vocabularySize: vocabulary, width: 32, layers: 2), seed: 3)
     return Trainer(
       model, settings: settings,
@@ -35,7 +35,7 @@ struct TrainerTests {
         resetAtDocuments: settings.resetAtDocuments))
   }
 
-  static func losses<M>(_ trainer: inout Trainer<M>, _ count: Int) throws -> [Double] {
+  static func losses(_ trainer: inout Trainer, _ count: Int) throws -> [Double] {
     try (0..<count).map { _ in try trainer.step().loss }
   }
 

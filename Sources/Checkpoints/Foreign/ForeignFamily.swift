@@ -29,7 +29,7 @@ extension ForeignFamily {
   /// The model of a folder whose configuration names one of the families.
   static func load(
     _ configuration: ForeignConfiguration, weights source: any TensorSource
-  ) throws -> any Model {
+  ) throws -> LanguageModel {
     let type = try configuration.text("model_type")
     guard let family = all.first(where: { $0.modelType == type }) else {
       throw configuration.error(
@@ -40,7 +40,7 @@ extension ForeignFamily {
   }
 
   static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws
-    -> any Model
+    -> LanguageModel
   {
     do { try foreign.configuration.validate() } catch {
       throw CheckpointError(

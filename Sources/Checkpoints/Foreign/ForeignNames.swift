@@ -52,7 +52,7 @@ struct ForeignNames: Sendable {
   }
 }
 
-extension Model {
+extension LanguageModel {
   /// The same model with the parameters of a foreign file: every one must be there, and nothing else.
   func loadingParameters(from source: any TensorSource, names: ForeignNames) throws -> Self {
     func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
