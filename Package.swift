@@ -26,20 +26,23 @@ let package = Package(
     .target(name: "CKernels"),
     module("Kernels", ["CKernels", "COpenBLAS"]),
     module("Tensors", ["RunnelKernels", "CKernels"]),
-    module("Corpora", ["CZstd"]),
-    module("Text", []),
+    module("Files", []),
+    module("Text", ["RunnelFiles"]),
+    module("Corpora", ["RunnelText", "RunnelFiles", "CZstd"]),
     module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
     module("Mixers", ["RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
     module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
-    module("Checkpoints", ["RunnelModels", "RunnelMixers", "RunnelTensors"]),
-    module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText"]),
-    module("Training", ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora"]),
+    module("Checkpoints", ["RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors"]),
+    module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText", "RunnelFiles"]),
+    module(
+      "Training",
+      ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora", "RunnelFiles"]),
     .target(
       name: "Runnel",
       dependencies: [
         "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelText",
         "RunnelModels",
-        "RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels",
+        "RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels", "RunnelFiles",
       ]),
     .executableTarget(
       name: "runnel",
@@ -53,13 +56,15 @@ let package = Package(
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
     tests(
       "Checkpoints",
-      ["RunnelCheckpoints", "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelReference"]),
-    tests("Corpora", ["RunnelCorpora"]),
+      ["RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelReference"]),
+    tests("Corpora", ["RunnelCorpora", "RunnelText", "RunnelFiles"]),
     .testTarget(
       name: "ForeignTests",
-      dependencies: ["RunnelCheckpoints", "RunnelModels", "RunnelRecurrences", "RunnelTensors"],
+      dependencies: [
+        "RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelRecurrences", "RunnelTensors",
+      ],
       path: "Tests/ForeignTests", exclude: ["Golden"]),
-    tests("Text", ["RunnelText"]),
+    tests("Text", ["RunnelText", "RunnelFiles"]),
     tests(
       "Mixers",
       [

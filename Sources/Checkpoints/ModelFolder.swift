@@ -1,6 +1,7 @@
 /// A MODEL on disk: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
 
 import Foundation
+import RunnelFiles
 import RunnelMixers
 import RunnelModels
 import RunnelTensors
@@ -21,7 +22,7 @@ public enum ModelFolder {
         let model = try AuthorsRWKV(source, ForeignConfiguration(path: folder)).model()
         return try ForeignFamily.load(model, path: folder, weights: source)
       }
-      throw CheckpointError(
+      throw FileError(
         folder, at: "path", expected: "a model folder",
         found: "nothing",
         remedy: "name the folder that holds \(configurationName)")
@@ -34,13 +35,13 @@ public enum ModelFolder {
     let names = try decode(MixerNames.self, from: bytes, path: path)
     for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
     where !Registry.names.contains(mixer) {
-      throw CheckpointError(
+      throw FileError(
         path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
         found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
     }
     let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
     do { try configuration.validate() } catch {
-      throw CheckpointError(
+      throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "mend the file or train the model again")
     }
@@ -51,7 +52,7 @@ public enum ModelFolder {
 
   private static func require(_ mixer: String?, _ path: String) throws -> String {
     guard let mixer else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "field \"mixer\"", expected: "the field to be there", found: "none",
         remedy: "mend the file or train the model again")
     }
@@ -64,7 +65,7 @@ public enum ModelFolder {
   ) throws {
     let stored = try source.names.reduce(0) { $0 + (try source.entry($1).count) }
     guard configuration.leastParameters <= Double(stored) else {
-      throw CheckpointError(
+      throw FileError(
         source.path, at: "tensors", expected: "the weights of the configuration beside it",
         found: "only \(stored) numbers", remedy: "use the \(configurationName) that belongs to this file")
     }
@@ -85,7 +86,7 @@ public enum ModelFolder {
   /// Makes a folder, with those above it, where there is none.
   public static func makeFolder(_ path: String) throws {
     do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-      throw CheckpointError(
+      throw FileError(
         path, at: "path", expected: "a folder that can be made",
         found: fileExists(path) ? "a file of that name" : "a place that cannot be written",
         remedy: "choose another folder")
@@ -103,7 +104,7 @@ public enum ModelFolder {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     do { return try decoder.decode(type, from: Data(bytes)) } catch let error as DecodingError {
-      throw CheckpointError(
+      throw FileError(
         path, at: error.place, expected: error.expectation, found: error.finding,
         remedy: "mend the file or train the model again")
     }
@@ -112,7 +113,7 @@ public enum ModelFolder {
   static func readSmallFile(_ path: String) throws -> [UInt8] {
     let file = try InputFile(path)
     guard file.size <= maximumConfiguration else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "size", expected: "at most \(maximumConfiguration) bytes of JSON",
         found: "\(file.size) bytes",
         remedy: "name the right file")
@@ -129,14 +130,14 @@ extension LanguageModel {
       let name = prefix + parameter.name
       expected.insert(name)
       guard source.contains(name) else {
-        throw CheckpointError(
+        throw FileError(
           source.path, at: "tensors", expected: "a tensor \"\(name)\" \(parameter.value.shape)",
           found: "none",
           remedy: "use the configuration that belongs to these weights")
       }
       let value = try source.tensor(name, requireFinite: true)
       guard value.shape == parameter.value.shape else {
-        throw CheckpointError(
+        throw FileError(
           source.path, at: "tensor \"\(name)\"", expected: "shape \(parameter.value.shape)",
           found: "\(value.shape)", remedy: "use the configuration that belongs to these weights")
       }
@@ -145,7 +146,7 @@ extension LanguageModel {
     if let stranger = source.names.first(where: { $0.hasPrefix(prefix) && !expected.contains($0) }),
       prefix.isEmpty
     {
-      throw CheckpointError(
+      throw FileError(
         source.path, at: "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
         found: "one that the architecture has not",
         remedy: "use the configuration that belongs to these weights")

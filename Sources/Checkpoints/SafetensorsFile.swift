@@ -7,6 +7,8 @@
 /// together they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing
 /// else.
 
+import RunnelFiles
+
 public struct SafetensorsFile: TensorSource, TensorFile {
   /// The format's own limit on the header, in bytes.
   public static let maximumHeader = 100_000_000
@@ -19,12 +21,12 @@ public struct SafetensorsFile: TensorSource, TensorFile {
   private let entries: [String: TensorEntry]
   private let input: InputFile
 
-  public init(_ path: String) throws(CheckpointError) {
+  public init(_ path: String) throws(FileError) {
     let input = try InputFile(path)
     let length = try Self.headerLength(input)
     let header = try input.bytes(at: 8, count: length)
     guard header.first == UInt8(ascii: "{") else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "byte 8", expected: "a header starting with '{'",
         found: header.first.map { "byte \($0)" } ?? "an empty header", remedy: Self.notSafetensors)
     }
@@ -38,16 +40,16 @@ public struct SafetensorsFile: TensorSource, TensorFile {
 
   private static let notSafetensors = "check that this is a safetensors file"
 
-  private static func headerLength(_ input: InputFile) throws(CheckpointError) -> Int {
+  private static func headerLength(_ input: InputFile) throws(FileError) -> Int {
     guard input.size >= 8 else {
-      throw CheckpointError(
+      throw FileError(
         input.path, at: "header length", expected: "at least 8 bytes", found: "a file of \(input.size)",
         remedy: notSafetensors)
     }
     let length = try input.elements(at: 0, count: 1, zero: UInt64(0))[0]
     let limit = min(input.size - 8, maximumHeader)
     guard length <= UInt64(limit) else {
-      throw CheckpointError(
+      throw FileError(
         input.path, at: "header length (byte 0)", expected: "at most \(limit) bytes", found: "\(length)",
         remedy: limit == maximumHeader ? notSafetensors : "the file is cut short or no safetensors file")
     }
@@ -56,9 +58,9 @@ public struct SafetensorsFile: TensorSource, TensorFile {
 
   public func contains(_ name: String) -> Bool { entries[name] != nil }
 
-  public func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry) {
+  public func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
     guard let entry = entries[name] else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "header", expected: "a tensor named \(quoted(name))", found: "none among \(names.count)",
         remedy: "check that the file belongs to this kind of model")
     }
@@ -67,7 +69,7 @@ public struct SafetensorsFile: TensorSource, TensorFile {
 
   public func read(
     at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     try input.read(at: offset, into: buffer)
   }
 }
@@ -89,13 +91,13 @@ private struct HeaderParser {
 
   func failure(
     _ name: String, _ field: String, expected: String, found: String,
-    remedy: String = CheckpointError.damaged
-  ) -> CheckpointError {
-    CheckpointError(
+    remedy: String = FileError.damaged
+  ) -> FileError {
+    FileError(
       path, at: "tensor \(quoted(name)), \(field)", expected: expected, found: found, remedy: remedy)
   }
 
-  mutating func parse(_ scanner: consuming JSONScanner) throws(CheckpointError) {
+  mutating func parse(_ scanner: consuming JSONScanner) throws(FileError) {
     var hasMetadata = false
     try scanner.beginObject()
     while let name = try scanner.nextKey() {
@@ -114,7 +116,7 @@ private struct HeaderParser {
     try scanner.finish()
   }
 
-  private static func stringMap(_ scanner: inout JSONScanner) throws(CheckpointError) -> [String: String] {
+  private static func stringMap(_ scanner: inout JSONScanner) throws(FileError) -> [String: String] {
     var map: [String: String] = [:]
     try scanner.beginObject()
     while let key = try scanner.nextKey() {
@@ -125,7 +127,7 @@ private struct HeaderParser {
     return map
   }
 
-  private func entry(_ name: String, _ scanner: inout JSONScanner) throws(CheckpointError) -> TensorEntry {
+  private func entry(_ name: String, _ scanner: inout JSONScanner) throws(FileError) -> TensorEntry {
     var typeName: String?
     var shape: [Int]?
     var offsets: [Int]?
@@ -173,7 +175,7 @@ private struct HeaderParser {
 
   private func extents(
     _ name: String, _ field: String, _ scanner: inout JSONScanner, atMost limit: Int
-  ) throws(CheckpointError) -> [Int] {
+  ) throws(FileError) -> [Int] {
     var numbers: [Int] = []
     try scanner.beginArray()
     while try scanner.nextElement() {
@@ -190,7 +192,7 @@ private struct HeaderParser {
   }
 
   /// The tensors, in the order of their bytes, must lie back to back up to the end of the file.
-  func checkCoverage() throws(CheckpointError) {
+  func checkCoverage() throws(FileError) {
     let sorted = entries.values.sorted {
       ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
     }
@@ -207,9 +209,9 @@ private struct HeaderParser {
       before = quoted(entry.name)
     }
     guard end == size else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "byte \(end)", expected: "the end of the file, since \(before) ends there",
-        found: "\(size - end) bytes more", remedy: CheckpointError.damaged)
+        found: "\(size - end) bytes more", remedy: FileError.damaged)
     }
   }
 }

@@ -1,5 +1,7 @@
 /// A model cut into several safetensors files, as its `model.safetensors.index.json` lists them.
 
+import RunnelFiles
+
 public struct SafetensorsIndex: TensorSource {
   public static let fileName = "model.safetensors.index.json"
 
@@ -10,10 +12,10 @@ public struct SafetensorsIndex: TensorSource {
   private let fileIndex: [String: Int]
 
   /// Opens every file of the index and checks that each holds what the index promises.
-  public init(_ path: String) throws(CheckpointError) {
+  public init(_ path: String) throws(FileError) {
     let input = try InputFile(path)
     guard input.size <= SafetensorsFile.maximumHeader else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "size", expected: "at most \(SafetensorsFile.maximumHeader) bytes", found: "\(input.size)",
         remedy: "check that this is \(Self.fileName)")
     }
@@ -28,14 +30,14 @@ public struct SafetensorsIndex: TensorSource {
         files.append(try SafetensorsFile(folder + part))
       }
       guard let index = known[part], files[index].contains(name) else {
-        throw CheckpointError(
+        throw FileError(
           path, at: "weight_map", expected: "tensor \(quoted(name)) in \(quoted(part))", found: "it absent",
           remedy: "the index and the files do not belong together: download the folder again")
       }
       guard fileIndex.updateValue(index, forKey: name) == nil else {
-        throw CheckpointError(
+        throw FileError(
           path, at: "weight_map", expected: "each name once", found: "\(quoted(name)) twice",
-          remedy: CheckpointError.damaged)
+          remedy: FileError.damaged)
       }
     }
     self.path = path
@@ -47,7 +49,7 @@ public struct SafetensorsIndex: TensorSource {
 
   private static func parse(
     _ scanner: consuming JSONScanner, _ path: String
-  ) throws(CheckpointError) -> [(name: String, part: String)] {
+  ) throws(FileError) -> [(name: String, part: String)] {
     var parts: [(name: String, part: String)]?
     try scanner.beginObject()
     while let key = try scanner.nextKey() {
@@ -62,7 +64,7 @@ public struct SafetensorsIndex: TensorSource {
         let part = try scanner.string()
         // Only names beside the index: a path could lead anywhere on the disk.
         guard !part.isEmpty, !part.utf8.contains(where: { $0 == 0 || $0 == UInt8(ascii: "/") }) else {
-          throw CheckpointError(
+          throw FileError(
             path, at: "weight_map, \(quoted(name))", expected: "the name of a file in the same folder",
             found: quoted(part), remedy: "do not trust this index")
         }
@@ -72,7 +74,7 @@ public struct SafetensorsIndex: TensorSource {
     }
     try scanner.finish()
     guard let parts else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "weight_map", expected: "the field", found: "none",
         remedy: "check that this is \(Self.fileName)")
     }
@@ -81,9 +83,9 @@ public struct SafetensorsIndex: TensorSource {
 
   public func contains(_ name: String) -> Bool { fileIndex[name] != nil }
 
-  public func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry) {
+  public func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
     guard let index = fileIndex[name] else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "weight_map", expected: "a tensor named \(quoted(name))",
         found: "none among \(names.count)", remedy: "check that the folder holds this kind of model")
     }

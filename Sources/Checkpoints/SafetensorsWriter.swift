@@ -8,6 +8,7 @@
 /// every tensor starts at a multiple of its element's size without the gaps that the format forbids. The same
 /// tensors give the same bytes.
 
+import RunnelFiles
 import RunnelTensors
 
 public struct SafetensorsWriter: Sendable {
@@ -74,18 +75,18 @@ public struct SafetensorsWriter: Sendable {
     entries.append(entry)
   }
 
-  public func write(to path: String) throws(CheckpointError) {
+  public func write(to path: String) throws(FileError) {
     // A stable order: equal sizes stay as they were added.
     let order = entries.indices.sorted {
       (-entries[$0].type.size, $0) < (-entries[$1].type.size, $1)
     }
     let header = header(order)
     guard header.count - 8 <= SafetensorsFile.maximumHeader else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "header", expected: "at most \(SafetensorsFile.maximumHeader) bytes",
         found: "\(header.count - 8)", remedy: "write fewer tensors or less metadata")
     }
-    try AtomicFile.write(to: path) { output throws(CheckpointError) in
+    try AtomicFile.write(to: path) { output throws(FileError) in
       try Self.write(header, to: &output)
       for index in order { try Self.write(entries[index], to: &output) }
     }
@@ -115,7 +116,7 @@ public struct SafetensorsWriter: Sendable {
     return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
   }
 
-  private static func write(_ entry: Entry, to output: inout OutputFile) throws(CheckpointError) {
+  private static func write(_ entry: Entry, to output: inout OutputFile) throws(FileError) {
     switch entry.contents {
     case .tensor(let tensor) where entry.type == .bfloat16: try writeRounded(tensor, to: &output)
     case .tensor(let tensor):
@@ -128,15 +129,15 @@ public struct SafetensorsWriter: Sendable {
 
   private static func write(
     _ elements: [some BitwiseCopyable], to output: inout OutputFile
-  ) throws(CheckpointError) {
-    try elements.withUnsafeBufferPointer { buffer throws(CheckpointError) in
+  ) throws(FileError) {
+    try elements.withUnsafeBufferPointer { buffer throws(FileError) in
       try output.write(UnsafeRawBufferPointer(buffer))
     }
   }
 
   private static func writeRounded(
     _ tensor: Tensor, to output: inout OutputFile
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let values = UnsafeBufferPointer(start: tensor.base, count: tensor.count)
     for start in stride(from: 0, to: values.count, by: 1 << 16) {
       try write(values[start..<min(start + 1 << 16, values.count)].map(bfloat16), to: &output)

@@ -1,5 +1,6 @@
 /// Named tensors on disk, in one file or in several: what model loading asks for its parameters.
 
+import RunnelFiles
 import RunnelTensors
 
 public protocol TensorSource: Sendable {
@@ -9,22 +10,22 @@ public protocol TensorSource: Sendable {
   var metadata: [String: String] { get }
   func contains(_ name: String) -> Bool
   /// The file that holds a tensor, and what its header says of it.
-  func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry)
+  func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry)
 }
 
 /// A file whose tensors lie in it as plain little-endian numbers, whatever the format around them.
 public protocol TensorFile: Sendable {
   var path: String { get }
   /// Fills the whole buffer from the bytes at `offset`, counted from the start of the file.
-  func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(CheckpointError)
+  func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 }
 
 extension TensorSource {
-  public func entry(_ name: String) throws(CheckpointError) -> TensorEntry { try locate(name).1 }
+  public func entry(_ name: String) throws(FileError) -> TensorEntry { try locate(name).1 }
 
   /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`,
   /// the first infinity or NaN is an error.
-  public func tensor(_ name: String, requireFinite: Bool = false) throws(CheckpointError) -> Tensor {
+  public func tensor(_ name: String, requireFinite: Bool = false) throws(FileError) -> Tensor {
     let (file, entry) = try locate(name)
     guard entry.shape.count <= Shape.maximumRank else {
       throw file.mismatch(
@@ -45,7 +46,7 @@ extension TensorSource {
       try file.floats(entry, into: values)
     }
     if requireFinite, let index = values.firstIndex(where: { !$0.isFinite }) {
-      throw CheckpointError(
+      throw FileError(
         file.path, at: "tensor \(quoted(name)), element \(index)", expected: "a finite number",
         found: "\(values[index])",
         remedy: "the weights are damaged or their training diverged: use another checkpoint")
@@ -54,14 +55,14 @@ extension TensorSource {
   }
 
   /// The numbers in Double, which loses nothing.
-  public func doubles(_ name: String) throws(CheckpointError) -> [Double] {
+  public func doubles(_ name: String) throws(FileError) -> [Double] {
     let (file, entry) = try locate(name)
     guard entry.elementType != .float64 else { return try file.elements(entry, zero: 0.0) }
     return try tensor(name).scalars.map(Double.init)
   }
 
   /// The whole numbers of a tensor of any integer type; truth values are 0 and 1.
-  public func integers(_ name: String) throws(CheckpointError) -> [Int] {
+  public func integers(_ name: String) throws(FileError) -> [Int] {
     let (file, entry) = try locate(name)
     switch entry.elementType {
     case .uint8: return try file.elements(entry, zero: UInt8(0)).map(Int.init)
@@ -89,7 +90,7 @@ extension TensorSource {
   }
 
   /// The elements' bytes as the file has them, whatever their type.
-  public func bytes(_ name: String) throws(CheckpointError) -> [UInt8] {
+  public func bytes(_ name: String) throws(FileError) -> [UInt8] {
     let (file, entry) = try locate(name)
     let span = try file.span(entry, zero: UInt8(0))
     guard let strides = entry.strides else { return span }
@@ -109,8 +110,8 @@ extension TensorEntry {
 extension TensorFile {
   fileprivate func mismatch(
     _ entry: TensorEntry, _ field: String, expected: String, found: String
-  ) -> CheckpointError {
-    CheckpointError(
+  ) -> FileError {
+    FileError(
       path, at: "tensor \(quoted(entry.name)), \(field)", expected: expected, found: found,
       remedy: "check that the file belongs to this kind of model")
   }
@@ -118,9 +119,9 @@ extension TensorFile {
   /// The numbers in `entry.bytes`, as they lie there.
   fileprivate func span<Element: BitwiseCopyable>(
     _ entry: TensorEntry, zero: Element
-  ) throws(CheckpointError) -> [Element] {
+  ) throws(FileError) -> [Element] {
     var elements = [Element](repeating: zero, count: entry.bytes.count / MemoryLayout<Element>.size)
-    try elements.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
+    try elements.withUnsafeMutableBufferPointer { buffer throws(FileError) in
       try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
     }
     return elements
@@ -129,7 +130,7 @@ extension TensorFile {
   /// The tensor's elements in row-major order, in the type that they are stored in.
   fileprivate func elements<Element: BitwiseCopyable>(
     _ entry: TensorEntry, zero: Element
-  ) throws(CheckpointError) -> [Element] {
+  ) throws(FileError) -> [Element] {
     let span = try span(entry, zero: zero)
     guard let strides = entry.strides else { return span }
     var elements: [Element] = []
@@ -141,7 +142,7 @@ extension TensorFile {
   /// Converts the numbers in `entry.bytes`, of any of the floating-point types.
   fileprivate func floats(
     _ entry: TensorEntry, into values: UnsafeMutableBufferPointer<Float>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     switch entry.elementType {
     case .float32: try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(values))
     case .float16: try convert(entry, UInt16.self, into: values, floatFromHalf)
@@ -158,7 +159,7 @@ extension TensorFile {
   fileprivate func convert<Stored: BitwiseCopyable>(
     _ entry: TensorEntry, _: Stored.Type, into values: UnsafeMutableBufferPointer<Float>,
     _ value: (Stored) -> Float
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let size = MemoryLayout<Stored>.size
     let block = UnsafeMutableBufferPointer<Stored>.allocate(capacity: min(1 << 16, max(1, values.count)))
     defer { block.deallocate() }
@@ -184,7 +185,7 @@ private func floatFromHalf(_ half: UInt16) -> Float {
 
 /// The tensors of a safetensors file, of an index, of a file from torch.save, or of a model's folder that holds
 /// one of them.
-public func openTensors(at path: String) throws(CheckpointError) -> any TensorSource {
+public func openTensors(at path: String) throws(FileError) -> any TensorSource {
   if isFolder(path) { return try openTensors(at: weights(in: path)) }
   if path.hasSuffix(".json") { return try SafetensorsIndex(path) }
   if path.hasSuffix(".pth") || path.hasSuffix(".pt") { return try PyTorchFile(path) }

@@ -6,9 +6,9 @@ extension Corpus {
   /// The ids of the tokens in `range`.
   ///
   /// - Throws: `CorpusError` when the range leaves the corpus or a frame is damaged.
-  public func read(_ range: Range<Int>) throws -> [UInt32] {
+  public func read(_ range: Range<Int>) throws -> [Int32] {
     try check(range)
-    return try [UInt32](unsafeUninitializedCapacity: range.count) { buffer, filled in
+    return try [Int32](unsafeUninitializedCapacity: range.count) { buffer, filled in
       try fill(buffer, from: range)
       filled = range.count
     }
@@ -31,7 +31,7 @@ extension Corpus {
 
   /// Passes the tokens of `range` on in pieces of at most a frame, in order and constant memory.
   public func forEachPiece(
-    of range: Range<Int>, _ body: ([UInt32]) throws -> Void
+    of range: Range<Int>, _ body: ([Int32]) throws -> Void
   ) throws {
     try check(range)
     try forEachFrame(of: range) { frame, bytes, part in
@@ -50,15 +50,15 @@ extension Corpus {
       let first = (part.lowerBound - frame.tokens.lowerBound) * width
       try bytes.withUnsafeBytes {
         try writeAll(
-          UnsafeRawBufferPointer(rebasing: $0[first..<first + part.count * width]),
-          to: descriptor, named: "output")
+          UnsafeRawBufferPointer(rebasing: $0[first..<first + part.count * width]), to: descriptor,
+          named: "output")
       }
     }
   }
 
   /// The ids of `part`, which lies inside the decoded `frame`.
-  func ids(in bytes: [UInt8], of frame: DataFrame, _ part: Range<Int>) -> [UInt32] {
-    [UInt32](unsafeUninitializedCapacity: part.count) { buffer, filled in
+  func ids(in bytes: [UInt8], of frame: DataFrame, _ part: Range<Int>) -> [Int32] {
+    [Int32](unsafeUninitializedCapacity: part.count) { buffer, filled in
       convert(bytes, from: part.lowerBound - frame.tokens.lowerBound, into: buffer[...])
       filled = part.count
     }
@@ -73,8 +73,8 @@ extension Corpus {
     }
   }
 
-  private func fill<T: FixedWidthInteger>(
-    _ buffer: UnsafeMutableBufferPointer<T>, from range: Range<Int>
+  private func fill(
+    _ buffer: UnsafeMutableBufferPointer<Int32>, from range: Range<Int>
   ) throws {
     for index in frameIndices(of: range) {
       let frame = frames[index]
@@ -95,8 +95,8 @@ extension Corpus {
   }
 
   /// Widens the ids from token `first` of a decoded frame on, as many as `slice` takes.
-  private func convert<T: FixedWidthInteger>(
-    _ bytes: [UInt8], from first: Int, into slice: Slice<UnsafeMutableBufferPointer<T>>
+  private func convert(
+    _ bytes: [UInt8], from first: Int, into slice: Slice<UnsafeMutableBufferPointer<Int32>>
   ) {
     let target = UnsafeMutableBufferPointer(rebasing: slice)
     bytes.withUnsafeBytes { bytes in
@@ -169,14 +169,14 @@ extension Corpus {
 }
 
 /// Widens little-endian ids of type `Stored`, from the `first` on, into `target`.
-private func widen<Stored: FixedWidthInteger, T: FixedWidthInteger>(
+private func widen<Stored: FixedWidthInteger>(
   _ bytes: UnsafeRawBufferPointer, from first: Int, _ type: Stored.Type,
-  into target: UnsafeMutableBufferPointer<T>
+  into target: UnsafeMutableBufferPointer<Int32>
 ) {
   let width = MemoryLayout<Stored>.size
   for i in 0..<target.count {
     let id = bytes.loadUnaligned(fromByteOffset: (first + i) * width, as: Stored.self)
-    target[i] = T(truncatingIfNeeded: Stored(littleEndian: id))
+    target[i] = Int32(truncatingIfNeeded: Stored(littleEndian: id))
   }
 }
 

@@ -30,7 +30,7 @@ extension Corpus {
   /// - Returns: the damage passed over.
   /// - Throws: `CorpusError` for a range outside the corpus, and what `body` throws.
   public func salvage(
-    _ range: Range<Int>, _ body: (Range<Int>, [UInt32]) throws -> Void
+    _ range: Range<Int>, _ body: (Range<Int>, [Int32]) throws -> Void
   ) throws -> [CorpusFinding] {
     try check(range)
     var found = findings

@@ -1,5 +1,7 @@
 // A corpus open for reading: its header, its documents, and where each token lies.
 
+import RunnelFiles
+
 /// A corpus file, read at random from any number of threads.
 ///
 /// Opening reads the seek table, the header and the document starts, and checks them; token ids
@@ -40,7 +42,7 @@ public final class Corpus: Sendable {
   ///   - cacheBytes: room for decoded frames; give a sampler one frame per lane.
   /// - Throws: `CorpusError` naming the damage.
   public init(path: String, salvage: Bool = false, cacheBytes: Int = 32 << 20) throws {
-    let file = try InputFile(path: path)
+    let file = try InputFile(path)
     var findings: [CorpusFinding] = []
     func report(_ finding: CorpusFinding) throws {
       guard salvage else { throw CorpusError(path, finding) }

@@ -1,5 +1,7 @@
 // From texts to a corpus file: read, cut, encode, append, finish.
 
+import RunnelText
+
 /// `runnel corpus build`.
 public enum CorpusBuilder {
   /// Builds the corpus `output` out of `inputs`, in their order.
@@ -12,7 +14,7 @@ public enum CorpusBuilder {
   /// - Throws: `CorpusError`; nothing stands at `output` then that did not before.
   @discardableResult
   public static func build(
-    inputs: [String], output: String, tokenizer: some CorpusTokenizer = ByteTokens(),
+    inputs: [String], output: String, tokenizer: some Tokenizer = ByteTokenizer(),
     validation: ValidationSplit = .none, level: Int = 3, progress: (Int) -> Void = { _ in }
   ) throws -> CorpusHeader {
     try build(
@@ -23,7 +25,7 @@ public enum CorpusBuilder {
   /// Builds the corpus `output` out of `inputs` whose formats are known.
   @discardableResult
   public static func build(
-    inputs: [CorpusInput], output: String, tokenizer: some CorpusTokenizer = ByteTokens(),
+    inputs: [CorpusInput], output: String, tokenizer: some Tokenizer = ByteTokenizer(),
     validation: ValidationSplit = .none, level: Int = 3, progress: (Int) -> Void = { _ in }
   ) throws -> CorpusHeader {
     var writer = try CorpusWriter(
@@ -53,38 +55,27 @@ public enum CorpusBuilder {
   }
 }
 
-/// Encodes documents in pieces that do not depend on each other.
-private struct DocumentEncoder<Tokenizer: CorpusTokenizer> {
-  let tokenizer: Tokenizer
-  private var pending: [UInt8] = []
-  private var tokens: [UInt32] = []
+/// Encodes documents as they are read.
+private struct DocumentEncoder<Source: Tokenizer> {
+  private let isBytes: Bool
+  private var encoder: Source.Encoder
+  private var tokens: [Int32] = []
 
-  /// Text without a boundary is cut after this many bytes all the same, between characters.
-  private let maximumPiece = 16 << 20
-
-  init(tokenizer: Tokenizer) { self.tokenizer = tokenizer }
+  init(tokenizer: Source) {
+    isBytes = tokenizer is ByteTokenizer
+    encoder = tokenizer.encoder()
+  }
 
   mutating func take(_ bytes: UnsafeRawBufferPointer, _ writer: inout CorpusWriter) throws {
-    if tokenizer is ByteTokens { return try writer.append(bytes: bytes) }
-    pending.append(contentsOf: bytes)
-    guard pending.count >= 1 << 20 else { return }
-    var cut = tokenizer.boundary(in: pending)
-    if cut == 0 && pending.count >= maximumPiece {
-      cut = pending.lastIndex { $0 & 0xC0 != 0x80 } ?? pending.count
-    }
-    try encode(cut, &writer)
+    if isBytes { return try writer.append(bytes: bytes) }
+    bytes.withMemoryRebound(to: UInt8.self) { encoder.feed($0, into: &tokens) }
+    try writer.append(tokens)
+    tokens.removeAll(keepingCapacity: true)
   }
 
   mutating func finish(_ writer: inout CorpusWriter) throws {
-    try encode(pending.count, &writer)
-    if let end = tokenizer.endOfDocument { try writer.append([end]) }
-  }
-
-  private mutating func encode(_ count: Int, _ writer: inout CorpusWriter) throws {
-    guard count > 0 else { return }
-    tokens.removeAll(keepingCapacity: true)
-    try tokenizer.encode(Array(pending.prefix(count)), into: &tokens)
+    encoder.finish(into: &tokens)
     try writer.append(tokens)
-    pending.removeFirst(count)
+    tokens.removeAll(keepingCapacity: true)
   }
 }

@@ -1,6 +1,7 @@
 // The JSON header of a corpus: what its tokens are, where they came from, how they are split.
 
 import Foundation
+import RunnelFiles
 
 /// What a corpus says about itself; stored as JSON with the same names in snake_case.
 public struct CorpusHeader: Codable, Sendable, Equatable {
@@ -118,10 +119,12 @@ extension CorpusHeader {
   /// Reads the header from JSON of no great depth; throws a `CorpusProblem`.
   init(json: [UInt8]) throws(CorpusProblem) {
     do {
-      try json.withUnsafeBufferPointer { try JSONScanner.check($0, maximumDepth: 16) }
+      var scanner = JSONScanner(json, file: "", name: "the header")
+      try scanner.skipValue()
+      try scanner.finish()
       self = try JSONDecoder().decode(CorpusHeader.self, from: Data(json))
-    } catch let problem as JSONProblem {
-      throw CorpusProblem("the header is not JSON: \(problem)")
+    } catch let error as FileError {
+      throw CorpusProblem("\(error.place): expected \(error.expected), found \(error.found)")
     } catch DecodingError.keyNotFound(let key, _) {
       throw CorpusProblem("the header lacks the field \(key.stringValue)")
     } catch DecodingError.typeMismatch(_, let context),

@@ -1,6 +1,7 @@
 // Text for a corpus, read in constant memory: `.txt`, `.jsonl`, either also `.zst`, or `-`.
 
 import Foundation
+import RunnelFiles
 
 /// One input of `corpus build`.
 public struct CorpusInput: Sendable, Equatable {
@@ -104,7 +105,7 @@ public struct CorpusInput: Sendable, Equatable {
       throw CorpusError(path, "ends inside a zstd frame: it was cut short", offset: size)
     }
     return CorpusHeader.Source(
-      name: path == "-" ? "-" : parts(of: path).name, bytes: size,
+      name: path.split(separator: "/").last.map(String.init) ?? path, bytes: size,
       sha256: hash.digest())
   }
 }
@@ -128,7 +129,7 @@ private struct JSONLines {
       let end = rest.startIndex + length
       if line.isEmpty {
         let whole = UnsafeRawBufferPointer(rebasing: rest[..<end])
-        try whole.withMemoryRebound(to: UInt8.self) { try document($0, body) }
+        try document(Array(whole), body)
       } else {
         line.append(contentsOf: rest[..<end])
         try finish(body)
@@ -147,20 +148,30 @@ private struct JSONLines {
   mutating func finish(_ body: (CorpusInput.Event) throws -> Void) throws {
     let whole = line
     line.removeAll(keepingCapacity: true)
-    try whole.withUnsafeBufferPointer { try document($0, body) }
+    try document(whole, body)
   }
 
   private mutating func document(
-    _ line: UnsafeBufferPointer<UInt8>, _ body: (CorpusInput.Event) throws -> Void
+    _ line: [UInt8], _ body: (CorpusInput.Event) throws -> Void
   ) throws {
     guard line.contains(where: { $0 > 0x20 }) else { return }
-    text.removeAll(keepingCapacity: true)
-    do {
-      try JSONScanner.text("text", of: line, into: &text)
-    } catch let problem as JSONProblem {
-      throw CorpusError(
-        path, "line \(number): \(problem); expected an object with a string field \"text\"")
+    var scanner = JSONScanner(
+      line, file: path, name: "line \(number)", repairsText: true,
+      remedy: "each line is an object with a string field \"text\"")
+    var found = false
+    try scanner.beginObject()
+    while let key = try scanner.nextKey() {
+      guard key == "text" else {
+        try scanner.skipValue()
+        continue
+      }
+      guard scanner.kind() == .string else { throw scanner.failure(expected: "the text as a string") }
+      text.removeAll(keepingCapacity: true)
+      try scanner.string(into: &text)
+      found = true
     }
+    try scanner.finish()
+    guard found else { throw scanner.failure(expected: "a field \"text\"", found: "none") }
     try body(.start)
     try text.withUnsafeBytes { try body(.bytes($0)) }
     try body(.end)

@@ -1,5 +1,7 @@
 // Writes a corpus in one pass and constant memory; the file appears whole or not at all.
 
+import RunnelFiles
+
 /// Where the validation split begins.
 public enum ValidationSplit: Sendable, Equatable {
   /// Everything is for training.
@@ -25,7 +27,7 @@ public struct CorpusWriter: ~Copyable {
   /// Documents begun so far.
   public var documentCount: Int { documents.count }
 
-  private let file: OutputFile
+  private var file: OutputFile
   private let tokenizer: CorpusHeader.Tokenizer
   private let vocabularySize: Int
   private let dtype: CorpusHeader.TokenType
@@ -57,7 +59,7 @@ public struct CorpusWriter: ~Copyable {
     let dtype = CorpusHeader.TokenType(vocabularySize: vocabularySize)
     let preamble = MetadataBlock.preambleFrame(width: dtype.width, vocabularySize: vocabularySize)
     let compressor = try ZstdCompressor(level: level)
-    let file = try OutputFile(path: path)
+    var file = try OutputFile(path)
     try preamble.withUnsafeBytes { try file.write($0) }
     self.file = file
     self.compressor = compressor
@@ -77,13 +79,13 @@ public struct CorpusWriter: ~Copyable {
   /// Appends ids to the current document.
   ///
   /// - Throws: `CorpusError` when an id is outside the vocabulary or the disk is full.
-  public mutating func append(_ tokens: [UInt32]) throws {
+  public mutating func append(_ tokens: [Int32]) throws {
     try tokens.withUnsafeBufferPointer { try append($0) }
   }
 
   /// Appends ids to the current document.
-  package mutating func append(_ tokens: UnsafeBufferPointer<UInt32>) throws {
-    if let bad = tokens.firstIndex(where: { $0 >= vocabularySize }) {
+  package mutating func append(_ tokens: UnsafeBufferPointer<Int32>) throws {
+    if let bad = tokens.firstIndex(where: { $0 < 0 || Int($0) >= vocabularySize }) {
       throw CorpusError(
         file.path,
         "token id \(tokens[bad]) at token \(count + bad) is outside the vocabulary of "
@@ -105,7 +107,7 @@ public struct CorpusWriter: ~Copyable {
   }
 
   private mutating func append<T: FixedWidthInteger>(
-    _ tokens: UnsafeBufferPointer<UInt32>, as type: T.Type
+    _ tokens: UnsafeBufferPointer<Int32>, as type: T.Type
   ) throws {
     try fill(tokens.count) { pending, range in
       let piece = tokens[range].map { T(truncatingIfNeeded: $0).littleEndian }

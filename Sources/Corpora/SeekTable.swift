@@ -1,5 +1,7 @@
 // The list of frames: read from the seek table, or found again by walking a damaged file.
 
+import RunnelFiles
+
 /// One frame of the file: a data frame when `contentSize` > 0, else a skippable or empty one.
 struct FrameEntry: Sendable, Equatable {
   /// Where it begins in the file, in bytes.

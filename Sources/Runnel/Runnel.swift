@@ -2,6 +2,7 @@
 
 @_exported import RunnelCheckpoints
 @_exported import RunnelCorpora
+@_exported import RunnelFiles
 @_exported import RunnelKernels
 @_exported import RunnelMixers
 @_exported import RunnelModels

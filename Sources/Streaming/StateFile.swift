@@ -2,6 +2,7 @@
 
 import Foundation
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
@@ -33,8 +34,8 @@ public enum StateFile {
     session: Session, pending: [UInt8]
   ) {
     let file = try SafetensorsFile(path)
-    func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
-      CheckpointError(
+    func refuse(_ place: String, expected: String, found: String) -> FileError {
+      FileError(
         path, at: place, expected: expected, found: found, remedy: "save the stream again with this model")
     }
     guard file.metadata["format"] == format else {

@@ -7,6 +7,7 @@
 import Foundation
 import RunnelCheckpoints
 import RunnelCorpora
+import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
@@ -66,7 +67,7 @@ public enum RunFolder {
   private static func record(_ file: SafetensorsFile) throws -> RunRecord {
     let json = Data((file.metadata["run"] ?? "").utf8)
     guard let record = try? JSONDecoder().decode(RunRecord.self, from: json), record.version == 1 else {
-      throw CheckpointError(
+      throw FileError(
         file.path, at: "metadata \"run\"", expected: "the record of a run", found: "something else",
         remedy: "train into a new folder")
     }
@@ -76,8 +77,8 @@ public enum RunFolder {
 
   /// Refuses numbers that no run has written.
   private static func check(_ record: RunRecord, _ path: String) throws {
-    func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
-      CheckpointError(
+    func refuse(_ place: String, expected: String, found: String) -> FileError {
+      FileError(
         path, at: "metadata \"run\", \(place)", expected: expected, found: found,
         remedy: "train into a new folder")
     }
@@ -133,7 +134,7 @@ public enum RunFolder {
       counters: { name, old in
         let value = try file.integers("counter." + name)
         guard value.count == old.count else {
-          throw CheckpointError(
+          throw FileError(
             file.path, at: "counter.\(name)", expected: "\(old.count) numbers", found: "\(value.count)",
             remedy: "train into a new folder")
         }
@@ -148,7 +149,7 @@ extension SafetensorsFile {
   fileprivate func tensor(_ name: String, shape: Shape) throws -> Tensor {
     let value = try tensor(name)
     guard value.shape == shape else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "tensor \"\(name)\"", expected: "shape \(shape)", found: "\(value.shape)",
         remedy: "train into a new folder")
     }

@@ -3,6 +3,7 @@
 import Foundation
 import RunnelCheckpoints
 import RunnelCorpora
+import RunnelFiles
 import RunnelKernels
 import RunnelModels
 import RunnelRecurrences

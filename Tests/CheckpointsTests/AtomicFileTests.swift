@@ -1,4 +1,5 @@
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelTensors
 import Testing
 
@@ -27,9 +28,9 @@ struct AtomicFileTests {
   func failure() throws {
     let folder = TemporaryFolder()
     try AtomicFile.write("old", to: folder("a"))
-    let interruption = CheckpointError("a", at: "b", expected: "c", found: "d", remedy: "e")
+    let interruption = FileError("a", at: "b", expected: "c", found: "d", remedy: "e")
     #expect(throws: interruption) {
-      try AtomicFile.write(to: folder("a")) { output throws(CheckpointError) in
+      try AtomicFile.write(to: folder("a")) { output throws(FileError) in
         try output.write(UnsafeRawBufferPointer(start: nil, count: 0))
         #expect(folder.contents.count == 2)
         throw interruption
@@ -59,8 +60,8 @@ struct AtomicFileTests {
       sentence(in: folder) { try AtomicFile.write("x", to: "/dev/null") }
         == "/dev/null: writing: expected a regular file or a new name, found a folder, pipe or device; "
         + "choose another path")
-    #expect(throws: CheckpointError.self) { try AtomicFile.write("x", to: folder.path) }
-    #expect(throws: CheckpointError.self) { try AtomicFile.write("x", to: "") }
+    #expect(throws: FileError.self) { try AtomicFile.write("x", to: folder.path) }
+    #expect(throws: FileError.self) { try AtomicFile.write("x", to: "") }
     #expect(
       sentence(in: folder) { try AtomicFile.write("x", to: folder("none/a")) }
         == "none/a: creating a temporary file beside it: expected a folder one can write to, "

@@ -1,4 +1,5 @@
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelReference
 import RunnelTensors
 import Testing
@@ -181,10 +182,10 @@ struct BadFilesTests {
     #expect(
       sentence(in: folder) { _ = try SafetensorsFile(folder("pipe")) }
         == "pipe: opening: expected a regular file, found a folder, pipe or device; check the path")
-    #expect(throws: CheckpointError.self) { try SafetensorsFile(folder.path) }
-    #expect(throws: CheckpointError.self) { try SafetensorsFile(folder("absent")) }
-    #expect(throws: CheckpointError.self) { try SafetensorsFile(folder("pipe\u{0}x")) }
-    #expect(throws: CheckpointError.self) { try openTensors(at: folder.path) }
+    #expect(throws: FileError.self) { try SafetensorsFile(folder.path) }
+    #expect(throws: FileError.self) { try SafetensorsFile(folder("absent")) }
+    #expect(throws: FileError.self) { try SafetensorsFile(folder("pipe\u{0}x")) }
+    #expect(throws: FileError.self) { try openTensors(at: folder.path) }
   }
 
   @Test("absent tensors, infinities and too many axes are reported by name")
@@ -221,6 +222,6 @@ struct BadFilesTests {
     try writer.write(to: folder("m"))
     let file = try SafetensorsFile(folder("m"))
     truncate(folder("m"), 200)
-    #expect(throws: CheckpointError.self) { try file.tensor("x") }
+    #expect(throws: FileError.self) { try file.tensor("x") }
   }
 }

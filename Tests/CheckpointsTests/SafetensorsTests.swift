@@ -1,4 +1,5 @@
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelReference
 import RunnelTensors
 import Testing
@@ -115,10 +116,10 @@ struct SafetensorsTests {
     #expect(try file.integers("U16") == [65_535])
     #expect(try file.integers("U32") == [4_294_967_295])
     #expect(try file.integers("flags") == [0, 1, 1])
-    #expect(throws: CheckpointError.self) { try file.integers("U64") }
-    #expect(throws: CheckpointError.self) { try file.integers("no flags") }
-    #expect(throws: CheckpointError.self) { try file.tensor("I64") }
-    #expect(throws: CheckpointError.self) { try file.doubles("U8") }
+    #expect(throws: FileError.self) { try file.integers("U64") }
+    #expect(throws: FileError.self) { try file.integers("no flags") }
+    #expect(throws: FileError.self) { try file.tensor("I64") }
+    #expect(throws: FileError.self) { try file.doubles("U8") }
   }
 
   @Test("a tensor larger than a block is converted whole")

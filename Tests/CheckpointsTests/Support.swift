@@ -1,6 +1,7 @@
 /// What the suites on files share: a folder that vanishes, raw files, safetensors built by hand.
 
 import RunnelCheckpoints
+import RunnelFiles
 
 #if canImport(Glibc)
   import Glibc
@@ -63,7 +64,7 @@ func sentence(in folder: TemporaryFolder, _ body: () throws -> Void) -> String {
   do {
     try body()
     return "no error"
-  } catch let error as CheckpointError {
+  } catch let error as FileError {
     let text = error.description
     let prefix = folder.path + "/"
     return text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text

@@ -1,22 +1,40 @@
 // Inputs of every kind become the documents that they hold.
 
 import Foundation
+import RunnelFiles
+import RunnelText
 import Testing
 
 @testable import RunnelCorpora
 
-/// Two letters a token; odd ends alone. Pieces must be cut at even places to agree with the whole.
-private struct Pairs: CorpusTokenizer {
+/// Two letters a token, an odd one alone, and a token for the end.
+private struct Pairs: Tokenizer {
   let name = "pairs"
-  let sha256: String? = nil
   let vocabularySize = 1 << 17
-  let endOfDocument: UInt32? = 1 << 16
-  func encode(_ text: [UInt8], into tokens: inout [UInt32]) {
-    for i in stride(from: 0, to: text.count, by: 2) {
-      tokens.append(UInt32(text[i]) << 8 | (i + 1 < text.count ? UInt32(text[i + 1]) : 0))
+  var file: TokenizerFile? { nil }
+  func id(of token: String) -> Int32? { nil }
+  func token(of id: Int32) -> String? { nil }
+  func encoder() -> Encoder { Encoder() }
+  func decoder(continuing: Bool) -> ByteTokenizer.Decoder { ByteTokenizer().decoder() }
+
+  struct Encoder: TokenEncoder {
+    private var odd: Int32?
+    mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+      for byte in bytes {
+        if let first = odd {
+          ids.append(first << 8 | Int32(byte))
+          odd = nil
+        } else {
+          odd = Int32(byte)
+        }
+      }
+    }
+    mutating func finish(into ids: inout [Int32]) {
+      if let odd { ids.append(odd << 8) }
+      ids.append(1 << 16)
+      odd = nil
     }
   }
-  func boundary(in text: [UInt8]) -> Int { text.count & ~1 }
 }
 
 @Suite("Building a corpus") struct BuilderTests {
@@ -34,7 +52,7 @@ private struct Pairs: CorpusTokenizer {
       let header = try CorpusBuilder.build(
         inputs: [folder + "/a.txt", folder + "/b.txt"], output: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
-      #expect(try corpus.read(0..<corpus.count) == data.map { UInt32($0) })
+      #expect(try corpus.read(0..<corpus.count) == data.map { Int32($0) })
       #expect(corpus.documentCount == 2)
       #expect(header.sources.map(\.name) == ["a.txt", "b.txt"])
       #expect(header.sources[0].sha256 == SHA256.hex(of: data) && header.sources[0].bytes == 9)
@@ -85,7 +103,7 @@ private struct Pairs: CorpusTokenizer {
       try write(frames, to: folder + "/a.txt.zst")
       try CorpusBuilder.build(inputs: [folder + "/a.txt.zst"], output: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
-      #expect(try corpus.read(0..<corpus.count) == text.map { UInt32($0) })
+      #expect(try corpus.read(0..<corpus.count) == text.map { Int32($0) })
       try write(frames.dropLast(9), to: folder + "/b.txt.zst")
       #expect(
         sentence {
@@ -107,23 +125,20 @@ private struct Pairs: CorpusTokenizer {
       let header = try CorpusBuilder.build(
         inputs: [folder + "/a.txt"], output: folder + "/c", tokenizer: Pairs())
       let corpus = try Corpus(path: folder + "/c")
-      var whole: [UInt32] = []
-      Pairs().encode(text, into: &whole)
-      #expect(try corpus.read(0..<corpus.count) == whole + [1 << 16])
+      #expect(try corpus.read(0..<corpus.count) == Pairs().encode(text))
       #expect(header.dtype == .u32 && header.tokenizer.name == "pairs")
-      #expect(ByteTokens().boundary(in: Array("ab".utf8)) == 2)
     }
   }
 
   static let badLines: [(line: String, complaint: String)] = [
-    ("{\"text\": 5}", "line 2: the field \"text\" is not a string at byte 9"),
-    ("{\"txt\": \"a\"}", "line 2: no field \"text\""),
-    ("[1]", "line 2: expected an object at byte 0"),
-    ("{\"text\": \"a", "line 2: the text ends inside a value at byte 11"),
-    ("{\"text\": \"a\"} x", "line 2: something follows the value at byte 14"),
-    ("{\"text\": \"\\x\"}", "line 2: an unknown escape"),
-    ("{\"text\": \"a\", \"b\": 01}", "line 2: a number begins with 0"),
-    ("{\"b\":" + String(repeating: "[", count: 5000), "line 2: nested deeper than 64"),
+    ("{\"text\": 5}", "line 2 at byte 9: expected the text as a string, found '5'"),
+    ("{\"txt\": \"a\"}", "line 2 at byte 12: expected a field \"text\", found none"),
+    ("[1]", "line 2 at byte 0: expected '{', found '['"),
+    ("{\"text\": \"a", "line 2 at byte 11: expected the end of a string, found the end of the document"),
+    ("{\"text\": \"a\"} x", "line 2 at byte 14: expected nothing after the document, found 'x'"),
+    ("{\"text\": \"\\x\"}", "line 2 at byte 11: expected one of"),
+    ("{\"text\": \"a\", \"b\": 01}", "line 2 at byte 21: expected no 0 before a number"),
+    ("{\"b\":" + String(repeating: "[", count: 5000), "expected at most 32 levels of nesting"),
   ]
 
   @Test("names the file and the line of bad JSON", arguments: badLines)
@@ -132,7 +147,7 @@ private struct Pairs: CorpusTokenizer {
       let path = folder + "/a.jsonl"
       try write("{\"text\":\"fine\"}\n\(bad.line)\n".utf8, to: path)
       let message = sentence { try CorpusBuilder.build(inputs: [path], output: folder + "/c") }
-      #expect(message.hasPrefix("\(path): \(bad.complaint)"), "\(message)")
+      #expect(message.hasPrefix("\(path): line 2") && message.contains(bad.complaint), "\(message)")
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.jsonl"])
     }
   }

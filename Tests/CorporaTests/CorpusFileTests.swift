@@ -1,6 +1,7 @@
 // What is written is what is read, by us and by the stock tool.
 
 import Foundation
+import RunnelFiles
 import Testing
 
 @testable import RunnelCorpora
@@ -39,7 +40,7 @@ import Testing
       guard let decoded = try zstd(["-dqc", path]) else { return }
       var expected: [UInt8] = []
       for id in texts.joined() {
-        for byte in 0..<shape.type.width { expected.append(UInt8(id >> UInt32(8 * byte) & 0xFF)) }
+        for byte in 0..<shape.type.width { expected.append(UInt8(id >> Int32(8 * byte) & 0xFF)) }
       }
       #expect(decoded == expected)
     }
@@ -107,8 +108,8 @@ import Testing
     try withFolder { folder in
       func start(_ count: Int, _ split: ValidationSplit) throws -> Int {
         var writer = try CorpusWriter(path: folder + "/a")
-        for _ in 0..<count / 1000 { try writer.append([UInt32](repeating: 7, count: 1000)) }
-        try writer.append([UInt32](repeating: 7, count: count % 1000))
+        for _ in 0..<count / 1000 { try writer.append([Int32](repeating: 7, count: 1000)) }
+        try writer.append([Int32](repeating: 7, count: count % 1000))
         return try writer.finish(validation: split).validationStart
       }
       #expect(try start(1_115_394, .tail(0.1)) == 1_003_854)

@@ -16,7 +16,7 @@ import Testing
   private func judge(_ damaged: [UInt8], at path: String, _ what: String) throws {
     try write(damaged, to: path)
     // Strictly: an error, or the right tokens.
-    var strict: [UInt32]?
+    var strict: [Int32]?
     if let corpus = try? Corpus(path: path) {
       strict = try? corpus.read(0..<corpus.count)
       if let strict { #expect(strict == Self.all, "\(what): wrong tokens") }

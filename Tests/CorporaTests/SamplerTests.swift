@@ -11,10 +11,10 @@ import Testing
     _ lengths: [Int], _ body: (Corpus) throws -> Void
   ) throws {
     try withFolder { folder in
-      var next: UInt32 = 0
+      var next: Int32 = 0
       let texts = lengths.map { length in
-        defer { next += UInt32(length) }
-        return Array(next..<next + UInt32(length))
+        defer { next += Int32(length) }
+        return Array(next..<next + Int32(length))
       }
       try makeCorpus(folder + "/a", texts, vocabulary: 60_000, frameBytes: 128)
       try body(Corpus(path: folder + "/a"))

@@ -1,6 +1,7 @@
 // The stories are repeatable, well formed, and hang together.
 
 import Foundation
+import RunnelFiles
 import Testing
 
 @testable import RunnelCorpora

@@ -22,17 +22,17 @@ func bytes(of path: String) throws -> [UInt8] {
 }
 
 /// Documents of given lengths, of random ids below `vocabulary` that repeat enough to compress.
-func documents(_ lengths: [Int], vocabulary: Int, seed: UInt64 = 1) -> [[UInt32]] {
+func documents(_ lengths: [Int], vocabulary: Int, seed: UInt64 = 1) -> [[Int32]] {
   var random = SplitMix64(seed: seed)
   return lengths.map { length in
-    (0..<length).map { _ in UInt32(random.next(below: 4) * (vocabulary / 4) + random.next(below: 9)) }
-      .map { min($0, UInt32(vocabulary - 1)) }
+    (0..<length).map { _ in Int32(random.next(below: 4) * (vocabulary / 4) + random.next(below: 9)) }
+      .map { min($0, Int32(vocabulary - 1)) }
   }
 }
 
 @discardableResult
 func makeCorpus(
-  _ path: String, _ documents: [[UInt32]], vocabulary: Int = 256, frameBytes: Int = 64,
+  _ path: String, _ documents: [[Int32]], vocabulary: Int = 256, frameBytes: Int = 64,
   validation: ValidationSplit = .tail(0.25)
 ) throws -> CorpusHeader {
   var writer = try CorpusWriter(

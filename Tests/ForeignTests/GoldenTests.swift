@@ -1,5 +1,6 @@
 import Foundation
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
@@ -105,7 +106,7 @@ struct GoldenTests {
       ).replacing(" : ", with: ": ")
       #expect(json.contains(old))
       try json.replacing(old, with: new).write(toFile: path, atomically: false, encoding: .utf8)
-      let error = #expect(throws: CheckpointError.self) { try ModelFolder.load(folder) }
+      let error = #expect(throws: FileError.self) { try ModelFolder.load(folder) }
       #expect(
         "\(error.map(String.init(describing:)) ?? "")".contains("\"\(field)\""),
         "\(String(describing: error))")

@@ -1,5 +1,6 @@
 import Foundation
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors

@@ -59,7 +59,7 @@ func sentence(_ body: () throws -> Void) -> String {
 }
 
 /// A corpus of one text for every element of `documents`.
-func makeCorpus(_ documents: [[UInt32]], vocabulary: Int, in folder: String) throws -> Corpus {
+func makeCorpus(_ documents: [[Int32]], vocabulary: Int, in folder: String) throws -> Corpus {
   let path = folder + "/text.tokens.zst"
   var writer = try CorpusWriter(path: path, vocabularySize: vocabulary, frameBytes: 4096)
   for document in documents {
@@ -71,7 +71,7 @@ func makeCorpus(_ documents: [[UInt32]], vocabulary: Int, in folder: String) thr
 }
 
 /// Texts in which each token mostly follows from the one before, so that there is something to learn.
-func chains(_ lengths: [Int], vocabulary: Int, seed: UInt64) -> [[UInt32]] {
+func chains(_ lengths: [Int], vocabulary: Int, seed: UInt64) -> [[Int32]] {
   var generator = SeededGenerator(seed: seed)
   return lengths.map { length in
     var token = UInt32(1)

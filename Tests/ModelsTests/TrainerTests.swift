@@ -126,7 +126,7 @@ struct TrainerTests {
   func learns(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       try withFolder { folder in
-        let text: [UInt32] = (0..<4000).map { UInt32([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8][$0 % 12]) }
+        let text: [Int32] = (0..<4000).map { Int32([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8][$0 % 12]) }
         let corpus = try makeCorpus([text], vocabulary: 16, in: folder)
         var settings = TrainingSettings()
         (settings.batch, settings.segment, settings.learningRate) = (4, 32, 5e-3)

@@ -16,5 +16,14 @@ struct ByteTokenizerTests {
   }
 
   @Test("an id outside the vocabulary has no bytes", arguments: [-1, 256, Int32.max, .min])
-  func outside(id: Int32) { #expect(ByteTokenizer().bytes(of: id) == []) }
+  func outside(id: Int32) {
+    #expect(ByteTokenizer().decode([id]) == [] && ByteTokenizer().token(of: id) == nil)
+  }
+
+  @Test("a byte is called by its hexadecimal digits", arguments: [Int32](0..<256))
+  func names(id: Int32) throws {
+    let name = try #require(ByteTokenizer().token(of: id))
+    #expect(ByteTokenizer().id(of: name) == id && name.utf8.count == 6)
+    #expect(ByteTokenizer().id(of: "<0xG0>") == nil)
+  }
 }

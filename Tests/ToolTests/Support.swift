@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import RunnelFiles
 
 /// Everything the tool is tested for; one after the other, as each test keeps the cores busy.
 @Suite("The tool", .serialized) struct ToolTests {}

@@ -2,6 +2,7 @@
 ///
 /// Version 4 has time_mix and no group norm; 5 has a group norm, 5.2 decays per channel; 6 has time_maa; 7 has x_r.
 
+import RunnelFiles
 import RunnelMixers
 import RunnelModels
 import RunnelTensors
@@ -21,13 +22,13 @@ struct AuthorsRWKV {
 
   private static func shape(_ name: String, in source: any TensorSource, rank: Int) throws -> [Int] {
     guard source.contains(name) else {
-      throw CheckpointError(
+      throw FileError(
         source.path, at: "tensors", expected: "a tensor \"\(name)\", as RWKV has it", found: "none",
         remedy: "name a file of RWKV-4, 5, 6 or 7")
     }
     let shape = try source.entry(name).shape
     guard shape.count == rank, shape.allSatisfy({ $0 > 0 }) else {
-      throw CheckpointError(
+      throw FileError(
         source.path, at: "tensor \"\(name)\"", expected: "\(rank) axes", found: "\(shape)",
         remedy: "name a file of RWKV-4, 5, 6 or 7")
     }

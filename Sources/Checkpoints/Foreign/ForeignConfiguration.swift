@@ -1,6 +1,7 @@
 /// The `config.json` of another library: fields by name, each checked as it is read.
 
 import Foundation
+import RunnelFiles
 import RunnelTensors
 
 struct ForeignConfiguration {
@@ -10,7 +11,7 @@ struct ForeignConfiguration {
   init(_ bytes: [UInt8], path: String) throws {
     self.path = path
     guard let fields = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "JSON", expected: "one object", found: "something else",
         remedy: "name the folder of a model")
     }
@@ -33,11 +34,11 @@ struct ForeignConfiguration {
   }
 
   func error(_ name: String, expected: String, remedy: String = "use a model of this family")
-    -> CheckpointError
+    -> FileError
   {
     let value = fields[name] ?? NSNull()
     let found = value is NSNull ? "none" : "\(value)"
-    return CheckpointError(
+    return FileError(
       path, at: "field \"\(name)\"", expected: expected, found: String(found.prefix(80)), remedy: remedy)
   }
 

@@ -1,6 +1,7 @@
 /// Checkpoints of other libraries, read as they stand: one file for each family says what its configuration means
 /// and what its parameters are called.
 
+import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
@@ -43,7 +44,7 @@ extension ForeignFamily {
     -> LanguageModel
   {
     do { try foreign.configuration.validate() } catch {
-      throw CheckpointError(
+      throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "use the configuration that belongs to these weights")
     }

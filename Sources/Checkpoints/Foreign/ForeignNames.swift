@@ -1,5 +1,6 @@
 /// Where the parameters of a model stand in the files of another library.
 
+import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
@@ -55,8 +56,8 @@ struct ForeignNames: Sendable {
 extension LanguageModel {
   /// The same model with the parameters of a foreign file: every one must be there, and nothing else.
   func loadingParameters(from source: any TensorSource, names: ForeignNames) throws -> Self {
-    func refuse(_ place: String, expected: String, found: String) -> CheckpointError {
-      CheckpointError(
+    func refuse(_ place: String, expected: String, found: String) -> FileError {
+      FileError(
         source.path, at: place, expected: expected, found: found,
         remedy: "use the configuration that belongs to these weights")
     }

@@ -6,6 +6,8 @@
 /// names the operation and its position. Containers live in one array and refer to each other by index, so
 /// that neither depth nor cycles in the file reach our stack.
 
+import RunnelFiles
+
 /// What lies on the machine's stack. The numbers are indices into the machine's arrays.
 enum PickleValue {
   case none
@@ -80,7 +82,7 @@ struct PickleMachine {
   }
 
   /// Reads up to the end of the program; the value that it leaves.
-  mutating func run() throws(CheckpointError) -> PickleValue {
+  mutating func run() throws(FileError) -> PickleValue {
     while true {
       place = input.position
       let byte = try input.integer(UInt8.self)
@@ -97,12 +99,12 @@ struct PickleMachine {
   private static let advice = "nothing of it was run: save only tensors, torch.save(model.state_dict(), …)"
 
   private func failure(
-    expected: String, found: String, remedy: String = CheckpointError.damaged
-  ) -> CheckpointError {
+    expected: String, found: String, remedy: String = FileError.damaged
+  ) -> FileError {
     input.failure(at: place, expected: expected, found: found, remedy: remedy)
   }
 
-  private mutating func perform(_ operation: PickleOperation) throws(CheckpointError) {
+  private mutating func perform(_ operation: PickleOperation) throws(FileError) {
     switch operation {
     case .proto: try checkProtocol()
     case .frame: _ = try input.take(8)
@@ -165,31 +167,31 @@ extension PickleMachine {
     containers.append(container)
   }
 
-  private func top() throws(CheckpointError) -> PickleValue {
+  private func top() throws(FileError) -> PickleValue {
     guard stack.count > marks.last ?? 0, let value = stack.last else {
       throw failure(expected: "a value on the stack", found: "none")
     }
     return value
   }
-  private mutating func pop() throws(CheckpointError) -> PickleValue {
+  private mutating func pop() throws(FileError) -> PickleValue {
     let value = try top()
     stack.removeLast()
     return value
   }
-  private mutating func pop(_ count: Int) throws(CheckpointError) -> [PickleValue] {
+  private mutating func pop(_ count: Int) throws(FileError) -> [PickleValue] {
     guard stack.count - (marks.last ?? 0) >= count else {
       throw failure(expected: "\(count) values on the stack", found: "\(stack.count - (marks.last ?? 0))")
     }
     defer { stack.removeLast(count) }
     return Array(stack.suffix(count))
   }
-  private mutating func popToMark() throws(CheckpointError) -> [PickleValue] {
+  private mutating func popToMark() throws(FileError) -> [PickleValue] {
     guard let mark = marks.popLast() else { throw failure(expected: "a mark on the stack", found: "none") }
     defer { stack.removeLast(stack.count - mark) }
     return Array(stack[mark...])
   }
 
-  private mutating func setItems(_ items: [PickleValue]) throws(CheckpointError) {
+  private mutating func setItems(_ items: [PickleValue]) throws(FileError) {
     guard case .container(let index) = try top(), containers[index].kind == .dictionary,
       items.count.isMultiple(of: 2)
     else { throw failure(expected: "pairs for a dictionary", found: "other values") }
@@ -198,26 +200,26 @@ extension PickleMachine {
       containers[index].values.append(items[i + 1])
     }
   }
-  private mutating func appendItems(_ items: [PickleValue]) throws(CheckpointError) {
+  private mutating func appendItems(_ items: [PickleValue]) throws(FileError) {
     guard case .container(let index) = try top(), containers[index].kind == .list else {
       throw failure(expected: "a list to append to", found: "another value")
     }
     containers[index].values += items
   }
-  private mutating func recall(_ index: Int) throws(CheckpointError) {
+  private mutating func recall(_ index: Int) throws(FileError) {
     guard let value = memo[index] else {
       throw failure(expected: "a value put away as number \(index)", found: "none")
     }
     stack.append(value)
   }
 
-  private mutating func checkProtocol() throws(CheckpointError) {
+  private mutating func checkProtocol() throws(FileError) {
     let version = try input.integer(UInt8.self)
     guard version >= 2 && version <= 5 else {
       throw failure(expected: "pickle protocol 2 to 5", found: "\(version)", remedy: Self.advice)
     }
   }
-  private mutating func longInteger() throws(CheckpointError) -> Int {
+  private mutating func longInteger() throws(FileError) -> Int {
     let bytes = try input.take(try input.size(UInt8.self))
     guard bytes.count <= 8 else {
       throw failure(expected: "a whole number of at most 8 bytes", found: "one of \(bytes.count)")
@@ -227,7 +229,7 @@ extension PickleMachine {
     return bytes.reversed().reduce(isNegative ? -1 : 0) { $0 << 8 | Int($1) }
   }
 
-  private mutating func pushGlobal(_ module: String, _ name: String) throws(CheckpointError) {
+  private mutating func pushGlobal(_ module: String, _ name: String) throws(FileError) {
     guard let global = PickleGlobal.known[module + "." + name] else {
       throw failure(
         expected: "only the types that tensors need", found: quoted(module + "." + name),
@@ -237,7 +239,7 @@ extension PickleMachine {
   }
 
   /// The tuple ("storage", type, key, device, count).
-  private mutating func pushStorage(_ identifier: PickleValue) throws(CheckpointError) {
+  private mutating func pushStorage(_ identifier: PickleValue) throws(FileError) {
     guard let parts = tuple(identifier), parts.count == 5, case .text("storage") = parts[0],
       case .global(.storage(let type)) = parts[1], case .text(let key) = parts[2],
       case .integer(let count) = parts[4]
@@ -246,7 +248,7 @@ extension PickleMachine {
     storages.append(PickleStorage(type: type, key: key, count: count))
   }
 
-  private mutating func reduce() throws(CheckpointError) {
+  private mutating func reduce() throws(FileError) {
     let parts = try pop(2)
     guard case .global(let function) = parts[0], let arguments = tuple(parts[1]) else {
       throw failure(

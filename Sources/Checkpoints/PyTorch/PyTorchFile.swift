@@ -8,6 +8,8 @@
 /// dictionaries and lists inside the outermost one are named by the path to them, with dots: a training
 /// checkpoint's `{"model": {"emb.weight": …}}` has `model.emb.weight`.
 
+import RunnelFiles
+
 public struct PyTorchFile: TensorSource, TensorFile {
   /// The largest pickle that is read, in bytes; some hundred for each tensor are usual.
   public static let maximumPickle = 1 << 24
@@ -21,21 +23,21 @@ public struct PyTorchFile: TensorSource, TensorFile {
   private var entries: [String: TensorEntry] = [:]
   private let input: InputFile
 
-  public init(_ path: String) throws(CheckpointError) {
+  public init(_ path: String) throws(FileError) {
     self.path = path
     input = try InputFile(path)
     try Self.refuseOldFormat(input)
     let directory = try ZipDirectory(input)
     let root = try Self.root(directory, path)
     guard let pickle = directory.entries[root + "data.pkl"], pickle.count <= Self.maximumPickle else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "data.pkl", expected: "at most \(Self.maximumPickle) bytes", found: "more",
         remedy: "save only tensors, torch.save(model.state_dict(), …)")
     }
     if let order = directory.entries[root + "byteorder"] {
       let text = try input.bytes(at: order.lowerBound, count: min(order.count, 16))
       guard text == Array("little".utf8) else {
-        throw CheckpointError(
+        throw FileError(
           path, at: "byteorder", expected: "little", found: quoted(String(decoding: text, as: UTF8.self)),
           remedy: "save the file again on a little-endian machine")
       }
@@ -43,7 +45,7 @@ public struct PyTorchFile: TensorSource, TensorFile {
     var machine = PickleMachine(try input.bytes(at: pickle.lowerBound, count: pickle.count), file: path)
     let value = try machine.run()
     guard case .container = value else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "data.pkl", expected: "a dictionary of tensors", found: "another value",
         remedy: "save a state dictionary, torch.save(model.state_dict(), …)")
     }
@@ -57,20 +59,20 @@ public struct PyTorchFile: TensorSource, TensorFile {
   static let oldStart: [UInt8] = [0x80, 2, 0x8A, 10]
 
   /// Before version 1.6, torch.save wrote bare pickles, one after the other.
-  private static func refuseOldFormat(_ input: InputFile) throws(CheckpointError) {
+  private static func refuseOldFormat(_ input: InputFile) throws(FileError) {
     let start = try input.bytes(at: 0, count: min(4, input.size))
     guard start == Self.oldStart else { return }
-    throw CheckpointError(
+    throw FileError(
       input.path, at: "byte 0", expected: "a zip archive",
       found: "the format of torch.save before version 1.6",
       remedy: "load it in Python and save it again with torch.save(weights, path)")
   }
 
   /// The folder inside the archive that holds everything.
-  private static func root(_ directory: ZipDirectory, _ path: String) throws(CheckpointError) -> String {
+  private static func root(_ directory: ZipDirectory, _ path: String) throws(FileError) -> String {
     let roots = directory.names.filter { $0.hasSuffix("/data.pkl") && $0.utf8.count { $0 == 0x2F } == 1 }
     guard roots.count == 1, let name = roots.first else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "zip directory", expected: "one folder with a data.pkl", found: "\(roots.count)",
         remedy: "check that this is a file that torch.save wrote")
     }
@@ -79,9 +81,9 @@ public struct PyTorchFile: TensorSource, TensorFile {
 
   public func contains(_ name: String) -> Bool { entries[name] != nil }
 
-  public func locate(_ name: String) throws(CheckpointError) -> (any TensorFile, TensorEntry) {
+  public func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
     guard let entry = entries[name] else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "data.pkl", expected: "a tensor named \(quoted(name))", found: "none among \(names.count)",
         remedy: "check that the file belongs to this kind of model")
     }
@@ -90,7 +92,7 @@ public struct PyTorchFile: TensorSource, TensorFile {
 
   public func read(
     at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     try input.read(at: offset, into: buffer)
   }
 }
@@ -115,10 +117,10 @@ private struct TensorCollector {
     self.machine = machine
   }
 
-  mutating func collect(_ value: PickleValue, name: String = "", depth: Int = 0) throws(CheckpointError) {
+  mutating func collect(_ value: PickleValue, name: String = "", depth: Int = 0) throws(FileError) {
     if case .tensor(let index) = value {
       guard entries.updateValue(try entry(name, machine.tensors[index]), forKey: name) == nil else {
-        throw CheckpointError(
+        throw FileError(
           path, at: "data.pkl", expected: "each name once", found: "\(quoted(name)) twice",
           remedy: "save the tensors under different names")
       }
@@ -140,21 +142,21 @@ private struct TensorCollector {
         key = "\(i)"
       }
       guard name.utf8.count + key.utf8.count < PyTorchFile.maximumName else {
-        throw CheckpointError(
+        throw FileError(
           path, at: "data.pkl, \(quoted(key))", expected: "names of at most \(PyTorchFile.maximumName) bytes",
-          found: "a longer one", remedy: CheckpointError.damaged)
+          found: "a longer one", remedy: FileError.damaged)
       }
       try collect(value, name: name.isEmpty ? key : name + "." + key, depth: depth + 1)
     }
   }
 
-  private func entry(_ name: String, _ tensor: PickleTensor) throws(CheckpointError) -> TensorEntry {
+  private func entry(_ name: String, _ tensor: PickleTensor) throws(FileError) -> TensorEntry {
     let storage = tensor.storage
     let size = storage.type.size
-    func failure(_ field: String, expected: String, found: String) -> CheckpointError {
-      CheckpointError(
+    func failure(_ field: String, expected: String, found: String) -> FileError {
+      FileError(
         path, at: "tensor \(quoted(name)), \(field)", expected: expected, found: found,
-        remedy: CheckpointError.damaged)
+        remedy: FileError.damaged)
     }
     let file = root + "data/" + storage.key
     guard let bytes = directory.entries[file] else {

@@ -4,6 +4,8 @@
 /// same again. Both are read, every offset and length is checked against the file, and entries that share a
 /// name or a byte are refused. Archives beyond 4 GiB (zip64) are read, archives in several parts are not.
 
+import RunnelFiles
+
 struct ZipDirectory {
   /// The largest central directory that is read, in bytes.
   private static let maximumSize = 100_000_000
@@ -14,7 +16,7 @@ struct ZipDirectory {
   /// In the order of the directory.
   private(set) var names: [String] = []
 
-  init(_ input: InputFile) throws(CheckpointError) {
+  init(_ input: InputFile) throws(FileError) {
     let end = try EndRecord(input)
     let bytes = try input.bytes(at: end.start, count: end.size)
     var cursor = ByteCursor(bytes, file: input.path, part: "zip directory")
@@ -34,17 +36,17 @@ struct ZipDirectory {
     parts.sort { $0.bytes.lowerBound < $1.bytes.lowerBound }
     for (before, after) in zip(parts, parts.dropFirst())
     where after.bytes.lowerBound < before.bytes.upperBound {
-      throw CheckpointError(
+      throw FileError(
         input.path, at: "zip entry \(quoted(after.name))",
         expected: "a start at or after byte \(before.bytes.upperBound), where \(quoted(before.name)) ends",
-        found: "an overlap from \(after.bytes.lowerBound)", remedy: CheckpointError.damaged)
+        found: "an overlap from \(after.bytes.lowerBound)", remedy: FileError.damaged)
     }
   }
 
   /// One record of the directory, and the header it points to.
   private static func entry(
     _ cursor: inout ByteCursor, in input: InputFile, before limit: Int
-  ) throws(CheckpointError) -> (name: String, header: Int, data: Range<Int>) {
+  ) throws(FileError) -> (name: String, header: Int, data: Range<Int>) {
     let start = cursor.position
     guard try cursor.integer(UInt32.self) == 0x0201_4B50 else {
       throw cursor.failure(at: start, expected: "an entry's signature", found: "other bytes")
@@ -66,9 +68,9 @@ struct ZipDirectory {
     _ = try cursor.take(commentLength)
     try extra.widen(&size, &packed, &header)
 
-    func failure(expected: String, found: String, remedy: String = CheckpointError.damaged) -> CheckpointError
+    func failure(expected: String, found: String, remedy: String = FileError.damaged) -> FileError
     {
-      CheckpointError(
+      FileError(
         input.path, at: "zip entry \(quoted(name))", expected: expected, found: found, remedy: remedy)
     }
     guard method == 0, flags & 1 == 0 else {
@@ -109,7 +111,7 @@ struct ZipDirectory {
     var size: Int
     var count: Int
 
-    init(_ input: InputFile) throws(CheckpointError) {
+    init(_ input: InputFile) throws(FileError) {
       let position = try Self.find(input)
       var record = ByteCursor(
         try input.bytes(at: position, count: 22), file: input.path, part: "zip end record")
@@ -132,24 +134,24 @@ struct ZipDirectory {
     }
 
     /// The last place where a record's own length meets the end of the file.
-    private static func find(_ input: InputFile) throws(CheckpointError) -> Int {
+    private static func find(_ input: InputFile) throws(FileError) -> Int {
       let length = min(input.size, 22 + 0xFFFF)
       let tail = try input.bytes(at: input.size - length, count: length)
       for i in stride(from: length - 22, through: 0, by: -1)
       where tail[i] == 0x50 && tail[i + 1] == 0x4B && tail[i + 2] == 5 && tail[i + 3] == 6 {
         if i + 22 + Int(tail[i + 20]) + Int(tail[i + 21]) << 8 == length { return input.size - length + i }
       }
-      throw CheckpointError(
+      throw FileError(
         input.path, at: "end", expected: "the end record of a zip archive", found: "none",
         remedy: "the file is cut short or no file from torch.save: copy it again")
     }
 
     /// Takes the numbers from the zip64 record; gives its position.
-    private mutating func readLarge(_ input: InputFile, before position: Int) throws(CheckpointError) -> Int {
+    private mutating func readLarge(_ input: InputFile, before position: Int) throws(FileError) -> Int {
       guard position >= 20 + 56 else {
-        throw CheckpointError(
+        throw FileError(
           input.path, at: "zip end record", expected: "a zip64 record before it", found: "no room for one",
-          remedy: CheckpointError.damaged)
+          remedy: FileError.damaged)
       }
       var locator = ByteCursor(
         try input.bytes(at: position - 20, count: 20), file: input.path, part: "zip64 locator")
@@ -178,7 +180,7 @@ struct ZipDirectory {
 extension ByteCursor {
   /// Replaces the numbers that did not fit 32 bits by those of the zip64 extra field, which holds only these.
   fileprivate mutating func widen(_ size: inout Int, _ packed: inout Int, _ header: inout Int)
-    throws(CheckpointError)
+    throws(FileError)
   {
     let large = 0xFFFF_FFFF
     guard size == large || packed == large || header == large else { return }

@@ -1,6 +1,6 @@
 /// What is wrong with a file, as one sentence a person can act on.
 
-public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertible {
+public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   public let file: String
   /// Where in the file: a field, a tensor, a byte offset, or what was being done.
   public let place: String
@@ -22,9 +22,9 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
   }
 }
 
-extension CheckpointError {
+extension FileError {
   /// The advice for a file that cannot be what was saved.
-  static let damaged = "the file is damaged: save or download it again"
+  package static let damaged = "the file is damaged: save or download it again"
 }
 
 /// Text from a file as it may stand in an error: one line, of bounded length, without control characters.

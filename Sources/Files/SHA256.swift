@@ -91,7 +91,7 @@ public struct SHA256: Sendable {
 }
 
 /// `value` in lower-case hexadecimal, filled with zeros to `digits`.
-func hexadecimal(_ value: UInt64, digits: Int) -> String {
+package func hexadecimal(_ value: UInt64, digits: Int) -> String {
   let plain = String(value, radix: 16)
   return String(repeating: "0", count: max(0, digits - plain.utf8.count)) + plain
 }

@@ -13,50 +13,73 @@
 #endif
 
 public enum AtomicFile {
-  public static func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
-    try write(to: path) { output throws(CheckpointError) in
-      try bytes.withUnsafeBufferPointer { buffer throws(CheckpointError) in
+  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    try write(to: path) { output throws(FileError) in
+      try bytes.withUnsafeBufferPointer { buffer throws(FileError) in
         try output.write(UnsafeRawBufferPointer(buffer))
       }
     }
   }
-  public static func write(_ text: String, to path: String) throws(CheckpointError) {
+  public static func write(_ text: String, to path: String) throws(FileError) {
     try write(Array(text.utf8), to: path)
   }
 
   /// Replaces the file by what `body` writes; an error in it leaves everything as it was.
   package static func write(
-    to path: String, _ body: (inout OutputFile) throws(CheckpointError) -> Void
-  ) throws(CheckpointError) {
-    let target = try resolved(path)
-    let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "./"
+    to path: String, _ body: (inout OutputFile) throws(FileError) -> Void
+  ) throws(FileError) {
+    var output = try OutputFile(path)
+    try body(&output)
+    try output.commit()
+  }
+}
+
+/// The one owner of a file being written. It takes its name with `commit`; dropped before, it leaves nothing
+/// behind and what was there stays.
+package struct OutputFile: ~Copyable {
+  package let path: String
+  package private(set) var count = 0
+  private let target: String
+  private let folder: String
+  private let temporary: String
+  private let descriptor: Int32
+  private var isCommitted = false
+
+  package init(_ path: String) throws(FileError) {
+    let target = try Self.resolved(path), folder = Self.folder(of: target)
     let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
-    var output = try OutputFile(creating: temporary, for: path)
-    do throws(CheckpointError) {
-      try body(&output)
-      try output.synchronize()
-      guard rename(temporary, target) == 0 else {
-        throw CheckpointError.system(
-          path, "naming the finished file", expected: "to replace it", remedy: "check the path")
-      }
-    } catch {
-      unlink(temporary)
-      throw error
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
+      throw FileError.system(
+        path, "creating a temporary file beside it", expected: "a folder one can write to",
+        remedy: "check that the folder exists")
     }
-    try synchronizeFolder(folder, for: path)
+    self.path = path
+    self.target = target
+    self.folder = folder
+    self.temporary = temporary
+    self.descriptor = descriptor
+  }
+  deinit {
+    close(descriptor)
+    if !isCommitted { unlink(temporary) }
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
   }
 
   /// The file that a symbolic link stands for. Anything but a regular file is refused: renaming would put a
   /// plain file in the place of a device or pipe.
-  private static func resolved(_ path: String) throws(CheckpointError) -> String {
+  private static func resolved(_ path: String) throws(FileError) -> String {
     guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "writing", expected: "the path of a file", found: quoted(path), remedy: "check the path")
     }
     var status = stat()
     guard stat(path, &status) == 0 else { return path }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "writing", expected: "a regular file or a new name", found: "a folder, pipe or device",
         remedy: "choose another path")
     }
@@ -65,37 +88,19 @@ public enum AtomicFile {
     return String(cString: real)
   }
 
-  private static func synchronizeFolder(_ folder: String, for path: String) throws(CheckpointError) {
+  private static func synchronizeFolder(_ folder: String, for path: String) throws(FileError) {
     let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
     // A folder that may be written but not read cannot be synchronized; the file itself is complete.
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
     // Some file systems answer that folders cannot be synchronized.
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
-      throw CheckpointError.system(
+      throw FileError.system(
         path, "writing its folder to disk", expected: "success", remedy: "check the disk")
     }
   }
-}
 
-/// The one owner of a file being written, from creation to close.
-package struct OutputFile: ~Copyable {
-  private let descriptor: Int32
-  private let path: String
-  package private(set) var count = 0
-
-  fileprivate init(creating temporary: String, for path: String) throws(CheckpointError) {
-    self.path = path
-    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else {
-      throw CheckpointError.system(
-        path, "creating a temporary file beside it", expected: "a folder one can write to",
-        remedy: "check that the folder exists")
-    }
-  }
-  deinit { close(descriptor) }
-
-  package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+  package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let part = UnsafeRawBufferPointer(rebasing: rest)
@@ -107,7 +112,7 @@ package struct OutputFile: ~Copyable {
         let written = Darwin.write(descriptor, part.baseAddress, min(part.count, 1 << 30))
       #endif
       guard written >= 0 || errno == EINTR else {
-        throw CheckpointError.system(
+        throw FileError.system(
           path, "writing byte \(count)", expected: "room on the disk", remedy: "check the disk")
       }
       rest = rest.dropFirst(max(0, written))
@@ -115,10 +120,17 @@ package struct OutputFile: ~Copyable {
     }
   }
 
-  fileprivate func synchronize() throws(CheckpointError) {
+  /// Forces the bytes to disk and gives them their name in one step.
+  package mutating func commit() throws(FileError) {
     guard fsync(descriptor) == 0 else {
-      throw CheckpointError.system(
+      throw FileError.system(
         path, "writing it to disk", expected: "room on the disk", remedy: "check the disk")
     }
+    guard rename(temporary, target) == 0 else {
+      throw FileError.system(
+        path, "naming the finished file", expected: "to replace it", remedy: "check the path")
+    }
+    isCommitted = true
+    try Self.synchronizeFolder(folder, for: path)
   }
 }

@@ -16,21 +16,21 @@ package final class InputFile: Sendable {
   package let size: Int
   private let descriptor: Int32
 
-  package init(_ path: String) throws(CheckpointError) {
+  package init(_ path: String) throws(FileError) {
     // A path cut short at a NUL would be another file.
     guard !path.utf8.contains(0) else {
-      throw CheckpointError(
+      throw FileError(
         path, at: "opening", expected: "a path", found: "one with a zero byte", remedy: "check the path")
     }
     // Without O_NONBLOCK, opening a pipe would wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      throw CheckpointError.system(path, "opening", expected: "a readable file", remedy: "check the path")
+      throw FileError.system(path, "opening", expected: "a readable file", remedy: "check the path")
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
-      throw CheckpointError(
+      throw FileError(
         path, at: "opening", expected: "a regular file", found: "a folder, pipe or device",
         remedy: "check the path")
     }
@@ -41,7 +41,7 @@ package final class InputFile: Sendable {
   deinit { close(descriptor) }
 
   /// Fills the whole buffer from the bytes at `offset`.
-  package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(CheckpointError) {
+  package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
     var done = 0
     while done < buffer.count {
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
@@ -49,27 +49,27 @@ package final class InputFile: Sendable {
       if count > 0 {
         done += count
       } else if count == 0 {
-        throw CheckpointError(
+        throw FileError(
           path, at: "byte \(offset + done)", expected: "\(buffer.count - done) bytes more",
           found: "the end of the file", remedy: "the file shrank while it was read: try again")
       } else if errno != EINTR {
-        throw CheckpointError.system(
+        throw FileError.system(
           path, "reading at byte \(offset + done)", expected: "\(part.count) bytes",
           remedy: "check the disk")
       }
     }
   }
 
-  package func bytes(at offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
+  package func bytes(at offset: Int, count: Int) throws(FileError) -> [UInt8] {
     try elements(at: offset, count: count, zero: UInt8(0))
   }
 
   /// `count` numbers as they lie in the file, which is little-endian as every machine we build for.
-  func elements<Element: BitwiseCopyable>(
+  package func elements<Element: BitwiseCopyable>(
     at offset: Int, count: Int, zero: Element
-  ) throws(CheckpointError) -> [Element] {
+  ) throws(FileError) -> [Element] {
     var elements = [Element](repeating: zero, count: count)
-    try elements.withUnsafeMutableBufferPointer { buffer throws(CheckpointError) in
+    try elements.withUnsafeMutableBufferPointer { buffer throws(FileError) in
       try read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
     }
     return elements
@@ -82,11 +82,11 @@ package func isFolder(_ path: String) -> Bool {
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
-extension CheckpointError {
+extension FileError {
   /// The error that the last system call left in errno.
-  static func system(
+  package static func system(
     _ file: String, _ place: String, expected: String, remedy: String, error: Int32 = errno
-  ) -> CheckpointError {
+  ) -> FileError {
     let advice =
       switch error {
       case ENOSPC, EDQUOT, EFBIG: "free some space or choose another disk"
@@ -95,7 +95,7 @@ extension CheckpointError {
       case EIO: "check the disk"
       default: remedy
       }
-    return CheckpointError(
+    return FileError(
       file, at: place, expected: expected, found: "\"\(String(cString: strerror(error)))\"", remedy: advice)
   }
 }

@@ -1,0 +1,30 @@
+// Streams of bytes in and out of a corpus: what is read from start to end or written to a pipe.
+
+import Foundation
+
+/// Opens `path` for reading, or says in one sentence why not.
+func openForReading(_ path: String) throws -> Int32 {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw CorpusError(path, "cannot be opened: \(systemMessage())") }
+  var status = stat()
+  if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+    close(descriptor)
+    throw CorpusError(path, "is a folder; name the files in it")
+  }
+  return descriptor
+}
+
+/// Writes all of `bytes` to a descriptor.
+func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, named path: String) throws {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let piece = UnsafeRawBufferPointer(rebasing: rest)
+    let n = Foundation.write(descriptor, piece.baseAddress, piece.count)
+    if n < 0 && errno == EINTR { continue }
+    guard n > 0 else { throw CorpusError(path, "cannot be written: \(systemMessage())") }
+    rest = rest.dropFirst(n)
+  }
+}
+
+/// The system's words for the last error.
+func systemMessage() -> String { String(cString: strerror(errno)) }
