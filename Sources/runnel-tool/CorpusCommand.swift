@@ -87,6 +87,16 @@ extension CorpusCommand {
         if let best = task.bestLoss {
           rows.append(["best loss", String(format: "%.4f nats per token or less", best)])
         }
+        if let best = task.bestAccuracy {
+          rows.append(["best accuracy", String(format: "%.2f %%", 100 * best)])
+        }
+        if let settings = task.settings {
+          let shown = settings.sorted { $0.key < $1.key }.map { key, value in
+            "\(key) " + (Int(exactly: value).map(String.init) ?? "\(value)")
+          }
+          rows.append(["settings", shown.joined(separator: ", ")])
+        }
+        if let note = task.note { rows.append(["note", note]) }
       }
       for source in header.sources {
         rows.append([
@@ -99,7 +109,7 @@ extension CorpusCommand {
 
   struct Cat: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Print text of a corpus.",
+      abstract: "Print text of a corpus; of a synthetic task, its documents as symbols, one a line.",
       discussion: "Example: runnel corpus cat book.tokens.zst --split validation")
     @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
     @Option(help: "Only this split: train or validation.") var split: SplitName?
@@ -118,6 +128,9 @@ extension CorpusCommand {
       let range =
         try document.map { try corpus.documentRange($0) } ?? tokens?.range
         ?? split.map { corpus.range(of: $0.split) } ?? 0..<corpus.count
+      if corpus.header.tokenizer == .task, !salvage {
+        return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
+      }
       guard salvage else { return try corpus.write(range, to: STDOUT_FILENO) }
       let width = corpus.header.dtype.width
       let found = try corpus.salvage(range) { _, ids in
@@ -158,44 +171,9 @@ extension CorpusCommand {
       if !findings.isEmpty { throw ExitCode(1) }
     }
   }
-
-  struct Synth: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Write a synthetic corpus: stories.",
-      discussion: "Example: runnel corpus synth stories stories.tokens.zst --megabytes 16 --seed 1")
-    enum Task: String, ExpressibleByArgument, CaseIterable { case stories }
-
-    @Argument(help: "The task.") var task: Task
-    @Argument(help: ArgumentHelp("The corpus to write.", valueName: "out")) var path: String
-    @Option(help: "How much text.") var megabytes = 16.0
-    @Option(help: "The same seed tells the same stories.") var seed: UInt64 = 1
-    @OptionGroup var split: ValidationOptions
-    @Option(help: "zstd's level, 1 to 22.") var level = 3
-    @OptionGroup var output: OutputOptions
-
-    func validate() throws {
-      guard megabytes > 0, megabytes <= 1e6 else {
-        throw ValidationError("--megabytes is \(megabytes); it must lie between 0 and 1000000")
-      }
-      guard (1...22).contains(level) else {
-        throw ValidationError("--level is \(level); it must lie in 1...22")
-      }
-    }
-
-    func run() throws {
-      var line = ProgressLine()
-      let bytes = Int(megabytes * 1e6)
-      let header = try Stories.write(
-        to: path, bytes: bytes, seed: seed,
-        validation: split.validation > 0 ? .documents(split.validation) : .none, level: level
-      ) { done in line.show(Double(done) / Double(bytes), "\(Output.grouped(done)) bytes told") }
-      line.finish()
-      try report(header, at: path, output)
-    }
-  }
 }
 
-private func report(_ header: CorpusHeader, at path: String, _ output: OutputOptions) throws {
+func report(_ header: CorpusHeader, at path: String, _ output: OutputOptions) throws {
   if output.json { return try Output.json(header) }
   let training = header.validationStart
   Output.line(
