@@ -7,36 +7,6 @@ import Testing
 
 @testable import RunnelCorpora
 
-/// Two letters a token, an odd one alone, and a token for the end.
-private struct Pairs: Tokenizer {
-  let name = "pairs"
-  let vocabularySize = 1 << 17
-  var file: TokenizerFile? { nil }
-  func id(of token: String) -> Int32? { nil }
-  func token(of id: Int32) -> String? { nil }
-  func encoder() -> Encoder { Encoder() }
-  func decoder(continuing: Bool) -> ByteTokenizer.Decoder { ByteTokenizer().decoder() }
-
-  struct Encoder: TokenEncoder {
-    private var odd: Int32?
-    mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
-      for byte in bytes {
-        if let first = odd {
-          ids.append(first << 8 | Int32(byte))
-          odd = nil
-        } else {
-          odd = Int32(byte)
-        }
-      }
-    }
-    mutating func finish(into ids: inout [Int32]) {
-      if let odd { ids.append(odd << 8) }
-      ids.append(1 << 16)
-      odd = nil
-    }
-  }
-}
-
 @Suite("Building a corpus") struct BuilderTests {
   private func text(of corpus: Corpus, _ document: Int) throws -> String {
     let ids = try corpus.read(corpus.documentRange(document))

@@ -22,8 +22,8 @@ final class Monitor<Value>: @unchecked Sendable {
   }
 
   /// Waits until `body` gives a result; nil if it has not done so after `seconds`.
-  func wait<R>(atMost seconds: Double = .infinity, _ body: (inout Value) -> R?) -> R? {
-    let end = seconds.isFinite ? Date(timeIntervalSinceNow: seconds) : .distantFuture
+  func wait<R>(atMost seconds: Double? = nil, _ body: (inout Value) -> R?) -> R? {
+    let end = seconds.map { Date(timeIntervalSinceNow: $0) }
     condition.lock()
     defer {
       condition.broadcast()
@@ -31,7 +31,11 @@ final class Monitor<Value>: @unchecked Sendable {
     }
     while true {
       if let result = body(&value) { return result }
-      if !condition.wait(until: end) { return body(&value) }
+      if let end {
+        if !condition.wait(until: end) { return body(&value) }
+      } else {
+        condition.wait()
+      }
     }
   }
 }
