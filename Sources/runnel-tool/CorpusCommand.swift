@@ -7,7 +7,9 @@ struct CorpusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "corpus", abstract: "Build, read and check corpora.",
     discussion: "Example: runnel corpus build book.tokens.zst book.txt",
-    subcommands: [Build.self, Info.self, Cat.self, Verify.self, Synth.self])
+    subcommands: [
+      Build.self, Info.self, Cat.self, Verify.self, Synth.self, Import.self, Export.self,
+    ])
 }
 
 /// Where the validation split begins.
