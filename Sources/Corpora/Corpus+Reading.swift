@@ -222,7 +222,9 @@ private func highest<Stored: FixedWidthInteger>(
 ) -> UInt32 {
   guard let ids = bytes.baseAddress?.assumingMemoryBound(to: Stored.self) else { return 0 }
   var highest: Stored = 0
-  for i in 0..<bytes.count / MemoryLayout<Stored>.size { highest = max(highest, Stored(littleEndian: ids[i])) }
+  for i in 0..<bytes.count / MemoryLayout<Stored>.size {
+    highest = max(highest, Stored(littleEndian: ids[i]))
+  }
   return UInt32(truncatingIfNeeded: highest)
 }
 
