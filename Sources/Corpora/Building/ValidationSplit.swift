@@ -8,6 +8,8 @@ public enum ValidationSplit: Sendable, Equatable {
   case tail(Double)
   /// As `tail`, moved to the nearest start of a document so that none is cut.
   case tailOfDocuments(Double)
+  /// From this token on.
+  case token(Int)
   /// Each document by a hash of its content, about `fraction` of them; see ``DocumentHash``. In whatever order
   /// the documents come, and whatever others there are, each lands on the same side, and equal ones together.
   case byDocument(Double)
@@ -15,7 +17,7 @@ public enum ValidationSplit: Sendable, Equatable {
   /// What the header's `validation_by` calls it.
   var rule: String? {
     switch self {
-    case .none: nil
+    case .none, .token: nil
     case .tail: "tail"
     case .tailOfDocuments: "tail-of-documents"
     case .byDocument: "document"
@@ -24,7 +26,7 @@ public enum ValidationSplit: Sendable, Equatable {
 
   var fraction: Double? {
     switch self {
-    case .none: nil
+    case .none, .token: nil
     case .tail(let fraction), .tailOfDocuments(let fraction), .byDocument(let fraction): fraction
     }
   }
@@ -51,6 +53,9 @@ public enum ValidationSplit: Sendable, Equatable {
     let training = assembly.tokens(in: .training)
     switch self {
     case .none, .byDocument: return training
+    case .token(let start):
+      precondition((0...training).contains(start), "a split at token \(start) of \(training)")
+      return start
     case .tail(let fraction): return try Self.tail(fraction, of: training, in: assembly.path)
     case .tailOfDocuments(let fraction):
       let goal = try Self.tail(fraction, of: training, in: assembly.path)
