@@ -10,7 +10,10 @@ extension Corpus {
   /// - Throws: a sentence when the tokenizer's block is damaged or of a kind unknown here.
   public func tokenizer() throws -> (any Tokenizer)? {
     if header.tokenizer == .bytes { return ByteTokenizer() }
-    guard let file = try tokenizerFile() else { return nil }
+    guard let file = try tokenizerFile() else {
+      // A salvaged corpus without its header: one that was not of bytes would hold its tokenizer.
+      return header.tokenizer.name == "unknown" && header.vocabularySize == 256 ? ByteTokenizer() : nil
+    }
     return try Tokenizers.load(file, path: path)
   }
 
@@ -53,7 +56,8 @@ extension MetadataBlock {
     body += try CompressedFrame(of: file.bytes, by: ZstdCompressor(level: 12), for: path).bytes
     guard body.count + 16 <= Limits.blockBytes else {
       throw CorpusError(
-        path, "cannot keep the tokenizer \(quoted(file.name)): compressed it has more than "
+        path,
+        "cannot keep the tokenizer \(quoted(file.name)): compressed it has more than "
           + "\(Limits.blockBytes) bytes")
     }
     return frame(tag: "RNLT", body: body)
@@ -87,7 +91,8 @@ extension MetadataBlock {
       }
       return TokenizerFile(name: name, bytes: bytes)
     } catch {
-      throw CorpusProblem("the tokenizer's frame is damaged: \((error as? ZstdFailure)?.message ?? "\(error)")")
+      let reason = (error as? ZstdFailure)?.message ?? "\(error)"
+      throw CorpusProblem("the tokenizer's frame is damaged: \(reason)")
     }
   }
 }

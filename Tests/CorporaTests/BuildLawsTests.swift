@@ -90,7 +90,8 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
     }
   }
 
-  @Test("the first bad line is named, whichever thread meets one first, and nothing is left", arguments: 0..<5)
+  @Test(
+    "the first bad line is named, whichever thread meets one first, and nothing is left", arguments: 0..<5)
   func firstBadLine(_ round: Int) throws {
     try withFolder { folder in
       var lines = texts(3000, seed: 5).map { "{\"text\": \($0.jsonLiteral)}" }
@@ -138,7 +139,10 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
     (.line, "a\n\nb\r\nc d\r\n\n\ne", ["a", "b", "c d", "e"]),
     (.line, "\n\n", []),
     (.paragraph, "\na\nb\n\n\nc\r\n\r\nd\r\ne\n", ["a\nb", "c", "d\r\ne"]),
-    (.separator(Array("<|end|>".utf8)), "x\n<|end|>\ny<|end|>z<|en\n<|end|>\r\n<|end|>", ["x\n", "y", "z<|en\n"]),
+    (
+      .separator(Array("<|end|>".utf8)), "x\n<|end|>\ny<|end|>z<|en\n<|end|>\r\n<|end|>",
+      ["x\n", "y", "z<|en\n"]
+    ),
     (.separator(Array("\n%\n".utf8)), "100 %\nof\n%\nb\n%\n", ["100 %\nof", "b"]),
     (.separator(Array("aab".utf8)), "aaabaab\n\naaaab", ["a", "\naa"]),
     (.file, "a\nb", ["a\nb"]),
@@ -193,8 +197,10 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
   func keptTokenizer() throws {
     try withFolder { folder in
       try write("text".utf8, to: folder + "/a.txt")
-      let file = TokenizerFile(name: "pairs.json", bytes: (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 9) })
-      let header = try CorpusBuilder(tokenizer: Pairs(file: file)).build([folder + "/a.txt"], to: folder + "/c")
+      let file = TokenizerFile(
+        name: "pairs.json", bytes: (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 9) })
+      let header = try CorpusBuilder(tokenizer: Pairs(file: file)).build(
+        [folder + "/a.txt"], to: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
       #expect(try corpus.tokenizerFile() == file && header.tokenizer.sha256 == file.sha256)
       #expect(corpus.fileBytes < 20_000)
@@ -212,7 +218,8 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
 
   @Test("hostile blocks of a tokenizer are refused")
   func hostileTokenizer() throws {
-    let frame = try MetadataBlock.tokenizerFrame(TokenizerFile(name: "t", bytes: Array("hello".utf8)), for: "x")
+    let frame = try MetadataBlock.tokenizerFrame(
+      TokenizerFile(name: "t", bytes: Array("hello".utf8)), for: "x")
     let body = Array(frame[16..<frame.count - 8])
     for (at, value) in [(0, UInt8(0)), (0, 200), (3, 1), (4, 6), (9, 255), (12, UInt8(ascii: "/")), (14, 0)] {
       var bad = body
@@ -259,7 +266,9 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
       var builder = CorpusBuilder()
       builder.removesDuplicates = true
       try build(["a", "b", "a", "", "c", "b", "", "a "], folder, "a", builder)
-      let found = try contents(folder + "/a").train.map { String(decoding: $0.map { UInt8($0) }, as: UTF8.self) }
+      let found = try contents(folder + "/a").train.map {
+        String(decoding: $0.map { UInt8($0) }, as: UTF8.self)
+      }
       #expect(found == ["a", "b", "", "c", "a "])
       #expect(try Corpus(path: folder + "/a").header.duplicatesRemoved == 3)
     }
@@ -304,7 +313,9 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
   @Test("merging keeps documents and splits, copies sound frames as they are, and refuses strangers by name")
   func merging() throws {
     try withFolder { folder in
-      let (a, b) = (documents([300, 0, 500, 41], vocabulary: 300), documents([77, 1000, 0], vocabulary: 300, seed: 2))
+      let (a, b) = (
+        documents([300, 0, 500, 41], vocabulary: 300), documents([77, 1000, 0], vocabulary: 300, seed: 2)
+      )
       try makeCorpus(folder + "/a", a, vocabulary: 300, validation: .none)
       try makeCorpus(folder + "/b", b, vocabulary: 300, validation: .tailOfDocuments(0.5))
       let header = try CorpusMerger.merge([folder + "/a", folder + "/b"], into: folder + "/m")
@@ -333,7 +344,8 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
       damaged[60] ^= 4
       try write(damaged, to: folder + "/e")
       #expect(
-        sentence { try CorpusMerger.merge([folder + "/e"], into: folder + "/x") }.contains("frame 1 at byte 36"))
+        sentence { try CorpusMerger.merge([folder + "/e"], into: folder + "/x") }.contains(
+          "frame 1 at byte 36"))
       #expect(!FileManager.default.fileExists(atPath: folder + "/x"))
     }
   }

@@ -40,8 +40,9 @@ public enum CorpusMerger {
     let header = corpus.header
     guard let tokenizer = try corpus.tokenizer() else {
       throw CorpusError(
-        path, "does not hold the tokenizer \(quoted(header.tokenizer.name)); build the new texts with it and "
-          + "merge the two")
+        path,
+        "does not hold the tokenizer \(quoted(header.tokenizer.name)); build the new texts with it "
+          + "and merge the two")
     }
     guard let split = ValidationSplit(recordedIn: header, fraction: validation) else {
       throw CorpusError(path, "does not say how it was split; choose with --validation")
