@@ -36,7 +36,8 @@ package struct Alphabet: Sendable {
     fusesUnknown: Bool = false
   ) {
     precondition(
-      byteFallback.isEmpty || byteFallback.count == 256, "Alphabet: \(byteFallback.count) symbols for 256 bytes")
+      byteFallback.isEmpty || byteFallback.count == 256,
+      "Alphabet: \(byteFallback.count) symbols for 256 bytes")
     isOfBytes = false
     (self.byteFallback, self.unknown, self.fusesUnknown) = (byteFallback, unknown, fusesUnknown)
     ascii = Array(repeating: -1, count: 128)
@@ -79,7 +80,9 @@ package struct Alphabet: Sendable {
         if isUnknown, let unknown { symbols.append(unknown) }
         isUnknown = false
         symbols.append(symbol)
-      } else if !byteFallback.isEmpty, (0..<length).allSatisfy({ byteFallback[Int(word[position + $0])] >= 0 }) {
+      } else if !byteFallback.isEmpty,
+        (0..<length).allSatisfy({ byteFallback[Int(word[position + $0])] >= 0 })
+      {
         for offset in 0..<length { symbols.append(byteFallback[Int(word[position + offset])]) }
       } else if let unknown {
         if isUnknown && !fusesUnknown { symbols.append(unknown) }
