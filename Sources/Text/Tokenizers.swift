@@ -4,7 +4,7 @@ import RunnelFiles
 
 public enum Tokenizers {
   /// The names under which a folder may hold its tokenizer, in the order in which they are looked for.
-  package static let fileNames = ["tokenizer.json", "tokenizer.model"]
+  package static let fileNames = ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt"]
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
 
@@ -31,6 +31,7 @@ public enum Tokenizers {
   ///
   /// - Parameter path: what errors call it.
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
+    if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
     throw FileError(
       path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
       remedy: "name the file of a tokenizer")
