@@ -32,6 +32,7 @@ public enum Tokenizers {
   /// - Parameter path: what errors call it.
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
     if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
+    if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }
     throw FileError(
       path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
       remedy: "name the file of a tokenizer")

@@ -35,7 +35,8 @@ struct RWKVVocabulary: Sendable {
       start = end + 1
     }
     guard let last = tokens.map(\.id).max() else {
-      throw FileError(path, at: "line 1", expected: "a token", found: "an empty file", remedy: FileError.damaged)
+      throw FileError(
+        path, at: "line 1", expected: "a token", found: "an empty file", remedy: FileError.damaged)
     }
 
     // In the order of the ids.
