@@ -170,19 +170,20 @@ public struct SentencePieceTokenizer: Tokenizer {
 
     /// Leaves the ids of a stretch in `fresh`.
     private mutating func merge(_ stretch: UnsafeBufferPointer<UInt8>) {
-      fresh.removeAll(keepingCapacity: true)
-      let model = tokenizer.model
-      var fresh = fresh
+      var ids: [Int32] = []
+      swap(&ids, &fresh)
+      ids.removeAll(keepingCapacity: true)
+      let known = UInt32(tokenizer.model.pieces.count), unknown = Int32(tokenizer.model.unknownID)
       merger.merge(stretch, by: tokenizer.merges) { symbol, range in
-        if symbol < model.pieces.count {
-          fresh.append(Int32(symbol))
-        } else if model.byteIDs.isEmpty {
-          if fresh.last != Int32(model.unknownID) { fresh.append(Int32(model.unknownID)) }
+        if symbol < known {
+          ids.append(Int32(symbol))
+        } else if tokenizer.model.byteIDs.isEmpty {
+          if ids.last != unknown { ids.append(unknown) }
         } else {
-          for byte in stretch[range] { fresh.append(model.byteIDs[Int(byte)]) }
+          for byte in stretch[range] { ids.append(tokenizer.model.byteIDs[Int(byte)]) }
         }
       }
-      self.fresh = fresh
+      swap(&ids, &fresh)
     }
   }
 

@@ -56,11 +56,17 @@ struct WordCache: Sendable {
 
   /// - Parameter ids: at most seven.
   mutating func set(_ key: Key, _ ids: [Int32]) {
-    var values: [UInt64] = [UInt64(ids.count), 0, 0, 0]
-    for (index, id) in ids.enumerated() {
-      values[(index + 1) >> 1] |= UInt64(UInt32(bitPattern: id)) << UInt64(32 * ((index + 1) & 1))
+    let place = key.place
+    (words[place], words[place + 1], words[place + 2], words[place + 3]) = key.words
+    words[place + 4] = UInt64(ids.count)
+    for index in 1..<ids.count + 1 {
+      let id = UInt64(UInt32(bitPattern: ids[index - 1]))
+      // The upper half follows the lower one.
+      if index & 1 == 0 {
+        words[place + 4 + index >> 1] = id
+      } else {
+        words[place + 4 + index >> 1] |= id << 32
+      }
     }
-    let (a, b, c, d) = key.words
-    for (offset, word) in ([a, b, c, d] + values).enumerated() { words[key.place + offset] = word }
   }
 }
