@@ -58,7 +58,14 @@ public final class Corpus: Sendable {
       table = try SeekTable(walking: file) { findings.append($0) }
       walked = true
     }
-    let metadata = try Metadata(of: file, table, report: report)
+    var metadata = try Metadata(of: file, table, report: report)
+    if salvage, !walked, metadata.header?.frameTable != table.dataHash() {
+      // The header vouches for the table. Without that, frames speak for themselves.
+      try report(CorpusFinding("the seek table does not match the header's hash of it"))
+      table = try SeekTable(walking: file) { findings.append($0) }
+      metadata = try Metadata(of: file, table) { _ in }
+      walked = true
+    }
     guard let width = metadata.header?.dtype.width ?? metadata.preamble?.width else {
       throw CorpusError(path, "holds no header of a Runnel corpus; build it with corpus build")
     }

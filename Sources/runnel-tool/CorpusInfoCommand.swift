@@ -1,0 +1,46 @@
+/// `runnel corpus info`: what a corpus holds.
+
+import ArgumentParser
+import Foundation
+import Runnel
+
+extension CorpusCommand {
+  struct Info: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Say what a corpus holds.", discussion: "Example: runnel corpus info book.tokens.zst --json")
+    @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let corpus = try Corpus(path: path)
+      let info = corpus.info
+      if output.json { return try Output.json(info) }
+      let header = info.header
+      var rows = [
+        ["corpus", path],
+        ["tokens", "\(Output.grouped(header.tokens)) (\(header.tokenizer.name), \(header.dtype.rawValue))"],
+        ["documents", Output.grouped(header.documents)],
+        ["training", Output.grouped(corpus.range(of: .train).count)],
+        ["validation", Output.grouped(corpus.range(of: .validation).count)],
+        [
+          "file",
+          String(
+            format: "%@ bytes in %d frames, %.2f times smaller", Output.grouped(info.fileBytes), info.frames,
+            info.ratio),
+        ],
+      ]
+      if let task = header.task {
+        rows.append(["task", "\(task.name), seed \(task.seed)"])
+        if let best = task.bestLoss {
+          rows.append(["best loss", String(format: "%.4f nats per token or less", best)])
+        }
+      }
+      for source in header.sources {
+        rows.append([
+          "source", "\(source.name), \(Output.grouped(source.bytes)) bytes, sha256 \(source.sha256)",
+        ])
+      }
+      Output.table(rows)
+    }
+  }
+}
