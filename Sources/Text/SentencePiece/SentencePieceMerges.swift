@@ -1,44 +1,77 @@
-/// What of a SentencePiece model encoding works with: its pieces as pairs that merge.
+/// What of a SentencePiece model merging works with, on the byte-pair engine.
 
 import RunnelFiles
 
 /// The original joins two neighbours whenever their texts together are a piece. Here that is a table of pairs
-/// made beforehand: every piece divided at every character into two symbols.
-///
-/// A symbol is a piece that text can be written with, by its id, or a character of such pieces that is none
-/// itself, numbered after them.
+/// made beforehand: every piece divided at every character into two symbols. A symbol is a piece that text can
+/// be written with, by its id, or a character of such pieces that is none itself, numbered after them.
 struct SentencePieceMerges: Sendable {
-  static let noSymbol = UInt32.max
-
-  private let characters: NumberTable
-  private let ascii: [UInt32]
-  private let pairs: NumberTable
+  private let alphabet: Alphabet
+  private let engine: MergeEngine
+  /// What a character that only occurs within pieces is written as when it stays alone.
+  private let loneCharacters: [[Int32]]
+  /// The pieces that no text is to be written with, by id; empty if there are none.
+  private let unused: [Bool]
+  private let pieceCount: Int32
+  private let unknown: Int32
   /// Hashes of the pairs of neighbouring characters in pieces, a bit each.
   private let neighbours: [UInt64]
   private let neighbourShift: UInt64
-  /// By symbol: its bytes, and whether it is an unused piece; nothing if no piece is.
-  private let lengths: [Int32]
-  private let unused: [Bool]
 
-  /// The symbol of a character; `noSymbol` if no piece contains it.
-  @inline(__always)
-  func symbol(of character: UInt32) -> UInt32 {
-    character < 0x80
-      ? ascii[Int(character)]
-      : characters[UInt64(character)].map(UInt32.init(truncatingIfNeeded:)) ?? Self.noSymbol
+  /// Bounds the time for dividing: the sum of the squared lengths of the pieces. That of Mistral's 32,000 is
+  /// two million.
+  private static let maximumWork = 1 << 32
+
+  /// What merging writes on.
+  struct Scratch: Sendable {
+    fileprivate var symbols: [Int32] = []
+    fileprivate var engine = MergeEngine.Scratch()
+    fileprivate var splits: [Int32: (left: Int32, right: Int32)] = [:]
   }
 
-  /// What two symbols merge to: the rank in the upper half, least first, and the symbol in the lower.
-  @inline(__always)
-  func merge(_ left: UInt32, _ right: UInt32) -> UInt64? {
-    guard left != Self.noSymbol && right != Self.noSymbol else { return nil }
-    return pairs[UInt64(left) << 32 | UInt64(right)]
+  /// Appends the ids of a stretch of text.
+  ///
+  /// An unused piece is taken apart again as it came together. The original remembers that for the whole text,
+  /// this for the stretch: they differ if such a piece comes about in two ways in one text.
+  func encode(_ stretch: UnsafeBufferPointer<UInt8>, scratch: inout Scratch, into ids: inout [Int32]) {
+    scratch.symbols.removeAll(keepingCapacity: true)
+    alphabet.append(stretch, to: &scratch.symbols)
+    if unused.isEmpty {
+      engine.merge(&scratch.symbols, scratch: &scratch.engine)
+    } else {
+      var splits: [Int32: (left: Int32, right: Int32)] = [:]
+      engine.merge(&scratch.symbols, scratch: &scratch.engine) { left, right, merge in
+        let merged = Int32(truncatingIfNeeded: merge)
+        if unused[Int(merged)] { splits[merged] = (left, right) }
+      }
+      scratch.splits = splits
+      separate(&scratch)
+    }
+    for symbol in scratch.symbols {
+      if symbol == unknown {
+        if ids.last != unknown { ids.append(symbol) }
+      } else if symbol < pieceCount {
+        ids.append(symbol)
+      } else {
+        for id in loneCharacters[Int(symbol - pieceCount)] where id != unknown || ids.last != unknown {
+          ids.append(id)
+        }
+      }
+    }
   }
 
-  /// Whether a symbol is a piece that no text is to be written with.
-  @inline(__always)
-  func isUnused(_ symbol: UInt32) -> Bool { symbol < unused.count && unused[Int(symbol)] }
-  func length(of symbol: UInt32) -> Int { Int(lengths[Int(symbol)]) }
+  private func separate(_ scratch: inout Scratch) {
+    var open = Array(scratch.symbols.reversed())
+    scratch.symbols.removeAll(keepingCapacity: true)
+    while let symbol = open.popLast() {
+      if symbol < pieceCount, unused[Int(symbol)], let (left, right) = scratch.splits[symbol] {
+        open.append(right)
+        open.append(left)
+      } else {
+        scratch.symbols.append(symbol)
+      }
+    }
+  }
 
   /// Whether some piece may contain two characters next to each other. Where none does, nothing merges across,
   /// and the text on both sides is encoded as if alone.
@@ -52,12 +85,11 @@ struct SentencePieceMerges: Sendable {
     (UInt64(left) &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(right)) &* 0xD6E8_FEB8_6659_FD93
   }
 
-  /// The bytes of the character at `index`: as many as the first says, and as there are.
+  /// The bytes of a character by its first.
   @inline(__always)
   static func characterLength(_ first: UInt8) -> Int {
     first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
   }
-
   /// A character as its bytes in one number.
   @inline(__always)
   static func character(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int, _ length: Int) -> UInt32 {
@@ -66,60 +98,78 @@ struct SentencePieceMerges: Sendable {
     return packed
   }
 
-  /// - Parameter ids: of the pieces that text can be written with.
-  /// - Complexity: O(bytes of all pieces).
-  init(_ model: SentencePieceModel, ids: [Int], path: String) throws(FileError) {
-    let texts = TextTable(ids.map { (model.pieces[$0].text, UInt32($0)) })
-    if let twice = texts.duplicate {
-      throw FileError(
-        path, at: "piece \(twice)", expected: "each piece once",
-        found: quoted(String(decoding: model.pieces[Int(twice)].text, as: UTF8.self)) + " again",
-        remedy: FileError.damaged)
+  /// - Complexity: O(the sum of the squared lengths of the pieces).
+  init(_ model: SentencePieceModel, path: String) throws(FileError) {
+    func refuse(_ id: Int, expected: String, _ found: String = "again") -> FileError {
+      let text = quoted(String(decoding: model.pieces[id].text, as: UTF8.self))
+      return FileError(
+        path, at: "piece \(id)", expected: expected, found: "\(text) \(found)", remedy: FileError.damaged)
+    }
+    let ids = model.pieces.indices.filter { model.pieces[$0].kind.isText }
+    var texts = TokenTable(capacity: ids.count)
+    var work = 0
+    for id in ids {
+      let piece = model.pieces[id]
+      guard texts.insert(piece.text, id: Int32(id)) else { throw refuse(id, expected: "each piece once") }
+      work += piece.kind == .userDefined ? 0 : piece.text.count * piece.text.count
+      guard work <= Self.maximumWork else {
+        throw refuse(id, expected: "pieces as short as a tokenizer's", "after many long ones")
+      }
     }
     // Equal scores have equal ranks: then the leftmost pair merges first.
     let scores = Set(ids.map { model.pieces[$0].score }).sorted(by: >)
-    let ranks = Dictionary(uniqueKeysWithValues: zip(scores, UInt64(0)...))
+    let ranks = Dictionary(uniqueKeysWithValues: zip(scores, Int32(0)...))
 
-    var characters = NumberTable(), ascii = [UInt32](repeating: Self.noSymbol, count: 128)
-    var pairs = NumberTable()
+    var characters: [Unicode.Scalar: Int32] = [:]
+    var lone: [[Int32]] = []
+    var table = MergeTable(capacity: 4 * ids.count)
     var joins: [(UInt32, UInt32)] = []
-    var others = UInt32(model.pieces.count)
-    var lengths = model.pieces.map { Int32($0.text.count) }
     for id in ids {
       let piece = model.pieces[id]
-      let result = (ranks[piece.score] ?? 0) << 32 | UInt64(id)
-      piece.text.withUnsafeBufferPointer { bytes in
-        var starts: [Int] = [], codes: [UInt32] = [], index = 0
-        while index < bytes.count {
-          let length = min(bytes.count - index, Self.characterLength(bytes[index]))
-          let code = Self.character(bytes, index, length)
-          if characters[UInt64(code)] == nil {
-            let symbol = texts[bytes[index..<index + length]] ?? others
-            if symbol == others {
-              others += 1
-              lengths.append(Int32(length))
-            }
-            characters[UInt64(code)] = UInt64(symbol)
-            if code < 0x80 { ascii[Int(code)] = symbol }
+      guard let text = String(validating: piece.text, as: UTF8.self) else {
+        throw refuse(id, expected: "a piece in UTF-8", "of other bytes")
+      }
+      var starts: [Int] = [], codes: [UInt32] = []
+      var start = piece.text.startIndex
+      for scalar in text.unicodeScalars {
+        let end = start + UTF8.width(scalar)
+        if characters[scalar] == nil {
+          if let own = texts.id(of: piece.text[start..<end]), model.pieces[Int(own)].kind != .userDefined {
+            characters[scalar] = own
+          } else {
+            characters[scalar] = Int32(model.pieces.count + lone.count)
+            lone.append(
+              model.byteIDs.isEmpty
+                ? [Int32(model.unknownID)] : piece.text[start..<end].map { model.byteIDs[Int($0)] })
           }
-          starts.append(index)
-          codes.append(code)
-          index += length
         }
-        joins += zip(codes, codes.dropFirst())
-        let hashes = TextTable.prefixHashes(bytes)
-        func symbol(_ first: Int, _ last: Int) -> UInt32? {
-          if last - first == 1 { return characters[UInt64(codes[first])].map { UInt32($0) } }
-          let range = starts[first]..<(last < starts.count ? starts[last] : bytes.count)
-          return texts.find(bytes[range], hash: TextTable.hash(range, hashes))
-        }
-        for middle in 1..<max(1, starts.count) {
-          if let left = symbol(0, middle), let right = symbol(middle, starts.count) {
-            pairs[UInt64(left) << 32 | UInt64(right)] = result
-          }
+        codes.append(piece.text[start..<end].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+        starts.append(start)
+        start = end
+      }
+      // What the user defined is found before all merging and never merges.
+      guard piece.kind != .userDefined else { continue }
+      joins += zip(codes, codes.dropFirst())
+      func symbol(_ range: Range<Int>) -> Int32? {
+        let part = piece.text[range]
+        if let id = texts.id(of: part), model.pieces[Int(id)].kind != .userDefined { return id }
+        let scalars = String(decoding: part, as: UTF8.self).unicodeScalars
+        return scalars.count == 1 ? scalars.first.flatMap { characters[$0] } : nil
+      }
+      for middle in starts.dropFirst() {
+        if let left = symbol(piece.text.startIndex..<middle), let right = symbol(middle..<piece.text.endIndex)
+        {
+          table.insert(left: left, right: right, rank: ranks[piece.score] ?? 0, merged: Int32(id))
         }
       }
     }
+    alphabet = Alphabet(
+      characters: characters.map { ($0, $1) }, byteFallback: model.byteIDs, unknown: Int32(model.unknownID))
+    engine = MergeEngine(table)
+    loneCharacters = lone
+    unused = model.pieces.contains { $0.kind == .unused } ? model.pieces.map { $0.kind == .unused } : []
+    (pieceCount, unknown) = (Int32(model.pieces.count), Int32(model.unknownID))
+
     var bits: UInt64 = 12
     while bits < 30 && joins.count > 1 << (bits - 4) { bits += 1 }
     var neighbours = [UInt64](repeating: 0, count: 1 << (Int(bits) - 6))
@@ -127,108 +177,6 @@ struct SentencePieceMerges: Sendable {
       let bit = Self.hash(left, right) >> (64 - bits)
       neighbours[Int(bit >> 6)] |= 1 << (bit & 63)
     }
-    (self.characters, self.ascii, self.pairs) = (characters, ascii, pairs)
-    self.lengths = lengths
-    unused = model.pieces.contains { $0.kind == .unused } ? model.pieces.map { $0.kind == .unused } : []
     (self.neighbours, neighbourShift) = (neighbours, 64 - bits)
-  }
-}
-
-/// Numbers by numbers: open addressing, at most half full.
-struct NumberTable: Sendable {
-  /// Key plus one, and value; 0 is a free place.
-  private var slots = [UInt64](repeating: 0, count: 32)
-  private var count = 0
-
-  @inline(__always)
-  private func slot(of key: UInt64) -> Int {
-    let mask = slots.count / 2 - 1
-    var place = Int(truncatingIfNeeded: ((key ^ key >> 29) &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
-    while slots[2 * place] != 0 && slots[2 * place] != key &+ 1 { place = (place + 1) & mask }
-    return 2 * place
-  }
-
-  /// Keys are below 2⁶⁴ − 1. Setting nil is not possible.
-  subscript(key: UInt64) -> UInt64? {
-    @inline(__always) get {
-      let slot = slot(of: key)
-      return slots[slot] == 0 ? nil : slots[slot + 1]
-    }
-    set {
-      guard let newValue else { return }
-      let found = slot(of: key)
-      if slots[found] == 0 {
-        count += 1
-        slots[found] = key &+ 1
-      }
-      slots[found + 1] = newValue
-      if count * 4 > slots.count { grow() }
-    }
-  }
-
-  private mutating func grow() {
-    let old = slots
-    slots = Array(repeating: 0, count: 2 * old.count)
-    for place in stride(from: 0, to: old.count, by: 2) where old[place] != 0 {
-      let found = slot(of: old[place] &- 1)
-      (slots[found], slots[found + 1]) = (old[place], old[place + 1])
-    }
-  }
-}
-
-/// Numbers by strings of bytes, whose hash can be had of any part of a string at once.
-private struct TextTable {
-  private static let base: UInt64 = 0x0000_0100_0000_01B3
-  private let entries: [(text: ArraySlice<UInt8>, value: UInt32)]
-  /// The place in `entries` plus one.
-  private var slots: [UInt32]
-  /// The second value of a text that came twice.
-  private(set) var duplicate: UInt32?
-
-  init(_ entries: [(ArraySlice<UInt8>, UInt32)]) {
-    self.entries = entries
-    var size = 16
-    while size < 2 * entries.count { size *= 2 }
-    slots = Array(repeating: 0, count: size)
-    for (index, (text, value)) in entries.enumerated() {
-      text.withUnsafeBufferPointer { bytes in
-        let place = place(bytes[...], hash: Self.hash(bytes[...]))
-        if slots[place] != 0 { duplicate = value }
-        slots[place] = UInt32(index) + 1
-      }
-    }
-  }
-
-  subscript(text: Slice<UnsafeBufferPointer<UInt8>>) -> UInt32? { find(text, hash: Self.hash(text)) }
-  func find(_ text: Slice<UnsafeBufferPointer<UInt8>>, hash: UInt64) -> UInt32? {
-    let slot = slots[place(text, hash: hash)]
-    return slot == 0 ? nil : entries[Int(slot) - 1].value
-  }
-
-  private func place(_ text: Slice<UnsafeBufferPointer<UInt8>>, hash: UInt64) -> Int {
-    let mask = slots.count - 1
-    var place = Int(truncatingIfNeeded: (hash &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
-    while slots[place] != 0, !entries[Int(slots[place]) - 1].text.elementsEqual(text) {
-      place = (place + 1) & mask
-    }
-    return place
-  }
-
-  private static func hash(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64 {
-    text.reduce(0) { $0 &* base &+ UInt64($1) &+ 1 }
-  }
-
-  /// The hash of every beginning of a string, and the powers of the base.
-  static func prefixHashes(_ bytes: UnsafeBufferPointer<UInt8>) -> (hashes: [UInt64], powers: [UInt64]) {
-    var hashes: [UInt64] = [0], powers: [UInt64] = [1]
-    for byte in bytes {
-      hashes.append((hashes.last ?? 0) &* base &+ UInt64(byte) &+ 1)
-      powers.append((powers.last ?? 1) &* base)
-    }
-    return (hashes, powers)
-  }
-  static func hash(_ range: Range<Int>, _ prefixes: (hashes: [UInt64], powers: [UInt64])) -> UInt64 {
-    prefixes.hashes[range.upperBound]
-      &- prefixes.hashes[range.lowerBound] &* prefixes.powers[range.count]
   }
 }

@@ -20,9 +20,8 @@ public struct SentencePieceTokenizer: Tokenizer {
   /// - Parameter path: what errors call the file.
   public init(_ file: TokenizerFile, path: String) throws(FileError) {
     let model = try SentencePieceModel(file.bytes, path: path)
-    let ids = model.pieces.indices.filter { model.pieces[$0].kind.isText }
-    merges = try SentencePieceMerges(model, ids: ids, path: path)
-    let own = ids.filter { model.pieces[$0].kind == .userDefined }
+    merges = try SentencePieceMerges(model, path: path)
+    let own = model.pieces.indices.filter { model.pieces[$0].kind == .userDefined }
     userDefined =
       own.isEmpty ? nil : ByteTrie(own.map { model.pieces[$0].text }, values: own.map { Int32($0) })
     normalizer = try SentencePieceNormalizer(model, userDefined: userDefined, path: path)
@@ -65,8 +64,8 @@ public struct SentencePieceTokenizer: Tokenizer {
     private var trailing = (spaces: 0, count: 0)
     /// The last id was the unknown one, which is not repeated.
     private var endsUnknown = false
-    private var cache = WordCache(bits: 14)
-    private var merger = SentencePieceMerger()
+    private var cache = WordCache()
+    private var scratch = SentencePieceMerges.Scratch()
     private var fresh: [Int32] = []
 
     fileprivate init(tokenizer: SentencePieceTokenizer) { self.tokenizer = tokenizer }
@@ -152,38 +151,27 @@ public struct SentencePieceTokenizer: Tokenizer {
     private mutating func encode(_ stretch: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
       guard !stretch.isEmpty else { return }
       let unknown = Int32(tokenizer.model.unknownID)
-      let dropped = endsUnknown ? unknown : -1
-      guard stretch.count <= WordCache.maximumLength else {
+      let start = ids.count
+      if stretch.count <= WordCache.longestWord {
+        let key = WordCache.key(stretch)
+        if !cache.find(stretch, key, into: &ids) {
+          merge(stretch)
+          cache.insert(stretch, key, fresh[...])
+          ids += fresh
+        }
+      } else {
         merge(stretch)
-        ids += fresh.first == dropped ? fresh.dropFirst() : fresh[...]
-        endsUnknown = fresh.last == unknown
-        return
+        ids += fresh
       }
-      let key = cache.key(UnsafeRawBufferPointer(stretch))
-      if !cache.append(key, dropping: dropped, to: &ids) {
-        merge(stretch)
-        ids += fresh.first == dropped ? fresh.dropFirst() : fresh[...]
-        if fresh.count <= WordCache.maximumIDs { cache.set(key, fresh) }
-      }
+      if endsUnknown && ids[start] == unknown { ids.remove(at: start) }
       endsUnknown = ids.last == unknown
     }
 
     /// Leaves the ids of a stretch in `fresh`.
+    @inline(never)
     private mutating func merge(_ stretch: UnsafeBufferPointer<UInt8>) {
-      var ids: [Int32] = []
-      swap(&ids, &fresh)
-      ids.removeAll(keepingCapacity: true)
-      let known = UInt32(tokenizer.model.pieces.count), unknown = Int32(tokenizer.model.unknownID)
-      merger.merge(stretch, by: tokenizer.merges) { symbol, range in
-        if symbol < known {
-          ids.append(Int32(symbol))
-        } else if tokenizer.model.byteIDs.isEmpty {
-          if ids.last != unknown { ids.append(unknown) }
-        } else {
-          for byte in stretch[range] { ids.append(tokenizer.model.byteIDs[Int(byte)]) }
-        }
-      }
-      swap(&ids, &fresh)
+      fresh.removeAll(keepingCapacity: true)
+      tokenizer.merges.encode(stretch, scratch: &scratch, into: &fresh)
     }
   }
 
