@@ -4,7 +4,7 @@ import RunnelFiles
 
 public enum Tokenizers {
   /// The names under which a folder may hold its tokenizer, in the order in which they are looked for.
-  package static let fileNames = ["tokenizer.json", "tokenizer.model"]
+  package static let fileNames = ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt"]
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
 
@@ -35,6 +35,8 @@ public enum Tokenizers {
     switch file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) {
     case UInt8(ascii: "{"): return try BPETokenizer(file, path: path)
     default:
+      if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
+      if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }
       throw FileError(
         path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
         remedy: "name the file of a tokenizer")

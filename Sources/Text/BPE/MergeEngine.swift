@@ -32,6 +32,17 @@ package struct MergeEngine: Sendable {
     symbols.removeLast(symbols.count - left)
   }
 
+  /// The same, telling of every pair that could merge, as it comes up, what it would become.
+  package func merge(
+    _ symbols: inout [Int32], scratch: inout Scratch, noting note: (Int32, Int32, MergeTable.Merge) -> Void
+  ) {
+    guard symbols.count > 1 else { return }
+    let left = table.withView { table in
+      symbols.withUnsafeMutableBufferPointer { Self.mergeByHeap($0, table, &scratch, noting: note) }
+    }
+    symbols.removeLast(symbols.count - left)
+  }
+
   /// Looks for the lowest rank each time and moves the rest up. Returns how many symbols are left.
   static func mergeByArray(
     _ symbols: UnsafeMutableBufferPointer<Int32>, _ table: MergeTable.View, _ scratch: inout Scratch
@@ -64,8 +75,10 @@ package struct MergeEngine: Sendable {
 
   /// Keeps the symbols in a linked list and the merges in a heap ordered by rank and place. An entry is stale
   /// if its place has since merged or been given another rank. Returns how many symbols are left.
+  @inline(__always)
   static func mergeByHeap(
-    _ symbols: UnsafeMutableBufferPointer<Int32>, _ table: MergeTable.View, _ scratch: inout Scratch
+    _ symbols: UnsafeMutableBufferPointer<Int32>, _ table: MergeTable.View, _ scratch: inout Scratch,
+    noting note: (Int32, Int32, MergeTable.Merge) -> Void = { _, _, _ in }
   ) -> Int {
     let count = symbols.count
     var merges = scratch.merges
@@ -91,13 +104,17 @@ package struct MergeEngine: Sendable {
       previous[i] = Int32(i - 1)
       guard i + 1 < count else { break }
       merges[i] = table.merge(symbols[i], symbols[i + 1])
-      if merges[i] != MergeTable.none { heap.append(merges[i] & 0xFFFF_FFFF_0000_0000 | UInt64(i)) }
+      if merges[i] != MergeTable.none {
+        note(symbols[i], symbols[i + 1], merges[i])
+        heap.append(merges[i] & 0xFFFF_FFFF_0000_0000 | UInt64(i))
+      }
     }
     heap.sort()  // a sorted array is a heap
 
     func renew(_ place: Int, _ right: Int) {
       merges[place] = table.merge(symbols[place], symbols[right])
       if merges[place] != MergeTable.none {
+        note(symbols[place], symbols[right], merges[place])
         push(merges[place] & 0xFFFF_FFFF_0000_0000 | UInt64(place), onto: &heap)
       }
     }
@@ -109,14 +126,14 @@ package struct MergeEngine: Sendable {
       merges[gone] = MergeTable.none
       let after = Int(next[gone])
       next[place] = Int32(after)
+      let before = Int(previous[place])
+      if before >= 0 { renew(before, place) }
       if after < count {
         previous[after] = Int32(place)
         renew(place, after)
       } else {
         merges[place] = MergeTable.none
       }
-      let before = Int(previous[place])
-      if before >= 0 { renew(before, place) }
     }
     var left = 0
     var place = 0
