@@ -31,11 +31,16 @@ public struct BPETrainer: Sendable {
   /// Learns from everything that was fed to the counter.
   ///
   /// - Parameter progress: called now and then with the number of tokens so far.
-  public func train(_ counter: WordCounter, progress: (Int) -> Void = { _ in }) -> BPEVocabulary {
+  /// - Returns: the vocabulary, and how many tokens the text is in it.
+  public func train(
+    _ counter: WordCounter, progress: (Int) -> Void = { _ in }
+  ) -> (vocabulary: BPEVocabulary, textTokens: Int64) {
     train(counter.finish(), progress: progress)
   }
 
-  package func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) -> BPEVocabulary {
+  package func train(
+    _ words: WordCounts, progress: (Int) -> Void = { _ in }
+  ) -> (vocabulary: BPEVocabulary, textTokens: Int64) {
     var vocabulary = BPEVocabulary(specialTokens: specialTokens)
     var pairs = PairIndex(
       words, byteIds: vocabulary.byteIds, tokens: max(vocabularySize, vocabulary.tokens.count),
@@ -45,6 +50,6 @@ public struct BPETrainer: Sendable {
       pairs.replace(by: id)
       if vocabulary.merges.count % 64 == 0 { progress(vocabulary.tokens.count) }
     }
-    return vocabulary
+    return (vocabulary, pairs.textTokens())
   }
 }

@@ -243,6 +243,18 @@ struct PairIndex: ~Copyable {
     events.removeAll(keepingCapacity: true)
   }
 
+  /// How many tokens the whole text has by now.
+  func textTokens() -> Int64 {
+    var total: Int64 = 0
+    var place = 1
+    while place < slots.count {
+      let id = slots[place]
+      if id >= 0 { total += counts[Int(words[place])] }
+      place += id >= 0 ? lengths[Int(id)] : 1
+    }
+    return total
+  }
+
   // MARK: The heap
 
   private mutating func push(_ candidate: Candidate) {
