@@ -74,7 +74,7 @@ struct PairIndex: ~Copyable {
     before = Array(repeating: 0, count: tokens)
     after = before
     var place = 1
-    text.forEach { word, count in
+    text.forEachWord { word, count in
       for byte in word {
         slots[place] = byteIds[Int(byte)]
         words[place] = UInt32(counts.count)

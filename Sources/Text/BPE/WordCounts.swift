@@ -80,10 +80,10 @@ package final class WordCounts {
   }
 
   /// Adds what another table has counted.
-  package func add(_ other: WordCounts) { other.forEach { add($0, times: $1) } }
+  package func add(_ other: WordCounts) { other.forEachWord { add($0, times: $1) } }
 
   /// Every distinct word with its count, in the order of first sight.
-  package func forEach(_ body: (UnsafeBufferPointer<UInt8>, Int64) -> Void) {
+  package func forEachWord(_ body: (UnsafeBufferPointer<UInt8>, Int64) -> Void) {
     arena.withUnsafeBufferPointer { arena in
       for entry in entries {
         body(UnsafeBufferPointer(rebasing: arena[entry.offset..<entry.offset + entry.length]), entry.count)
