@@ -35,11 +35,11 @@ public struct BPETrainer: Sendable {
   public func train(
     _ counter: WordCounter, progress: (Int) -> Void = { _ in }
   ) -> (vocabulary: BPEVocabulary, textTokens: Int64) {
-    train(counter.finish(), progress: progress)
+    counter.withCounts { train($0, progress: progress) }
   }
 
   package func train(
-    _ words: WordCounts, progress: (Int) -> Void = { _ in }
+    _ words: borrowing WordCounts, progress: (Int) -> Void = { _ in }
   ) -> (vocabulary: BPEVocabulary, textTokens: Int64) {
     var vocabulary = BPEVocabulary(specialTokens: specialTokens)
     var pairs = PairIndex(

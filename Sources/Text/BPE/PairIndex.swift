@@ -60,7 +60,7 @@ struct PairIndex: ~Copyable {
   private var before: [Int32]
   private var after: [Int32]
 
-  init(_ text: WordCounts, byteIds: [Int32], tokens: Int, minimumCount: Int64, maximumLength: Int) {
+  init(_ text: borrowing WordCounts, byteIds: [Int32], tokens: Int, minimumCount: Int64, maximumLength: Int) {
     self.minimumCount = minimumCount
     self.maximumLength = maximumLength
     let size = text.byteCount + text.count + 1

@@ -16,20 +16,20 @@ public final class WordCounter {
   private final class Worker: @unchecked Sendable {
     let queue = DispatchQueue(label: "runnel.words")
     /// Touched on the queue alone until the end.
-    let counts = WordCounts()
+    var counts = WordCounts()
     let waiting = Atomic<Int>(0)
 
     func take(_ piece: [UInt8]) {
       waiting.add(1, ordering: .relaxed)
       queue.async {
-        WordCounter.count(piece, into: self.counts)
+        WordCounter.count(piece, into: &self.counts)
         self.waiting.subtract(1, ordering: .relaxed)
       }
     }
   }
 
   private let workers: [Worker]
-  private let own = WordCounts()
+  private var own = WordCounts()
   private var pending: [UInt8] = []
   /// No cut lies before this place in `pending`.
   private var searched = 0
@@ -67,15 +67,15 @@ public final class WordCounter {
     documents += 1
   }
 
-  /// Waits for all threads; the counts of everything so far.
-  package func finish() -> WordCounts {
+  /// The counts of everything so far, once all threads are done.
+  package func withCounts<Result>(_ body: (borrowing WordCounts) -> Result) -> Result {
     if !pending.isEmpty { finishDocument() }
     for worker in workers {
       worker.queue.sync {}
       own.add(worker.counts)
       worker.counts.removeAll()
     }
-    return own
+    return body(own)
   }
 
   /// Hands on what lies before the last place where a word surely ends.
@@ -111,15 +111,16 @@ public final class WordCounter {
     if let least = loads.min(), least < Self.depth, let index = loads.firstIndex(of: least) {
       workers[index].take(piece)
     } else {
-      Self.count(piece, into: own)
+      Self.count(piece, into: &own)
     }
   }
 
-  private static func count(_ piece: [UInt8], into counts: WordCounts) {
+  private static func count(_ piece: [UInt8], into counts: inout WordCounts) {
+    let scanner = WordScanner()
     piece.withUnsafeBufferPointer { bytes in
       var start = 0
       while start < bytes.count {
-        let end = WordScanner.end(of: bytes, from: start)
+        let end = scanner.end(of: bytes, from: start)
         counts.add(UnsafeBufferPointer(rebasing: bytes[start..<end]))
         start = end
       }

@@ -5,7 +5,7 @@
 /// is seeded by chance: nobody can write a text whose words collide, and no result depends on the order of
 /// words. Memory: 40 bytes a distinct word, its own bytes, and 11 to 22 bytes of table.
 
-package final class WordCounts {
+package struct WordCounts: ~Copyable {
   private struct Entry {
     /// The first and last eight bytes, or what a shorter word has; of a longer one two hashes.
     var head: UInt64
@@ -28,7 +28,7 @@ package final class WordCounts {
   }
   deinit { slots.deallocate() }
 
-  package func removeAll() {
+  package mutating func removeAll() {
     entries = []
     arena = []
     slots.update(repeating: 0)
@@ -46,7 +46,7 @@ package final class WordCounts {
   package var byteCount: Int { arena.count }
 
   /// Counts a word of one byte or more.
-  package func add(_ word: UnsafeBufferPointer<UInt8>, times: Int64 = 1) {
+  package mutating func add(_ word: UnsafeBufferPointer<UInt8>, times: Int64 = 1) {
     guard let base = UnsafeRawPointer(word.baseAddress) else { return }
     let length = word.count
     let (head, tail) = length <= 16 ? Self.loads(base, length) : longLoads(base, length)
@@ -57,14 +57,12 @@ package final class WordCounts {
       if found == 0 { break }
       if found >> 32 == hash >> 32 {
         let index = Int(found & 0xFFFF_FFFF) - 1
-        let isSame = entries.withUnsafeMutableBufferPointer { entries in
-          guard entries[index].head == head, entries[index].tail == tail, entries[index].length == length
-          else { return false }
-          guard length <= 16 || isStored(word, at: entries[index].offset) else { return false }
+        if entries[index].head == head && entries[index].tail == tail && entries[index].length == length
+          && (length <= 16 || isStored(word, at: entries[index].offset))
+        {
           entries[index].count += times
-          return true
+          return
         }
-        if isSame { return }
       }
       slot = (slot + 1) & mask
     }
@@ -75,12 +73,12 @@ package final class WordCounts {
     if entries.count * 3 > slots.count * 2 { grow() }
   }
 
-  package func add(_ word: some Collection<UInt8>, times: Int64) {
+  package mutating func add(_ word: some Collection<UInt8>, times: Int64) {
     ContiguousArray(word).withUnsafeBufferPointer { add($0, times: times) }
   }
 
   /// Adds what another table has counted.
-  package func add(_ other: WordCounts) { other.forEachWord { add($0, times: $1) } }
+  package mutating func add(_ other: borrowing WordCounts) { other.forEachWord { add($0, times: $1) } }
 
   /// Every distinct word with its count, in the order of first sight.
   package func forEachWord(_ body: (UnsafeBufferPointer<UInt8>, Int64) -> Void) {
@@ -95,7 +93,7 @@ package final class WordCounts {
     arena.withUnsafeBufferPointer { $0[offset..<offset + word.count].elementsEqual(word) }
   }
 
-  private func grow() {
+  private mutating func grow() {
     slots.deallocate()
     slots = Self.slots(2 * (mask + 1))
     mask = slots.count - 1

@@ -6,11 +6,13 @@
 struct WordScanner {
   private enum Kind { static let other: UInt8 = 0, letter: UInt8 = 1, number: UInt8 = 2, space: UInt8 = 3 }
 
+  private let asciiKinds = Self.asciiKinds
+
   /// Where the word that starts at `start` ends, in a text that ends with the bytes.
   @inline(__always)
-  static func end(of bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+  func end(of bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     let first = bytes[start]
-    if first == 0x27, let end = contraction(bytes, start) { return end }
+    if first == 0x27, let end = Self.contraction(bytes, start) { return end }
     var (kind, index) = scalar(bytes, start)
     if first == 0x20 && index < bytes.count {
       let next = scalar(bytes, index)
@@ -40,9 +42,9 @@ struct WordScanner {
 
   /// The kind of the character that starts at `index`, and where it ends.
   @inline(__always)
-  private static func scalar(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int) -> (kind: UInt8, end: Int) {
+  private func scalar(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int) -> (kind: UInt8, end: Int) {
     let first = bytes[index]
-    return first < 0x80 ? (asciiKinds[Int(first)], index + 1) : wideScalar(bytes, index)
+    return first < 0x80 ? (asciiKinds[Int(first)], index + 1) : Self.wideScalar(bytes, index)
   }
 
   private static func wideScalar(
