@@ -42,7 +42,7 @@ public struct CorpusInput: Sendable, Equatable {
   static let maximumLine = 256 << 20
 
   /// What a document is read as: its start, then its bytes in pieces, then its end.
-  enum Event {
+  package enum Event {
     case start
     case bytes(UnsafeRawBufferPointer)
     case end
@@ -53,7 +53,7 @@ public struct CorpusInput: Sendable, Equatable {
   /// - Parameter progress: called with the number of bytes that each read brought.
   /// - Returns: its name, size and SHA-256, as read.
   /// - Throws: `CorpusError` naming the file, and the line where there are lines.
-  func read(
+  package func read(
     progress: (Int) -> Void, _ body: (Event) throws -> Void
   ) throws -> CorpusHeader.Source {
     switch format {
