@@ -79,5 +79,6 @@ let package = Package(
         "RunnelTensors", "RunnelReference",
       ]),
     tests("Tool", ["Runnel", "runnel"]),
+    tests("Recipes", []),
   ]
 )

@@ -38,7 +38,7 @@ $divisions{entry} = sub {
 
 # Letters that GCIDE writes in brackets.
 my %letter = (
-    ae => "\x{E6}", AE => "\x{C6}", oe => "\x{153}", OE => "\x{152}", deg => "\x{B0}", add => '', asl => '', bar => '|',
+    ae => "\x{E6}", AE => "\x{C6}", oe => "\x{153}", OE => "\x{152}", aum => "\x{E4}", deg => "\x{B0}", add => '', asl => '', bar => '|',
     "'e" => "\x{E9}", "'E" => "\x{C9}", "'a" => "\x{E1}", "'i" => "\x{ED}", "'o" => "\x{F3}", "'u" => "\x{FA}",
     '`e' => "\x{E8}", '`a' => "\x{E0}", '`o' => "\x{F2}", '`u' => "\x{F9}", '`i' => "\x{EC}",
     '"o' => "\x{F6}", '"e' => "\x{EB}", '"u' => "\x{FC}", '"i' => "\x{EF}", '"a' => "\x{E4}",
@@ -98,7 +98,9 @@ $steps{reflow} = sub {
             my $ends = $is_head && @lines && $line =~ /^ {2}/ && $words !~ /^\[/
                 && $lines[-1] =~ /[\])]$|$class/ && balanced($lines[-1]);
             if (@lines && !$ends && $words !~ /^(?:\d{1,2}\.|\([a-z]\)|[-*]) /) {
-                $lines[-1] .= $lines[-1] =~ /\w-$/ ? $words : " $words";
+                # A compound that was divided at its hyphen is one word; "pre- or post-" are more.
+                my $is_word = $lines[-1] =~ /[a-z]{3}-$/ && $words =~ /^(?!(?:and|or|to) )[a-z]/;
+                $lines[-1] .= $is_word ? $words : " $words";
             } else {
                 push @lines, $words;
             }

@@ -32,11 +32,4 @@ $steps{unwrap} = sub {
     return join "\n", @out;
 };
 
-# Takes off the indentation that all lines share.
-$steps{outdent} = sub {
-    my ($text) = @_;
-    my ($least) = sort { $a <=> $b } map { length } $text =~ /^( *)(?=\S)/mg;
-    $text =~ s/^ {$least}//mg if $least;
-    return $text;
-};
 1;
