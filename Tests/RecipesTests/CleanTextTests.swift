@@ -30,7 +30,9 @@ import Testing
       + Array(" caf\u{E9}\r\nb\u{8}bold\0\u{1B} end \t \r\n\n\n\nlast\u{A0}line \"\\\u{1F375}".utf8)
     try place.write(bytes, to: "mixed")
     #expect(
-      try place.documents(of: "mixed") == ["caf\u{E9} \u{201C}tea\u{201D} caf\u{E9}\nbold end\n\nlast line \"\\\u{1F375}\n"])
+      try place.documents(of: "mixed") == [
+        "caf\u{E9} \u{201C}tea\u{201D} caf\u{E9}\nbold end\n\nlast line \"\\\u{1F375}\n"
+      ])
     // Cut characters, surrogates, overlong forms: whatever comes, JSON goes out.
     var state: UInt64 = 1
     let noise = (0..<20_000).map { _ in
@@ -167,7 +169,7 @@ import Testing
 
         >>> kettle.boil()
         'done'
-        """#,
+        """#
       ]),
     Sample(
       testDescription: "plain old documentation", clean: "pod",
@@ -222,7 +224,7 @@ import Testing
 
             verbatim C<stays>
               as it is
-        """#,
+        """#
       ]),
     Sample(
       testDescription: "AsciiDoc of the manual of Git", clean: "asciidoc",
@@ -272,10 +274,11 @@ import Testing
         $ kettle boil   # `not touched`
 
         - steam rises
-        """#,
+        """#
       ]),
     Sample(
-      testDescription: "Markdown loses its marks and the links to other pages", clean: "page-links,markdown,unwrap",
+      testDescription: "Markdown loses its marks and the links to other pages",
+      clean: "page-links,markdown,unwrap",
       input: #"""
         [‹ Before](a.md "Go to previous page") [up](b.md "Go to parent page") [After
         ›](c.md "Go to next page")
@@ -309,7 +312,7 @@ import Testing
         - a cup
 
         A cup & done.
-        """#,
+        """#
       ]),
     Sample(
       testDescription: "HTML keeps blocks, lists, tables and code", clean: "html",
@@ -347,10 +350,11 @@ import Testing
 
         if a < b:
             boil()
-        """#,
+        """#
       ]),
     Sample(
-      testDescription: "an entry of Webster is a word with all its senses", divide: "entry", clean: "gcide,reflow",
+      testDescription: "an entry of Webster is a word with all its senses", divide: "entry",
+      clean: "gcide,reflow",
       input: #"""
         00-database-info
            About this dictionary.
@@ -411,7 +415,7 @@ import Testing
         <pots> (RKS) A kettle of few parts.
 
         See the book.
-        """#,
+        """#
       ]),
     Sample(
       testDescription: "an entry of the Jargon File", divide: "entry", clean: "jargon,reflow",
@@ -486,7 +490,7 @@ import Testing
 
             code
             stays
-        """#,
+        """#
       ]),
   ]
 }

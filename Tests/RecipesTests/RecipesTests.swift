@@ -101,7 +101,8 @@ import Testing
       {"text":"A lid.\\n","source":"usr/share/games/fortunes/lids"}
 
       """
-    let made = try place.getCorpus("fortunes", "--from", "debs", "--level", "3", environment: tool).succeeded()
+    let made = try place.getCorpus("fortunes", "--from", "debs", "--level", "3", environment: tool)
+      .succeeded()
     #expect(made.output == "--validation 0.05 --level 3\n")
     #expect(try String(contentsOfFile: place("fortunes.tokens.zst"), encoding: .utf8) == expected)
     #expect(made.errors.contains("3 documents of 2 files, 1 duplicates dropped"), "\(made.errors)")
@@ -130,7 +131,8 @@ import Testing
     try place.getCorpus("fortunes", "--from", "debs", environment: ["RUNNEL": place("nothing")])
       .failed("RUNNEL is")
     try place.write("not a package".utf8, to: "debs/dict-jargon_1_all.deb")
-    try place.getCorpus("jargon", "--text", "--from", "debs").failed("dict-jargon_1_all.deb cannot be unpacked")
+    try place.getCorpus("jargon", "--text", "--from", "debs").failed(
+      "dict-jargon_1_all.deb cannot be unpacked")
     #expect(!place.exists("fortunes.tokens.zst") && !place.exists("jargon.jsonl.zst"))
     #expect(try place.leftovers.isEmpty)
   }

@@ -37,8 +37,11 @@ struct Outcome {
   /// Failed, the last line being an error that holds `words`.
   func failed(_ words: String..., at: SourceLocation = #_sourceLocation) {
     #expect(code == 1, "exit \(code): \(errors)", sourceLocation: at)
-    let lines = errors.split(separator: "\n").filter { $0.hasPrefix("Error: ") || $0.hasPrefix("clean-text: ") }
-    #expect(!lines.isEmpty && lines.last == errors.split(separator: "\n").last, "\(errors)", sourceLocation: at)
+    let lines = errors.split(separator: "\n").filter {
+      $0.hasPrefix("Error: ") || $0.hasPrefix("clean-text: ")
+    }
+    #expect(
+      !lines.isEmpty && lines.last == errors.split(separator: "\n").last, "\(errors)", sourceLocation: at)
     for word in words { #expect(errors.contains(word), "no \"\(word)\" in: \(errors)", sourceLocation: at) }
   }
 }
@@ -101,7 +104,8 @@ final class Workplace {
     let outcome = try run(
       "perl",
       [
-        Project.root + "/tools/clean-text.pl", "--root", path, "--divide", divide, "--clean", clean, "--drop", drop,
+        Project.root + "/tools/clean-text.pl", "--root", path, "--divide", divide, "--clean", clean, "--drop",
+        drop,
       ], input: files.map { $0 + "\n" }.joined()
     ).succeeded()
     #expect(outcome.errors.isEmpty, "perl warns: \(outcome.errors)")
