@@ -47,6 +47,8 @@ sub markdown_block {
     $text =~ s/(?<!\w)__(?=\S)(.+?)(?<=\S)__(?!\w)/$1/gs;
     $text =~ s/(?<![\w*])\*(?=[^\s*])([^*]+?)(?<=\S)\*(?![\w*])/$1/gs;
     $text =~ s/(?<!\w)_(?=\S)([^_]+?)(?<=\S)_(?!\w)/$1/gs;
+    # Emphasis that began or ends in another paragraph.
+    $text =~ s/(?<!\S)(?:\*\*|_)+(?=\S)|(?<=\S)(?:\*\*|_)+(?!\S)|^\s*_\s*$//mg;
     $text =~ s/&(#?\w+);/html_entity($1)/ge;
     $text =~ s/\x00(\d+)\x00/$kept[$1]/g while $text =~ /\x00/;
     return $text;

@@ -25,7 +25,7 @@ my %signature = map { $_ => 1 } qw(
 
 my $adornment = qr/([=\-`:.'"~^_*+#<>!\$%&,\/;?\@\\|])\1{2,}\s*/;
 # The borders of tables, whose rows stay as they stand.
-my $border = qr/^\s*(?:(?:[=\-]{2,} +)+[=\-]{2,}|={8,}|\+(?:[-=]*\+)+)\s*$/;
+my $border = qr/^\s*(?:=+(?: +=+)+|-{2,}(?: +-{2,})+|={8,}|\+(?:[-=]*\+)+)\s*$/;
 
 $steps{rst} = sub {
     my ($text) = @_;
