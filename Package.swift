@@ -84,5 +84,6 @@ let package = Package(
         "RunnelTensors", "RunnelReference",
       ]),
     tests("Tool", ["Runnel", "runnel"]),
+    tests("Recipes", []),
   ]
 )
