@@ -53,7 +53,7 @@ extension CorpusCommand {
           position += ids.count
         }
       }
-      try printer.finish()
+      try printer.finish(range, of: corpus)
       for finding in found { Output.note("\(finding)") }
       if !found.isEmpty { throw ExitCode(1) }
     }
@@ -79,8 +79,9 @@ private struct DocumentPrinter {
   private let asJSON: Bool
   private var decoder: (any TokenDecoder)?
   private var bytes: [UInt8] = []
-  /// Ids of the document have been printed, or its bytes are waiting.
+  /// A document has begun, and whether any of its ids have come.
   private var isInside = false
+  private var isEmpty = true
 
   private struct Line: Encodable { let text: String }
 
@@ -95,22 +96,33 @@ private struct DocumentPrinter {
       let n = start - part.lowerBound - (ids.count - rest.count)
       try print(rest.prefix(n))
       rest = rest.dropFirst(n)
-      if isInside { try end() }
+      try begin()
     }
     try print(rest)
   }
 
-  mutating func finish() throws { if isInside { try end() } }
+  /// Ends the last document; at the end of the corpus, empty ones may follow it.
+  mutating func finish(_ range: Range<Int>, of corpus: Corpus) throws {
+    if range.upperBound == corpus.count {
+      for _ in corpus.documentStarts(in: corpus.count..<corpus.count + 1) { try begin() }
+    }
+    if isInside { try end() }
+  }
+
+  private mutating func begin() throws {
+    if isInside { try end() }
+    isInside = true
+  }
 
   private mutating func print(_ ids: ArraySlice<Int32>) throws {
     guard !ids.isEmpty else { return }
     if decoder == nil {
-      let line = (isInside ? " " : "") + ids.lazy.map(String.init).joined(separator: " ")
+      let line = (isEmpty ? "" : " ") + ids.lazy.map(String.init).joined(separator: " ")
       bytes = Array(line.utf8)
     } else {
       for id in ids { decoder?.feed(id, into: &bytes) }
     }
-    isInside = true
+    (isInside, isEmpty) = (true, false)
     if !asJSON { try flush() }
   }
 
@@ -118,7 +130,7 @@ private struct DocumentPrinter {
     if decoder == nil { bytes.append(10) }
     decoder?.finish(into: &bytes)
     decoder = tokenizer?.decoder()
-    isInside = false
+    (isInside, isEmpty) = (false, true)
     if asJSON {
       try Output.json(Line(text: String(decoding: bytes, as: UTF8.self)), pretty: false)
     } else {
