@@ -374,7 +374,7 @@ import Testing
            To put in a kettle; caf['e].
            [1913 Webster]
 
-        Lid \Lid\, n. [Gr. ?.]
+        Lid \Lid\, Cover \Cov"er\n. [Gr. ?.]
            A cover.
            [1913 Webster + PJC]
         """#,
@@ -389,7 +389,7 @@ import Testing
         To put in a kettle; café.
         """#,
         #"""
-        Lid, n.
+        Lid, Cover n.
         A cover.
         """#,
       ]),

@@ -85,8 +85,9 @@ import Testing
   }
 
   /// In the place of `runnel`: keeps the text that it is given and prints the options.
-  private func makeTool(_ end: String) throws {
-    try place.write("#!/bin/sh\n[ $3 = --help ] || { \(end); }\n".utf8, to: "runnel")
+  private func makeTool(_ end: String, help: String = "") throws {
+    try place.write(
+      "#!/bin/sh\nif [ $3 = --help ]; then echo '\(help)'; else \(end); fi\n".utf8, to: "runnel")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: place("runnel"))
   }
 
@@ -112,6 +113,11 @@ import Testing
       "fortunes", "out.zst", "--validation", "0.5", "--from", "debs", environment: tool
     ).succeeded()
     #expect(own.output == "--validation 0.5\n" && place.exists("out.zst"))
+
+    // Whole documents are kept for validation where the tool can do that.
+    try makeTool("shift 4; echo \"$*\"", help: "  --validation-by <unit>")
+    let split = try place.getCorpus("fortunes", "--from", "debs", environment: tool).succeeded()
+    #expect(split.output == "--validation-by document --validation 0.05\n")
 
     try place.getCorpus("fortunes", "text.jsonl.zst", "--text", "--from", "debs").succeeded()
     #expect(try place.run("zstd", ["-dc", "text.jsonl.zst"]).succeeded().output == expected)

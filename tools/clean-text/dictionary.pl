@@ -52,10 +52,11 @@ my %letter = (
 $steps{gcide} = sub {
     my ($text) = @_;
     my $origin = qr/1913 Webster|Webster 1913 Suppl\.?|WordNet \d\.\d|Century Dict\. 1906|PJC|RP|RDH|AS|RH|Encarta[^\]]*/;
-    $text =~ s/\s*\[(?:$origin)(?:\s*\+\s*(?:$origin))*\]//g;
+    $text =~ s/\s*\[(?:$origin)(?:\s*\+?\s*(?:$origin))*\]//g;
     # Syllables, and a pronunciation after them, which may go over the end of a line.
-    $text =~ s{ ?\\[^\\\n]*(?:\n[^\\\n]*)?\\(\s+\((?=[^()]*(?:\[|["*]))[^()]*\))?}{}g;
+    $text =~ s{ ?\\[^\\\n]*(?:\n[^\\\n]*)?\\(?:\s+\((?=[^()]*(?:\[|["*]))[^()]*\))?(?=(\w)?)}{defined $1 ? ' ' : ''}ge;
     $text =~ s/\s+\((?:[^()\s]*\[[^()\[\]]{1,3}\][^()\s]*(?:;\s+\d+(?:,\s*\d+)*)?)\)//g;
+    $text =~ s/^([^\n(]*?)\s+\((?=[^()\s]*["*?`])[^()\s]*\)/$1/;
     $text =~ s/\s+\(\?(?:;\s+\d+(?:,\s*\d+)*)?\)|\s+\[Gr\.\s+\?\.?\]//g;
     $text =~ s/\{([^{}]*)\}/my $word = $1; $word =~ tr!*"`!!d; $word/gse;
     $text =~ s/\[([^\[\]\s]{1,3})\]/exists $letter{$1} ? $letter{$1} : "[$1]"/ge;
