@@ -147,19 +147,18 @@ struct TokenizerJSON {
     let normalizer = try normalizerSteps(root["normalizer"], "normalizer")
     var steps = try preTokenizerSteps(root["pre_tokenizer"], "pre_tokenizer")
 
-    // Words of bytes need not be spelled, if every byte has its token.
+    // Words of bytes need not be spelled, unless a byte without its token is to be spelled by its character's bytes.
     let bytes = ByteSpelling.scalars.map { vocabulary.id(of: String($0).utf8) ?? -1 }
     var isOfBytes = false
-    if case .spellBytes = steps.last, bytes.allSatisfy({ $0 >= 0 }) {
+    if case .spellBytes = steps.last, !options.hasByteFallback || bytes.allSatisfy({ $0 >= 0 }) {
       isOfBytes = true
       steps.removeLast()
     }
-    let alphabet: Alphabet
-    if isOfBytes {
-      alphabet = Alphabet(bytes: bytes)
-    } else {
-      alphabet = try characters(vocabulary, options)
-    }
+    let unknown = try unknownID(vocabulary, options)
+    let alphabet =
+      isOfBytes
+      ? Alphabet(bytes: bytes, unknown: unknown, fusesUnknown: options.fusesUnknown)
+      : characters(vocabulary, options, unknown)
     let merges = try mergeTable(vocabulary)
     if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced) {
       steps.append(cut)
@@ -176,19 +175,20 @@ struct TokenizerJSON {
       decoding: try decoding(root["decoder"], vocabulary, added))
   }
 
-  private func characters(_ vocabulary: TokenTable, _ options: ModelOptions) throws(FileError) -> Alphabet {
+  private func unknownID(_ vocabulary: TokenTable, _ options: ModelOptions) throws(FileError) -> Int32? {
+    guard let name = options.unknown else { return nil }
+    guard let id = vocabulary.id(of: name.utf8) else {
+      throw refusal("model.unk_token", expected: "a token of the vocabulary", found: quoted(name))
+    }
+    return id
+  }
+
+  private func characters(_ vocabulary: TokenTable, _ options: ModelOptions, _ unknown: Int32?) -> Alphabet {
     var characters: [(Unicode.Scalar, Int32)] = []
     for id in 0..<Int32(vocabulary.bound) {
       guard let token = vocabulary.token(of: id), !token.isEmpty, token.count <= 4 else { continue }
       let text = String(decoding: token, as: UTF8.self).unicodeScalars
       if let scalar = text.first, text.count == 1 { characters.append((scalar, id)) }
-    }
-    var unknown: Int32?
-    if let name = options.unknown {
-      guard let id = vocabulary.id(of: name.utf8) else {
-        throw refusal("model.unk_token", expected: "a token of the vocabulary", found: quoted(name))
-      }
-      unknown = id
     }
     let fallback = (0..<256).map { byte in
       vocabulary.id(of: ByteTokenizer().token(of: Int32(byte))?.utf8 ?? "".utf8) ?? -1
