@@ -97,4 +97,15 @@ package struct Alphabet: Sendable {
     if scalar < 128 { return ascii[Int(scalar)] }
     return pages[Int32(scalar >> 8)]?[Int(scalar & 0xFF)] ?? -1
   }
+
+  /// The characters that have a symbol.
+  package var known: Set<UInt32> {
+    var known: Set<UInt32> = []
+    for (page, symbols) in pages {
+      for (offset, symbol) in symbols.enumerated() where symbol >= 0 {
+        known.insert(UInt32(page) << 8 | UInt32(offset))
+      }
+    }
+    return known
+  }
 }

@@ -40,6 +40,9 @@ struct PatternSet: Sendable {
     }
   }
 
+  /// The word characters of Rust's expressions, by which some steps are defined: two joiners more.
+  static func isRustWord(_ scalar: UInt32) -> Bool { scalar == 0x200C || scalar == 0x200D || isWord(scalar) }
+
   /// The categories called by one letter or two; nil if it is the name of something else.
   static func categories(_ name: some StringProtocol) -> UInt32? {
     var bits: UInt32 = 0

@@ -11,6 +11,17 @@ struct AddedToken: Sendable {
   var stripsRight = false
   /// Only where no letter, digit or the like touches it.
   var isSingleWord = false
+
+  /// The text that is looked for, and into which the token decodes.
+  func found(after normalizer: [NormalizerStep]) -> [UInt8] {
+    guard isNormalized, !normalizer.isEmpty else { return content }
+    var text: [UInt8] = []
+    var stream = NormalizerStream(normalizer)
+    content.withUnsafeBufferPointer { content in
+      stream.feed(content, ends: true) { text.append(contentsOf: $0) }
+    }
+    return text
+  }
 }
 
 /// Finds added tokens in a stream of text.
@@ -153,7 +164,7 @@ struct AddedTokens: Sendable {
         return false
       }
       let isAfterWord = at == 0 ? state.followsWord : isWord(bytes, before: at)
-      if isAfterWord || end < bytes.count && PatternSet.isWord(CharacterReader.next(bytes, at: end).scalar) {
+      if isAfterWord || end < bytes.count && PatternSet.isRustWord(CharacterReader.next(bytes, at: end).scalar) {
         state.position = end
         return true
       }
@@ -174,14 +185,15 @@ struct AddedTokens: Sendable {
       events.append(.text(min(state.start, start)..<start, ends: true))
       state.isOpen = false
     }
-    events.append(.token(token.id))
+    // What the token before took leaves nothing of this one.
+    if start < stop { events.append(.token(token.id)) }
     state.start = stop
     state.position = end
     return true
   }
 
   private func isWord(_ bytes: UnsafeBufferPointer<UInt8>, before end: Int) -> Bool {
-    PatternSet.isWord(CharacterReader.next(bytes, at: CharacterReader.start(bytes, before: end)).scalar)
+    PatternSet.isRustWord(CharacterReader.next(bytes, at: CharacterReader.start(bytes, before: end)).scalar)
   }
 
   /// Where the white space that ends at `end` begins.

@@ -136,7 +136,7 @@ public struct BPEEncoder: TokenEncoder {
       for byte in bytes { text += ByteSpelling.scalars[Int(byte)].utf8 }
       pass(index, text, ends: ends, into: &ids)
     case .metaspace(let sign, let scheme): metaspace(index, sign, scheme, bytes, ends, into: &ids)
-    case .cut(let sign, let joined): cut(index, sign, joined, bytes, ends, into: &ids)
+    case .cut(let sign, let after): cut(index, sign, after, bytes, ends, into: &ids)
     }
   }
 
@@ -253,7 +253,7 @@ public struct BPEEncoder: TokenEncoder {
   }
 
   private mutating func cut(
-    _ index: Int, _ sign: UInt32, _ joined: Set<UInt32>, _ bytes: UnsafeBufferPointer<UInt8>, _ ends: Bool,
+    _ index: Int, _ sign: UInt32, _ after: Set<UInt32>, _ bytes: UnsafeBufferPointer<UInt8>, _ ends: Bool,
     into ids: inout [Int32]
   ) {
     var held = HeldBytes()
@@ -265,7 +265,7 @@ public struct BPEEncoder: TokenEncoder {
       var previous: UInt32?
       while position < whole {
         let (scalar, length) = CharacterReader.next(buffer, at: position)
-        if scalar == sign, let previous, !joined.contains(previous) {
+        if scalar == sign, let previous, after.contains(previous) {
           piece(index + 1, UnsafeBufferPointer(rebasing: buffer[start..<position]), ends: true, into: &ids)
           start = position
         }

@@ -23,13 +23,8 @@ final class BPEPlan: Sendable {
     normalizedTokens = AddedTokens(
       added.filter(\.isNormalized).compactMap { token in
         var token = token
-        var normalized: [UInt8] = []
-        var stream = NormalizerStream(normalizer)
-        token.content.withUnsafeBufferPointer { content in
-          stream.feed(content, ends: true) { normalized.append(contentsOf: $0) }
-        }
-        token.content = normalized
-        return normalized.isEmpty ? nil : token
+        token.content = token.found(after: normalizer)
+        return token.content.isEmpty ? nil : token
       })
     addedIDs = Dictionary(added.map { ($0.content, $0.id) }) { first, _ in first }
     self.normalizer = normalizer

@@ -103,7 +103,7 @@ extension TokenizerJSON {
       spaces.hasSpace = true
       return [.split(Pattern(spaces), .removed, isInverted: false)]
     case .string("Whitespace"):
-      guard let pattern = try? Pattern(#"\w+|[^\w\s]+"#) else { return [] }
+      guard let pattern = try? Pattern(#"[\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+"#) else { return [] }
       return [.split(pattern, .removed, isInverted: true)]
     case .string("Metaspace"): return try metaspaceSteps(value, field)
     default:
@@ -154,13 +154,13 @@ extension TokenizerJSON {
   }
 
   func decoding(
-    _ value: JSONValue, _ vocabulary: TokenTable, _ added: [AddedToken]
+    _ value: JSONValue, _ vocabulary: TokenTable, _ added: [AddedToken], _ normalizer: [NormalizerStep]
   ) throws(FileError) -> BPEDecoding {
     var rules = TextRules()
     var decoding = BPEDecoding()
     if value == .null { decoding.separator = [0x20] } else { try read(value, "decoder", into: &rules) }
     decoding.leading = rules.leading
-    let contents = Dictionary(added.map { ($0.id, $0.content) }) { _, last in last }
+    let contents = Dictionary(added.map { ($0.id, $0.found(after: normalizer)) }) { _, last in last }
     let bound = max(vocabulary.bound, (added.map { Int($0.id) + 1 }.max() ?? 0))
     for id in 0..<Int32(bound) {
       let token = contents[id] ?? vocabulary.token(of: id).map(Array.init) ?? []

@@ -160,7 +160,7 @@ struct TokenizerJSON {
       ? Alphabet(bytes: bytes, unknown: unknown, fusesUnknown: options.fusesUnknown)
       : characters(vocabulary, options, unknown)
     let merges = try mergeTable(vocabulary)
-    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced) {
+    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced, alphabet) {
       steps.append(cut)
     }
     var wholeWords: TokenTable?
@@ -172,7 +172,7 @@ struct TokenizerJSON {
       vocabulary: vocabulary, added: added, normalizer: normalizer, steps: steps,
       words: WordEncoder(alphabet: alphabet, engine: MergeEngine(merges.table), wholeWords: wholeWords),
       prefix: addsSpecialTokens ? prefix : [], suffix: addsSpecialTokens ? suffix : [],
-      decoding: try decoding(root["decoder"], vocabulary, added))
+      decoding: try decoding(root["decoder"], vocabulary, added, normalizer))
   }
 
   private func unknownID(_ vocabulary: TokenTable, _ options: ModelOptions) throws(FileError) -> Int32? {
@@ -237,20 +237,20 @@ struct TokenizerJSON {
     return table
   }
 
-  /// Where text that is one word may be cut: before the sign for a space, but after the characters that some token
-  /// has before one, and after those that the vocabulary lacks.
-  private func cut(_ vocabulary: TokenTable, _ produced: [Int32]) -> PreTokenizerStep? {
+  /// Where text that is one word may be cut: before the sign for a space, after the characters of the vocabulary
+  /// that no token has before one.
+  private func cut(_ vocabulary: TokenTable, _ produced: [Int32], _ alphabet: Alphabet) -> PreTokenizerStep? {
     let sign: UInt32 = 0x2581
-    guard vocabulary.id(of: "▁".utf8) != nil else { return nil }
-    var joined: Set<UInt32> = []
+    var after = alphabet.known
+    guard after.contains(sign) else { return nil }
     for id in produced {
       var previous: UInt32?
       for scalar in String(decoding: vocabulary.token(of: id) ?? [], as: UTF8.self).unicodeScalars {
-        if scalar.value == sign, let previous { joined.insert(previous) }
+        if scalar.value == sign, let previous { after.remove(previous) }
         previous = scalar.value
       }
     }
-    return .cut(before: sign, unlessAfter: joined)
+    return after.isEmpty ? nil : .cut(before: sign, after: after)
   }
 
   // MARK: Added tokens and the template
