@@ -15,7 +15,8 @@ extension CorpusCommand {
         """)
 
     @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
-    @Argument(help: ArgumentHelp("Texts or folders, in order; - is stdin.", valueName: "input")) var inputs: [String]
+    @Argument(help: ArgumentHelp("Texts or folders, in order; - is stdin.", valueName: "input")) var inputs:
+      [String]
     @OptionGroup var reading: ReadingOptions
     @Option(
       help: ArgumentHelp(

@@ -7,7 +7,8 @@ import Runnel
 extension CorpusCommand {
   struct Build: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Make a corpus from texts: .txt, .jsonl with a text field, either also .zst, folders of these, or -.",
+      abstract:
+        "Make a corpus from texts: .txt, .jsonl with a text field, either also .zst, folders of these, or -.",
       discussion: """
         Example: runnel corpus build book.tokens.zst book.txt more.jsonl.zst --validation 0.05
         Example: runnel corpus build web.tokens.zst web/ --tokenizer tokenizer.json --append-token '<|endoftext|>' \
@@ -16,18 +17,23 @@ extension CorpusCommand {
         """)
 
     @Argument(help: ArgumentHelp("The corpus to write.", valueName: "out")) var path: String
-    @Argument(help: ArgumentHelp("Texts or folders, in order; - is stdin.", valueName: "input")) var inputs: [String]
+    @Argument(help: ArgumentHelp("Texts or folders, in order; - is stdin.", valueName: "input")) var inputs:
+      [String]
     @OptionGroup var reading: ReadingOptions
-    @Option(help: ArgumentHelp("bytes, or the file or folder of a tokenizer; it is kept in the corpus.", valueName: "file"))
+    @Option(
+      help: ArgumentHelp(
+        "bytes, or the file or folder of a tokenizer; it is kept in the corpus.", valueName: "file"))
     var tokenizer = "bytes"
-    @Option(help: ArgumentHelp("A token to end every document with, such as <|endoftext|>.", valueName: "token"))
+    @Option(
+      help: ArgumentHelp("A token to end every document with, such as <|endoftext|>.", valueName: "token"))
     var appendToken: String?
     @OptionGroup var split: ValidationOptions
     @Option(help: "What is kept for validation: the tail, or documents by a hash of their text.")
     var validationBy = SplitRule.tail
     @Flag(help: "Leave out documents that equal an earlier one.") var deduplicate = false
     @Option(help: "zstd's level, 1 to 22.") var level = 3
-    @Option(help: ArgumentHelp("Bytes of token ids per frame, the unit of random access.", valueName: "bytes"))
+    @Option(
+      help: ArgumentHelp("Bytes of token ids per frame, the unit of random access.", valueName: "bytes"))
     var frameSize = 256 << 10
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
@@ -68,11 +74,14 @@ extension CorpusCommand {
 /// How texts are read.
 struct ReadingOptions: ParsableArguments {
   @Option(help: "Take all inputs for text or jsonl, whatever their names.") var format: CorpusInput.Format?
-  @Option(help: ArgumentHelp("Of .jsonl: the field that holds the text, as in content or page.text.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "Of .jsonl: the field that holds the text, as in content or page.text.", valueName: "name"))
   var field = "text"
   @Option(help: "Of text: a document is a file, a line, or a paragraph (up to a blank line).")
   var documents = Unit.file
-  @Option(help: ArgumentHelp("Of text: documents end at this string; \\n is a line break.", valueName: "string"))
+  @Option(
+    help: ArgumentHelp("Of text: documents end at this string; \\n is a line break.", valueName: "string"))
   var separator: String?
 
   enum Unit: String, ExpressibleByArgument, CaseIterable { case file, line, paragraph }
@@ -148,14 +157,17 @@ struct ReadingProgress {
       line.finish()
       throw ToolError("interrupted: nothing was written")
     }
+    let share = total.map { Double(done) / Double(max(1, $0, done)) } ?? 0
+    let (total, start) = (total, start)
+    line.show(share, Self.text(done, of: total, since: start))
+  }
+
+  private static func text(_ done: Int, of total: Int?, since start: ContinuousClock.Instant) -> String {
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     let rate = Double(done) / max(seconds, 1e-3)
-    let share = total.map { Double(done) / Double(max(1, $0, done)) } ?? 0
-    line.show(share) {
-      let speed = String(format: "%.1f MB read, %.1f MB/s", Double(done) / 1e6, rate / 1e6)
-      guard let total, seconds > 1, done > 0 else { return speed }
-      return speed + ", " + Output.duration(Double(max(0, total - done)) / rate) + " left"
-    }
+    let speed = String(format: "%.1f MB read, %.1f MB/s", Double(done) / 1e6, rate / 1e6)
+    guard let total, seconds > 1, done > 0 else { return speed }
+    return speed + ", " + Output.duration(Double(max(0, total - done)) / rate) + " left"
   }
 
   func finish() { line.finish() }

@@ -28,6 +28,7 @@ extension TokenizerCommand {
         "A token that stands for no text; may be given several times (default: <|endoftext|>).",
         valueName: "token"))
     var special: [String] = []
+    @OptionGroup var reading: ReadingOptions
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
 
@@ -61,7 +62,7 @@ extension TokenizerCommand {
       compute.apply()
       let start = ContinuousClock.now
       var line = ProgressLine()
-      let counter = try count(&line)
+      let counter = try count()
       var trainer = BPETrainer(vocabularySize: vocabulary)
       trainer.minimumFrequency = minFrequency
       trainer.specialTokens = specials
@@ -89,31 +90,27 @@ extension TokenizerCommand {
     }
 
     /// Counts the words of all texts.
-    private func count(_ line: inout ProgressLine) throws -> WordCounter {
+    private func count() throws -> WordCounter {
       let counter = WordCounter(threads: WorkerPool.shared.threads)
-      let sources = try inputs.map { try CorpusInput($0) }
-      let total = inputs.reduce(0) { $0 + fileSize($1) }
+      let texts = try CorpusInput.all(inputs, reading.reading)
+      var bar = ReadingProgress(of: texts)
       var done = 0
-      for source in sources {
-        _ = try source.read { count in
-          done += count
-          line.show(Double(done) / Double(max(1, total, done)), "\(Output.grouped(done)) bytes read")
-        } _: { event in
-          switch event {
-          case .start: break
-          case .bytes(let bytes): counter.feed(bytes)
-          case .end: counter.finishDocument()
-          }
+      for text in texts {
+        var read = 0
+        try text.forEachText { count in
+          read = count
+          try bar.show(done + read)
+        } _: { bytes, isEnd in
+          counter.feed(bytes)
+          if isEnd { counter.finishDocument() }
         }
+        done += read
       }
+      bar.finish()
       guard counter.bytes > 0 else {
         throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
       }
       return counter
-    }
-
-    private func fileSize(_ path: String) -> Int {
-      (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
     }
   }
 }

@@ -104,7 +104,8 @@ struct CorpusAssembly: ~Copyable {
     let json = try header.json()
     guard json.count <= Limits.blockBytes - 16 else {
       throw CorpusError(
-        path, "the header needs \(json.count) bytes for \(header.sources.count) sources, the limit is "
+        path,
+        "the header needs \(json.count) bytes for \(header.sources.count) sources, the limit is "
           + "\(Limits.blockBytes); join inputs, or give them through a pipe")
     }
     try write(MetadataBlock.frame(tag: "RNLH", body: json))

@@ -76,7 +76,8 @@ public struct CorpusBuilder: Sendable {
     let end = try endToken.map { name in
       guard let id = tokenizer.id(of: name) else {
         throw CorpusError(
-          output, "not written: the tokenizer \(tokenizer.name) has no token \(quoted(name)); name one that it has")
+          output,
+          "not written: the tokenizer \(tokenizer.name) has no token \(quoted(name)); name one that it has")
       }
       return id
     }

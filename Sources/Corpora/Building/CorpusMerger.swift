@@ -40,7 +40,8 @@ public enum CorpusMerger {
     let header = corpus.header
     guard let tokenizer = try corpus.tokenizer() else {
       throw CorpusError(
-        path, "does not hold the tokenizer \(quoted(header.tokenizer.name)); build the new texts with it and "
+        path,
+        "does not hold the tokenizer \(quoted(header.tokenizer.name)); build the new texts with it and "
           + "merge the two")
     }
     guard let split = ValidationSplit(recordedIn: header, fraction: validation) else {

@@ -50,7 +50,8 @@ struct DocumentCutter {
   /// The input ends, and with it the last document.
   mutating func finish(_ body: (DocumentEvent) throws -> Void) throws {
     switch rule {
-    case .whole: if !isOpen { try body(.start) }  // an empty file is an empty document
+    case .whole:
+      if !isOpen { try body(.start) }  // an empty file is an empty document
       isOpen = true
     case .separator:
       let rest = held

@@ -82,7 +82,8 @@ extension CorpusHeader.TokenType {
       while !rest.isEmpty {
         let part = UnsafeBufferPointer(rebasing: rest.prefix(4096))
         for i in 0..<part.count { buffer[i] = T(truncatingIfNeeded: part[i]).littleEndian }
-        bytes.append(contentsOf: UnsafeRawBufferPointer(UnsafeMutableBufferPointer(rebasing: buffer[..<part.count])))
+        bytes.append(
+          contentsOf: UnsafeRawBufferPointer(UnsafeMutableBufferPointer(rebasing: buffer[..<part.count])))
         rest = rest.dropFirst(part.count)
       }
     }

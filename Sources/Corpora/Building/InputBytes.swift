@@ -26,7 +26,8 @@ extension CorpusInput {
       guard !piece.isEmpty else { break }
       try hash.update(piece)
       // A pipe gives a first piece of at least four bytes unless the whole is shorter.
-      let isZstd = isCompressed ?? (piece.count >= 4 && piece.integer(at: 0, as: UInt32.self) == SeekTable.frameMagic)
+      let isZstd =
+        isCompressed ?? (piece.count >= 4 && piece.integer(at: 0, as: UInt32.self) == SeekTable.frameMagic)
       isCompressed = isZstd
       try piece.withUnsafeBytes { bytes in
         guard isZstd else { return try body(bytes) }

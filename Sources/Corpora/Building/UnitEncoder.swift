@@ -134,7 +134,8 @@ struct UnitEncoder<Source: Tokenizer> {
     }
     if let bad {
       throw CorpusError(
-        path, "the tokenizer \(tokenizer.name) gave the id \(ids[bad]), outside its vocabulary of "
+        path,
+        "the tokenizer \(tokenizer.name) gave the id \(ids[bad]), outside its vocabulary of "
           + "\(plan.vocabularySize)")
     }
     ids.removeAll(keepingCapacity: true)
