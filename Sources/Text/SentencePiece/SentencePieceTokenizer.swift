@@ -110,41 +110,43 @@ public struct SentencePieceTokenizer: Tokenizer {
       let limit = isEnd ? text.count : certain()
       // The text as it is while it is read, so that the rest of the encoder can change.
       let whole = text
-      let merges = tokenizer.merges
+      let merges = tokenizer.merges, userDefined = tokenizer.userDefined
+      var (index, last) = (scanned, previous)
       let rest = whole.withUnsafeBufferPointer { bytes in
         let bytes = UnsafeBufferPointer(rebasing: bytes[..<limit])
         var start = 0
-        while scanned < limit {
-          if let userDefined = tokenizer.userDefined {
-            let match = userDefined.longest(in: bytes, from: scanned)
+        while index < limit {
+          if let userDefined {
+            let match = userDefined.longest(in: bytes, from: index)
             if match.isOpen && !isEnd { break }
             if match.value >= 0 {
-              encode(UnsafeBufferPointer(rebasing: bytes[start..<scanned]), into: &ids)
+              encode(UnsafeBufferPointer(rebasing: bytes[start..<index]), into: &ids)
               ids.append(match.value)
               endsUnknown = false
-              scanned += match.length
-              (start, previous) = (scanned, 0)
+              index += match.length
+              (start, last) = (index, 0)
               continue
             }
           }
-          let length = min(limit - scanned, SentencePieceMerges.characterLength(bytes[scanned]))
-          if scanned + SentencePieceMerges.characterLength(bytes[scanned]) > limit && !isEnd { break }
-          let character = SentencePieceMerges.character(bytes, scanned, length)
-          if previous != 0 && !merges.mayJoin(previous, character) {
-            encode(UnsafeBufferPointer(rebasing: bytes[start..<scanned]), into: &ids)
-            start = scanned
+          let whole = SentencePieceMerges.characterLength(bytes[index])
+          if index + whole > limit && !isEnd { break }
+          let length = min(limit - index, whole)
+          let character = SentencePieceMerges.character(bytes, index, length)
+          if last != 0 && !merges.mayJoin(last, character) {
+            encode(UnsafeBufferPointer(rebasing: bytes[start..<index]), into: &ids)
+            start = index
           }
-          previous = character
-          scanned += length
+          last = character
+          index += length
         }
         if isEnd {
           encode(UnsafeBufferPointer(rebasing: bytes[start...]), into: &ids)
-          (start, scanned, previous) = (limit, limit, 0)
+          (start, index, last) = (limit, limit, 0)
         }
         return start
       }
       text.removeFirst(rest)
-      scanned -= rest
+      (scanned, previous) = (index - rest, last)
       trailing = isEnd ? (0, 0) : (trailing.spaces, trailing.count - rest)
     }
 
@@ -163,7 +165,9 @@ public struct SentencePieceTokenizer: Tokenizer {
         merge(stretch)
         ids += fresh
       }
-      if endsUnknown && ids[start] == unknown { ids.remove(at: start) }
+      if endsUnknown && ids[start] == unknown {
+        if ids.count == start + 1 { ids.removeLast() } else { ids.remove(at: start) }
+      }
       endsUnknown = ids.last == unknown
     }
 
