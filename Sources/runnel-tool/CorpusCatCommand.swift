@@ -7,7 +7,7 @@ import Runnel
 extension CorpusCommand {
   struct Cat: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Print text of a corpus.",
+      abstract: "Print text of a corpus; of a synthetic task, its documents as symbols, one a line.",
       discussion: "Example: runnel corpus cat book.tokens.zst --split validation")
     @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
     @Option(help: "Only this split: train or validation.") var split: SplitName?
@@ -26,6 +26,9 @@ extension CorpusCommand {
       let range =
         try document.map { try corpus.documentRange($0) } ?? tokens?.range
         ?? split.map { corpus.range(of: $0.split) } ?? 0..<corpus.count
+      if corpus.header.tokenizer == .task, !salvage {
+        return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
+      }
       guard salvage else { return try corpus.write(range, to: STDOUT_FILENO) }
       let width = corpus.header.dtype.width
       let found = try corpus.salvage(range) { _, ids in

@@ -34,6 +34,16 @@ extension CorpusCommand {
         if let best = task.bestLoss {
           rows.append(["best loss", String(format: "%.4f nats per token or less", best)])
         }
+        if let best = task.bestAccuracy {
+          rows.append(["best accuracy", String(format: "%.2f %%", 100 * best)])
+        }
+        if let settings = task.settings {
+          let shown = settings.sorted { $0.key < $1.key }.map { key, value in
+            "\(key) " + (Int(exactly: value).map(String.init) ?? "\(value)")
+          }
+          rows.append(["settings", shown.joined(separator: ", ")])
+        }
+        if let note = task.note { rows.append(["note", note]) }
       }
       for source in header.sources {
         rows.append([
