@@ -99,6 +99,14 @@ package struct JSONScanner {
     try require(":")
     return key
   }
+  /// Replaces `key` by the next member's name; false once the object has ended.
+  package mutating func nextKey(into key: inout [UInt8]) throws(FileError) -> Bool {
+    guard try nextItem(before: "}") else { return false }
+    key.removeAll(keepingCapacity: true)
+    try string(into: &key)
+    try require(":")
+    return true
+  }
   /// Whether another element follows; false once the array has ended.
   package mutating func nextElement() throws(FileError) -> Bool { try nextItem(before: "]") }
 

@@ -36,7 +36,8 @@ package struct Alphabet: Sendable {
     fusesUnknown: Bool = false
   ) {
     precondition(
-      byteFallback.isEmpty || byteFallback.count == 256, "Alphabet: \(byteFallback.count) symbols for 256 bytes")
+      byteFallback.isEmpty || byteFallback.count == 256,
+      "Alphabet: \(byteFallback.count) symbols for 256 bytes")
     isOfBytes = false
     (self.byteFallback, self.unknown, self.fusesUnknown) = (byteFallback, unknown, fusesUnknown)
     ascii = Array(repeating: -1, count: 128)
@@ -79,7 +80,9 @@ package struct Alphabet: Sendable {
         if isUnknown, let unknown { symbols.append(unknown) }
         isUnknown = false
         symbols.append(symbol)
-      } else if !byteFallback.isEmpty, (0..<length).allSatisfy({ byteFallback[Int(word[position + $0])] >= 0 }) {
+      } else if !byteFallback.isEmpty,
+        (0..<length).allSatisfy({ byteFallback[Int(word[position + $0])] >= 0 })
+      {
         for offset in 0..<length { symbols.append(byteFallback[Int(word[position + offset])]) }
       } else if let unknown {
         if isUnknown && !fusesUnknown { symbols.append(unknown) }
@@ -93,5 +96,16 @@ package struct Alphabet: Sendable {
   private subscript(scalar: UInt32) -> Int32 {
     if scalar < 128 { return ascii[Int(scalar)] }
     return pages[Int32(scalar >> 8)]?[Int(scalar & 0xFF)] ?? -1
+  }
+
+  /// The characters that have a symbol.
+  package var known: Set<UInt32> {
+    var known: Set<UInt32> = []
+    for (page, symbols) in pages {
+      for (offset, symbol) in symbols.enumerated() where symbol >= 0 {
+        known.insert(UInt32(page) << 8 | UInt32(offset))
+      }
+    }
+    return known
   }
 }

@@ -22,7 +22,8 @@ package struct MergeTable: Sendable {
   ///
   /// - Parameter rank: lower ones merge first; pairs may share a rank, then the leftmost in a word is first.
   package mutating func insert(left: Int32, right: Int32, rank: Int32, merged: Int32) {
-    precondition(rank >= 0 && merged >= 0, "MergeTable: rank \(rank) and symbol \(merged) must not be negative")
+    precondition(
+      rank >= 0 && merged >= 0, "MergeTable: rank \(rank) and symbol \(merged) must not be negative")
     if 2 * (count + 1) > mask + 1 { grow() }
     let key = Self.key(left, right)
     var slot = Self.slot(key, mask)

@@ -53,7 +53,9 @@ package struct TokenTable: Sendable {
 
   /// Nil for an id that no token has.
   package func token(of id: Int32) -> ArraySlice<UInt8>? {
-    guard let index = Int(exactly: id), entries.indices.contains(index), entries[index] != 0 else { return nil }
+    guard let index = Int(exactly: id), entries.indices.contains(index), entries[index] != 0 else {
+      return nil
+    }
     let entry = Int(entries[index]) - 1
     return bytes[starts[entry]..<starts[entry + 1]]
   }
@@ -65,7 +67,9 @@ package struct TokenTable: Sendable {
       while slots[slot] != 0 {
         let entry = Int(slots[slot]) - 1
         let (start, end) = (starts[entry], starts[entry + 1])
-        if end - start == token.count, (0..<token.count).allSatisfy({ bytes[start + $0] == token[$0] }) { break }
+        if end - start == token.count, (0..<token.count).allSatisfy({ bytes[start + $0] == token[$0] }) {
+          break
+        }
         slot = (slot + 1) & mask
       }
       return slot

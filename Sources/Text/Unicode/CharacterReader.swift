@@ -6,7 +6,9 @@ package enum CharacterReader {
 
   /// The character at a place and how many bytes it has (Unicode, table 3-7).
   @inline(__always)
-  package static func next(_ bytes: UnsafeBufferPointer<UInt8>, at position: Int) -> (scalar: UInt32, length: Int) {
+  package static func next(_ bytes: UnsafeBufferPointer<UInt8>, at position: Int) -> (
+    scalar: UInt32, length: Int
+  ) {
     let first = UInt32(bytes[position])
     if first < 0x80 { return (first, 1) }
     return long(bytes, position, first)
