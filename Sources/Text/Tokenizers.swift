@@ -34,6 +34,9 @@ public enum Tokenizers {
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
     switch file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) {
     case UInt8(ascii: "{"): return try BPETokenizer(file, path: path)
+    case _ where RWKVVocabulary.recognizes(file.bytes): return try RWKVTokenizer(file, path: path)
+    case _ where SentencePieceModel.recognizes(file.bytes):
+      return try SentencePieceTokenizer(file, path: path)
     default:
       if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
       if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }

@@ -53,15 +53,16 @@ struct SentencePieceNormalizer: Sendable {
     var index = 0
     while index < bytes.count {
       let byte = bytes[index]
-      if byte < 0x80, index + 1 < bytes.count, case let next = bytes[index + 1], next < 0x80,
-        plain[Int(byte) << 7 | Int(next)]
-      {
+      if index + 1 < bytes.count, isPlain(byte, bytes[index + 1]) {
         if byte == 0x20 {
           put(CollectionOfOne(byte), &state, &text)
         } else {
           if !state.hasBegun { begin(&state, &text) }
-          text.append(byte)
+          let start = index
+          repeat { index += 1 } while index + 1 < bytes.count && isPlainLetter(bytes[index], bytes[index + 1])
+          text.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start..<index]))
           state.followsSpace = false
+          continue
         }
         index += 1
         continue
@@ -97,6 +98,13 @@ struct SentencePieceNormalizer: Sendable {
     return index
   }
 
+  @inline(__always)
+  private func isPlain(_ byte: UInt8, _ next: UInt8) -> Bool {
+    (byte | next) < 0x80 && plain[Int(byte) << 7 | Int(next)]
+  }
+  @inline(__always)
+  private func isPlainLetter(_ byte: UInt8, _ next: UInt8) -> Bool { byte != 0x20 && isPlain(byte, next) }
+
   /// Ends the document: white space at the end goes, and the ▁ comes that some models have there.
   func finish(_ state: inout State, into text: inout [UInt8]) {
     if removesExtraWhitespace {
@@ -120,6 +128,11 @@ struct SentencePieceNormalizer: Sendable {
     if !state.hasBegun {
       if removesExtraWhitespace && characters.elementsEqual(CollectionOfOne(0x20)) { return }
       begin(&state, &text)
+    }
+    if characters.first != 0x20 && characters.count <= 4 && !characters.contains(0x20) {
+      text.append(contentsOf: characters)
+      if !characters.isEmpty { state.followsSpace = false }
+      return
     }
     var isSkipping = state.followsSpace
     for byte in characters {

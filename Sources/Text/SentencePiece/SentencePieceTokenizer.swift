@@ -110,41 +110,43 @@ public struct SentencePieceTokenizer: Tokenizer {
       let limit = isEnd ? text.count : certain()
       // The text as it is while it is read, so that the rest of the encoder can change.
       let whole = text
-      let merges = tokenizer.merges
+      let merges = tokenizer.merges, userDefined = tokenizer.userDefined
+      var (index, last) = (scanned, previous)
       let rest = whole.withUnsafeBufferPointer { bytes in
         let bytes = UnsafeBufferPointer(rebasing: bytes[..<limit])
         var start = 0
-        while scanned < limit {
-          if let userDefined = tokenizer.userDefined {
-            let match = userDefined.longest(in: bytes, from: scanned)
+        while index < limit {
+          if let userDefined {
+            let match = userDefined.longest(in: bytes, from: index)
             if match.isOpen && !isEnd { break }
             if match.value >= 0 {
-              encode(UnsafeBufferPointer(rebasing: bytes[start..<scanned]), into: &ids)
+              encode(UnsafeBufferPointer(rebasing: bytes[start..<index]), into: &ids)
               ids.append(match.value)
               endsUnknown = false
-              scanned += match.length
-              (start, previous) = (scanned, 0)
+              index += match.length
+              (start, last) = (index, 0)
               continue
             }
           }
-          let length = min(limit - scanned, SentencePieceMerges.characterLength(bytes[scanned]))
-          if scanned + SentencePieceMerges.characterLength(bytes[scanned]) > limit && !isEnd { break }
-          let character = SentencePieceMerges.character(bytes, scanned, length)
-          if previous != 0 && !merges.mayJoin(previous, character) {
-            encode(UnsafeBufferPointer(rebasing: bytes[start..<scanned]), into: &ids)
-            start = scanned
+          let whole = SentencePieceMerges.characterLength(bytes[index])
+          if index + whole > limit && !isEnd { break }
+          let length = min(limit - index, whole)
+          let character = SentencePieceMerges.character(bytes, index, length)
+          if last != 0 && !merges.mayJoin(last, character) {
+            encode(UnsafeBufferPointer(rebasing: bytes[start..<index]), into: &ids)
+            start = index
           }
-          previous = character
-          scanned += length
+          last = character
+          index += length
         }
         if isEnd {
           encode(UnsafeBufferPointer(rebasing: bytes[start...]), into: &ids)
-          (start, scanned, previous) = (limit, limit, 0)
+          (start, index, last) = (limit, limit, 0)
         }
         return start
       }
       text.removeFirst(rest)
-      scanned -= rest
+      (scanned, previous) = (index - rest, last)
       trailing = isEnd ? (0, 0) : (trailing.spaces, trailing.count - rest)
     }
 
@@ -163,7 +165,9 @@ public struct SentencePieceTokenizer: Tokenizer {
         merge(stretch)
         ids += fresh
       }
-      if endsUnknown && ids[start] == unknown { ids.remove(at: start) }
+      if endsUnknown && ids[start] == unknown {
+        if ids.count == start + 1 { ids.removeLast() } else { ids.remove(at: start) }
+      }
       endsUnknown = ids.last == unknown
     }
 
@@ -172,67 +176,6 @@ public struct SentencePieceTokenizer: Tokenizer {
     private mutating func merge(_ stretch: UnsafeBufferPointer<UInt8>) {
       fresh.removeAll(keepingCapacity: true)
       tokenizer.merges.encode(stretch, scratch: &scratch, into: &fresh)
-    }
-  }
-
-  public struct Decoder: TokenDecoder {
-    fileprivate let surfaces: SentencePieceSurfaces
-    /// Nothing has been written, so white space in front may be one that encoding added.
-    fileprivate var isStart: Bool
-
-    /// Bytes that byte pieces do not make characters of pass as they are.
-    public mutating func feed(_ id: Int32, into bytes: inout [UInt8]) {
-      guard id >= 0, id < surfaces.count else { return }
-      var surface = surfaces[Int(id)]
-      if isStart && surfaces.dropsSpace && surfaces.beginsWithSpace(Int(id)) {
-        surface = surface.dropFirst()
-        isStart = surfaces.dropsAllSpaces
-      }
-      if !surface.isEmpty { isStart = false }
-      bytes += surface
-    }
-    public func finish(into bytes: inout [UInt8]) {}
-  }
-}
-
-/// What each id is decoded to.
-struct SentencePieceSurfaces: Sendable {
-  private var bytes: [UInt8] = []
-  private var offsets = [0]
-  private var spaces: [Bool] = []
-  /// Whether the first ▁ of a text is left out, and whether all that begin it are.
-  let dropsSpace: Bool
-  let dropsAllSpaces: Bool
-
-  var count: Int { offsets.count - 1 }
-  subscript(id: Int) -> ArraySlice<UInt8> { bytes[offsets[id]..<offsets[id + 1]] }
-  /// Whether its piece begins with ▁, here a space.
-  func beginsWithSpace(_ id: Int) -> Bool { spaces[id] }
-
-  init(_ model: SentencePieceModel) {
-    dropsSpace = model.addsDummyPrefix || model.removesExtraWhitespace
-    dropsAllSpaces = model.removesExtraWhitespace
-    let symbol: [UInt8] = [0xE2, 0x96, 0x81]
-    for piece in model.pieces {
-      switch piece.kind {
-      case .control: break
-      case .unknown: bytes += model.unknownSurface
-      case .byte:
-        bytes.append(ByteTokenizer().id(of: String(decoding: piece.text, as: UTF8.self)).map(UInt8.init) ?? 0)
-      case .normal, .userDefined, .unused:
-        var rest = piece.text
-        while let first = rest.first {
-          if rest.starts(with: symbol) {
-            bytes.append(0x20)
-            rest = rest.dropFirst(3)
-          } else {
-            bytes.append(first)
-            rest = rest.dropFirst()
-          }
-        }
-      }
-      spaces.append(piece.kind.isText && piece.text.starts(with: symbol))
-      offsets.append(bytes.count)
     }
   }
 }
