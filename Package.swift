@@ -56,7 +56,10 @@ let package = Package(
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
     tests(
       "Checkpoints",
-      ["RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelReference"]),
+      [
+        "RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors",
+        "RunnelReference",
+      ]),
     tests("Corpora", ["RunnelCorpora", "RunnelText", "RunnelFiles"]),
     .testTarget(
       name: "ForeignTests",
