@@ -21,10 +21,10 @@ final class BPEPlan: Sendable {
     self.vocabulary = vocabulary
     rawTokens = AddedTokens(added.filter { !$0.isNormalized })
     normalizedTokens = AddedTokens(
-      added.filter(\.isNormalized).compactMap { token in
+      added.filter(\.isNormalized).map { token in
         var token = token
         token.content = token.found(after: normalizer)
-        return token.content.isEmpty ? nil : token
+        return token
       })
     addedIDs = Dictionary(added.map { ($0.content, $0.id) }) { first, _ in first }
     self.normalizer = normalizer

@@ -145,6 +145,11 @@ struct TokenizerJSON {
     let options = try ModelOptions(.object(model), self)
     let added = try addedTokens(root["added_tokens"], vocabulary)
     let normalizer = try normalizerSteps(root["normalizer"], "normalizer")
+    if let token = added.first(where: { $0.found(after: normalizer).isEmpty }) {
+      throw refusal(
+        "added_tokens", expected: "tokens that normalising leaves something of",
+        found: quoted(String(decoding: token.content, as: UTF8.self)))
+    }
     var steps = try preTokenizerSteps(root["pre_tokenizer"], "pre_tokenizer")
 
     // Words of bytes need not be spelled, unless a byte without its token is to be spelled by its character's bytes.
@@ -262,7 +267,7 @@ struct TokenizerJSON {
     }
     var tokens: [AddedToken] = []
     var seen: [[UInt8]: Int] = [:]
-    var owners: [Int32: [UInt8]] = [:]
+    var next = Int32(vocabulary.count)
     for (index, element) in elements.enumerated() {
       let field = "added_tokens[\(index)]"
       let object = try Fields(
@@ -281,14 +286,12 @@ struct TokenizerJSON {
         content: content, id: Int32(id), isSpecial: try object.boolean("special"),
         isNormalized: try object.boolean("normalized"), stripsLeft: try object.boolean("lstrip"),
         stripsRight: try object.boolean("rstrip"), isSingleWord: try object.boolean("single_word"))
-      let known = vocabulary.id(of: content)
-      let owner = vocabulary.token(of: token.id).map(Array.init) ?? owners[token.id]
-      guard known ?? token.id == token.id, owner ?? content == content else {
-        throw refusal(
-          "\(field).id", expected: "the token's own id",
-          found: "\(id), " + (known.map { "not \($0)" } ?? "another's"))
+      // The original gives a new token the next id, whatever the file says.
+      let expected = vocabulary.id(of: content) ?? seen[content].map { tokens[$0].id } ?? next
+      guard token.id == expected else {
+        throw refusal("\(field).id", expected: "\(expected), which comes next", found: "\(id)")
       }
-      owners[token.id] = content
+      if token.id >= next { next = token.id + 1 }
       if let place = seen[content] {
         tokens[place] = token
       } else {
