@@ -157,15 +157,19 @@ struct ReadingProgress {
       line.finish()
       throw ToolError("interrupted: nothing was written")
     }
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
-    guard seconds > 0.5 else { return }
-    let rate = Double(done) / max(seconds, 1e-3)
+    // A build that takes no time says only its result.
+    guard ContinuousClock.now - start > .milliseconds(500) else { return }
     let share = total.map { Double(done) / Double(max(1, $0, done)) } ?? 0
-    line.show(share) {
-      let speed = String(format: "%.1f MB read, %.1f MB/s", Double(done) / 1e6, rate / 1e6)
-      guard let total, done > 0 else { return speed }
-      return speed + ", " + Output.duration(Double(max(0, total - done)) / rate) + " left"
-    }
+    let (total, start) = (total, start)
+    line.show(share, Self.text(done, of: total, since: start))
+  }
+
+  private static func text(_ done: Int, of total: Int?, since start: ContinuousClock.Instant) -> String {
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let rate = Double(done) / max(seconds, 1e-3)
+    let speed = String(format: "%.1f MB read, %.1f MB/s", Double(done) / 1e6, rate / 1e6)
+    guard let total, seconds > 1, done > 0 else { return speed }
+    return speed + ", " + Output.duration(Double(max(0, total - done)) / rate) + " left"
   }
 
   func finish() { line.finish() }
