@@ -9,8 +9,9 @@ package struct JSONScanner {
   package static let maximumDepth = 32
 
   /// What stands next.
-  package enum Kind: Sendable {
-    case object, array, string, number, boolean, null, nothing
+  package enum Kind: String, Sendable {
+    case object = "an object", array = "an array", string = "a string", number = "a number"
+    case boolean = "true or false", null, nothing = "no value"
   }
 
   private let bytes: [UInt8]

@@ -19,6 +19,7 @@ struct TokenizerCommand: ParsableCommand {
         """)
     @Argument(help: ArgumentHelp("bytes, a file, or a folder.", valueName: "tokenizer")) var path: String
     @Flag(help: "Encode stdin and count.") var measure = false
+    @OptionGroup var documents: DocumentOptions
     @OptionGroup var output: OutputOptions
 
     private struct Special: Encodable {
@@ -32,7 +33,7 @@ struct TokenizerCommand: ParsableCommand {
       let sha256, normalizer, pre_tokenizer, decoder: String?
       let special_tokens: [Special]
       let bytes, tokens: Int?
-      let bytes_per_token: Double?
+      let bytes_per_token, seconds: Double?
     }
 
     func run() throws { try report(Tokenizers.load(path)) }
@@ -48,7 +49,8 @@ struct TokenizerCommand: ParsableCommand {
             merges: summary.merges, sha256: tokenizer.sha256, normalizer: summary.normalizer,
             pre_tokenizer: summary.preTokenizer, decoder: summary.decoder,
             special_tokens: summary.specialTokens.map { Special(id: $0.id, token: $0.token) },
-            bytes: measured?.bytes, tokens: measured?.tokens, bytes_per_token: rate))
+            bytes: measured?.bytes, tokens: measured?.tokens, bytes_per_token: rate,
+            seconds: measured?.seconds))
       }
       var rows = [
         ["tokenizer", tokenizer.name], ["kind", summary.kind],
@@ -64,25 +66,31 @@ struct TokenizerCommand: ParsableCommand {
       }
       if let measured {
         rows.append([
-          "stdin", "\(Output.grouped(measured.bytes)) bytes, \(Output.grouped(measured.tokens)) tokens",
+          "stdin",
+          "\(Output.grouped(measured.bytes)) bytes, \(Output.grouped(measured.tokens)) tokens, "
+            + "\(Output.decimals(measured.seconds, 2)) s",
         ])
         if let rate { rows.append(["bytes per token", Output.decimals(rate, 3)]) }
       }
       Output.table(rows)
     }
 
-    private func count(_ tokenizer: some Tokenizer) throws -> (bytes: Int, tokens: Int) {
+    private func count(_ tokenizer: some Tokenizer) throws -> (bytes: Int, tokens: Int, seconds: Double) {
+      let start = ContinuousClock.now
       var encoder = tokenizer.encoder()
       var (bytes, tokens) = (0, 0)
       var ids: [Int32] = []
-      while let piece = try Input.read() {
-        bytes += piece.count
-        piece.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
+      try documents.read { text in
+        bytes += text.count
+        text.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
+        tokens += ids.count
+        ids.removeAll(keepingCapacity: true)
+      } finish: {
+        encoder.finish(into: &ids)
         tokens += ids.count
         ids.removeAll(keepingCapacity: true)
       }
-      encoder.finish(into: &ids)
-      return (bytes, tokens + ids.count)
+      return (bytes, tokens, (ContinuousClock.now - start) / .seconds(1))
     }
   }
 }

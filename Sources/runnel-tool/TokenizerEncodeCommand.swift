@@ -15,17 +15,10 @@ extension TokenizerCommand {
         {"bytes": "00ff"} and answers each with a line {"ids": […]}.
         """)
     @Argument(help: ArgumentHelp("bytes, a file, or a folder.", valueName: "tokenizer")) var path: String
-    @Flag(help: "Every line is a document, without its line feed.") var lines = false
-    @Flag(help: "Every line is a JSON object with a document.") var jsonl = false
+    @OptionGroup var documents: DocumentOptions
     @Flag(help: "Print each token's id and name on a line of its own; with JSON, add the names.")
     var pieces = false
     @OptionGroup var output: OutputOptions
-
-    func validate() throws {
-      if lines && jsonl {
-        throw ValidationError("--lines and --jsonl both say what a line is; give one of them")
-      }
-    }
 
     func run() throws {
       signal(SIGPIPE, SIG_IGN)
@@ -34,78 +27,25 @@ extension TokenizerCommand {
 
     private func encode(_ tokenizer: some Tokenizer) throws {
       var writer = IdWriter(
-        tokenizer, style: jsonl || output.json ? .json(pieces: pieces) : pieces ? .pieces : .plain)
+        tokenizer, style: documents.jsonl || output.json ? .json(pieces: pieces) : pieces ? .pieces : .plain)
       var encoder = tokenizer.encoder()
       var ids: [Int32] = []
-      func feed(_ bytes: [UInt8]) { bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) } }
-      func finish(_ count: Int) {
+      var bytes = 0
+      try documents.read { text in
+        bytes += text.count
+        text.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
+      } finish: {
         encoder.finish(into: &ids)
         writer.add(ids)
         ids.removeAll(keepingCapacity: true)
-        writer.endDocument(bytes: count)
-      }
-      if lines || jsonl {
-        var number = 0
-        try Input.forEachLine { line in
-          number += 1
-          if jsonl && !line.contains(where: { $0 > 0x20 }) { return }
-          let document = jsonl ? try Self.document(line, number) : line
-          feed(document)
-          finish(document.count)
-        } flush: {
-          writer.flush()
-        }
-      } else {
-        var count = 0
-        while let bytes = try Input.read() {
-          count += bytes.count
-          feed(bytes)
-          writer.add(ids)
-          ids.removeAll(keepingCapacity: true)
-          guard writer.flush() else { return }
-        }
-        finish(count)
+        writer.endDocument(bytes: bytes)
+        bytes = 0
+      } flush: {
+        writer.add(ids)
+        ids.removeAll(keepingCapacity: true)
+        return writer.flush()
       }
       writer.flush()
-    }
-
-    /// The bytes that a line of JSON gives.
-    private static func document(_ line: [UInt8], _ number: Int) throws -> [UInt8] {
-      var scanner = JSONScanner(
-        line, file: "stdin", name: "line \(number)", repairsText: true,
-        remedy: "each line is an object with a string \"text\", or \"bytes\" in hexadecimal")
-      var document: [UInt8]?
-      try scanner.beginObject()
-      while let key = try scanner.nextKey() {
-        guard key == "text" || key == "bytes" else {
-          try scanner.skipValue()
-          continue
-        }
-        var value: [UInt8] = []
-        try scanner.string(into: &value)
-        if key == "text" {
-          document = value
-        } else if let bytes = Self.bytes(hexadecimal: value) {
-          document = bytes
-        } else {
-          throw scanner.failure(expected: "pairs of hexadecimal digits", found: "something else")
-        }
-      }
-      try scanner.finish()
-      guard let document else { throw scanner.failure(expected: "\"text\" or \"bytes\"", found: "neither") }
-      return document
-    }
-
-    private static func bytes(hexadecimal digits: [UInt8]) -> [UInt8]? {
-      guard digits.count % 2 == 0 else { return nil }
-      var bytes: [UInt8] = []
-      for index in stride(from: 0, to: digits.count, by: 2) {
-        guard let high = Character(Unicode.Scalar(digits[index])).hexDigitValue,
-          let low = Character(Unicode.Scalar(digits[index + 1])).hexDigitValue
-        else { return nil }
-        bytes.append(UInt8(16 * high + low))
-      }
-      return bytes
     }
   }
 }

@@ -25,7 +25,7 @@ public struct BPETrainer: Sendable {
 
   /// Special tokens and bytes are there without any training.
   public static func smallestVocabulary(specialTokens: [String]) -> Int {
-    Set(specialTokens + (0...255).map { ByteAlphabet.text(CollectionOfOne($0)) }).count
+    Set(specialTokens + (0...255).map { ByteSpelling.text($0) }).count
   }
 
   /// Learns from everything that was fed to the counter.

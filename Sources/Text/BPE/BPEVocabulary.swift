@@ -1,7 +1,7 @@
 /// A byte-level BPE vocabulary and its merges, as trained.
 
 public struct BPEVocabulary: Sendable, Equatable {
-  /// Tokens by id, as their file spells them: special tokens literally, others by ``ByteAlphabet``.
+  /// Tokens by id, as their file spells them: special tokens literally, others by their bytes as GPT-2 spells them.
   public private(set) var tokens: [String] = []
   /// The pairs of ids that became one token, the first ones first.
   public private(set) var merges: [(first: Int32, second: Int32)] = []
@@ -14,7 +14,7 @@ public struct BPEVocabulary: Sendable, Equatable {
     for token in specialTokens where !distinct.contains(token) { distinct.append(token) }
     self.specialTokens = distinct
     for token in distinct { _ = add(token) }
-    for byte in ByteAlphabet.bytesInOrder { _ = add(ByteAlphabet.text(CollectionOfOne(byte))) }
+    for byte in ByteSpelling.bytesInOrder { _ = add(ByteSpelling.text(byte)) }
   }
 
   public static func == (a: Self, b: Self) -> Bool {
@@ -23,7 +23,7 @@ public struct BPEVocabulary: Sendable, Equatable {
 
   /// The ids of the 256 bytes.
   package var byteIds: [Int32] {
-    (0...255).map { ids[ByteAlphabet.text(CollectionOfOne(UInt8($0)))] ?? 0 }
+    (0...255).map { ids[ByteSpelling.text(UInt8($0))] ?? 0 }
   }
 
   /// Notes a merge; the id of what it makes.

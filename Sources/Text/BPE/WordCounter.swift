@@ -1,4 +1,4 @@
-/// Counts the words of documents as they stream by, on several threads.
+/// Counts the words of documents as they stream by, cut as GPT-2 cuts them, on several threads.
 ///
 /// Text is cut into pieces before a space that follows a word, where a word ends whatever comes, and the pieces
 /// are counted wherever there is room. Each thread has a table of its own; adding them up at the end gives the
@@ -116,11 +116,11 @@ public final class WordCounter {
   }
 
   private static func count(_ piece: [UInt8], into counts: inout WordCounts) {
-    let scanner = WordScanner()
+    let table = CharacterClasses.table
     piece.withUnsafeBufferPointer { bytes in
       var start = 0
       while start < bytes.count {
-        let end = scanner.end(of: bytes, from: start)
+        let end = WordScanner.gpt2.end(bytes, start, isFinal: true, table)
         counts.add(UnsafeBufferPointer(rebasing: bytes[start..<end]))
         start = end
       }

@@ -50,6 +50,12 @@ enum ByteSpelling {
     }
   }()
 
+  /// The bytes in the order of their characters.
+  static let bytesInOrder: [UInt8] = (0...255).sorted { scalars[Int($0)] < scalars[Int($1)] }
+
+  /// How a vocabulary spells a byte.
+  static func text(_ byte: UInt8) -> String { String(Character(scalars[Int(byte)])) }
+
   /// Per character below U+0144, the byte; −1 if it stands for none.
   private static let bytes: [Int16] = {
     var bytes = [Int16](repeating: -1, count: 0x144)
