@@ -29,15 +29,8 @@ extension CorpusCommand {
       if corpus.header.tokenizer == .task, !salvage {
         return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
       }
-      guard salvage else { return try corpus.write(range, to: STDOUT_FILENO) }
-      let width = corpus.header.dtype.width
-      let found = try corpus.salvage(range) { _, ids in
-        var bytes: [UInt8] = []
-        for id in ids {
-          for shift in 0..<width { bytes.append(UInt8(truncatingIfNeeded: id >> (8 * shift))) }
-        }
-        Output.write(bytes)
-      }
+      if corpus.header.tokenizer == .bytes, !salvage { return try corpus.write(range, to: STDOUT_FILENO) }
+      let found = try corpus.forEachText(of: range, salvage: salvage) { Output.write($0) }
       for finding in found { Output.note("\(finding)") }
       if !found.isEmpty { throw ExitCode(1) }
     }

@@ -58,6 +58,7 @@ extension CorpusCommand {
         if let tokenizer = try tokenizer.map({ try Tokenizers.load($0) }) {
           try CorpusWriter(
             path: path, tokenizer: .init(name: tokenizer.name, sha256: tokenizer.sha256),
+            tokenizerFile: tokenizer.file,
             vocabularySize: tokenizer.vocabularySize, level: level)
         } else {
           try CorpusWriter(

@@ -60,8 +60,8 @@ extension TokenizerCommand {
     func run() throws {
       compute.apply()
       let start = ContinuousClock.now
+      let counter = try count()
       var line = ProgressLine()
-      let counter = try count(&line)
       var trainer = BPETrainer(vocabularySize: vocabulary)
       trainer.minimumFrequency = minFrequency
       trainer.specialTokens = specials
@@ -89,31 +89,24 @@ extension TokenizerCommand {
     }
 
     /// Counts the words of all texts.
-    private func count(_ line: inout ProgressLine) throws -> WordCounter {
+    private func count() throws -> WordCounter {
       let counter = WordCounter(threads: WorkerPool.shared.threads)
-      let sources = try inputs.map { try CorpusInput($0) }
-      let total = inputs.reduce(0) { $0 + fileSize($1) }
-      var done = 0
-      for source in sources {
-        _ = try source.read { count in
-          done += count
-          line.show(Double(done) / Double(max(1, total, done)), "\(Output.grouped(done)) bytes read")
-        } _: { event in
-          switch event {
-          case .start: break
-          case .bytes(let bytes): counter.feed(bytes)
-          case .end: counter.finishDocument()
-          }
+      let texts = try CorpusInput.all(inputs, reading.reading)
+      var progress = ReadingProgress(of: texts)
+      try CorpusInput.readDocuments(of: texts) {
+        try progress.show($0)
+      } _: { event in
+        switch event {
+        case .start: break
+        case .bytes(let bytes): counter.feed(bytes)
+        case .end: counter.finishDocument()
         }
       }
+      progress.finish()
       guard counter.bytes > 0 else {
         throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
       }
       return counter
-    }
-
-    private func fileSize(_ path: String) -> Int {
-      (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
     }
   }
 }
