@@ -28,7 +28,6 @@ extension TokenizerCommand {
         "A token that stands for no text; may be given several times (default: <|endoftext|>).",
         valueName: "token"))
     var special: [String] = []
-    @OptionGroup var reading: ReadingOptions
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
 
@@ -61,8 +60,8 @@ extension TokenizerCommand {
     func run() throws {
       compute.apply()
       let start = ContinuousClock.now
-      var line = ProgressLine()
       let counter = try count()
+      var line = ProgressLine()
       var trainer = BPETrainer(vocabularySize: vocabulary)
       trainer.minimumFrequency = minFrequency
       trainer.specialTokens = specials
@@ -93,20 +92,17 @@ extension TokenizerCommand {
     private func count() throws -> WordCounter {
       let counter = WordCounter(threads: WorkerPool.shared.threads)
       let texts = try CorpusInput.all(inputs, reading.reading)
-      var bar = ReadingProgress(of: texts)
-      var done = 0
-      for text in texts {
-        var read = 0
-        try text.forEachText { count in
-          read = count
-          try bar.show(done + read)
-        } _: { bytes, isEnd in
-          counter.feed(bytes)
-          if isEnd { counter.finishDocument() }
+      var progress = ReadingProgress(of: texts)
+      try CorpusInput.readDocuments(of: texts) {
+        try progress.show($0)
+      } _: { event in
+        switch event {
+        case .start: break
+        case .bytes(let bytes): counter.feed(bytes)
+        case .end: counter.finishDocument()
         }
-        done += read
       }
-      bar.finish()
+      progress.finish()
       guard counter.bytes > 0 else {
         throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
       }
