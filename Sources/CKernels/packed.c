@@ -87,11 +87,12 @@ INLINE uint16_t quantise4(const double *w, double largest, double *q) {
   double least = INFINITY, trial[BLOCK];
   uint16_t best = 0;
   for (int sign = -1; sign <= 1; sign += 2) {
-    for (int step = 0; step < 8; step++) {
-      double reach = 6 + 0.35 * step, scale = sign * largest / reach;
+    for (int step = 0; step < 10; step++) {
+      double reach = 6 + 0.25 * step, scale = sign * largest / reach;
       for (int pass = 0; pass < 2; pass++) {
         uint16_t rounded = bf16((float)scale);
-        if ((rounded & 0x7fff) == 0) break;
+        // None that vanishes, nor one with which the largest integer is an infinity.
+        if ((rounded & 0x7fff) == 0 || float_of_bf16(rounded & 0x7fff) > 0x1.fffffep124f) break;
         double lost = quantise(w, float_of_bf16(rounded), -8, 7, trial);
         if (lost < least) {
           least = lost, best = rounded;

@@ -7,7 +7,7 @@
 #define NAME(f) f##_portable
 #define TARGET
 #define TILES 1
-#define FLOAT_VECTORS 2
+#define FLOAT_VECTORS 1
 
 #define BYTES i16
 #define LOAD_BYTES(p) bits(v16, i16, load16((const float *)(p)))

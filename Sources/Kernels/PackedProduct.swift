@@ -121,7 +121,8 @@ package enum PackedProduct {
       let pairs = (tiles + 1) / 2
       WorkerPool.shared.split(pairs, grain: max(1, grain / max(1, 2 * tileRows * columns * count))) {
         runnel_packed_product(
-          level, type, rows, columns, packed, 2 * $0.lowerBound, min(tiles, 2 * $0.upperBound), count, prepared,
+          level, type, rows, columns, packed, 2 * $0.lowerBound, min(tiles, 2 * $0.upperBound), count,
+          prepared,
           adding ? 1 : 0, y)
       }
     }

@@ -44,19 +44,18 @@ package struct PackedBench: Sendable {
 
   /// Bytes that a token reads.
   package var byteCount: Int { matrices.reduce(0) { $0 + $1.byteCount } }
-  /// Multiplications and additions of a token.
-  package var operations: Int { matrices.reduce(0) { $0 + 2 * $1.rows * $1.columns } }
+  /// Multiplications and additions of a token of a prompt.
+  package var operations: Int { matrices.dropLast().reduce(0) { $0 + 2 * $1.rows * $1.columns } }
 
   /// The products of one token.
-  package func decode() {
-    for (matrix, x) in zip(matrices, inputs) { _ = linear(x, matrix) }
-  }
+  package func decode() { for (matrix, x) in zip(matrices, inputs) { _ = linear(x, matrix) } }
 
-  /// The products of `count` tokens at once.
-  package func prefill(_ batch: [Tensor]) {
-    for (matrix, x) in zip(matrices, batch) { _ = linear(x, matrix) }
+  /// As many inputs as `count` tokens have, of the matrices below the last, which a prompt meets for one token only.
+  package func prompt(_ count: Int) -> [Tensor] {
+    inputs.dropLast().map { x in Tensor((0..<count).flatMap { _ in x.scalars }, [count, x.count]) }
   }
-  package func batch(_ count: Int) -> [Tensor] {
-    inputs.map { x in Tensor((0..<count).flatMap { _ in x.scalars }, [count, x.count]) }
+  /// The products of such inputs.
+  package func prefill(_ prompt: [Tensor]) {
+    for (matrix, x) in zip(matrices, prompt) { _ = linear(x, matrix) }
   }
 }

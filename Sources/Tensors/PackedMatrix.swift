@@ -49,7 +49,8 @@ public struct PackedMatrix: Sendable {
     let count = Self.byteCount(element, rows: rows, columns: columns)
     precondition(
       bytes.count == count && UInt(bitPattern: bytes.baseAddress) % 64 == 0,
-      "PackedMatrix: \(bytes.count) bytes are not the \(count) of [\(rows) \(columns)] in \(element), aligned to 64")
+      "PackedMatrix: \(bytes.count) bytes are not the \(count) of [\(rows) \(columns)] in \(element), aligned to 64"
+    )
     self.init(element, rows: rows, columns: columns, memory: PackedMemory(over: bytes, owner: owner))
   }
 
@@ -134,9 +135,11 @@ public func linear(
   let shape = x.shape.with(width: weight.rows)
   precondition(
     x.shape.width == weight.columns,
-    "linear: \(x.shape) by a packed weight [\(weight.rows) \(weight.columns)]; the last extents must be equal")
+    "linear: \(x.shape) by a packed weight [\(weight.rows) \(weight.columns)]; the last extents must be equal"
+  )
   precondition(
-    bias == nil || bias?.count == weight.rows, "linear: a bias of \(bias?.count ?? 0) for \(weight.rows) rows")
+    bias == nil || bias?.count == weight.rows, "linear: a bias of \(bias?.count ?? 0) for \(weight.rows) rows"
+  )
   precondition(
     residual == nil || residual?.shape == shape,
     "linear: a residual of \(residual?.shape ?? []) for \(shape); they must be equal")
@@ -145,7 +148,9 @@ public func linear(
     if residual != nil {
       y = added(y, bias.detached)
     } else {
-      for row in 0..<shape.rows { (y.storage.base + row * bias.count).update(from: bias.base, count: bias.count) }
+      for row in 0..<shape.rows {
+        (y.storage.base + row * bias.count).update(from: bias.base, count: bias.count)
+      }
     }
   }
   let vectors = PackedVectors(x, for: weight.element)
