@@ -56,7 +56,8 @@ extension BenchCommand {
     ) -> (peak: Double, body: Double, ratio: Double) {
       let clock = ContinuousClock()
       var peaks: [Double] = [], bodies: [Double] = []
-      (peak(), body())
+      peak()
+      body()
       let begin = clock.now
       repeat {
         peaks.append(Machine.fastest(of: 1, peak))
