@@ -9,40 +9,39 @@
 //   SUM8, BEGIN8(s), END8(sum, s)      a sum of a block, its beginning and its value, where s is the sum of x
 //   SUM4, BEGIN4(s), DOT4(sum, w, x), END4(sum, s)      the same for w of four bits
 //
-// A product is summed over the columns in order, one sum to each element of y. Enough sums run side by side, those of
-// several tiles or vectors, to hide the time of an addition.
+// The sums of an element of y run over the columns in the same order for one vector and for many. One vector meets one
+// tile after the other, so that weights are read in the order of memory, which is worth more than anything else; many
+// meet several tiles at once.
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define EACH_TILE UNROLL for (int i = 0; i < tiles; i++)
 #define EACH_VECTOR UNROLL for (int j = 0; j < width; j++)
+
 // sums [tiles width], w the first tile, x the first of `width` vectors of a panel of `panel`.
 #define ARGUMENTS                                                                                            \
   const int tiles, const int width, const packed_job *job, const uint8_t *w, const float *x, const int panel, \
       v16 *sums
 
-// Even and odd columns have a sum each: twice as many additions side by side, of half as many numbers.
-#define FLOATS(step, EVEN_COLUMN, ODD_COLUMN)                                    \
-  ptrdiff_t tile = job->tile, k = 0;                                            \
-  v16 odd[TILES * PANEL];                                                       \
-  UNROLL for (int i = 0; i < tiles * width; i++) odd[i] = splat16(0.f);         \
-  for (; k + 1 < job->columns; k += 2) {                                        \
-    EACH_VECTOR EACH_TILE sums[i * width + j] += EVEN_COLUMN(i) * x[j];         \
-    EACH_VECTOR EACH_TILE odd[i * width + j] += ODD_COLUMN(i) * x[panel + j];   \
-    w += step, x += 2 * panel;                                                  \
-  }                                                                             \
-  if (k < job->columns) EACH_VECTOR EACH_TILE sums[i * width + j] += EVEN_COLUMN(i) * x[j]; \
-  UNROLL for (int i = 0; i < tiles * width; i++) sums[i] += odd[i];
+// Of two columns, the weights of the first and of the second.
+#define FLOATS(p) load16((const float *)(p))
+#define EVEN_COLUMN(p) (type == RUNNEL_F32 ? FLOATS(p) : unbits(v16, i16, bits(v16, i16, FLOATS(p)) << 16))
+#define ODD_COLUMN(p) \
+  (type == RUNNEL_F32 ? FLOATS((p) + 4 * ROWS) : unbits(v16, i16, bits(v16, i16, FLOATS(p)) & 0xffff0000u))
 
-TARGET INLINE void NAME(f32)(ARGUMENTS) {
-#define EVEN_FLOAT(i) load16((const float *)(w + i * tile))
-#define ODD_FLOAT(i) load16((const float *)(w + i * tile) + ROWS)
-  FLOATS(8 * ROWS, EVEN_FLOAT, ODD_FLOAT)
-}
-
-TARGET INLINE void NAME(bf16)(ARGUMENTS) {
-#define EVEN_HALF(i) unbits(v16, i16, bits(v16, i16, load16((const float *)(w + i * tile))) << 16)
-#define ODD_HALF(i) unbits(v16, i16, bits(v16, i16, load16((const float *)(w + i * tile))) & 0xffff0000u)
-  FLOATS(4 * ROWS, EVEN_HALF, ODD_HALF)
+// f32 and bf16. Even and odd columns have a sum each: twice as many additions side by side, of half as many numbers.
+TARGET INLINE void NAME(floats)(const enum runnel_packed type, ARGUMENTS) {
+  ptrdiff_t tile = job->tile, k = 0;
+  v16 others[TILES * PANEL];
+  UNROLL for (int i = 0; i < tiles * width; i++) others[i] = splat16(0.f);
+  for (; k + 1 < job->columns; k += 2) {
+    v16 even[TILES], odd[TILES];
+    EACH_TILE even[i] = EVEN_COLUMN(w + i * tile), odd[i] = ODD_COLUMN(w + i * tile);
+    EACH_VECTOR EACH_TILE sums[i * width + j] += even[i] * x[j];
+    EACH_VECTOR EACH_TILE others[i * width + j] += odd[i] * x[panel + j];
+    w += (type == RUNNEL_F32 ? 8 : 4) * ROWS, x += 2 * panel;
+  }
+  if (k < job->columns) EACH_VECTOR EACH_TILE sums[i * width + j] += EVEN_COLUMN(w + i * tile) * x[j];
+  UNROLL for (int i = 0; i < tiles * width; i++) sums[i] += others[i];
 }
 
 // sums += (float)sum · (scale of w · scale of x), rounded alike in every instruction set.
@@ -114,8 +113,7 @@ TARGET INLINE void NAME(part)(
   v16 sums[TILES * PANEL];
   UNROLL for (int i = 0; i < tiles * width; i++) sums[i] = splat16(0.f);
   const uint8_t *w = job->w + t * job->tile;
-  if (type == RUNNEL_F32) NAME(f32)(tiles, width, job, w, x, panel, sums);
-  if (type == RUNNEL_BF16) NAME(bf16)(tiles, width, job, w, x, panel, sums);
+  if (type <= RUNNEL_BF16) NAME(floats)(type, tiles, width, job, w, x, panel, sums);
   if (type == RUNNEL_INT8) NAME(int8)(tiles, width, job, w, x, panel, sums);
   if (type == RUNNEL_INT4) NAME(int4)(tiles, width, job, w, x, panel, sums);
   EACH_TILE {

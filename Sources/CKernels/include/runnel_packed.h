@@ -10,8 +10,8 @@
 //   int4  the same, but a block is [4][r][4] of uint8, the quantised weight plus 8: in the low half of byte [g][r][i]
 //         that of column 8 g + i of the block, in the high half that of column 8 g + 4 + i
 //
-// A last block that has no partner follows its scales alone. So every tile is a multiple of 64 bytes but one of bf16 or
-// f32, which are so anyway; and a weight takes 32, 16, 8.5 or 4.5 bits. A weight is its integer times its scale.
+// A last block that has no partner follows its scales alone. A tile is a multiple of 64 bytes, and a weight takes 32, 16,
+// 8.5 or 4.5 bits. A quantised weight is its integer times its scale.
 //
 // Prepared vectors: panels of four vectors, of one for a single last one: for f32 and bf16 [columns, even][width] of float;
 // for int8 and int4, for each block of 32 columns, [8][width] words of four int8, [width] scales, [width] sums.
