@@ -18,6 +18,10 @@ public final class Corpus: Sendable {
   public let documentStarts: [Int]
   /// What a salvaging reader had to pass over to open the file; empty when opened strictly.
   public let findings: [CorpusFinding]
+  /// The task that made it, where its documents ask for particular tokens.
+  public let task: (any SyntheticTask)?
+  /// Which tokens are targets for those who train on it.
+  public let targetChoice: TargetChoice
   /// The size of the file, in bytes.
   public var fileBytes: Int { file.size }
 
@@ -40,8 +44,12 @@ public final class Corpus: Sendable {
   ///   - salvage: pass over what is damaged, noting it in `findings`, as long as any frame can be
   ///     found. Without an intact seek table, tokens are numbered as they are found.
   ///   - cacheBytes: room for decoded frames; give a sampler one frame per lane.
+  ///   - targets: what samplers mark as targets where the corpus is of a task.
   /// - Throws: `CorpusError` naming the damage.
-  public init(path: String, salvage: Bool = false, cacheBytes: Int = 32 << 20) throws {
+  public init(
+    path: String, salvage: Bool = false, cacheBytes: Int = 32 << 20,
+    targets: TargetChoice = .answers
+  ) throws {
     let file = try InputFile(path)
     var findings: [CorpusFinding] = []
     func report(_ finding: CorpusFinding) throws {
@@ -58,7 +66,14 @@ public final class Corpus: Sendable {
       table = try SeekTable(walking: file) { findings.append($0) }
       walked = true
     }
-    let metadata = try Metadata(of: file, table, report: report)
+    var metadata = try Metadata(of: file, table, report: report)
+    if salvage, !walked, metadata.header?.frameTable != table.dataHash() {
+      // The header vouches for the table. Without that, frames speak for themselves.
+      try report(CorpusFinding("the seek table does not match the header's hash of it"))
+      table = try SeekTable(walking: file) { findings.append($0) }
+      metadata = try Metadata(of: file, table) { _ in }
+      walked = true
+    }
     guard let width = metadata.header?.dtype.width ?? metadata.preamble?.width else {
       throw CorpusError(path, "holds no header of a Runnel corpus; build it with corpus build")
     }
@@ -98,6 +113,13 @@ public final class Corpus: Sendable {
       try report(CorpusFinding("the first document does not start at token 0"))
       starts.insert(0, at: 0)
     }
+    do throws(TaskError) {
+      task = try SyntheticTasks.recorded(in: header)
+    } catch {
+      try report(CorpusFinding("the header's task: \(error)"))
+      task = nil
+    }
+    targetChoice = targets
     if salvage {
       header.tokens = count
       header.documents = starts.count

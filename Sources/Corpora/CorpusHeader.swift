@@ -7,7 +7,7 @@ import RunnelFiles
 public struct CorpusHeader: Codable, Sendable, Equatable {
   /// Who made the token ids.
   public struct Tokenizer: Codable, Sendable, Equatable {
-    /// `bytes`, or the name of the tokenizer's file.
+    /// `bytes`, `task` for ids that a synthetic task made, or the name of the tokenizer's file.
     public var name: String
     /// The SHA-256 of the tokenizer's file in hexadecimal; nil for bytes.
     public var sha256: String?
@@ -56,7 +56,8 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
   public struct Task: Codable, Sendable, Equatable {
     public var name: String
     public var seed: UInt64
-    /// A loss known to be reachable in the mean over all targets, in nats per token.
+    /// A loss known to be reachable, in nats per token: in the mean over the tokens asked for, or
+    /// over all where the task asks for none in particular.
     public var bestLoss: Double?
     /// A share of right answers known to be reachable where the task asks for one.
     public var bestAccuracy: Double?

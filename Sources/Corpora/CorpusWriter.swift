@@ -10,6 +10,8 @@ public enum ValidationSplit: Sendable, Equatable {
   case tail(Double)
   /// As `tail`, moved to the nearest start of a document so that none is cut.
   case documents(Double)
+  /// From this token on.
+  case token(Int)
 }
 
 /// Appends documents to a new corpus file.
@@ -183,6 +185,9 @@ public struct CorpusWriter: ~Copyable {
   private func start(of validation: ValidationSplit) throws -> Int {
     switch validation {
     case .none: return count
+    case .token(let start):
+      precondition((0...count).contains(start), "a split at token \(start) of \(count)")
+      return start
     case .tail(let fraction): return try tail(fraction)
     case .documents(let fraction):
       let goal = try tail(fraction)

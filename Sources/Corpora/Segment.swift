@@ -11,7 +11,7 @@ public struct Segment: Sendable, Equatable {
   public let length: Int
   /// Row-major [B T].
   public var inputs: [Int32]
-  /// Row-major [B T]: the token that follows each input.
+  /// Row-major [B T]: the token that follows each input; −1 where none is asked for.
   public var targets: [Int32]
   /// For each lane, ascending, the t in 0 ..< T *before* whose input the state must be reset.
   public var resets: [[Int]]
@@ -34,9 +34,14 @@ public struct Segment: Sendable, Equatable {
       try corpus.read(positions, into: UnsafeMutableBufferPointer(rebasing: $0[place..<place + n]))
     }
     for i in place..<place + n - 1 { targets[i] = inputs[i + 1] }
-    try targets.withUnsafeMutableBufferPointer {
-      let last = UnsafeMutableBufferPointer(rebasing: $0[place + n - 1..<place + n])
+    try targets.withUnsafeMutableBufferPointer { targets in
+      let last = UnsafeMutableBufferPointer(rebasing: targets[place + n - 1..<place + n])
       try corpus.read(positions.upperBound..<positions.upperBound + 1, into: last)
+      inputs.withUnsafeBufferPointer { inputs in
+        corpus.mask(
+          UnsafeMutableBufferPointer(rebasing: targets[place..<place + n]),
+          after: UnsafeBufferPointer(rebasing: inputs[place..<place + n]), at: positions)
+      }
     }
     if isStart { resets[lane].append(t) }
     guard resetAtDocuments else { return }

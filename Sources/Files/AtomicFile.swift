@@ -134,3 +134,11 @@ package struct OutputFile: ~Copyable {
     try Self.synchronizeFolder(folder, for: path)
   }
 }
+
+extension OutputFile {
+  package mutating func write(_ bytes: [UInt8]) throws(FileError) {
+    try bytes.withUnsafeBufferPointer { bytes throws(FileError) in
+      try write(UnsafeRawBufferPointer(bytes))
+    }
+  }
+}

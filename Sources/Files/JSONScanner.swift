@@ -9,9 +9,8 @@ package struct JSONScanner {
   package static let maximumDepth = 32
 
   /// What stands next.
-  package enum Kind: String, Sendable {
-    case object = "an object", array = "an array", string = "a string", number = "a number"
-    case boolean = "true or false", null, nothing = "no value"
+  package enum Kind: Sendable {
+    case object, array, string, number, boolean, null, nothing
   }
 
   private let bytes: [UInt8]
@@ -125,9 +124,8 @@ package struct JSONScanner {
 
   /// A whole number that fits Int.
   package mutating func integer() throws(FileError) -> Int {
-    let first = index
     guard kind() == .number else { throw failure(expected: "a whole number") }
-    let text = try numeral()
+    let first = index, text = try numeral()
     guard let value = Int(text) else {
       index = first
       let isWhole = !text.utf8.contains { ".eE".utf8.contains($0) }

@@ -33,14 +33,30 @@ extension LanguageModel {
     logits(ids, batch: ids.count, form: .step, state: &state).reshaped([ids.count, vocabularySize])
   }
 
-  /// The mean cross-entropy in nats per token, on the tape where the model is.
+  /// The mean cross-entropy in nats per token, on the tape where the model is. A target of −1 asks for nothing.
   public func loss(
     _ ids: [Int32], targets: [Int32], batch: Int, form: Form = .mix, resets: Resets = .none,
     state: inout State
   ) -> (mean: Tensor, perToken: Tensor) {
     let hidden = hidden(ids, batch: batch, form: form, resets: resets, state: &state)
-    return configuration.logitCap == 0
+    // Where few tokens are asked for, the head works for these alone.
+    let asked = targets.indices.filter { targets[$0] >= 0 }
+    guard !asked.isEmpty, 2 * asked.count < targets.count else {
+      return crossEntropy(ofHidden: hidden, targets: targets)
+    }
+    let rows = embedding(
+      hidden.reshaped([targets.count, width]), ids: asked.map(Int32.init), shape: [asked.count])
+    let (mean, losses) = crossEntropy(ofHidden: rows, targets: asked.map { targets[$0] })
+    let perToken = Tensor([targets.count]) { all in
+      all.update(repeating: 0, count: targets.count)
+      for (i, row) in asked.enumerated() { all[row] = losses.base[i] }
+    }
+    return (mean, perToken)
+  }
+
+  private func crossEntropy(ofHidden hidden: Tensor, targets: [Int32]) -> (mean: Tensor, perToken: Tensor) {
+    configuration.logitCap == 0
       ? linearCrossEntropy(hidden, head, targets: targets)
-      : crossEntropy(logits(ofHidden: hidden), targets: targets)
+      : RunnelTensors.crossEntropy(logits(ofHidden: hidden), targets: targets)
   }
 }

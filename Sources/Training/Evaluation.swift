@@ -7,7 +7,7 @@ import RunnelRecurrences
 import RunnelStreaming
 import RunnelTensors
 
-/// Scores every target of a range once.
+/// Scores every target of a range once; what the corpus does not ask for is no target.
 ///
 /// - Parameters:
 ///   - lanes: how many stretches are read side by side; one gives every target its whole context.
@@ -32,7 +32,7 @@ public func evaluate(
       let losses = model.loss(
         piece.inputs, targets: piece.targets, batch: rows, form: form, resets: Resets(rows: piece.resets),
         state: &state)
-      score.add(losses.perToken.scalars)
+      score.add(zip(losses.perToken.scalars, piece.targets).lazy.filter { $1 >= 0 }.map { $0.0 })
     }
   }
   return score

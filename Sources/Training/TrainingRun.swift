@@ -16,6 +16,8 @@ public struct TrainingProgress: Sendable {
   /// A running mean of the training loss, nats per token.
   public let loss: Double
   public let validationLoss: Double?
+  /// The share of right answers, where the corpus is of a task.
+  public let validationAccuracy: Double?
   public let learningRate: Double
   public let tokensPerSecond: Double
   /// The share of the budget that is spent.
@@ -35,6 +37,9 @@ public struct TrainingSummary: Codable, Sendable {
   /// Over the whole validation split, chunkwise, in nats per token.
   public var validationLoss: Double?
   public var bitsPerByte: Double?
+  /// Where the corpus is of a task: the share of its answers that were right, and of documents without a wrong one.
+  public var validationAccuracy: Double?
+  public var validationDocumentAccuracy: Double?
   /// Over the first tokens of the validation split, token by token, and chunkwise for comparison.
   public var validationStepLoss: Double?
   public var validationMixLoss: Double?
@@ -45,6 +50,8 @@ public struct TrainingSummary: Codable, Sendable {
     case tokensPerSecond = "tokens_per_second"
     case validationLoss = "validation_loss"
     case bitsPerByte = "bits_per_byte"
+    case validationAccuracy = "validation_accuracy"
+    case validationDocumentAccuracy = "validation_document_accuracy"
     case validationStepLoss = "validation_step_loss"
     case validationMixLoss = "validation_mix_loss"
     case wasInterrupted = "interrupted"
@@ -56,7 +63,7 @@ public struct TrainingRun: Sendable {
   let corpus: Corpus
   let folder: String
   private var lossMean = RunningMean()
-  private var lastValidation: Double?
+  private var lastValidation: Validation?
 
   public init(_ trainer: Trainer, corpus: Corpus, folder: String) {
     self.trainer = trainer
@@ -99,7 +106,9 @@ public struct TrainingRun: Sendable {
       let progress = min(1, trainer.progress)
       report(
         TrainingProgress(
-          step: trainer.steps, tokens: trainer.tokens, loss: lossMean.value, validationLoss: lastValidation,
+          step: trainer.steps, tokens: trainer.tokens, loss: lossMean.value,
+          validationLoss: lastValidation?.score.loss,
+          validationAccuracy: lastValidation?.answers?.accuracy,
           learningRate: step.learningRate,
           tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, spent), progress: progress,
           secondsLeft: progress > 0 ? trainer.seconds * (1 - progress) / progress : 0))
@@ -115,31 +124,44 @@ public struct TrainingRun: Sendable {
 
   private mutating func validate(_ metrics: inout Metrics) throws {
     guard let range = validationRange else { return }
-    let score = try evaluate(
-      trainer.model, on: corpus, range: range, lanes: 8, length: 256,
-      resetAtDocuments: trainer.settings.resetAtDocuments, carryState: trainer.settings.carryState,
-      limit: trainer.settings.validationTokens)
-    lastValidation = score.loss
-    try metrics.add(validation: score, trainer: trainer)
+    let validation = try validation(range, limit: trainer.settings.validationTokens)
+    lastValidation = validation
+    try metrics.add(validation, trainer: trainer)
   }
 
   /// The last validation sees the whole split, and its first tokens in both forms.
   private mutating func finish(_ summary: inout TrainingSummary, _ metrics: inout Metrics) throws {
     guard let range = validationRange else { return }
-    let resets = trainer.settings.resetAtDocuments, carry = trainer.settings.carryState
-    let score = try evaluate(
-      trainer.model, on: corpus, range: range, lanes: min(8, max(1, range.count / 4096)),
-      length: carry ? 512 : trainer.settings.segment, resetAtDocuments: resets, carryState: carry)
-    try metrics.add(validation: score, trainer: trainer)
-    summary.validationLoss = score.loss
-    summary.bitsPerByte = score.bitsPerByte
-    let forms = try [Form.step, .mix].map {
-      try evaluate(
-        trainer.model, on: corpus, range: range, lanes: 8, length: 256, form: $0, resetAtDocuments: resets,
-        carryState: carry, limit: 8192
-      ).loss
-    }
+    let carry = trainer.settings.carryState
+    let validation = try validation(
+      range, lanes: min(8, max(1, range.count / 4096)), length: carry ? 512 : trainer.settings.segment)
+    try metrics.add(validation, trainer: trainer)
+    summary.validationLoss = validation.score.loss
+    summary.bitsPerByte = validation.answers == nil ? validation.score.bitsPerByte : nil
+    summary.validationAccuracy = validation.answers?.accuracy
+    summary.validationDocumentAccuracy = validation.answers?.documentAccuracy
+    let forms = try [Form.step, .mix].map { try self.validation(range, form: $0, limit: 8192).score.loss }
     (summary.validationStepLoss, summary.validationMixLoss) = (forms[0], forms[1])
+  }
+
+  /// What a validation found; of a task, its answers.
+  fileprivate struct Validation {
+    var score: Score
+    var answers: AnswerScore?
+  }
+
+  private func validation(
+    _ range: Range<Int>, lanes: Int = 8, length: Int = 256, form: Form = .mix, limit: Int = .max
+  ) throws -> Validation {
+    if corpus.task != nil, corpus.targetChoice == .answers {
+      let answers = try scoreAnswers(of: trainer.model, on: corpus, range: range, form: form, limit: limit)
+      return Validation(score: answers.score, answers: answers)
+    }
+    let score = try evaluate(
+      trainer.model, on: corpus, range: range, lanes: lanes, length: length, form: form,
+      resetAtDocuments: trainer.settings.resetAtDocuments, carryState: trainer.settings.carryState,
+      limit: limit)
+    return Validation(score: score)
   }
 
   private func save() throws {
@@ -203,7 +225,7 @@ private struct Metrics {
     var step, tokens: Int
     var seconds: Double
     var loss, learning_rate, gradient_norm: Double?
-    var validation_loss, bits_per_byte: Double?
+    var validation_loss, bits_per_byte, validation_accuracy, validation_document_accuracy: Double?
   }
 
   mutating func add(_ step: StepReport, trainer: Trainer) throws {
@@ -213,10 +235,12 @@ private struct Metrics {
         learning_rate: step.learningRate, gradient_norm: step.gradientNorm))
   }
 
-  mutating func add(validation score: Score, trainer: Trainer) throws {
+  mutating func add(_ validation: TrainingRun.Validation, trainer: Trainer) throws {
+    let (score, answers) = (validation.score, validation.answers)
     try write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, validation_loss: score.loss,
-        bits_per_byte: score.bitsPerByte))
+        bits_per_byte: answers == nil ? score.bitsPerByte : nil, validation_accuracy: answers?.accuracy,
+        validation_document_accuracy: answers?.documentAccuracy))
   }
 }

@@ -1,5 +1,6 @@
 /// Everything that decides a run's numbers, as it stands in `run.json`.
 
+import RunnelCorpora
 import RunnelMixers
 
 public struct TrainingSettings: Codable, Sendable, Equatable {
@@ -25,6 +26,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var carryState = true
   /// Whether documents reset the state.
   public var resetAtDocuments = true
+  /// What is learnt where the corpus is of a task: its answers, or every token.
+  public var targets = TargetChoice.answers
   public var budget = Budget.steps(1000)
   public var seed: UInt64 = 1
   /// Steps between validations; 0 for only one at the end.
@@ -37,7 +40,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public init() {}
 
   enum CodingKeys: String, CodingKey {
-    case batch, segment, schedule, warmup, beta1, beta2, epsilon, clip, budget, seed
+    case batch, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
     case learningRate = "learning_rate"
     case finalRate = "final_rate"
     case weightDecay = "weight_decay"

@@ -7,7 +7,8 @@ struct ScoreCommand: ParsableCommand {
     commandName: "score", abstract: "Measure how well a model predicts a text.",
     discussion: """
       Example: runnel score stories < tale.txt
-      Reads stdin in constant memory, or a split of a corpus.
+      Reads stdin in constant memory, or a split of a corpus. Of a synthetic task's corpus the
+      answers are scored: the share that is right, each document from a fresh state.
       """)
 
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
@@ -15,6 +16,10 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Score a corpus instead of stdin.", valueName: "file")) var corpus: String?
   @Option(help: "Which split of the corpus: train, validation or all.") var split = ScoredSplit.validation
   @Option(help: "How the recurrence runs: step, mix or parallel.") var form = Form.mix
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Score the answers of a synthetic task, not every token (default: where the corpus is of a task).")
+  var task: Bool?
   @Option(help: "Also print the cross-entropy of every token or line as it is known.") var per: Unit?
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -22,9 +27,19 @@ struct ScoreCommand: ParsableCommand {
   enum ScoredSplit: String, ExpressibleByArgument, CaseIterable { case train, validation, all }
   enum Unit: String, ExpressibleByArgument, CaseIterable { case token, line }
 
+  func validate() throws {
+    if task == true, corpus == nil { throw ValidationError("--task needs the --corpus of a task") }
+    if task == true, per != nil {
+      throw ValidationError("--per prints a text's tokens; it does not go with --task")
+    }
+  }
+
   func run() throws {
     compute.apply()
     let file = try corpus.map { try Corpus(path: $0) }
+    if let file, task ?? (file.task != nil && per == nil) {
+      return try scoreTask(ModelFolder.load(model), file)
+    }
     try score(ModelFolder.load(model), file)
   }
 
@@ -33,6 +48,54 @@ struct ScoreCommand: ParsableCommand {
     let tokens: Int
     let loss, bits_per_byte, perplexity, tokens_per_second: Double
     let peak_rss_bytes: Int
+  }
+
+  private func range(in corpus: Corpus) -> Range<Int> {
+    switch split {
+    case .train: corpus.range(of: .train)
+    case .validation: corpus.range(of: .validation)
+    case .all: 0..<corpus.count
+    }
+  }
+
+  private struct TaskResult: Encodable {
+    let form, task: String
+    let tokens, documents, tokens_read: Int
+    let accuracy, document_accuracy, loss, tokens_per_second: Double
+    let peak_rss_bytes: Int
+  }
+
+  private func scoreTask(_ model: LanguageModel, _ corpus: Corpus) throws {
+    guard model.vocabularySize >= corpus.header.vocabularySize else {
+      throw ToolError(
+        "\(corpus.path) has \(corpus.header.vocabularySize) kinds of token, the model \(model.vocabularySize)"
+      )
+    }
+    let start = ContinuousClock.now
+    var line = ProgressLine()
+    let result = try scoreAnswers(of: model, on: corpus, range: range(in: corpus), form: form) {
+      line.show($0, "\(corpus.task.map { type(of: $0).name } ?? "task")")
+    }
+    line.finish()
+    guard result.score.tokens > 0 else {
+      throw ToolError(
+        "there is nothing to score: the \(split) split of \(corpus.path) holds no whole document")
+    }
+    let rate = Double(result.tokensRead) / max(1e-9, (ContinuousClock.now - start) / .seconds(1))
+    if output.json {
+      return try Output.json(
+        TaskResult(
+          form: form.rawValue, task: corpus.header.task?.name ?? "", tokens: result.score.tokens,
+          documents: result.documents, tokens_read: result.tokensRead, accuracy: result.accuracy,
+          document_accuracy: result.documentAccuracy, loss: result.score.loss, tokens_per_second: rate,
+          peak_rss_bytes: Machine.peakResidentBytes))
+    }
+    Output.line(
+      String(
+        format:
+          "%@ answers in %@ documents, %@: %.2f %% right, %.2f %% of the documents, loss %.6f nats, %@ tokens/s",
+        Output.grouped(result.score.tokens), Output.grouped(result.documents), form.rawValue,
+        100 * result.accuracy, 100 * result.documentAccuracy, result.score.loss, Output.grouped(Int(rate))))
   }
 
   private func score(_ model: LanguageModel, _ corpus: Corpus?) throws {
@@ -47,13 +110,7 @@ struct ScoreCommand: ParsableCommand {
       scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
-      let range =
-        switch split {
-        case .train: corpus.range(of: .train)
-        case .validation: corpus.range(of: .validation)
-        case .all: 0..<corpus.count
-        }
-      try corpus.forEachPiece(of: range) { piece in
+      try corpus.forEachPiece(of: range(in: corpus)) { piece in
         units?.read(piece.map { Int32(truncatingIfNeeded: $0) })
         try feed(piece.map { Int32(truncatingIfNeeded: $0) })
       }

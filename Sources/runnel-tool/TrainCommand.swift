@@ -28,6 +28,11 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: "Lanes trained side by side.") var batch: Int?
   @Option(help: "Tokens per lane and step.") var segment: Int?
+  @Option(
+    help: ArgumentHelp(
+      "What is learnt of a task's corpus: its answers or all tokens (default: answers).",
+      valueName: "targets"))
+  var loss: TargetChoice?
   @Option(help: "The peak learning rate.") var learningRate: Double?
   @Option(help: "How the learning rate moves.") var schedule: Schedule?
   @Option(help: "The share of the budget over which the rate rises.") var warmup: Double?
@@ -78,15 +83,15 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
-    let data = try Corpus(path: corpus)
     if resume {
       let record = try RunFolder.record(out)
+      let data = try Corpus(path: corpus, targets: record.settings.targets)
       try resume(ModelFolder.load(out), record: record, corpus: data)
     } else if let mixer {
       if RunFolder.exists(out) {
         throw ToolError("\(out) already holds a run; add --resume to go on with it, or choose another --out")
       }
-      try start(mixer.pattern, corpus: data)
+      try start(mixer.pattern, corpus: Corpus(path: corpus, targets: loss ?? .answers))
     }
   }
 
@@ -136,6 +141,7 @@ struct TrainCommand: ParsableCommand {
     if let validateEvery { settings.validationInterval = validateEvery }
     if let checkpointEvery { settings.checkpointInterval = checkpointEvery }
     if let carryState { settings.carryState = carryState }
+    if let loss { settings.targets = loss }
     settings.resetAtDocuments = resetDocuments
     settings.seed = seed
     return settings
@@ -170,6 +176,14 @@ struct TrainCommand: ParsableCommand {
     } else {
       Output.line("\(trained): the run was at the end of its budget already; give a longer one to go on")
     }
+    if let loss = summary.validationLoss, let accuracy = summary.validationAccuracy,
+      let whole = summary.validationDocumentAccuracy
+    {
+      Output.line(
+        String(
+          format: "validation: %.2f %% of the answers right, %.2f %% of the documents; loss %.4f",
+          100 * accuracy, 100 * whole, loss))
+    }
     if let loss = summary.validationLoss, let bits = summary.bitsPerByte {
       Output.line(String(format: "validation loss %.4f nats per token, %.4f bits per byte", loss, bits))
     }
@@ -182,7 +196,8 @@ struct TrainCommand: ParsableCommand {
 
 extension TrainingProgress {
   fileprivate var text: String {
-    let validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
+    var validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
+    if let validationAccuracy { validation += String(format: ", %.1f %% right", 100 * validationAccuracy) }
     return String(
       format: "%3.0f%% step %d · loss %.3f (%.3f bits/byte)%@ · %@ tokens/s · %@ left", progress * 100, step,
       loss,
@@ -191,3 +206,4 @@ extension TrainingProgress {
 }
 
 extension ModelSize: ExpressibleByArgument {}
+extension TargetChoice: ExpressibleByArgument {}

@@ -195,7 +195,7 @@ struct SafetensorsIndexTests {
       ),
       (
         #"{"weight_map": {"w1": 3}}"#,
-        #"JSON at byte 22: expected '"', found '3'; the file is damaged: save or download it again"#
+        #"JSON at byte 22: expected a string, found '3'; the file is damaged: save or download it again"#
       ),
       (
         #"{"weight_map": {}, "a": \#(String(repeating: "[", count: 40))"#,

@@ -74,11 +74,11 @@ func makeCorpus(_ documents: [[Int32]], vocabulary: Int, in folder: String) thro
 func chains(_ lengths: [Int], vocabulary: Int, seed: UInt64) -> [[Int32]] {
   var generator = SeededGenerator(seed: seed)
   return lengths.map { length in
-    var token = UInt32(1)
+    var token = Int32(1)
     return (0..<length).map { _ in
       let isSurprise = generator.uniform() < 0.2
-      let step = UInt32(generator.next() % 3)
-      token = (isSurprise ? UInt32(generator.next() % 1000) : 5 * token + 1 + step) % UInt32(vocabulary)
+      let step = Int32(generator.next() % 3)
+      token = (isSurprise ? Int32(generator.next() % 1000) : 5 * token + 1 + step) % Int32(vocabulary)
       return token
     }
   }

@@ -1,8 +1,8 @@
 /// Runs the `runnel` binary as a user would, in a folder of its own that vanishes afterwards.
 
 import Foundation
-import Testing
 import RunnelFiles
+import Testing
 
 /// Everything the tool is tested for; one after the other, as each test keeps the cores busy.
 @Suite("The tool", .serialized) struct ToolTests {}

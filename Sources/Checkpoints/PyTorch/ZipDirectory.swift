@@ -68,8 +68,7 @@ struct ZipDirectory {
     _ = try cursor.take(commentLength)
     try extra.widen(&size, &packed, &header)
 
-    func failure(expected: String, found: String, remedy: String = FileError.damaged) -> FileError
-    {
+    func failure(expected: String, found: String, remedy: String = FileError.damaged) -> FileError {
       FileError(
         input.path, at: "zip entry \(quoted(name))", expected: expected, found: found, remedy: remedy)
     }

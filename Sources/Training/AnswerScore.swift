@@ -1,0 +1,130 @@
+/// How well a model answers a synthetic task: documents side by side, each from a fresh state, in any form.
+
+import Foundation
+import RunnelCorpora
+import RunnelModels
+import RunnelRecurrences
+import RunnelStreaming
+import RunnelTensors
+
+/// A sum over documents of a task.
+public struct AnswerScore: Sendable, Equatable {
+  /// Over the tokens that were asked for.
+  public var score = Score()
+  /// How many of them the model held for the most probable.
+  public var correct = 0
+  public var documents = 0
+  /// Documents all of whose answers were right.
+  public var correctDocuments = 0
+  /// Tokens that the model read.
+  public var tokensRead = 0
+
+  public init() {}
+  public var accuracy: Double { Double(correct) / Double(max(1, score.tokens)) }
+  public var documentAccuracy: Double { Double(correctDocuments) / Double(max(1, documents)) }
+}
+
+/// Asks a model for the answers in every document that lies in a range.
+///
+/// Documents run side by side as rows, the shorter ones on past their ends, where nothing is asked. Memory is that of
+/// 8,192 tokens, however long a document is.
+///
+/// - Parameters:
+///   - range: documents that begin or end outside it are left out.
+///   - form: how the recurrence runs; `step` takes token by token.
+///   - limit: the most tokens looked at, one document at least.
+///   - progress: called now and then with the share that is done.
+/// - Throws: ``TrainingError`` where the corpus asks for nothing, `CorpusError` where a frame is damaged.
+public func scoreAnswers(
+  of model: LanguageModel, on corpus: Corpus, range: Range<Int>, form: Form = .mix, limit: Int = .max,
+  progress: (Double) -> Void = { _ in }
+) throws -> AnswerScore {
+  guard let task = corpus.task else {
+    throw TrainingError(
+      "\(corpus.path) is of no task that asks for answers; make one with `runnel corpus synth`")
+  }
+  let model = model.frozen()
+  var total = AnswerScore()
+  var group: [Range<Int>] = []
+  func finish() throws {
+    if !group.isEmpty { try total.add(group, of: task, model, corpus, form) }
+    group.removeAll(keepingCapacity: true)
+    progress(Double(total.tokensRead) / Double(max(1, min(range.count, limit))))
+  }
+  var read = 0
+  let first = corpus.documentStarts.partitioningIndex { $0 >= range.lowerBound }
+  for index in first..<max(first, corpus.documentCount) {
+    let document = try corpus.documentRange(index)
+    guard document.upperBound <= range.upperBound else { break }
+    guard !document.isEmpty else { continue }
+    read += document.count
+    if read > limit, read > document.count { break }
+    let longest = max(document.count, group.map(\.count).max() ?? 0)
+    if (group.count + 1) * longest > tokensAtOnce { try finish() }
+    group.append(document)
+  }
+  try finish()
+  return total
+}
+
+private let tokensAtOnce = 8192
+
+extension AnswerScore {
+  /// Reads the documents of a group from fresh states, a piece of all of them at a time.
+  fileprivate mutating func add(
+    _ group: [Range<Int>], of task: any SyntheticTask, _ model: LanguageModel, _ corpus: Corpus, _ form: Form
+  ) throws {
+    let rows = group.count
+    // The last token of a document has no target.
+    let length = max(1, (group.map(\.count).max() ?? 1) - 1)
+    let run = form == .step ? 1 : form == .mix ? 512 : 1024
+    var state = model.initialState(batch: rows)
+    var isRight = [Bool](repeating: true, count: rows)
+    for start in stride(from: 0, to: length, by: run) {
+      let n = min(run, length - start)
+      var inputs = [Int32](repeating: 0, count: rows * n)
+      var asked: [(place: Int32, target: Int32)] = []
+      for (row, document) in group.enumerated() {
+        let first = document.lowerBound + start
+        let tokens = try corpus.read(
+          min(first, document.upperBound)..<min(first + n + 1, document.upperBound))
+        for (i, token) in tokens.enumerated() {
+          if i < n { inputs[row * n + i] = token }
+          if i > 0, task.asks(for: token, at: start + i, of: document.count, after: tokens[i - 1]) {
+            asked.append((Int32(row * n + i - 1), token))
+          }
+        }
+      }
+      let hidden = model.hidden(inputs, batch: rows, form: form, resets: .none, state: &state)
+      guard !asked.isEmpty else { continue }
+      let answers = embedding(
+        hidden.reshaped([rows * n, model.width]), ids: asked.map(\.place), shape: [asked.count])
+      let logits = model.logits(ofHidden: answers)
+      score.add(crossEntropy(logits, targets: asked.map(\.target)).perToken.scalars)
+      let scalars = logits.scalars
+      for (i, answer) in asked.enumerated() {
+        let own = scalars[i * model.vocabularySize..<(i + 1) * model.vocabularySize]
+        if own.indices.max(by: { own[$0] < own[$1] }) == own.startIndex + Int(answer.target) {
+          correct += 1
+        } else {
+          isRight[Int(answer.place) / n] = false
+        }
+      }
+    }
+    documents += rows
+    correctDocuments += isRight.count { $0 }
+    tokensRead += group.reduce(0) { $0 + $1.count }
+  }
+}
+
+extension [Int] {
+  /// The first index of a sorted array at which a condition holds that never ceases to.
+  fileprivate func partitioningIndex(where holds: (Int) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if holds(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

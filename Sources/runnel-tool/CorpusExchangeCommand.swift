@@ -1,0 +1,107 @@
+import ArgumentParser
+import Foundation
+import Runnel
+
+extension TokenFileFormat: ExpressibleByArgument {}
+extension TokenFileElement: ExpressibleByArgument {}
+
+extension CorpusCommand {
+  struct Import: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract:
+        "Make a corpus from another trainer's token ids: nanoGPT's or llm.c's .bin, Megatron's .bin and .idx.",
+      discussion: """
+        Example: runnel corpus import web.tokens.zst train.bin --validation-input val.bin --vocabulary 50257
+        The format is told by the beginning of each file; --format overrides that.
+        """)
+
+    @Argument(help: ArgumentHelp("The corpus to write.", valueName: "out")) var path: String
+    @Argument(help: ArgumentHelp("Files of ids, in order.", valueName: "input")) var inputs: [String]
+    @Option(
+      parsing: .upToNextOption,
+      help: ArgumentHelp("Files whose tokens are the validation split.", valueName: "input"))
+    var validationInput: [String] = []
+    @Option(help: ArgumentHelp("Their tokenizer, if you have its file.", valueName: "file")) var tokenizer:
+      String?
+    @Option(help: "How many ids there are, without a tokenizer.") var vocabulary: Int?
+    @Option(help: "nanogpt, llmc or megatron.") var format: TokenFileFormat?
+    @Option(help: "The type of the ids in nanoGPT's files.") var dtype = TokenFileElement.u16
+    @Option(
+      help: ArgumentHelp("A document ends with each of this id, as in nanoGPT's data.", valueName: "id"))
+    var documentEnd: Int32?
+    @Option(
+      help: ArgumentHelp("A document begins with each of this id, as in llm.c's data.", valueName: "id"))
+    var documentStart: Int32?
+    @OptionGroup var split: ValidationOptions
+    @Option(help: "zstd's level, 1 to 22.") var level = 3
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+      if inputs.isEmpty { throw ValidationError("name at least one file of token ids") }
+      if (tokenizer == nil) == (vocabulary == nil) {
+        throw ValidationError("give either --tokenizer, or --vocabulary if its file is not to be had")
+      }
+      if let vocabulary, !(1...1 << 31).contains(vocabulary) {
+        throw ValidationError("--vocabulary is \(vocabulary); it must lie between 1 and 2147483648")
+      }
+      if documentEnd != nil && documentStart != nil {
+        throw ValidationError("--document-end and --document-start are two ways to tell documents; give one")
+      }
+      guard (1...22).contains(level) else {
+        throw ValidationError("--level is \(level); it must lie in 1...22")
+      }
+    }
+
+    func run() throws {
+      var line = ProgressLine()
+      let writer =
+        if let tokenizer = try tokenizer.map({ try Tokenizers.load($0) }) {
+          try CorpusWriter(
+            path: path, tokenizer: .init(name: tokenizer.name, sha256: tokenizer.sha256),
+            vocabularySize: tokenizer.vocabularySize, level: level)
+        } else {
+          try CorpusWriter(
+            path: path, tokenizer: .init(name: "ids"), vocabularySize: vocabulary ?? 0, level: level)
+        }
+      let header = try CorpusImporter.build(
+        writer, inputs: inputs, validationInputs: validationInput, format: format, element: dtype,
+        boundary: documentEnd.map { .end($0) } ?? documentStart.map { .start($0) } ?? .file,
+        validation: split.validation > 0 ? .tail(split.validation) : .none
+      ) { done in line.show(done, "importing \(path)") }
+      line.finish()
+      try report(header, at: path, output)
+    }
+  }
+
+  struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write a corpus as another trainer reads it.",
+      discussion: """
+        Example: runnel corpus export book.tokens.zst train.bin --split train --format llmc
+        `zstd -dc` prints the bare ids of all of it; this chooses a split and adds headers and ends of documents.
+        """)
+
+    @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
+    @Argument(help: ArgumentHelp("The file to write; Megatron's index goes beside it.", valueName: "out.bin"))
+    var out: String
+    @Option(help: "nanogpt, llmc or megatron.") var format = TokenFileFormat.nanogpt
+    @Option(help: "Only this split: train or validation.") var split: SplitName?
+    @Option(help: ArgumentHelp("Put this id after every document.", valueName: "id")) var documentEnd: Int32?
+    @OptionGroup var output: OutputOptions
+
+    private struct Result: Encodable {
+      let path: String
+      let tokens: Int
+    }
+
+    func run() throws {
+      var line = ProgressLine()
+      let count = try Corpus(path: path).export(
+        split?.split ?? .all, to: out, as: format, documentEnd: documentEnd
+      ) { done in line.show(done, "exporting \(out)") }
+      line.finish()
+      if output.json { return try Output.json(Result(path: out, tokens: count)) }
+      Output.line("\(out): \(Output.grouped(count)) tokens")
+    }
+  }
+}

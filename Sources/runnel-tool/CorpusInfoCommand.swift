@@ -1,0 +1,56 @@
+/// `runnel corpus info`: what a corpus holds.
+
+import ArgumentParser
+import Foundation
+import Runnel
+
+extension CorpusCommand {
+  struct Info: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Say what a corpus holds.", discussion: "Example: runnel corpus info book.tokens.zst --json")
+    @Argument(help: ArgumentHelp("The corpus.", valueName: "corpus")) var path: String
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let corpus = try Corpus(path: path)
+      let info = corpus.info
+      if output.json { return try Output.json(info) }
+      let header = info.header
+      var rows = [
+        ["corpus", path],
+        ["tokens", "\(Output.grouped(header.tokens)) (\(header.tokenizer.name), \(header.dtype.rawValue))"],
+        ["documents", Output.grouped(header.documents)],
+        ["training", Output.grouped(corpus.range(of: .train).count)],
+        ["validation", Output.grouped(corpus.range(of: .validation).count)],
+        [
+          "file",
+          String(
+            format: "%@ bytes in %d frames, %.2f times smaller", Output.grouped(info.fileBytes), info.frames,
+            info.ratio),
+        ],
+      ]
+      if let task = header.task {
+        rows.append(["task", "\(task.name), seed \(task.seed)"])
+        if let best = task.bestLoss {
+          rows.append(["best loss", String(format: "%.4f nats per token or less", best)])
+        }
+        if let best = task.bestAccuracy {
+          rows.append(["best accuracy", String(format: "%.2f %%", 100 * best)])
+        }
+        if let settings = task.settings {
+          let shown = settings.sorted { $0.key < $1.key }.map { key, value in
+            "\(key) " + (Int(exactly: value).map(String.init) ?? "\(value)")
+          }
+          rows.append(["settings", shown.joined(separator: ", ")])
+        }
+        if let note = task.note { rows.append(["note", note]) }
+      }
+      for source in header.sources {
+        rows.append([
+          "source", "\(source.name), \(Output.grouped(source.bytes)) bytes, sha256 \(source.sha256)",
+        ])
+      }
+      Output.table(rows)
+    }
+  }
+}

@@ -1,0 +1,171 @@
+// Other trainers' token files become corpora and corpora become them.
+
+import Foundation
+import RunnelFiles
+import Testing
+
+@testable import RunnelCorpora
+
+@Suite("Exchange with other trainers") struct ExchangeTests {
+  private func importing(
+    _ inputs: [String], to path: String, vocabulary: Int = 50_257, validationInputs: [String] = [],
+    format: TokenFileFormat? = nil, element: TokenFileElement = .u16,
+    boundary: CorpusImporter.Boundary = .file, validation: ValidationSplit = .none
+  ) throws -> Corpus {
+    try CorpusImporter.build(
+      CorpusWriter(path: path, tokenizer: .init(name: "ids"), vocabularySize: vocabulary), inputs: inputs,
+      validationInputs: validationInputs, format: format, element: element, boundary: boundary,
+      validation: validation)
+    return try Corpus(path: path)
+  }
+
+  private func little<T: FixedWidthInteger>(_ values: [T]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for value in values { withUnsafeBytes(of: value.littleEndian) { bytes += $0 } }
+    return bytes
+  }
+
+  private func contents(_ corpus: Corpus) throws -> [[Int32]] {
+    try (0..<corpus.documentCount).map { try corpus.read(corpus.documentRange($0)) }
+  }
+
+  @Test("nanoGPT's files: bare ids, documents ended by a token, val.bin as the validation split")
+  func nanogpt() throws {
+    try withFolder { folder in
+      try write(little([5, 6, 50256, 7, 50256, 8] as [UInt16]), to: folder + "/train.bin")
+      try write(little([9, 50256, 50256] as [UInt16]), to: folder + "/val.bin")
+      let corpus = try importing(
+        [folder + "/train.bin"], to: folder + "/c", validationInputs: [folder + "/val.bin"],
+        boundary: .end(50256))
+      #expect(try contents(corpus) == [[5, 6, 50256], [7, 50256], [8], [9, 50256], [50256]])
+      #expect(corpus.range(of: .validation) == 6..<9)
+      #expect(corpus.header.sources.map(\.name) == ["train.bin", "val.bin"])
+      #expect(corpus.header.sources[0].sha256 == SHA256.hex(of: try bytes(of: folder + "/train.bin")))
+      let whole = try importing([folder + "/train.bin"], to: folder + "/d", validation: .tail(0.5))
+      #expect(try contents(whole) == [[5, 6, 50256, 7, 50256, 8]] && whole.range(of: .validation) == 3..<6)
+    }
+  }
+
+  @Test("llm.c's files, of both widths, documents begun by a token")
+  func llmc() throws {
+    try withFolder { folder in
+      func head(_ magic: Int32, _ version: Int32, _ count: Int32) -> [UInt8] {
+        little([magic, version, count] + [Int32](repeating: 0, count: 253))
+      }
+      let gpt2 = folder + "/gpt2.bin", llama = folder + "/llama.bin"
+      try write(head(20_240_520, 1, 5) + little([50256, 1, 2, 50256, 3] as [UInt16]), to: gpt2)
+      try write(head(20_240_801, 7, 3) + little([128_000, 4, 128_000] as [UInt32]), to: llama)
+      #expect(
+        try contents(importing([gpt2], to: folder + "/a", boundary: .start(50256)))
+          == [[50256, 1, 2], [50256, 3]])
+      let wide = try importing([llama], to: folder + "/b", vocabulary: 128_256, boundary: .start(128_000))
+      #expect(try contents(wide) == [[128_000, 4], [128_000]])
+
+      try write(head(20_240_520, 1, 6) + little([1, 2] as [UInt16]), to: gpt2)
+      #expect(
+        sentence { _ = try importing([gpt2], to: folder + "/e") }
+          .contains("the header counts 6 ids, the file has room for 2"))
+      try write(head(20_240_520, 9, 2) + little([1, 2] as [UInt16]), to: gpt2)
+      #expect(sentence { _ = try importing([gpt2], to: folder + "/e") }.contains("version 9 of llm.c's"))
+    }
+  }
+
+  /// An index as Megatron writes it.
+  private func index(
+    code: UInt8, lengths: [Int32], places: [Int64], documents: [Int64], modes: [UInt8] = [],
+    count: UInt64? = nil
+  ) -> [UInt8] {
+    Array("MMIDIDX\0\0".utf8) + little([UInt64(1)]) + [code] + little([count ?? UInt64(lengths.count)])
+      + little([UInt64(documents.count)]) + little(lengths) + little(places) + little(documents) + modes
+  }
+
+  @Test("Megatron's pairs: sequences in any place, several to a document, with and without modes")
+  func megatron() throws {
+    try withFolder { folder in
+      let data = folder + "/web.bin"
+      try write(little([1, 2, 3, 4, 5, 6] as [Int32]), to: data)
+      let sequences = index(
+        code: 4, lengths: [2, 1, 0, 3], places: [0, 8, 12, 12], documents: [0, 2, 3, 4])
+      for modes in [[], [0, 0, 0, 0]] as [[UInt8]] {
+        try write(sequences + modes, to: folder + "/web.idx")
+        #expect(try contents(importing([data], to: folder + "/c")) == [[1, 2, 3], [], [4, 5, 6]])
+      }
+      try write(
+        index(code: 4, lengths: [2, 1], places: [16, 0], documents: [0, 1, 2]), to: folder + "/web.idx")
+      #expect(try contents(importing([folder + "/web.idx"], to: folder + "/c")) == [[5, 6], [1]])
+
+      let wrong: [(bytes: [UInt8], complaint: String)] = [
+        (index(code: 6, lengths: [1], places: [0], documents: [0, 1]), "type code 6 are not whole numbers"),
+        (index(code: 4, lengths: [7], places: [0], documents: [0, 1]), "sequence 0 has 7 ids at byte 0"),
+        (index(code: 4, lengths: [-1], places: [0], documents: [0, 1]), "sequence 0 has -1 ids"),
+        (index(code: 4, lengths: [1], places: [-8], documents: [0, 1]), "sequence 0 has 1 ids at byte 1844"),
+        (index(code: 4, lengths: [1], places: [0], documents: [0], count: 1 << 62), "do not fit a file of"),
+        (Array("MMIDIDX".utf8), "too few"),
+        ([UInt8](repeating: 7, count: 99), "does not begin with MMIDIDX"),
+      ]
+      for (bytes, complaint) in wrong {
+        try write(bytes, to: folder + "/web.idx")
+        let message = sentence { _ = try importing([data], to: folder + "/e") }
+        #expect(message.contains(complaint), "\(message)")
+      }
+    }
+  }
+
+  @Test("every type of id, and ids that no vocabulary has")
+  func elements() throws {
+    try withFolder { folder in
+      let files: [(TokenFileElement, [UInt8])] = [
+        (.u8, [1, 200]), (.i8, [1, 2]), (.i16, little([1, 300] as [Int16])),
+        (.u16, little([1, 40_000] as [UInt16])),
+        (.i32, little([1, 40_000] as [Int32])), (.u32, little([1, 40_000] as [UInt32])),
+        (.i64, little([1, 40_000] as [Int64])),
+      ]
+      for (element, bytes) in files {
+        try write(bytes, to: folder + "/a.bin")
+        let corpus = try importing([folder + "/a.bin"], to: folder + "/c", element: element)
+        #expect(try corpus.read(0..<2) == element.ids(in: bytes) && corpus.count == 2)
+      }
+      try write(little([1, 1 << 40] as [Int64]), to: folder + "/a.bin")
+      #expect(
+        sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c", element: .i64) }
+          .contains("at token 1 is outside the vocabulary of 50257"))
+      try write([1, 2, 3], to: folder + "/a.bin")
+      #expect(
+        sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c") }
+          .contains("3 bytes are no whole number of 2-byte ids"))
+    }
+  }
+
+  @Test("import(export(corpus)) = corpus, documents too", arguments: TokenFileFormat.allCases, [200, 70_000])
+  func roundTrip(format: TokenFileFormat, vocabulary: Int) throws {
+    try withFolder { folder in
+      let original = documents([0, 40, 1, 0, 0, 300, 7, 0], vocabulary: vocabulary - 1)
+      try makeCorpus(folder + "/c", original, vocabulary: vocabulary, validation: .documents(0.3))
+      let corpus = try Corpus(path: folder + "/c")
+      let end = Int32(vocabulary - 1)
+      for split in Corpus.Split.allCases {
+        let out = folder + "/\(split).bin"
+        let count = try corpus.export(split, to: out, as: format, documentEnd: end)
+        let element: TokenFileElement = vocabulary > 1 << 16 ? .u32 : .u16
+        let back = try importing(
+          [out], to: folder + "/back", vocabulary: vocabulary, element: element, boundary: .end(end))
+        let range = corpus.range(of: split)
+        let expected = (0..<corpus.documentCount)
+          .filter { index in
+            let start = corpus.documentStarts[index]
+            return range.contains(start)
+          }
+          .map { original[$0] + [end] }
+        #expect(try contents(back) == expected)
+        #expect(back.count == count)
+      }
+      try corpus.export(to: folder + "/bare.bin", as: .nanogpt)
+      let bare = try bytes(of: folder + "/bare.bin")
+      let element: TokenFileElement = vocabulary > 1 << 16 ? .u32 : .u16
+      #expect(element.ids(in: bare) == original.flatMap { $0 })
+      #expect(
+        sentence { try corpus.export(to: folder + "/x", as: format, documentEnd: Int32(vocabulary)) }
+          .contains("is outside the vocabulary"))
+    }
+  }
+}
