@@ -174,7 +174,8 @@ extension ToolTests {
       ]
       let result = try place.run(["bench", "product", "--json", "--dtype", dtype.rawValue] + sizes)
         .succeeded().json()
-      for key in ["tokens_per_second", "share_of_peak", "prefill_tokens_per_second", "prefill_share_of_peak"] {
+      for key in ["tokens_per_second", "share_of_peak", "prefill_tokens_per_second", "prefill_share_of_peak"]
+      {
         #expect(try #require(result[key] as? Double) > 0, "\(key)")
       }
       #expect(result["dtype"] as? String == dtype.rawValue)
