@@ -54,7 +54,7 @@ let package = Package(
       path: "Sources/runnel-tool"),
     // The recurrences and operations again, as Double loops straight from the papers; only tests import it.
     .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
-    tests("Tensors", ["RunnelTensors", "RunnelReference"]),
+    tests("Tensors", ["RunnelTensors", "RunnelKernels", "RunnelReference"]),
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
     tests(
       "Checkpoints",
