@@ -29,13 +29,24 @@ extension Corpus {
     try fill(buffer, from: range)
   }
 
-  /// Passes the tokens of `range` on in pieces of at most a frame, in order and constant memory.
+  /// Passes the tokens of `range` on in pieces of at most 16,384, in order and constant memory.
   public func forEachPiece(
     of range: Range<Int>, _ body: ([Int32]) throws -> Void
   ) throws {
     try check(range)
+    // Small enough to stay in the core's cache until `body` has seen it.
+    let most = 1 << 14
+    var ids: [Int32] = []
     try forEachFrame(of: range) { frame, bytes, part in
-      try body(ids(in: bytes, of: frame, part))
+      for first in stride(from: part.lowerBound, to: part.upperBound, by: most) {
+        let count = min(most, part.upperBound - first)
+        // A piece that nobody kept makes room for the next.
+        if ids.count != count { ids = [Int32](repeating: 0, count: count) }
+        ids.withUnsafeMutableBufferPointer {
+          convert(bytes, from: first - frame.tokens.lowerBound, into: $0[...])
+        }
+        try body(ids)
+      }
     }
   }
 
@@ -68,8 +79,10 @@ extension Corpus {
   private func forEachFrame(
     of range: Range<Int>, _ body: (DataFrame, [UInt8], Range<Int>) throws -> Void
   ) throws {
-    for frame in frames[frameIndices(of: range)] {
-      try body(frame, try decode(frame), range.clamped(to: frame.tokens))
+    var frame = FrameBuffer()
+    for index in frameIndices(of: range) {
+      try decode(frames[index], into: &frame)
+      try body(frames[index], frame.bytes, range.clamped(to: frames[index].tokens))
     }
   }
 
@@ -125,35 +138,38 @@ extension Corpus {
 
   /// Reads, decodes and checks one frame.
   func decode(_ frame: DataFrame) throws -> [UInt8] {
+    var buffer = FrameBuffer()
+    try decode(frame, into: &buffer)
+    return buffer.bytes
+  }
+
+  /// Reads, decodes and checks one frame into buffers that are used again.
+  func decode(_ frame: DataFrame, into buffer: inout FrameBuffer) throws {
     let entry = frame.entry
     func fail(_ message: String) -> CorpusError {
       CorpusError(path, message, frame: frame.number, offset: entry.offset)
     }
-    let packed = try file.bytes(at: entry.offset, count: entry.size)
-    let bytes: [UInt8]
+    buffer.resize(packed: entry.size, bytes: entry.contentSize)
+    try buffer.packed.withUnsafeMutableBytes { try file.read(at: entry.offset, into: $0) }
     do {
-      bytes = try packed.withUnsafeBytes { packed in
+      try buffer.packed.withUnsafeBytes { packed in
         guard zstdHasChecksum(packed), zstdFrameSize(packed) == packed.count else {
           throw ZstdFailure(message: "not one whole zstd frame with a checksum")
         }
-        return try cache.withDecompressor { decompressor in
-          try [UInt8](unsafeUninitializedCapacity: entry.contentSize) { buffer, filled in
-            try decompressor.decode(packed, into: UnsafeMutableRawBufferPointer(buffer))
-            filled = entry.contentSize
-          }
+        try cache.withDecompressor { decompressor in
+          try buffer.bytes.withUnsafeMutableBytes { try decompressor.decode(packed, into: $0) }
         }
       }
     } catch let failure as ZstdFailure {
       throw fail("damaged: \(failure.message)")
     }
     // zstd has compared the content with the checksum in the frame; here the table's is compared.
-    guard packed.integer(at: entry.size - 4, as: UInt32.self) == entry.checksum else {
+    guard buffer.packed.integer(at: entry.size - 4, as: UInt32.self) == entry.checksum else {
       throw fail("damaged: its checksum is not the one in the seek table")
     }
-    if let id = bytes.withUnsafeBytes({ highestID(in: $0) }), id >= header.vocabularySize {
+    if let id = buffer.bytes.withUnsafeBytes({ highestID(in: $0) }), id >= header.vocabularySize {
       throw fail("holds token id \(id), the vocabulary has \(header.vocabularySize)")
     }
-    return bytes
   }
 
   /// The highest id in a decoded frame; nil where every value of the type is in the vocabulary.
@@ -168,26 +184,46 @@ extension Corpus {
   }
 }
 
+/// A frame as it lies in the file, and decoded.
+struct FrameBuffer {
+  fileprivate(set) var packed: [UInt8] = []
+  fileprivate(set) var bytes: [UInt8] = []
+
+  fileprivate mutating func resize(packed size: Int, bytes contentSize: Int) {
+    if packed.count != size { packed.resize(size) }
+    if bytes.count != contentSize { bytes.resize(contentSize) }
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func resize(_ size: Int) {
+    if size < count {
+      removeLast(count - size)
+    } else {
+      append(contentsOf: repeatElement(0, count: size - count))
+    }
+  }
+}
+
 /// Widens little-endian ids of type `Stored`, from the `first` on, into `target`.
 private func widen<Stored: FixedWidthInteger>(
   _ bytes: UnsafeRawBufferPointer, from first: Int, _ type: Stored.Type,
   into target: UnsafeMutableBufferPointer<Int32>
 ) {
-  let width = MemoryLayout<Stored>.size
-  for i in 0..<target.count {
-    let id = bytes.loadUnaligned(fromByteOffset: (first + i) * width, as: Stored.self)
-    target[i] = Int32(truncatingIfNeeded: Stored(littleEndian: id))
-  }
+  // Without sums that could overflow in it, the loop becomes vector instructions.
+  guard let ids = bytes.baseAddress?.assumingMemoryBound(to: Stored.self).advanced(by: first),
+    let to = target.baseAddress
+  else { return }
+  for i in 0..<target.count { to[i] = Int32(truncatingIfNeeded: Stored(littleEndian: ids[i])) }
 }
 
 private func highest<Stored: FixedWidthInteger>(
   _ bytes: UnsafeRawBufferPointer, _ type: Stored.Type
 ) -> UInt32 {
-  let width = MemoryLayout<Stored>.size
+  guard let ids = bytes.baseAddress?.assumingMemoryBound(to: Stored.self) else { return 0 }
   var highest: Stored = 0
-  for i in 0..<bytes.count / width {
-    let id = bytes.loadUnaligned(fromByteOffset: i * width, as: Stored.self)
-    highest = max(highest, Stored(littleEndian: id))
+  for i in 0..<bytes.count / MemoryLayout<Stored>.size {
+    highest = max(highest, Stored(littleEndian: ids[i]))
   }
   return UInt32(truncatingIfNeeded: highest)
 }
