@@ -134,12 +134,12 @@ struct AnswerTests {
         let corpus = try Corpus(path: folder + "/b", targets: targets)
         var settings = TrainingSettings()
         (settings.batch, settings.segment, settings.learningRate) = (4, 40, 1e-2)
-        (settings.targets, settings.budget) = (targets, .steps(40))
+        (settings.targets, settings.budget, settings.sampling) = (targets, .steps(40), .documents)
         let model = try LanguageModel(
           .init(MinGRU.self, vocabularySize: 8, width: 16, layers: 1), seed: 3)
-        let sampler = try LaneSampler(corpus, lanes: 4, length: 40)
+        let sampler = try SegmentSampler(corpus, strategy: .documents, lanes: 4, length: 40)
         let trainer = Trainer(model, settings: settings, sampler: sampler)
-        var run = TrainingRun(trainer, corpus: corpus, folder: folder + "/" + name)
+        var run = TrainingRun(trainer, folder: folder + "/" + name)
         return try run.run(shouldStop: { false }, report: { _ in })
       }
       let answers = try run(.answers, "answers")
