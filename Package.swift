@@ -32,7 +32,9 @@ let package = Package(
     module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
     module("Mixers", ["RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
     module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
-    module("Checkpoints", ["RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors"]),
+    module(
+      "Checkpoints",
+      ["RunnelText", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors"]),
     module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText", "RunnelFiles"]),
     module(
       "Training",
@@ -82,5 +84,6 @@ let package = Package(
         "RunnelTensors", "RunnelReference",
       ]),
     tests("Tool", ["Runnel", "runnel"]),
+    tests("Recipes", []),
   ]
 )

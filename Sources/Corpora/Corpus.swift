@@ -28,6 +28,8 @@ public final class Corpus: Sendable {
   let file: InputFile
   let frames: [DataFrame]
   let cache: FrameCache
+  /// The frame that holds the tokenizer's file, if one does.
+  let tokenizerFrame: FrameEntry?
 
   /// A data frame and the tokens it holds.
   struct DataFrame: Sendable {
@@ -127,6 +129,7 @@ public final class Corpus: Sendable {
     }
     (self.path, self.file, self.header, self.count) = (path, file, header, count)
     (self.frames, self.documentStarts, self.findings) = (frames, starts, findings)
+    tokenizerFrame = metadata.tokenizer
     cache = FrameCache(capacity: cacheBytes)
   }
 
@@ -153,6 +156,7 @@ public final class Corpus: Sendable {
 
 /// What the skippable frames of a corpus say.
 private struct Metadata {
+  var tokenizer: FrameEntry?
   var preamble: (width: Int, vocabularySize: Int)?
   var header: CorpusHeader?
   var starts: [Int] = []
@@ -170,6 +174,7 @@ private struct Metadata {
             throw CorpusProblem("documents from \(first) follow \(self.starts.count) of them")
           }
           self.starts += starts
+        case .tokenizer: tokenizer = entry
         case .unknown: break
         }
       } catch {

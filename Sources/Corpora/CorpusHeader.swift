@@ -90,6 +90,15 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
   public var documents: Int
   /// The first token of the validation split; `tokens` when there is none.
   public var validationStart: Int
+  /// How the validation split was chosen: `tail`, `tail-of-documents` or `document`; nil for none, or if its
+  /// parts were chosen in several ways.
+  public var validationBy: String?
+  /// The fraction that was asked for.
+  public var validationFraction: Double?
+  /// The token that ends every document, where one was appended.
+  public var endOfDocument: Int32?
+  /// Documents left out because they equalled an earlier one; nil where nobody looked.
+  public var duplicatesRemoved: Int?
   public var sources: [Source]
   public var task: Task?
   /// zstd's compression level.
@@ -103,6 +112,10 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     case version, tokenizer, dtype, tokens, documents, sources, task, level
     case vocabularySize = "vocabulary_size"
     case validationStart = "validation_start"
+    case validationBy = "validation_by"
+    case validationFraction = "validation_fraction"
+    case endOfDocument = "end_of_document"
+    case duplicatesRemoved = "duplicates_removed"
     case frameBytes = "frame_bytes"
     case frameTable = "frame_table_xxh64"
   }
@@ -149,6 +162,9 @@ extension CorpusHeader {
     guard tokens >= 0, documents >= 0, (0...tokens).contains(validationStart) else {
       throw CorpusProblem("the header's counts contradict each other")
     }
+    guard endOfDocument.map({ $0 >= 0 && Int($0) < vocabularySize }) ?? true else {
+      throw CorpusProblem("the header's end_of_document is outside the vocabulary")
+    }
   }
 }
 
@@ -162,6 +178,10 @@ enum Limits {
   static let blockBytes = 64 << 20
   /// Document starts in one metadata frame.
   static let documentsPerBlock = 1 << 20
+  /// Bytes in the name of a tokenizer's file.
+  static let tokenizerName = 255
+  /// Bytes in a tokenizer's file.
+  static let tokenizerBytes = 256 << 20
   /// Frames in a file, as the seekable format has it.
   static let frames = 0x800_0000
 }

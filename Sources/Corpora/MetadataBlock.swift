@@ -8,6 +8,8 @@ enum MetadataBlock {
   case documents(first: Int, starts: [Int])
   /// The JSON header.
   case header(CorpusHeader)
+  /// The tokenizer's file, compressed; it is unpacked when it is asked for.
+  case tokenizer
   /// Somebody else's skippable frame, or a kind of block newer than this reader: passed over.
   case unknown
 
@@ -49,7 +51,7 @@ enum MetadataBlock {
     let body = Array(payload[8..<sealed])
     let version = payload.integer(at: 4, as: UInt32.self)
     let tag = payload[..<4]
-    guard ["RNLB", "RNLD", "RNLH"].contains(where: { tag.elementsEqual($0.utf8) }) else {
+    guard ["RNLB", "RNLD", "RNLH", "RNLT"].contains(where: { tag.elementsEqual($0.utf8) }) else {
       self = .unknown
       return
     }
@@ -58,6 +60,8 @@ enum MetadataBlock {
     }
     if tag.elementsEqual("RNLH".utf8) {
       self = .header(try CorpusHeader(json: body))
+    } else if tag.elementsEqual("RNLT".utf8) {
+      self = .tokenizer
     } else if tag.elementsEqual("RNLD".utf8) {
       self = try Self.documents(body)
     } else {
@@ -139,6 +143,16 @@ struct DocumentBlocks {
       }
     }
     return best
+  }
+
+  /// Adds the documents of `other`, whose blocks are closed, each `shift` tokens later.
+  mutating func append(_ other: DocumentBlocks, shiftedBy shift: Int) throws(CorpusProblem) {
+    for frame in other.frames {
+      guard case .documents(_, let starts) = try MetadataBlock(payload: Array(frame[8...])) else {
+        continue
+      }
+      for start in starts { append(start + shift) }
+    }
   }
 
   /// Ends the current block; the next one starts anew from an absolute offset.

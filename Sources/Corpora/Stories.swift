@@ -53,7 +53,7 @@ public struct Stories: Sendable {
   /// - Throws: `CorpusError` when the file cannot be written.
   @discardableResult
   public static func write(
-    to path: String, bytes: Int, seed: UInt64, validation: ValidationSplit = .documents(0.1),
+    to path: String, bytes: Int, seed: UInt64, validation: ValidationSplit = .tailOfDocuments(0.1),
     level: Int = 3, progress: (Int) -> Void = { _ in }
   ) throws -> CorpusHeader {
     guard bytes > 0 else { throw CorpusError(path, "\(bytes) bytes of stories are none") }

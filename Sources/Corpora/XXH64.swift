@@ -1,4 +1,4 @@
-// XXH64 (seed 0) of a buffer: the checksum of the metadata blocks and of the frame table.
+// XXH64 of a buffer: the checksum of the metadata blocks and of the frame table, and what tells documents apart.
 
 private let prime1: UInt64 = 0x9E37_79B1_85EB_CA87
 private let prime2: UInt64 = 0xC2B2_AE3D_27D4_EB4F
@@ -6,13 +6,15 @@ private let prime3: UInt64 = 0x1656_67B1_9E37_79F9
 private let prime4: UInt64 = 0x85EB_CA77_C2B2_AE63
 private let prime5: UInt64 = 0x27D4_EB2F_1656_67C5
 
-/// The 64-bit xxHash of `bytes` with seed 0. Its low 32 bits are zstd's content checksum.
-func xxh64(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+/// The 64-bit xxHash of `bytes`. With seed 0 its low 32 bits are zstd's content checksum.
+func xxh64(_ bytes: UnsafeRawBufferPointer, seed: UInt64 = 0) -> UInt64 {
   let end = bytes.count
   var offset = 0
   var hash: UInt64
   if end >= 32 {
-    var (a, b, c, d) = (prime1 &+ prime2, prime2, UInt64(0), 0 &- prime1)
+    var (a, b, c, d) = (
+      seed &+ prime1 &+ prime2, seed &+ prime2, seed, seed &- prime1
+    )
     while offset + 32 <= end {
       a = round(a, word(bytes, offset))
       b = round(b, word(bytes, offset + 8))
@@ -23,7 +25,7 @@ func xxh64(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     hash = rotate(a, 1) &+ rotate(b, 7) &+ rotate(c, 12) &+ rotate(d, 18)
     for lane in [a, b, c, d] { hash = (hash ^ round(0, lane)) &* prime1 &+ prime4 }
   } else {
-    hash = prime5
+    hash = seed &+ prime5
   }
   hash &+= UInt64(end)
   while offset + 8 <= end {

@@ -28,8 +28,7 @@ extension FileError {
 }
 
 /// Text from a file as it may stand in an error: one line, of bounded length, without control characters.
-package func printable(_ text: some StringProtocol) -> String {
-  let limit = 120
+package func printable(_ text: some StringProtocol, limit: Int = 120) -> String {
   var shown = ""
   for (count, scalar) in text.unicodeScalars.enumerated() {
     guard count < limit else { return shown + "…" }

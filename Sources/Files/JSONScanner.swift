@@ -9,8 +9,9 @@ package struct JSONScanner {
   package static let maximumDepth = 32
 
   /// What stands next.
-  package enum Kind: Sendable {
-    case object, array, string, number, boolean, null, nothing
+  package enum Kind: String, Sendable {
+    case object = "an object", array = "an array", string = "a string", number = "a number"
+    case boolean = "true or false", null, nothing = "no value"
   }
 
   private let bytes: [UInt8]
@@ -98,6 +99,14 @@ package struct JSONScanner {
     let key = try string()
     try require(":")
     return key
+  }
+  /// Replaces `key` by the next member's name; false once the object has ended.
+  package mutating func nextKey(into key: inout [UInt8]) throws(FileError) -> Bool {
+    guard try nextItem(before: "}") else { return false }
+    key.removeAll(keepingCapacity: true)
+    try string(into: &key)
+    try require(":")
+    return true
   }
   /// Whether another element follows; false once the array has ended.
   package mutating func nextElement() throws(FileError) -> Bool { try nextItem(before: "]") }

@@ -11,18 +11,25 @@ public struct Score: Sendable, Equatable {
   public var nats = 0.0
   /// How many tokens were predicted.
   public var tokens = 0
+  /// How many bytes of text these stand for.
+  public var bytes = 0
 
   public init() {}
   /// Nats per token.
   public var loss: Double { tokens == 0 ? 0 : nats / Double(tokens) }
   public var perplexity: Double { exp(loss) }
-  /// For a model of bytes: bits per token.
-  public var bitsPerByte: Double { loss / log(2) }
+  public var bitsPerByte: Double { bytes == 0 ? 0 : nats / log(2) / Double(bytes) }
 
-  public mutating func add(_ losses: some Sequence<Float>) {
-    for loss in losses {
+  /// - Parameters:
+  ///   - losses: the cross-entropies of `targets`; those of −1 asked for nothing.
+  ///   - lengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
+  public mutating func add(
+    _ losses: some Sequence<Float>, of targets: some Sequence<Int32>, lengths: [Int]? = nil
+  ) {
+    for (loss, target) in zip(losses, targets) where target >= 0 {
       nats += Double(loss)
       tokens += 1
+      bytes += lengths.map { Int(target) < $0.count ? $0[Int(target)] : 0 } ?? 1
     }
   }
 }
@@ -37,9 +44,13 @@ public struct StreamScorer: Sendable {
   private var last: Int32?
   /// Tokens per piece: long enough for the matrix products, short enough for memory.
   private let length: Int
+  private let byteLengths: [Int]?
 
   /// `model` is frozen here.
-  public init(_ model: LanguageModel, form: Form) {
+  ///
+  /// - Parameter byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
+  public init(_ model: LanguageModel, form: Form, byteLengths: [Int]? = nil) {
+    self.byteLengths = byteLengths
     self.model = model.frozen()
     self.form = form
     state = model.initialState(batch: 1)
@@ -55,7 +66,7 @@ public struct StreamScorer: Sendable {
       let ids = [input] + piece.dropLast()
       let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &state).perToken
         .scalars
-      score.add(losses)
+      score.add(losses, of: piece, lengths: byteLengths)
       each(losses[...])
       last = piece.last
       targets = targets.dropFirst(piece.count)

@@ -73,6 +73,20 @@ extension Tokenizer {
   }
   public func encode(_ text: String) -> [Int32] { encode(text.utf8) }
 
+  /// How many bytes each token stands for within a text, by id.
+  public func byteLengths() -> [Int] {
+    (0..<Int32(vocabularySize)).map { bytes(of: CollectionOfOne($0)).count }
+  }
+
+  /// The bytes of tokens within a text.
+  public func bytes(of ids: some Sequence<Int32>) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var decoder = decoder(continuing: true)
+    for id in ids { decoder.feed(id, into: &bytes) }
+    decoder.finish(into: &bytes)
+    return bytes
+  }
+
   /// The bytes of a whole text.
   public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
     var bytes: [UInt8] = []

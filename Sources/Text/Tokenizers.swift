@@ -4,35 +4,63 @@ import RunnelFiles
 
 public enum Tokenizers {
   /// The names under which a folder may hold its tokenizer, in the order in which they are looked for.
-  package static let fileNames = ["tokenizer.json", "tokenizer.model"]
+  package static let fileNames = ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt"]
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
 
-  /// The tokenizer called `bytes`, or that of a file or of a folder that holds one.
+  /// The tokenizer called `bytes`, or that of a file or of a folder that holds one. GPT-2's pair of files is found by
+  /// either of its names, or in a folder without any of the others.
   public static func load(_ path: String) throws -> any Tokenizer {
     if path == "bytes" { return ByteTokenizer() }
     if isFolder(path) {
       for name in fileNames where fileExists(path + "/" + name) { return try load(path + "/" + name) }
+      if let pair = MergesFile.pair(in: path) {
+        return try load(vocabulary: pair.vocabulary, merges: pair.merges)
+      }
       throw FileError(
         path, at: "folder", expected: "one of \(fileNames.joined(separator: ", ")) in it", found: "none",
         remedy: "name the file of a tokenizer")
     }
-    let file = try InputFile(path)
-    guard file.size <= maximumFile else {
-      throw FileError(
-        path, at: "size", expected: "at most \(maximumFile) bytes", found: "\(file.size)",
-        remedy: "name the file of a tokenizer")
+    if let pair = MergesFile.pair(of: path) {
+      return try load(vocabulary: pair.vocabulary, merges: pair.merges)
     }
     let name = path.split(separator: "/").last.map(String.init) ?? path
-    return try load(TokenizerFile(name: name, bytes: file.bytes(at: 0, count: file.size)), path: path)
+    return try load(TokenizerFile(name: name, bytes: contents(of: path)), path: path)
   }
 
   /// The tokenizer of a file that is in memory, as a corpus keeps it.
   ///
   /// - Parameter path: what errors call it.
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
-    throw FileError(
-      path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
-      remedy: "name the file of a tokenizer")
+    switch file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) {
+    case UInt8(ascii: "{"): return try BPETokenizer(file, path: path)
+    case _ where RWKVVocabulary.recognizes(file.bytes): return try RWKVTokenizer(file, path: path)
+    case _ where SentencePieceModel.recognizes(file.bytes):
+      return try SentencePieceTokenizer(file, path: path)
+    default:
+      if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
+      if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }
+      throw FileError(
+        path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
+        remedy: "name the file of a tokenizer")
+    }
+  }
+
+  /// GPT-2's pair of files.
+  static func load(vocabulary: String, merges: String) throws -> BPETokenizer {
+    let file = try MergesFile.joined(
+      vocabulary: contents(of: vocabulary), merges: contents(of: merges), mergesPath: merges)
+    return try BPETokenizer(file, path: vocabulary)
+  }
+
+  /// A whole file, if it is of a size that a tokenizer may have.
+  static func contents(of path: String) throws(FileError) -> [UInt8] {
+    let file = try InputFile(path)
+    guard file.size <= maximumFile else {
+      throw FileError(
+        path, at: "size", expected: "at most \(maximumFile) bytes", found: "\(file.size)",
+        remedy: "name the file of a tokenizer")
+    }
+    return try file.bytes(at: 0, count: file.size)
   }
 }

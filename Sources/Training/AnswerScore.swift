@@ -100,7 +100,8 @@ extension AnswerScore {
       let answers = embedding(
         hidden.reshaped([rows * n, model.width]), ids: asked.map(\.place), shape: [asked.count])
       let logits = model.logits(ofHidden: answers)
-      score.add(crossEntropy(logits, targets: asked.map(\.target)).perToken.scalars)
+      let targets = asked.map(\.target)
+      score.add(crossEntropy(logits, targets: targets).perToken.scalars, of: targets)
       let scalars = logits.scalars
       for (i, answer) in asked.enumerated() {
         let own = scalars[i * model.vocabularySize..<(i + 1) * model.vocabularySize]

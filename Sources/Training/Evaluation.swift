@@ -13,10 +13,12 @@ import RunnelTensors
 ///   - lanes: how many stretches are read side by side; one gives every target its whole context.
 ///   - length: tokens per piece, which bounds memory; `step` takes them one by one.
 ///   - carryState: whether the state goes on from piece to piece, or starts afresh in each.
+///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
 ///   - limit: the most tokens looked at.
 public func evaluate(
   _ model: LanguageModel, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
-  resetAtDocuments: Bool = true, carryState: Bool = true, limit: Int = .max
+  resetAtDocuments: Bool = true, carryState: Bool = true, byteLengths: [Int]? = nil,
+  limit: Int = .max
 ) throws -> Score {
   let range = range.lowerBound..<range.lowerBound + min(range.count, limit)
   let model = model.frozen()
@@ -32,7 +34,7 @@ public func evaluate(
       let losses = model.loss(
         piece.inputs, targets: piece.targets, batch: rows, form: form, resets: Resets(rows: piece.resets),
         state: &state)
-      score.add(zip(losses.perToken.scalars, piece.targets).lazy.filter { $1 >= 0 }.map { $0.0 })
+      score.add(losses.perToken.scalars, of: piece.targets, lengths: byteLengths)
     }
   }
   return score

@@ -99,7 +99,7 @@ extension CorpusCommand {
     }
 
     private var validation: ValidationSplit {
-      split.validation > 0 ? .documents(split.validation) : .none
+      split.validation > 0 ? .tailOfDocuments(split.validation) : .none
     }
   }
 }

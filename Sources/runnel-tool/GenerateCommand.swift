@@ -26,6 +26,7 @@ struct GenerateCommand: ParsableCommand {
   var stop: [String] = []
   @Option(help: ArgumentHelp("Go on with a saved stream.", valueName: "file")) var loadState: String?
   @Option(help: ArgumentHelp("Save the stream at the end.", valueName: "file")) var saveState: String?
+  @OptionGroup var text: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
 
   func validate() throws {
@@ -47,10 +48,11 @@ struct GenerateCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
-    try generate(ModelFolder.load(model))
+    let loaded = try ModelFolder.load(model)
+    try generate(loaded, text.open(for: loaded, at: model))
   }
 
-  private func generate(_ model: LanguageModel) throws {
+  private func generate(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
     Interrupt.watch()
     signal(SIGPIPE, SIG_IGN)
     var session = Session(model, sampler: Sampler(seed: seed ?? 1))
@@ -62,16 +64,21 @@ struct GenerateCommand: ParsableCommand {
       if let seed { session.sampler = Sampler(session.sampler.settings, seed: seed) }
     }
     session.sampler.settings = changed(session.sampler.settings)
-    try read(into: &session)
+    try read(into: &session, tokenizer)
     guard session.logits != nil else {
       throw ToolError(
         "the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
     }
     var made = 0
+    // A saved stream that has printed before goes on within its text, and so does one behind a prompt.
+    var decoder = tokenizer.decoder(continuing: true)
+    var bytes: [UInt8] = []
     while (maxTokens == 0 || made < maxTokens) && !Interrupt.hasArrived && !printer.isStopped {
       guard let token = session.next() else { break }
       made += 1
-      guard printer.write(UInt8(truncatingIfNeeded: token)) else { break }
+      decoder.feed(token, into: &bytes)
+      guard printer.write(bytes) else { break }
+      bytes.removeAll(keepingCapacity: true)
     }
     if let saveState {
       try StateFile.save(session, pending: printer.pending, to: saveState)
@@ -80,20 +87,29 @@ struct GenerateCommand: ParsableCommand {
     }
   }
 
-  private func read(into session: inout Session) throws {
-    func feed(_ bytes: some Collection<UInt8>) throws {
-      guard
-        session.model.vocabularySize >= 256 || bytes.allSatisfy({ Int($0) < session.model.vocabularySize })
-      else {
+  private func read(into session: inout Session, _ tokenizer: some Tokenizer) throws {
+    var encoder = tokenizer.encoder()
+    var ids: [Int32] = []
+    func feed() throws {
+      guard ids.allSatisfy({ Int($0) < session.model.vocabularySize }) else {
         throw ToolError(
           "the prompt has bytes outside the model's vocabulary of \(session.model.vocabularySize)")
       }
-      session.feed(bytes.map(Int32.init))
+      session.feed(ids)
+      ids.removeAll(keepingCapacity: true)
     }
-    if let prompt { return try feed(prompt.utf8) }
-    // A saved stream goes on by itself; it waits for stdin only where something is piped in.
-    if loadState != nil && isatty(STDIN_FILENO) == 1 { return }
-    while let bytes = try Input.read() { try feed(bytes) }
+    func take(_ bytes: [UInt8]) throws {
+      bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
+      try feed()
+    }
+    if let prompt {
+      try take(Array(prompt.utf8))
+    } else if loadState == nil || isatty(STDIN_FILENO) == 0 {
+      // A saved stream goes on by itself; it waits for stdin only where something is piped in.
+      while let bytes = try Input.read() { try take(bytes) }
+    }
+    encoder.finish(into: &ids)
+    try feed()
   }
 }
 
@@ -114,8 +130,8 @@ private struct Printer {
   var isStopped: Bool { stops.isStopped }
 
   /// False at a stop string, or when nobody reads any more.
-  mutating func write(_ byte: UInt8) -> Bool {
-    ready += characters.feed(stops.feed(CollectionOfOne(byte)).emit)
+  mutating func write(_ bytes: [UInt8]) -> Bool {
+    ready += characters.feed(stops.feed(bytes).emit)
     defer { ready = [] }
     return (ready.isEmpty || Output.write(ready)) && !isStopped
   }

@@ -21,4 +21,27 @@ enum Input {
       return Array(buffer.prefix(count))
     }
   }
+
+  /// A longer line is refused rather than held in memory.
+  static let maximumLine = 256 << 20
+
+  /// Every line of stdin without its line feed; `flush` follows when all that has come is done.
+  static func forEachLine(_ body: ([UInt8]) throws -> Void, flush: () -> Bool) throws {
+    var line: [UInt8] = []
+    while let bytes = try read() {
+      var rest = bytes[...]
+      while let feed = rest.firstIndex(of: 0x0A) {
+        line += rest[..<feed]
+        rest = rest[(feed + 1)...]
+        try body(line)
+        line.removeAll(keepingCapacity: true)
+      }
+      line += rest
+      guard line.count <= maximumLine else {
+        throw ToolError("stdin: a line is longer than \(maximumLine) bytes; leave --lines or --jsonl out")
+      }
+      guard flush() else { return }
+    }
+    if !line.isEmpty { try body(line) }
+  }
 }

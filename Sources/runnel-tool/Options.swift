@@ -20,6 +20,21 @@ struct ComputeOptions: ParsableArguments {
   }
 }
 
+/// How a model's tokens are read and written.
+struct TokenizerOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The tokenizer, where none lies beside the weights: its file, or bytes.", valueName: "file"))
+  var tokenizer: String?
+
+  func open(for model: LanguageModel, at path: String) throws -> any Tokenizer {
+    guard let tokenizer else { return try ModelFolder.tokenizer(of: model, at: path) }
+    let opened = try Tokenizers.load(tokenizer)
+    try ModelFolder.check(opened, fits: model, at: tokenizer)
+    return opened
+  }
+}
+
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print the result as JSON.") var json = false
 }

@@ -63,6 +63,8 @@ enum Output {
     return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
   }
 
+  static func decimals(_ number: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", number) }
+
   static func duration(_ seconds: Double) -> String {
     let whole = Int(seconds.isFinite ? max(0, seconds).rounded() : 0)
     return whole < 3600

@@ -16,8 +16,7 @@ struct RunnelTool: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      CorpusCommand.self, TrainCommand.self, GenerateCommand.self, ScoreCommand.self, CheckCommand.self,
-      BenchCommand.self, InfoCommand.self, HippoCommand.self,
-
+      CorpusCommand.self, TokenizerCommand.self, TrainCommand.self, GenerateCommand.self, ScoreCommand.self,
+      CheckCommand.self, BenchCommand.self, InfoCommand.self, HippoCommand.self,
     ])
 }

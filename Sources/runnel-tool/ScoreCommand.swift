@@ -20,15 +20,30 @@ struct ScoreCommand: ParsableCommand {
     inversion: .prefixedNo,
     help: "Score the answers of a synthetic task, not every token (default: where the corpus is of a task).")
   var task: Bool?
-  @Option(help: "Also print the cross-entropy of every token or line as it is known.") var per: Unit?
+  @Option(help: "Also print the cross-entropy of every token, line or document as it is known.") var per:
+    Unit?
+  @Option(
+    help: ArgumentHelp(
+      "Read token ids instead: a safetensors file with a tensor ids of shape [B T].", valueName: "file"))
+  var ids: String?
+  @Option(
+    help: ArgumentHelp("Write the logits of --ids as a tensor logits of shape [B T V].", valueName: "file"))
+  var logits: String?
+  @OptionGroup var text: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
 
   enum ScoredSplit: String, ExpressibleByArgument, CaseIterable { case train, validation, all }
-  enum Unit: String, ExpressibleByArgument, CaseIterable { case token, line }
+  enum Unit: String, ExpressibleByArgument, CaseIterable { case token, line, document }
 
   func validate() throws {
     if task == true, corpus == nil { throw ValidationError("--task needs the --corpus of a task") }
+    if ids != nil, corpus != nil || per != nil {
+      throw ValidationError("--ids is a text of its own; it does not go with --corpus or --per")
+    }
+    if (ids == nil) != (logits == nil) {
+      throw ValidationError("--ids and --logits go together: the tokens to read and the scores to write")
+    }
     if task == true, per != nil {
       throw ValidationError("--per prints a text's tokens; it does not go with --task")
     }
@@ -36,11 +51,15 @@ struct ScoreCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
+    if let ids, let logits { return try writeLogits(of: ids, to: logits) }
     let file = try corpus.map { try Corpus(path: $0) }
     if let file, task ?? (file.task != nil && per == nil) {
       return try scoreTask(ModelFolder.load(model), file)
     }
-    try score(ModelFolder.load(model), file)
+    let loaded = try ModelFolder.load(model)
+    let own = try text.tokenizer == nil ? file?.tokenizer() : nil
+    let tokenizer = try own ?? text.open(for: loaded, at: model)
+    try score(loaded, file, tokenizer)
   }
 
   private struct Result: Encodable {
@@ -98,9 +117,9 @@ struct ScoreCommand: ParsableCommand {
         100 * result.accuracy, 100 * result.documentAccuracy, result.score.loss, Output.grouped(Int(rate))))
   }
 
-  private func score(_ model: LanguageModel, _ corpus: Corpus?) throws {
-    var scorer = StreamScorer(model, form: form)
-    var units = per.map { UnitPrinter($0, json: output.json) }
+  private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: some Tokenizer) throws {
+    var scorer = StreamScorer(model, form: form, byteLengths: tokenizer.byteLengths())
+    var units = per.map { ScoredUnits($0, tokenizer, json: output.json) }
     let clock = ContinuousClock()
     let start = clock.now
     func feed(_ ids: [Int32]) throws {
@@ -110,15 +129,26 @@ struct ScoreCommand: ParsableCommand {
       scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
+      var position = range(in: corpus).lowerBound
       try corpus.forEachPiece(of: range(in: corpus)) { piece in
-        units?.read(piece.map { Int32(truncatingIfNeeded: $0) })
-        try feed(piece.map { Int32(truncatingIfNeeded: $0) })
+        // A document ends where the next one begins.
+        let starts = corpus.documentStarts(in: position + 1..<position + piece.count + 1)
+        units?.read(piece, documentEnds: starts.map { $0 - 1 - position })
+        position += piece.count
+        try feed(piece)
       }
     } else {
+      var encoder = tokenizer.encoder()
+      var ids: [Int32] = []
       while let bytes = try Input.read() {
-        units?.read(bytes.map(Int32.init))
-        try feed(bytes.map(Int32.init))
+        bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
+        units?.read(ids)
+        try feed(ids)
+        ids.removeAll(keepingCapacity: true)
       }
+      encoder.finish(into: &ids)
+      units?.read(ids)
+      try feed(ids)
     }
     units?.finish()
     guard scorer.score.tokens > 0 else {
@@ -142,55 +172,34 @@ struct ScoreCommand: ParsableCommand {
   }
 }
 
-/// Prints one line per token or line of text: its tokens, its cross-entropy in nats.
-private struct UnitPrinter {
-  private let unit: ScoreCommand.Unit
-  private let json: Bool
-  /// Tokens whose cross-entropy is not known yet.
-  private var waiting: [Int32] = []
-  private var isFirst = true
-  private var line: [Int32] = []
-  private var nats = 0.0
-
-  private struct Entry: Encodable {
-    let text: String
-    let tokens: Int
-    let nats: Double
-  }
-
-  init(_ unit: ScoreCommand.Unit, json: Bool) {
-    self.unit = unit
-    self.json = json
-  }
-
-  mutating func read(_ tokens: [Int32]) { waiting += tokens }
-
-  mutating func add(_ losses: ArraySlice<Float>) {
-    // The first token of a stream has nothing before it that could predict it.
-    if isFirst, let first = waiting.first {
-      line.append(first)
-      waiting.removeFirst()
-      isFirst = false
+extension ScoreCommand {
+  /// Logits of given ids, every row a text of its own.
+  private func writeLogits(of ids: String, to path: String) throws {
+    let model = try ModelFolder.load(model).frozen()
+    let file = try SafetensorsFile(ids)
+    let shape = try file.entry("ids").shape
+    guard shape.count == 2, shape[0] > 0, shape[1] > 0 else {
+      throw ToolError("\(ids): the tensor ids has shape \(shape); it must be [B T]")
     }
-    for (token, loss) in zip(waiting, losses) {
-      line.append(token)
-      nats += Double(loss)
-      if unit == .token || token == 10 { flush() }
+    let tokens = try file.integers("ids")
+    if let bad = tokens.first(where: { !(0..<model.vocabularySize).contains($0) }) {
+      throw ToolError("\(ids): token \(bad) is outside the model's vocabulary of \(model.vocabularySize)")
     }
-    waiting.removeFirst(min(waiting.count, losses.count))
-  }
+    var state = model.initialState(batch: shape[0])
+    let inputs = tokens.map { Int32($0) }
+    let logits: Tensor
+    if form == .step {
+      let steps = (0..<shape[1]).map { t in
+        model.step((0..<shape[0]).map { inputs[$0 * shape[1] + t] }, state: &state)
 
-  mutating func finish() { if !line.isEmpty { flush() } }
-
-  private mutating func flush() {
-    let text = String(decoding: line.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-    if json {
-      try? Output.json(Entry(text: text, tokens: line.count, nats: nats), pretty: false)
+      }
+      logits = concatenated(steps)
     } else {
-      let shown = text.hasSuffix("\n") && unit == .line ? String(text.dropLast()) : text.debugDescription
-      Output.line(String(format: "%.4f\t%d\t", nats, line.count) + shown)
+      logits = model.logits(inputs, batch: shape[0], form: form, state: &state)
     }
-    line.removeAll(keepingCapacity: true)
-    nats = 0
+    var writer = SafetensorsWriter()
+    writer.add("logits", logits.reshaped([shape[0], shape[1], model.vocabularySize]))
+    try writer.write(to: path)
+    Output.note("\(path): logits \(shape[0]) × \(shape[1]) × \(model.vocabularySize)")
   }
 }

@@ -7,36 +7,6 @@ import Testing
 
 @testable import RunnelCorpora
 
-/// Two letters a token, an odd one alone, and a token for the end.
-private struct Pairs: Tokenizer {
-  let name = "pairs"
-  let vocabularySize = 1 << 17
-  var file: TokenizerFile? { nil }
-  func id(of token: String) -> Int32? { nil }
-  func token(of id: Int32) -> String? { nil }
-  func encoder() -> Encoder { Encoder() }
-  func decoder(continuing: Bool) -> ByteTokenizer.Decoder { ByteTokenizer().decoder() }
-
-  struct Encoder: TokenEncoder {
-    private var odd: Int32?
-    mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
-      for byte in bytes {
-        if let first = odd {
-          ids.append(first << 8 | Int32(byte))
-          odd = nil
-        } else {
-          odd = Int32(byte)
-        }
-      }
-    }
-    mutating func finish(into ids: inout [Int32]) {
-      if let odd { ids.append(odd << 8) }
-      ids.append(1 << 16)
-      odd = nil
-    }
-  }
-}
-
 @Suite("Building a corpus") struct BuilderTests {
   private func text(of corpus: Corpus, _ document: Int) throws -> String {
     let ids = try corpus.read(corpus.documentRange(document))
@@ -49,8 +19,7 @@ private struct Pairs: Tokenizer {
       let data: [UInt8] = [0xFF, 0xC3, 0x28, 0, 10, 13] + Array("hé".utf8)
       try write(data, to: folder + "/a.txt")
       try write([], to: folder + "/b.txt")
-      let header = try CorpusBuilder.build(
-        inputs: [folder + "/a.txt", folder + "/b.txt"], output: folder + "/c")
+      let header = try CorpusBuilder().build([folder + "/a.txt", folder + "/b.txt"], to: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
       #expect(try corpus.read(0..<corpus.count) == data.map { Int32($0) })
       #expect(corpus.documentCount == 2)
@@ -69,7 +38,7 @@ private struct Pairs: Tokenizer {
         {"text":""}
         """#
       try write(lines.utf8, to: folder + "/a.jsonl")
-      try CorpusBuilder.build(inputs: [folder + "/a.jsonl"], output: folder + "/c")
+      try CorpusBuilder().build([folder + "/a.jsonl"], to: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
       #expect(corpus.documentCount == 3)
       #expect(try text(of: corpus, 0) == "one")
@@ -83,7 +52,7 @@ private struct Pairs: Tokenizer {
     try withFolder { folder in
       let words = (0..<300_000).map { "w\($0)" }.joined(separator: " ")
       try write("{\"text\":\"\(words)\"}\r\n{\"text\":\"b\"}".utf8, to: folder + "/a.jsonl")
-      try CorpusBuilder.build(inputs: [folder + "/a.jsonl"], output: folder + "/c")
+      try CorpusBuilder().build([folder + "/a.jsonl"], to: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
       #expect(try text(of: corpus, 0) == words)
       #expect(try text(of: corpus, 1) == "b")
@@ -101,18 +70,18 @@ private struct Pairs: Tokenizer {
         }
       }
       try write(frames, to: folder + "/a.txt.zst")
-      try CorpusBuilder.build(inputs: [folder + "/a.txt.zst"], output: folder + "/c")
+      try CorpusBuilder().build([folder + "/a.txt.zst"], to: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
       #expect(try corpus.read(0..<corpus.count) == text.map { Int32($0) })
       try write(frames.dropLast(9), to: folder + "/b.txt.zst")
       #expect(
         sentence {
-          try CorpusBuilder.build(inputs: [folder + "/b.txt.zst"], output: folder + "/c")
+          try CorpusBuilder().build([folder + "/b.txt.zst"], to: folder + "/c")
         }.hasSuffix("ends inside a zstd frame: it was cut short"))
       try write("no zstd at all".utf8, to: folder + "/c.txt.zst")
       #expect(
         sentence {
-          try CorpusBuilder.build(inputs: [folder + "/c.txt.zst"], output: folder + "/c")
+          try CorpusBuilder().build([folder + "/c.txt.zst"], to: folder + "/c")
         }.contains("is not sound zstd data"))
     }
   }
@@ -122,8 +91,7 @@ private struct Pairs: Tokenizer {
     try withFolder { folder in
       let text = (0..<2_500_001).map { UInt8(truncatingIfNeeded: $0 * 7) }
       try write(text, to: folder + "/a.txt")
-      let header = try CorpusBuilder.build(
-        inputs: [folder + "/a.txt"], output: folder + "/c", tokenizer: Pairs())
+      let header = try CorpusBuilder(tokenizer: Pairs()).build([folder + "/a.txt"], to: folder + "/c")
       let corpus = try Corpus(path: folder + "/c")
       #expect(try corpus.read(0..<corpus.count) == Pairs().encode(text))
       #expect(header.dtype == .u32 && header.tokenizer.name == "pairs")
@@ -146,7 +114,7 @@ private struct Pairs: Tokenizer {
     try withFolder { folder in
       let path = folder + "/a.jsonl"
       try write("{\"text\":\"fine\"}\n\(bad.line)\n".utf8, to: path)
-      let message = sentence { try CorpusBuilder.build(inputs: [path], output: folder + "/c") }
+      let message = sentence { try CorpusBuilder().build([path], to: folder + "/c") }
       #expect(message.hasPrefix("\(path): line 2") && message.contains(bad.complaint), "\(message)")
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.jsonl"])
     }
@@ -156,7 +124,7 @@ private struct Pairs: Tokenizer {
   func badInputs() throws {
     try withFolder { folder in
       func build(_ inputs: String...) -> String {
-        sentence { try CorpusBuilder.build(inputs: inputs, output: folder + "/c") }
+        sentence { try CorpusBuilder().build(inputs, to: folder + "/c") }
       }
       try write([], to: folder + "/e.txt")
       #expect(
@@ -165,7 +133,7 @@ private struct Pairs: Tokenizer {
       #expect(build(folder + "/none.txt").hasSuffix("cannot be opened: No such file or directory"))
       try FileManager.default.createDirectory(
         atPath: folder + "/d.txt", withIntermediateDirectories: true)
-      #expect(build(folder + "/d.txt").hasSuffix("is a folder; name the files in it"))
+      #expect(build(folder + "/d.txt").contains("holds no .txt or .jsonl"))
       #expect(build("notes.pdf").hasPrefix("notes.pdf: unknown kind of input; expected .txt"))
     }
   }

@@ -118,9 +118,9 @@ import Testing
       #expect(try start(10, .none) == 10)
       #expect(try start(10, .tail(0)) == 10)
       #expect(sentence { _ = try start(9, .tail(1)) }.contains("fraction of 1.0 is not in 0 ..< 1"))
-      #expect(sentence { _ = try start(9, .documents(0.1)) }.contains("no document boundary"))
+      #expect(sentence { _ = try start(9, .tailOfDocuments(0.1)) }.contains("no document boundary"))
       let header = try makeCorpus(
-        folder + "/b", documents([50, 30, 20], vocabulary: 256), validation: .documents(0.1))
+        folder + "/b", documents([50, 30, 20], vocabulary: 256), validation: .tailOfDocuments(0.1))
       #expect(header.validationStart == 80)
     }
   }

@@ -140,7 +140,7 @@ import Testing
   func roundTrip(format: TokenFileFormat, vocabulary: Int) throws {
     try withFolder { folder in
       let original = documents([0, 40, 1, 0, 0, 300, 7, 0], vocabulary: vocabulary - 1)
-      try makeCorpus(folder + "/c", original, vocabulary: vocabulary, validation: .documents(0.3))
+      try makeCorpus(folder + "/c", original, vocabulary: vocabulary, validation: .tailOfDocuments(0.3))
       let corpus = try Corpus(path: folder + "/c")
       let end = Int32(vocabulary - 1)
       for split in Corpus.Split.allCases {

@@ -1,9 +1,41 @@
 // What the corpus tests share: temporary folders, corpora made to order, a repeatable generator.
 
 import Foundation
+import RunnelText
 import Testing
 
 @testable import RunnelCorpora
+
+/// Two letters a token, an odd one alone, and a token for the end.
+struct Pairs: Tokenizer {
+  let name = "pairs"
+  let vocabularySize = 1 << 17
+  var file: TokenizerFile?
+  static let end: Int32 = (1 << 16) + 1
+  func id(of token: String) -> Int32? { token == "end" ? Self.end : nil }
+  func token(of id: Int32) -> String? { nil }
+  func encoder() -> Encoder { Encoder() }
+  func decoder(continuing: Bool) -> ByteTokenizer.Decoder { ByteTokenizer().decoder() }
+
+  struct Encoder: TokenEncoder {
+    private var odd: Int32?
+    mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+      for byte in bytes {
+        if let first = odd {
+          ids.append(first << 8 | Int32(byte))
+          odd = nil
+        } else {
+          odd = Int32(byte)
+        }
+      }
+    }
+    mutating func finish(into ids: inout [Int32]) {
+      if let odd { ids.append(odd << 8) }
+      ids.append(1 << 16)
+      odd = nil
+    }
+  }
+}
 
 /// A folder that exists while `body` runs.
 func withFolder<R>(_ body: (String) throws -> R) throws -> R {

@@ -38,7 +38,7 @@ extension SyntheticTask {
   /// - Throws: `CorpusError` when the file cannot be written.
   @discardableResult
   public func write(
-    to path: String, documents: Int, seed: UInt64, validation: ValidationSplit = .documents(0.1),
+    to path: String, documents: Int, seed: UInt64, validation: ValidationSplit = .tailOfDocuments(0.1),
     level: Int = 3, progress: (Int) -> Void = { _ in }
   ) throws -> CorpusHeader {
     guard documents > 0 else { throw CorpusError(path, "\(documents) documents of a task are none") }

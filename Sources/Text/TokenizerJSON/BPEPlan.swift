@@ -1,0 +1,37 @@
+/// All that the streams of one tokenizer share, made once from its file.
+
+final class BPEPlan: Sendable {
+  let vocabulary: TokenTable
+  /// Found in the text as it comes, and in the normalised text.
+  let rawTokens: AddedTokens?
+  let normalizedTokens: AddedTokens?
+  let addedIDs: [[UInt8]: Int32]
+  let normalizer: [NormalizerStep]
+  let steps: [PreTokenizerStep]
+  let words: WordEncoder
+  /// Put before and after each document.
+  let prefix: [Int32]
+  let suffix: [Int32]
+  let decoding: BPEDecoding
+
+  init(
+    vocabulary: TokenTable, added: [AddedToken], normalizer: [NormalizerStep], steps: [PreTokenizerStep],
+    words: WordEncoder, prefix: [Int32], suffix: [Int32], decoding: BPEDecoding
+  ) {
+    self.vocabulary = vocabulary
+    rawTokens = AddedTokens(added.filter { !$0.isNormalized })
+    normalizedTokens = AddedTokens(
+      added.filter(\.isNormalized).map { token in
+        var token = token
+        token.content = token.found(after: normalizer)
+        return token
+      })
+    addedIDs = Dictionary(added.map { ($0.content, $0.id) }) { first, _ in first }
+    self.normalizer = normalizer
+    self.steps = steps
+    self.words = words
+    self.prefix = prefix
+    self.suffix = suffix
+    self.decoding = decoding
+  }
+}

@@ -1,0 +1,48 @@
+/// A byte-pair tokenizer of Hugging Face's `tokenizer.json`, or of GPT-2's pair of files: ids equal to those of the
+/// original on every valid text.
+///
+/// Text that is not UTF-8 is data too: a byte that belongs to no character counts as one by itself, of no class. A
+/// vocabulary of bytes (GPT-2's, GPT-NeoX's) or with byte fallback encodes it without loss.
+///
+///     let tokenizer = try BPETokenizer(path: "tokenizer.json")
+///     tokenizer.decode(tokenizer.encode("Hello"))
+
+import RunnelFiles
+
+public struct BPETokenizer: Tokenizer {
+  public let name: String
+  public let file: TokenizerFile?
+  private let plan: BPEPlan
+
+  /// Reads `tokenizer.json`, under whatever name.
+  ///
+  /// - Parameter addsSpecialTokens: documents begin and end with the tokens that the file's post-processor names;
+  ///   they do not in corpora, where boundaries are known otherwise.
+  /// - Throws: ``FileError``, which names what the file asks for and this cannot do.
+  public init(path: String, addsSpecialTokens: Bool = false) throws {
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    try self.init(
+      TokenizerFile(name: name, bytes: Tokenizers.contents(of: path)), path: path,
+      addsSpecialTokens: addsSpecialTokens)
+  }
+
+  /// - Parameter path: what errors call the file.
+  public init(_ file: TokenizerFile, path: String, addsSpecialTokens: Bool = false) throws {
+    var reader = TokenizerJSON(file.bytes, path: path)
+    plan = try reader.read(addsSpecialTokens: addsSpecialTokens)
+    (self.file, name) = (file, file.name)
+  }
+
+  public var vocabularySize: Int { plan.decoding.count }
+
+  public func id(of token: String) -> Int32? {
+    plan.addedIDs[Array(token.utf8)] ?? plan.vocabulary.id(of: token.utf8)
+  }
+  public func token(of id: Int32) -> String? {
+    if let token = plan.vocabulary.token(of: id) { return String(decoding: token, as: UTF8.self) }
+    return plan.addedIDs.first { $0.value == id }.map { String(decoding: $0.key, as: UTF8.self) }
+  }
+
+  public func encoder() -> BPEEncoder { BPEEncoder(plan) }
+  public func decoder(continuing: Bool) -> BPEDecoder { BPEDecoder(plan, continuing: continuing) }
+}

@@ -1,0 +1,437 @@
+/// Reads a `tokenizer.json` whose model is BPE; what it asks for and is not supported is refused by name.
+///
+/// The vocabulary and the merges, nearly all of such a file, are read straight into tables; only the rest becomes a
+/// tree.
+
+import RunnelFiles
+
+struct TokenizerJSON {
+  let path: String
+  private var scanner: JSONScanner
+
+  /// Ids are below it.
+  static let largestVocabulary = 1 << 22
+  private static let largestRest = 200_000
+
+  init(_ bytes: [UInt8], path: String) {
+    self.path = path
+    scanner = JSONScanner(bytes, file: path, name: "JSON")
+  }
+
+  private var vocabulary: TokenTable?
+  /// The two halves of each merge, one after the other, and where each ends.
+  private var halves: [UInt8] = []
+  private var halfEnds: [Int] = []
+  private var hasMerges = false
+  private var model: [(name: String, value: JSONValue)] = []
+  private var rest: [(name: String, value: JSONValue)] = []
+
+  func refusal(_ field: String, expected: String, found: String) -> FileError {
+    FileError(
+      path, at: field, expected: expected, found: found,
+      remedy: "this tokenizer cannot be read exactly: use another, or encode with its own library")
+  }
+  func refusal(_ field: String, expected: String, found: JSONValue) -> FileError {
+    refusal(field, expected: expected, found: found.description)
+  }
+
+  mutating func read(addsSpecialTokens: Bool) throws(FileError) -> BPEPlan {
+    var room = Self.largestRest
+    try scanner.beginObject()
+    while let name = try scanner.nextKey() {
+      if name == "model" {
+        try readModel(&room)
+      } else {
+        rest.append((name, try JSONValue(&scanner, room: &room)))
+      }
+    }
+    try scanner.finish()
+    return try plan(addsSpecialTokens: addsSpecialTokens)
+  }
+
+  // MARK: The model
+
+  private mutating func readModel(_ room: inout Int) throws(FileError) {
+    guard scanner.kind() == .object else {
+      throw refusal("model", expected: "an object", found: scanner.kind().rawValue)
+    }
+    try scanner.beginObject()
+    while let name = try scanner.nextKey() {
+      switch name {
+      case "vocab": try readVocabulary()
+      case "merges": try readMerges()
+      default:
+        let value = try JSONValue(&scanner, room: &room)
+        if name == "type", value != .string("BPE") {
+          throw refusal("model.type", expected: "\"BPE\"", found: value)
+        }
+        model.append((name, value))
+      }
+    }
+  }
+
+  private mutating func readVocabulary() throws(FileError) {
+    guard scanner.kind() == .object else {
+      throw refusal("model.vocab", expected: "an object of tokens and ids", found: scanner.kind().rawValue)
+    }
+    guard vocabulary == nil else { throw refusal("model.vocab", expected: "one", found: "two") }
+    var table = TokenTable(capacity: 1 << 16)
+    var token: [UInt8] = []
+    try scanner.beginObject()
+    while try scanner.nextKey(into: &token) {
+      let id = try scanner.integer()
+      guard (0..<Self.largestVocabulary).contains(id) else {
+        throw refusal("model.vocab", expected: "ids from 0 below \(Self.largestVocabulary)", found: "\(id)")
+      }
+      guard table.insert(token, id: Int32(id)) else {
+        throw refusal(
+          "model.vocab", expected: "every token and every id once",
+          found: "\(quoted(String(decoding: token, as: UTF8.self))) with id \(id) again")
+      }
+    }
+    vocabulary = table
+  }
+
+  private mutating func readMerges() throws(FileError) {
+    guard scanner.kind() == .array else {
+      throw refusal("model.merges", expected: "a list", found: scanner.kind().rawValue)
+    }
+    hasMerges = true
+    try scanner.beginArray()
+    while try scanner.nextElement() {
+      let start = halves.count
+      if scanner.kind() == .string {
+        try scanner.string(into: &halves)
+        let space = halves[start...].firstIndex(of: 0x20)
+        guard let space, !halves[(space + 1)...].contains(0x20) else {
+          throw refusal(
+            "model.merges[\(halfEnds.count / 2)]", expected: "two tokens with a space between",
+            found: quoted(String(decoding: halves[start...], as: UTF8.self)))
+        }
+        halves.remove(at: space)
+        halfEnds += [space, halves.count]
+      } else {
+        var count = 0
+        try scanner.beginArray()
+        while try scanner.nextElement() {
+          count += 1
+          try scanner.string(into: &halves)
+          halfEnds.append(halves.count)
+        }
+        guard count == 2 else {
+          throw refusal("model.merges[\(halfEnds.count / 2)]", expected: "two tokens", found: "\(count)")
+        }
+      }
+    }
+  }
+
+  // MARK: The parts together
+
+  private func plan(addsSpecialTokens: Bool) throws(FileError) -> BPEPlan {
+    for (name, value) in rest {
+      switch name {
+      case "version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder": break
+      default:
+        guard ["truncation", "padding"].contains(name), value == .null else {
+          throw refusal(name, expected: "nothing of that name", found: value)
+        }
+      }
+    }
+    guard let vocabulary else {
+      throw refusal("model.vocab", expected: "an object of tokens and ids", found: "none")
+    }
+    guard hasMerges else { throw refusal("model.merges", expected: "a list", found: "none") }
+    let root = JSONValue.object(rest)
+    let options = try ModelOptions(.object(model), self)
+    let added = try addedTokens(root["added_tokens"], vocabulary)
+    let normalizer = try normalizerSteps(root["normalizer"], "normalizer")
+    if let token = added.first(where: { $0.found(after: normalizer).isEmpty }) {
+      throw refusal(
+        "added_tokens", expected: "tokens that normalising leaves something of",
+        found: quoted(String(decoding: token.content, as: UTF8.self)))
+    }
+    var steps = try preTokenizerSteps(root["pre_tokenizer"], "pre_tokenizer")
+
+    // Words of bytes need not be spelled, unless a byte without its token is to be spelled by its character's bytes.
+    let bytes = ByteSpelling.scalars.map { vocabulary.id(of: String($0).utf8) ?? -1 }
+    var isOfBytes = false
+    if case .spellBytes = steps.last, !options.hasByteFallback || bytes.allSatisfy({ $0 >= 0 }) {
+      isOfBytes = true
+      steps.removeLast()
+    }
+    let unknown = try unknownID(vocabulary, options)
+    let alphabet =
+      isOfBytes
+      ? Alphabet(bytes: bytes, unknown: unknown, fusesUnknown: options.fusesUnknown)
+      : characters(vocabulary, options, unknown)
+    let merges = try mergeTable(vocabulary)
+    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced, alphabet) {
+      steps.append(cut)
+    }
+    var wholeWords: TokenTable?
+    if options.ignoresMerges {
+      wholeWords = isOfBytes ? spelled(vocabulary) : vocabulary
+    }
+    let (prefix, suffix) = try template(root["post_processor"], "post_processor")
+    return BPEPlan(
+      vocabulary: vocabulary, added: added, normalizer: normalizer, steps: steps,
+      words: WordEncoder(alphabet: alphabet, engine: MergeEngine(merges.table), wholeWords: wholeWords),
+      prefix: addsSpecialTokens ? prefix : [], suffix: addsSpecialTokens ? suffix : [],
+      decoding: try decoding(root["decoder"], vocabulary, added, normalizer))
+  }
+
+  private func unknownID(_ vocabulary: TokenTable, _ options: ModelOptions) throws(FileError) -> Int32? {
+    guard let name = options.unknown else { return nil }
+    guard let id = vocabulary.id(of: name.utf8) else {
+      throw refusal("model.unk_token", expected: "a token of the vocabulary", found: quoted(name))
+    }
+    return id
+  }
+
+  private func characters(_ vocabulary: TokenTable, _ options: ModelOptions, _ unknown: Int32?) -> Alphabet {
+    var characters: [(Unicode.Scalar, Int32)] = []
+    for id in 0..<Int32(vocabulary.bound) {
+      guard let token = vocabulary.token(of: id), !token.isEmpty, token.count <= 4 else { continue }
+      let text = String(decoding: token, as: UTF8.self).unicodeScalars
+      if let scalar = text.first, text.count == 1 { characters.append((scalar, id)) }
+    }
+    let fallback = (0..<256).map { byte in
+      vocabulary.id(of: ByteTokenizer().token(of: Int32(byte))?.utf8 ?? "".utf8) ?? -1
+    }
+    return Alphabet(
+      characters: characters, byteFallback: options.hasByteFallback ? fallback : [], unknown: unknown,
+      fusesUnknown: options.fusesUnknown)
+  }
+
+  private func mergeTable(
+    _ vocabulary: TokenTable
+  ) throws(FileError) -> (table: MergeTable, produced: [Int32]) {
+    var table = MergeTable(capacity: halfEnds.count / 2)
+    var produced: [Int32] = []
+    produced.reserveCapacity(halfEnds.count / 2)
+    var start = 0
+    for index in 0..<halfEnds.count / 2 {
+      let (middle, end) = (halfEnds[2 * index], halfEnds[2 * index + 1])
+      let (left, right, merged) = halves.withUnsafeBufferPointer { halves in
+        func id(_ range: Range<Int>) -> Int32? {
+          vocabulary.id(of: UnsafeBufferPointer(rebasing: halves[range]))
+        }
+        return (id(start..<middle), id(middle..<end), id(start..<end))
+      }
+      guard let left, let right, let merged else {
+        throw refusal(
+          "model.merges[\(index)]", expected: "both tokens and their union in the vocabulary",
+          found: quoted(String(decoding: halves[start..<middle], as: UTF8.self)) + " and "
+            + quoted(String(decoding: halves[middle..<end], as: UTF8.self)))
+      }
+      table.insert(left: left, right: right, rank: Int32(index), merged: merged)
+      produced.append(merged)
+      start = end
+    }
+    return (table, produced)
+  }
+
+  /// The vocabulary by the bytes that its tokens spell.
+  private func spelled(_ vocabulary: TokenTable) -> TokenTable {
+    var table = TokenTable(capacity: vocabulary.count)
+    for id in 0..<Int32(vocabulary.bound) {
+      if let token = vocabulary.token(of: id), let bytes = ByteSpelling.bytes(of: token) {
+        _ = table.insert(bytes, id: id)
+      }
+    }
+    return table
+  }
+
+  /// Where text that is one word may be cut: before the sign for a space, after the characters of the vocabulary
+  /// that no token has before one.
+  private func cut(_ vocabulary: TokenTable, _ produced: [Int32], _ alphabet: Alphabet) -> PreTokenizerStep? {
+    let sign: UInt32 = 0x2581
+    var after = alphabet.known
+    guard after.contains(sign) else { return nil }
+    for id in produced {
+      var previous: UInt32?
+      for scalar in String(decoding: vocabulary.token(of: id) ?? [], as: UTF8.self).unicodeScalars {
+        if scalar.value == sign, let previous { after.remove(previous) }
+        previous = scalar.value
+      }
+    }
+    return after.isEmpty ? nil : .cut(before: sign, after: after)
+  }
+
+  // MARK: Added tokens and the template
+
+  private func addedTokens(_ list: JSONValue, _ vocabulary: TokenTable) throws(FileError) -> [AddedToken] {
+    if list == .null { return [] }
+    guard case .array(let elements) = list else {
+      throw refusal("added_tokens", expected: "a list", found: list)
+    }
+    var tokens: [AddedToken] = []
+    var seen: [[UInt8]: Int] = [:]
+    var next = Int32(vocabulary.count)
+    for (index, element) in elements.enumerated() {
+      let field = "added_tokens[\(index)]"
+      let object = try Fields(
+        element, field, self,
+        names: ["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
+      let content = Array(try object.string("content").utf8)
+      if content.isEmpty { continue }
+      guard content.count <= AddedTokens.longest else {
+        throw refusal(field, expected: "at most \(AddedTokens.longest) bytes", found: "\(content.count)")
+      }
+      let id = try object.integer("id")
+      guard (0..<Self.largestVocabulary).contains(id) else {
+        throw refusal("\(field).id", expected: "an id from 0 below \(Self.largestVocabulary)", found: "\(id)")
+      }
+      let token = AddedToken(
+        content: content, id: Int32(id), isSpecial: try object.boolean("special"),
+        isNormalized: try object.boolean("normalized"), stripsLeft: try object.boolean("lstrip"),
+        stripsRight: try object.boolean("rstrip"), isSingleWord: try object.boolean("single_word"))
+      // The original gives a new token the next id, whatever the file says.
+      let expected = vocabulary.id(of: content) ?? seen[content].map { tokens[$0].id } ?? next
+      guard token.id == expected else {
+        throw refusal("\(field).id", expected: "\(expected), which comes next", found: "\(id)")
+      }
+      if token.id >= next { next = token.id + 1 }
+      if let place = seen[content] {
+        tokens[place] = token
+      } else {
+        seen[content] = tokens.count
+        tokens.append(token)
+      }
+    }
+    return tokens
+  }
+
+  /// What stands before and after a document.
+  private func template(_ value: JSONValue, _ field: String) throws(FileError) -> ([Int32], [Int32]) {
+    if value == .null { return ([], []) }
+    switch value["type"] {
+    case .string("ByteLevel"): return ([], [])
+    case .string("Sequence"):
+      guard case .array(let processors) = value["processors"] else {
+        throw refusal("\(field).processors", expected: "a list", found: value["processors"])
+      }
+      var (prefix, suffix): ([Int32], [Int32]) = ([], [])
+      for (index, processor) in processors.enumerated() {
+        let (before, after) = try template(processor, "\(field).processors[\(index)]")
+        prefix = before + prefix
+        suffix += after
+      }
+      return (prefix, suffix)
+    case .string("TemplateProcessing"): return try singleTemplate(value, field)
+    default:
+      throw refusal(
+        "\(field).type", expected: "ByteLevel, TemplateProcessing or Sequence", found: value["type"])
+    }
+  }
+
+  private func singleTemplate(_ value: JSONValue, _ field: String) throws(FileError) -> ([Int32], [Int32]) {
+    guard case .array(let pieces) = value["single"] else {
+      throw refusal("\(field).single", expected: "a list", found: value["single"])
+    }
+    var sides: [[Int32]] = [[]]
+    for piece in pieces {
+      if piece["Sequence"]["id"] == .string("A") {
+        sides.append([])
+      } else if case .string(let name) = piece["SpecialToken"]["id"],
+        case .array(let ids) = value["special_tokens"][name]["ids"]
+      {
+        for id in ids {
+          guard case .number(let number) = id, let id = Int32(exactly: number), id >= 0 else {
+            throw refusal("\(field).special_tokens.\(printable(name)).ids", expected: "ids", found: id)
+          }
+          sides[sides.count - 1].append(id)
+        }
+      } else {
+        throw refusal("\(field).single", expected: "the sequence A and special tokens", found: piece)
+      }
+    }
+    guard sides.count == 2 else {
+      throw refusal("\(field).single", expected: "the sequence A once", found: "\(sides.count - 1) times")
+    }
+    return (sides[0], sides[1])
+  }
+}
+
+/// The short fields of the model.
+private struct ModelOptions {
+  var unknown: String?
+  var fusesUnknown = false
+  var hasByteFallback = false
+  var ignoresMerges = false
+
+  init(_ model: JSONValue, _ file: TokenizerJSON) throws(FileError) {
+    let fields = try Fields(
+      model, "model", file,
+      names: [
+        "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+        "byte_fallback", "ignore_merges",
+      ])
+    for name in ["continuing_subword_prefix", "end_of_word_suffix"]
+    where ![.null, .string("")].contains(model[name]) {
+      throw file.refusal("model.\(name)", expected: "null", found: model[name])
+    }
+    guard [.null, .number(0)].contains(model["dropout"]) else {
+      throw file.refusal("model.dropout", expected: "null", found: model["dropout"])
+    }
+    if model["unk_token"] != .null { unknown = try fields.string("unk_token") }
+    fusesUnknown = try fields.boolean("fuse_unk")
+    hasByteFallback = try fields.boolean("byte_fallback")
+    ignoresMerges = try fields.boolean("ignore_merges")
+  }
+}
+
+/// The members of an object, all of whose names are known.
+struct Fields {
+  let value: JSONValue
+  let field: String
+  let file: TokenizerJSON
+
+  init(_ value: JSONValue, _ field: String, _ file: TokenizerJSON, names: [String]) throws(FileError) {
+    guard case .object(let members) = value else {
+      throw file.refusal(field, expected: "an object", found: value)
+    }
+    for (name, member) in members where !names.contains(name) {
+      throw file.refusal("\(field).\(printable(name))", expected: "nothing of that name", found: member)
+    }
+    (self.value, self.field, self.file) = (value, field, file)
+  }
+
+  func string(_ name: String) throws(FileError) -> String {
+    guard case .string(let text) = value[name] else {
+      throw file.refusal("\(field).\(name)", expected: "a string", found: value[name])
+    }
+    return text
+  }
+  func boolean(_ name: String, default missing: Bool = false) throws(FileError) -> Bool {
+    if value[name] == .null { return missing }
+    guard case .boolean(let flag) = value[name] else {
+      throw file.refusal("\(field).\(name)", expected: "true or false", found: value[name])
+    }
+    return flag
+  }
+  func integer(_ name: String, default missing: Int? = nil) throws(FileError) -> Int {
+    if value[name] == .null, let missing { return missing }
+    guard case .number(let number) = value[name], let integer = Int(exactly: number) else {
+      throw file.refusal("\(field).\(name)", expected: "a whole number", found: value[name])
+    }
+    return integer
+  }
+  func array(_ name: String) throws(FileError) -> [JSONValue] {
+    guard case .array(let elements) = value[name] else {
+      throw file.refusal("\(field).\(name)", expected: "a list", found: value[name])
+    }
+    return elements
+  }
+  func choice<Choice: RawRepresentable & CaseIterable>(
+    _ name: String, default missing: Choice
+  ) throws(FileError) -> Choice where Choice.RawValue == String {
+    if value[name] == .null { return missing }
+    guard case .string(let text) = value[name], let choice = Choice(rawValue: text) else {
+      throw file.refusal(
+        "\(field).\(name)", expected: Choice.allCases.map(\.rawValue).joined(separator: ", "),
+        found: value[name])
+    }
+    return choice
+  }
+}

@@ -1,0 +1,116 @@
+/// `runnel tokenizer train`: texts become a byte-level BPE vocabulary.
+
+import ArgumentParser
+import Foundation
+import Runnel
+
+extension TokenizerCommand {
+  struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Learn a byte-level BPE vocabulary, written as a Hugging Face tokenizer.json.",
+      discussion: """
+        Example: runnel tokenizer train tokenizer.json book.txt more.jsonl.zst --vocabulary 8192
+        Texts are read as `corpus build` reads them; the result depends on them alone, not on their order or \
+        the number of threads.
+        """)
+
+    @Argument(help: ArgumentHelp("The tokenizer.json to write.", valueName: "out")) var path: String
+    @Argument(
+      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, or - for stdin.", valueName: "input"))
+    var inputs: [String]
+    @Option(help: ArgumentHelp("How many tokens there shall be.", valueName: "n")) var vocabulary = 8192
+    @Option(help: ArgumentHelp("Pairs that occur less often become no token.", valueName: "n"))
+    var minFrequency: Int64 = 2
+    @Option(help: ArgumentHelp("Tokens stay shorter than this many bytes.", valueName: "n"))
+    var maxTokenLength: Int?
+    @Option(
+      help: ArgumentHelp(
+        "A token that stands for no text; may be given several times (default: <|endoftext|>).",
+        valueName: "token"))
+    var special: [String] = []
+    @OptionGroup var reading: ReadingOptions
+    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var output: OutputOptions
+
+    private var specials: [String] { special.isEmpty ? ["<|endoftext|>"] : special }
+
+    func validate() throws {
+      if special.contains("") { throw ValidationError("--special is empty; leave it out") }
+      let least = BPETrainer.smallestVocabulary(specialTokens: specials)
+      guard (least...1_000_000).contains(vocabulary) else {
+        throw ValidationError(
+          "--vocabulary is \(vocabulary); it must lie between \(least), for the bytes and the special tokens, "
+            + "and 1000000")
+      }
+      if minFrequency < 1 {
+        throw ValidationError("--min-frequency is \(minFrequency); it must be 1 or more")
+      }
+      if let maxTokenLength, maxTokenLength < 2 {
+        throw ValidationError("--max-token-length is \(maxTokenLength); it must be 2 or more")
+      }
+      if inputs.isEmpty { throw ValidationError("name at least one text, or - for stdin") }
+    }
+
+    private struct Result: Encodable {
+      let vocabulary, merges, bytes, documents: Int
+      let tokens: Int64
+      let bytes_per_token, seconds: Double
+      let peak_rss_bytes: Int
+    }
+
+    func run() throws {
+      compute.apply()
+      let start = ContinuousClock.now
+      var line = ProgressLine()
+      let counter = try count()
+      var trainer = BPETrainer(vocabularySize: vocabulary)
+      trainer.minimumFrequency = minFrequency
+      trainer.specialTokens = specials
+      trainer.maximumTokenLength = maxTokenLength
+      let (trained, tokens) = trainer.train(counter) { count in
+        line.show(Double(count) / Double(vocabulary), "\(Output.grouped(count)) tokens learned")
+      }
+      line.finish()
+      try trained.write(to: path)
+      let result = Result(
+        vocabulary: trained.tokens.count, merges: trained.merges.count, bytes: counter.bytes,
+        documents: counter.documents, tokens: tokens,
+        bytes_per_token: Double(counter.bytes) / Double(max(1, tokens)),
+        seconds: (ContinuousClock.now - start) / .seconds(1), peak_rss_bytes: Machine.peakResidentBytes)
+      if trained.tokens.count < vocabulary {
+        Output.note(
+          "no other pair occurs \(minFrequency) times or more: \(Output.grouped(trained.tokens.count)) tokens "
+            + "instead of \(Output.grouped(vocabulary))")
+      }
+      if output.json { return try Output.json(result) }
+      Output.line(
+        "\(path): \(Output.grouped(result.vocabulary)) tokens, \(Output.grouped(result.merges)) merges; "
+          + "\(Output.decimals(result.bytes_per_token, 3)) bytes per token on the "
+          + "\(Output.grouped(result.bytes)) bytes of text; \(Output.decimals(result.seconds, 1)) s")
+    }
+
+    /// Counts the words of all texts.
+    private func count() throws -> WordCounter {
+      let counter = WordCounter(threads: WorkerPool.shared.threads)
+      let texts = try CorpusInput.all(inputs, reading.reading)
+      var bar = ReadingProgress(of: texts)
+      var done = 0
+      for text in texts {
+        var read = 0
+        try text.forEachText { count in
+          read = count
+          try bar.show(done + read)
+        } _: { bytes, isEnd in
+          counter.feed(bytes)
+          if isEnd { counter.finishDocument() }
+        }
+        done += read
+      }
+      bar.finish()
+      guard counter.bytes > 0 else {
+        throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
+      }
+      return counter
+    }
+  }
+}

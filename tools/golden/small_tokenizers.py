@@ -1,0 +1,97 @@
+"""Writes Tests/TextTests/SmallTokenizers.swift: small tokenizer.json files of every supported part, and what PyPI
+tokenizers makes of some texts.
+
+    env/bin/pip install tokenizers==0.23.3
+    env/bin/python tools/golden/small_tokenizers.py Tests/TextTests/SmallTokenizers.swift
+"""
+import json
+from tokenizers import Tokenizer
+TOK=["<unk>","▁","a","b","c","d","e","h","t","1","2","'","s"," ","Ġ","é","x","-","Ċ","th","the","▁the","ab","abc","Ġa","Ġthe","11","▁a","b-","<0xC3>","<0xA9>","<0x0A>","Ã","©","A","É",".","e\u0301"]
+MER=[["t","h"],["th","e"],["▁","the"],["a","b"],["ab","c"],["Ġ","a"],["Ġ","the"],["1","1"],["▁","a"],["b","-"]]
+def base(**k):
+    return {"version":"1.0","truncation":None,"padding":None,"added_tokens":k.get("added",[]),"normalizer":k.get("normalizer"),"pre_tokenizer":k.get("pre_tokenizer"),"post_processor":None,"decoder":k.get("decoder"),"model":dict({"type":"BPE","dropout":None,"unk_token":k.get("unk"),"continuing_subword_prefix":None,"end_of_word_suffix":None,"fuse_unk":k.get("fuse",False),"byte_fallback":k.get("bf",False),"ignore_merges":k.get("im",False),"vocab":{t:i for i,t in enumerate(TOK)},"merges":MER})}
+def add(i,c,**k): return dict({"id":i,"content":c,"single_word":False,"lstrip":False,"rstrip":False,"normalized":False,"special":False},**k)
+BLd={"type":"ByteLevel","add_prefix_space":False,"trim_offsets":True,"use_regex":True}
+BL=lambda p=False,r=True:{"type":"ByteLevel","add_prefix_space":p,"trim_offsets":True,"use_regex":r}
+SPd={"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}
+MS=lambda s,sp=True:{"type":"Metaspace","replacement":"▁","prepend_scheme":s,"split":sp}
+SPn={"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}
+Sp=lambda p,b,i=False:{"type":"Split","pattern":p,"behavior":b,"invert":i}
+R=lambda p:{"Regex":p}
+ST=lambda p:{"String":p}
+SQ=lambda *l:{"type":"Sequence","pretokenizers":list(l)}
+C=[]
+def case(name,texts,**k):
+    j=base(**k); t=Tokenizer.from_str(json.dumps(j)); rows=[]
+    for x in texts:
+        ids=t.encode(x,add_special_tokens=False).ids
+        rows.append((x,ids,t.decode(ids,skip_special_tokens=False)))
+    C.append((name,k,rows))
+tx=["","the abc"," the  a","aé 11","the\nthe","t h e","abcab-the 's","x\u4e00 x"]
+case("words of bytes",tx,pre_tokenizer=BL(),decoder=BLd)
+case("words of bytes, a space before each text",tx,pre_tokenizer=BL(True),decoder=BLd)
+case("bytes without words",tx,pre_tokenizer=BL(False,False),decoder=BLd,unk="<unk>")
+case("bytes without words, unknown ones fused",tx,pre_tokenizer=BL(False,False),decoder=BLd,unk="<unk>",fuse=True)
+case("Llama's: normalizer, byte fallback, one word",tx,normalizer=SPn,decoder=SPd,unk="<unk>",fuse=True,bf=True)
+case("Metaspace before every piece",tx,pre_tokenizer=MS("always"),decoder=MS("always"),unk="<unk>")
+case("Metaspace before the first piece, an added token between",["the<s>the a"," the","<s>a"],pre_tokenizer=MS("first"),decoder=MS("first"),unk="<unk>",added=[add(38,"<s>",special=True)])
+case("Metaspace never before, not split",tx,pre_tokenizer=MS("never",False),decoder=MS("never"),unk="<unk>")
+for b in ["Removed","Isolated","MergedWithPrevious","MergedWithNext","Contiguous"]:
+    case("split at a string, "+b,["ab--ab-","-ab","b-b-"],pre_tokenizer=Sp(ST("-"),b))
+    case("split at a pattern, inverted, "+b,["ab--ab-","-ab","abc11the"],pre_tokenizer=Sp(R(r"[ab]+(?!c)"),b,True))
+case("digits one by one",["a11b","11"],pre_tokenizer={"type":"Digits","individual_digits":True})
+case("digits together",["a11b","11"],pre_tokenizer={"type":"Digits","individual_digits":False})
+case("white space removed",["the ab\n\u3000the"],pre_tokenizer={"type":"WhitespaceSplit"})
+case("words and signs",["the-ab é's\u200d."],pre_tokenizer={"type":"Whitespace"},unk="<unk>")
+case("NFC and NFD",["e\u0301A","é"],normalizer={"type":"NFC"},unk="<unk>")
+case("NFD",["é","e\u0301"],normalizer={"type":"NFD"},unk="<unk>")
+case("lower case, stripped",["  ABC the \n","  "],normalizer={"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"Strip","strip_left":True,"strip_right":True}]})
+case("a pattern replaced",["a1212b","a 1"],normalizer={"type":"Replace","pattern":{"Regex":"[12]+"},"content":"the"})
+case("merges ignored for whole tokens",["b-","th","e\u0301"],im=True)
+A=[add(38,"<a>",lstrip=True,rstrip=True),add(39,"<ab>"),add(22,"ab",single_word=True),add(40,"THE",normalized=True),add(26,"11",normalized=True,rstrip=True)]
+case("added tokens: the longest, stripping, whole words, normalised",["a <a> b","<ab<ab><a>","ab abc ab-ab","xthe the","<a>   <a>","a 11  a111 <a>","THE","é<a>\u3000<ab>"],normalizer={"type":"Lowercase"},pre_tokenizer=BL(),decoder=BLd,added=A)
+case("no decoder",["the ab"],pre_tokenizer={"type":"WhitespaceSplit"})
+json_s=lambda v: json.dumps(v,ensure_ascii=True,separators=(",",":"))
+def sw(s):
+    o='"'
+    for ch in s:
+        if ch in '"\\': o+='\\'+ch
+        elif ch=='\n': o+='\\n'
+        elif 0x20<=ord(ch)<0x7f: o+=ch
+        else: o+='\\u{%X}'%ord(ch)
+    return o+'"'
+out=['''/// Small files of every part that is supported, with what PyPI `tokenizers` 0.23.3 makes of some texts: written by
+/// `tools/golden/small_tokenizers.py`.
+
+enum SmallTokenizers {
+  struct Case: Sendable, CustomStringConvertible {
+    let description: String
+    /// Members of the file, and of its model, apart from the vocabulary and the merges.
+    let members: String
+    let options: String
+    let texts: [(text: String, ids: [Int32], decoded: String)]
+
+    var json: String { SmallTokenizers.json(members: members, options: options) }
+  }
+
+  static func json(members: String, options: String) -> String {
+    """
+    {"version":"1.0","truncation":null,"padding":null,\\(members),"post_processor":null,\\
+    "model":{"type":"BPE","dropout":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,\\
+    \\(options),"vocab":\\(vocabulary),"merges":\\(merges)}}
+    """
+  }
+
+  static let vocabulary = #"'''+json_s({t:i for i,t in enumerate(TOK)})+'''"#
+  static let merges = #"'''+json_s(MER)+'''"#
+
+  static let cases: [Case] = [''']
+for name,k,rows in C:
+    j=base(**k); mem={x:j[x] for x in("added_tokens","normalizer","pre_tokenizer","decoder")}; opt={x:j["model"][x] for x in("unk_token","fuse_unk","byte_fallback","ignore_merges")}
+    out.append("    Case(\n      description: %s,\n      members: #\"%s\"#,\n      options: #\"%s\"#,\n      texts: ["%(sw(name),json_s(mem)[1:-1],json_s(opt)[1:-1]))
+    for x,i,d in rows: out.append("        (%s, %s, %s),"%(sw(x),i,sw(d)))
+    out.append("      ]),")
+out.append("  ]\n}\n")
+import sys
+open(sys.argv[1],'w').write('\n'.join(out))
+print(len(C))
