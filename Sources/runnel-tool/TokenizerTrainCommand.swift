@@ -16,8 +16,9 @@ extension TokenizerCommand {
 
     @Argument(help: ArgumentHelp("The tokenizer.json to write.", valueName: "out")) var path: String
     @Argument(
-      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, or - for stdin.", valueName: "input"))
+      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, folders of these, or -.", valueName: "input"))
     var inputs: [String]
+    @OptionGroup var reading: ReadingOptions
     @Option(help: ArgumentHelp("How many tokens there shall be.", valueName: "n")) var vocabulary = 8192
     @Option(help: ArgumentHelp("Pairs that occur less often become no token.", valueName: "n"))
     var minFrequency: Int64 = 2
