@@ -2,7 +2,8 @@
 
     env/bin/pip install tokenizers==0.23.3
     tokenizers.py compare RUNNEL FILE [COUNT]     random Unicode strings: ids, and the text they decode to;
-                                                  random bytes: what is decoded is what went in
+                                                  random bytes: whether what is decoded is what went in (it is
+                                                  not where the file normalises, or lacks tokens for some bytes)
     tokenizers.py parts RUNNEL [COUNT]            the same over COUNT small tokenizers put together at random
     tokenizers.py speed RUNNEL FILE TEXT          one thread each, best of three
 
