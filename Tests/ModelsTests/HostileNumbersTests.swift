@@ -1,5 +1,6 @@
 import Foundation
 import RunnelCheckpoints
+import RunnelCorpora
 import RunnelMixers
 import RunnelModels
 import RunnelStreaming
