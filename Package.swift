@@ -38,7 +38,7 @@ let package = Package(
     module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText", "RunnelFiles"]),
     module(
       "Training",
-      ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora", "RunnelFiles"]),
+      ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora", "RunnelText", "RunnelFiles"]),
     .target(
       name: "Runnel",
       dependencies: [

@@ -8,6 +8,7 @@ import RunnelKernels
 import RunnelModels
 import RunnelRecurrences
 import RunnelStreaming
+import RunnelText
 
 /// What a run tells whoever watches it.
 public struct TrainingProgress: Sendable {
@@ -65,6 +66,8 @@ public struct TrainingRun: Sendable {
   let folder: String
   private var lossMean = RunningMean()
   private var lastValidation: Validation?
+  /// The bytes of every token; nil where tokens are bytes, none where nothing says what tokens are.
+  private var byteLengths: [Int]?
 
   /// - Parameter folder: where the run is to be written; validation is on the corpora of the trainer's sampler.
   public init(_ trainer: Trainer, folder: String) {
@@ -77,6 +80,13 @@ public struct TrainingRun: Sendable {
     shouldStop: () -> Bool, report: (TrainingProgress) -> Void
   ) throws -> TrainingSummary {
     let settings = trainer.settings
+    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
+      // Beside the weights it makes the run a model that reads and writes text.
+      try ModelFolder.save(tokenizer, to: folder)
+      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
+    } else {
+      byteLengths = []
+    }
     var metrics = try Metrics(folder: folder, upTo: trainer.steps)
     let clock = ContinuousClock()
     let start = clock.now
@@ -146,7 +156,8 @@ public struct TrainingRun: Sendable {
     guard !parts.isEmpty else { return nil }
     let results = try parts.map { part, range in
       try Validation.Part(
-        trainer, part, range: range.prefix(max(2, limit / parts.count)), isLast: isLast, form: form)
+        trainer, part, range: range.prefix(max(2, limit / parts.count)), byteLengths: byteLengths,
+        isLast: isLast, form: form)
     }
     return Validation(parts: results)
   }

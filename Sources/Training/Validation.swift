@@ -30,8 +30,10 @@ struct Validation: Sendable {
   var parts: [Part]
 
   var loss: Double { mean { $0.score.loss } ?? 0 }
-  /// Nil for tasks, whose tokens are no bytes.
-  var bitsPerByte: Double? { mean { $0.answers == nil ? $0.score.bitsPerByte : nil } }
+  /// Nil for tasks and other tokens of which nobody knows the bytes.
+  var bitsPerByte: Double? {
+    mean { $0.answers == nil && $0.score.bytes > 0 ? $0.score.bitsPerByte : nil }
+  }
   var accuracy: Double? { mean { $0.answers?.accuracy } }
   var documentAccuracy: Double? { mean { $0.answers?.documentAccuracy } }
 
@@ -58,7 +60,8 @@ extension Validation.Part {
   ///
   /// - Parameter isLast: whether to read with longer contexts, as befits the last validation.
   init(
-    _ trainer: Trainer, _ part: CorpusMixture.Part, range: Range<Int>, isLast: Bool, form: Form
+    _ trainer: Trainer, _ part: CorpusMixture.Part, range: Range<Int>, byteLengths: [Int]?, isLast: Bool,
+    form: Form
   ) throws {
     let settings = trainer.settings, corpus = part.corpus
     (path, weight) = (corpus.path, part.weight)
@@ -70,6 +73,7 @@ extension Validation.Part {
     score = try evaluate(
       trainer.model, on: corpus, range: range, lanes: isLast ? min(8, max(1, range.count / 4096)) : 8,
       length: !isLast ? 256 : settings.carryState ? 512 : settings.segment, form: form,
-      resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState)
+      resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState,
+      byteLengths: byteLengths)
   }
 }

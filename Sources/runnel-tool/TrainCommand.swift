@@ -204,8 +204,9 @@ struct TrainCommand: ParsableCommand {
           format: "validation: %.2f %% of the answers right, %.2f %% of the documents; loss %.4f",
           100 * accuracy, 100 * whole, loss))
     }
-    if let loss = summary.validationLoss, let bits = summary.bitsPerByte {
-      Output.line(String(format: "validation loss %.4f nats per token, %.4f bits per byte", loss, bits))
+    if let loss = summary.validationLoss, summary.validationAccuracy == nil {
+      let bits = summary.bitsPerByte.map { String(format: ", %.4f bits per byte", $0) } ?? ""
+      Output.line(String(format: "validation loss %.4f nats per token", loss) + bits)
     }
     for part in summary.validation ?? [] {
       Output.line(
@@ -223,9 +224,8 @@ extension TrainingProgress {
     var validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
     if let validationAccuracy { validation += String(format: ", %.1f %% right", 100 * validationAccuracy) }
     return String(
-      format: "%3.0f%% step %d · loss %.3f (%.3f bits/byte)%@ · %@ tokens/s · %@ left", progress * 100, step,
-      loss,
-      loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
+      format: "%3.0f%% step %d · loss %.3f (%.3f bits/token)%@ · %@ tokens/s · %@ left", progress * 100, step,
+      loss, loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
   }
 }
 
