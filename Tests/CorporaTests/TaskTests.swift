@@ -199,7 +199,7 @@ import Testing
     func check<Task: SyntheticTask>(_ type: Task.Type) throws {
       try withFolder { folder in
         let (path, task) = (folder + "/t", Task())
-        let header = try task.write(to: path, documents: 12, seed: 5, validation: .documents(0.25))
+        let header = try task.write(to: path, documents: 12, seed: 5, validation: .tailOfDocuments(0.25))
         #expect(header.task?.name == Task.name && header.task?.bestAccuracy == 1)
         #expect(header.task?.settings == task.recordedSettings && header.tokenizer.name == "task")
         let corpus = try Corpus(path: path), whole = try Corpus(path: path, targets: .all)

@@ -36,7 +36,7 @@ struct AnswerTests {
 
   private func brackets(in folder: String, kinds: Int = 4, length: Int = 40) throws -> Corpus {
     let task = try Dyck(settings: ["length": Double(length), "kinds": Double(kinds), "depth": 1])
-    try task.write(to: folder + "/b", documents: 30, seed: 3, validation: .documents(0.5))
+    try task.write(to: folder + "/b", documents: 30, seed: 3, validation: .tailOfDocuments(0.5))
     return try Corpus(path: folder + "/b")
   }
 
