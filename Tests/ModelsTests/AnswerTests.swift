@@ -134,9 +134,9 @@ struct AnswerTests {
         let corpus = try Corpus(path: folder + "/b", targets: targets)
         var settings = TrainingSettings()
         (settings.batch, settings.segment, settings.learningRate) = (4, 40, 1e-2)
-        (settings.targets, settings.budget, settings.sampling) = (targets, .steps(40), .documents)
+        (settings.targets, settings.budget, settings.sampling) = (targets, .steps(150), .documents)
         let model = try LanguageModel(
-          .init(MinGRU.self, vocabularySize: 8, width: 16, layers: 1), seed: 3)
+          .init(MinGRU.self, vocabularySize: 8, width: 32, layers: 1), seed: 3)
         let sampler = try SegmentSampler(corpus, strategy: .documents, lanes: 4, length: 40)
         let trainer = Trainer(model, settings: settings, sampler: sampler)
         var run = TrainingRun(trainer, folder: folder + "/" + name)
