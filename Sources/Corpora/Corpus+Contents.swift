@@ -51,12 +51,15 @@ extension Corpus {
     public let splits: [String: Range<Int>]
     /// Mean tokens per document.
     public let tokensPerDocument: Double
+    /// Whether the tokenizer's file is in the corpus.
+    public let keepsTokenizer: Bool
     public let header: CorpusHeader
 
     enum CodingKeys: String, CodingKey {
       case path, ratio, frames, splits, header
       case fileBytes = "file_bytes"
       case tokensPerDocument = "tokens_per_document"
+      case keepsTokenizer = "keeps_tokenizer"
     }
   }
 
@@ -68,6 +71,7 @@ extension Corpus {
       splits: [
         "train": range(of: .train), "validation": range(of: .validation),
       ],
-      tokensPerDocument: Double(count) / Double(max(1, documentCount)), header: header)
+      tokensPerDocument: Double(count) / Double(max(1, documentCount)),
+      keepsTokenizer: tokenizerFrame != nil, header: header)
   }
 }

@@ -62,7 +62,7 @@ extension Corpus {
   }
 
   /// Decodes a frame into `buffer`, or says what is wrong with it.
-  private func damage(of frame: DataFrame, _ buffer: inout FrameBuffer) -> CorpusFinding? {
+  func damage(of frame: DataFrame, _ buffer: inout FrameBuffer) -> CorpusFinding? {
     do {
       try decode(frame, into: &buffer)
       return nil

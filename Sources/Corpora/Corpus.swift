@@ -30,6 +30,10 @@ public final class Corpus: Sendable {
   let cache: FrameCache
   /// The frame that holds the tokenizer's file, if one does.
   let tokenizerFrame: FrameEntry?
+  /// The tokens that the header counts; nil if it is lost.
+  let declaredCount: Int?
+  /// Whether documents begin where `documentStarts` says, rather than nobody knows where.
+  let knowsDocuments: Bool
 
   /// A data frame and the tokens it holds.
   struct DataFrame: Sendable {
@@ -61,18 +65,25 @@ public final class Corpus: Sendable {
 
     var table: SeekTable
     var walked = false
+    var skipped = false  // bytes that were no frame, whose tokens nobody has counted
     do {
       table = try SeekTable(of: file)
     } catch let error as CorpusError where salvage {
       try report(CorpusFinding(error.message, frame: error.frame, offset: error.offset))
-      table = try SeekTable(walking: file) { findings.append($0) }
+      table = try SeekTable(walking: file) {
+        findings.append($0)
+        skipped = true
+      }
       walked = true
     }
     var metadata = try Metadata(of: file, table, report: report)
     if salvage, !walked, metadata.header?.frameTable != table.dataHash() {
       // The header vouches for the table. Without that, frames speak for themselves.
       try report(CorpusFinding("the seek table does not match the header's hash of it"))
-      table = try SeekTable(walking: file) { findings.append($0) }
+      table = try SeekTable(walking: file) {
+        findings.append($0)
+        skipped = true
+      }
       metadata = try Metadata(of: file, table) { _ in }
       walked = true
     }
@@ -107,7 +118,10 @@ public final class Corpus: Sendable {
         validationStart: count, sources: [], level: 0, frameBytes: 0, frameTable: "")
     }
     var starts = metadata.starts
-    if let last = starts.last, last > count || walked && header.tokens != count {
+    let isMoved = walked && (metadata.header.map { $0.tokens != count } ?? skipped)
+    var knowsDocuments = !(starts.isEmpty && count > 0)
+    if let last = starts.last, last > count || isMoved {
+      knowsDocuments = false
       try report(CorpusFinding("the documents do not fit the tokens found: taken for one"))
       starts = [0]
     }
@@ -122,11 +136,17 @@ public final class Corpus: Sendable {
       task = nil
     }
     targetChoice = targets
+    declaredCount = metadata.header?.tokens
     if salvage {
+      if isMoved {
+        // What was lost may have stood before the boundary: no token of validation becomes one of training.
+        header.validationStart = max(0, header.validationStart - max(0, header.tokens - count))
+      }
       header.tokens = count
       header.documents = starts.count
       header.validationStart = min(header.validationStart, count)
     }
+    self.knowsDocuments = knowsDocuments
     (self.path, self.file, self.header, self.count) = (path, file, header, count)
     (self.frames, self.documentStarts, self.findings) = (frames, starts, findings)
     tokenizerFrame = metadata.tokenizer

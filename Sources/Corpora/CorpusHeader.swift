@@ -162,6 +162,9 @@ extension CorpusHeader {
     guard tokens >= 0, documents >= 0, (0...tokens).contains(validationStart) else {
       throw CorpusProblem("the header's counts contradict each other")
     }
+    guard sources.allSatisfy({ $0.bytes >= 0 }), duplicatesRemoved ?? 0 >= 0 else {
+      throw CorpusProblem("the header's sources or duplicates_removed are negative")
+    }
     guard endOfDocument.map({ $0 >= 0 && Int($0) < vocabularySize }) ?? true else {
       throw CorpusProblem("the header's end_of_document is outside the vocabulary")
     }

@@ -68,7 +68,9 @@ enum MetadataBlock {
       guard body.count == 12 else { throw CorpusProblem("the preamble has the wrong size") }
       let width = Int(body.integer(at: 0, as: UInt32.self))
       let vocabulary = body.integer(at: 4, as: UInt64.self)
-      guard [1, 2, 4].contains(width), (1...UInt64(Limits.vocabulary)).contains(vocabulary) else {
+      guard (1...UInt64(Limits.vocabulary)).contains(vocabulary),
+        width == CorpusHeader.TokenType(vocabularySize: Int(vocabulary)).width
+      else {
         throw CorpusProblem("the preamble has an impossible width or vocabulary")
       }
       self = .preamble(width: width, vocabularySize: Int(vocabulary))

@@ -147,7 +147,10 @@ struct SeekTable: Sendable {
         entry.checksum = bytes.integer(at: size - 4, as: UInt32.self)
         return try isBoundary(file, offset + size) ? entry : nil
       }
-      guard window < left, window < 2 * Limits.frameBytes else { return nil }
+      // More of the file helps only where the frame is longer than what was read of it.
+      guard bytes.withUnsafeBytes({ zstdIsCutShort($0) }), window < left,
+        window < 2 * Limits.frameBytes
+      else { return nil }
       window *= 4
     }
   }

@@ -106,6 +106,12 @@ func zstdFrameSize(_ bytes: UnsafeRawBufferPointer) -> Int? {
   return ZSTD_isError(size) == 0 ? size : nil
 }
 
+/// Whether `bytes` could begin a zstd frame that goes on beyond them.
+func zstdIsCutShort(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  ZSTD_getErrorCode(ZSTD_findFrameCompressedSize(bytes.baseAddress, bytes.count))
+    == ZSTD_error_srcSize_wrong
+}
+
 /// The content size that the frame header at the start of `bytes` declares; nil if it does not.
 func zstdContentSize(_ bytes: UnsafeRawBufferPointer) -> Int? {
   // The two highest values stand for "unknown" and "error".

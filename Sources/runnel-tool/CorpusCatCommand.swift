@@ -35,27 +35,35 @@ extension CorpusCommand {
       if corpus.header.tokenizer == .task, !ids, !jsonl, !salvage {
         return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
       }
-      let tokenizer = ids ? nil : try corpus.tokenizer()
+      let tokenizer = ids ? nil : try tokenizer(of: corpus)
       if let tokenizer, tokenizer.name == ByteTokenizer().name, !jsonl, !salvage {
         return try corpus.write(range, to: STDOUT_FILENO)
       }
       if jsonl && tokenizer == nil {
         throw ToolError("\(path) keeps no tokenizer that could make text of its ids; leave --jsonl out")
       }
-      var printer = DocumentPrinter(tokenizer: tokenizer, asJSON: jsonl)
+      var printer = DocumentPrinter(
+        tokenizer, asJSON: jsonl, starts: starts(in: corpus, range), range)
       var found: [CorpusFinding] = []
       if salvage {
-        found = try corpus.salvage(range) { part, ids in try printer.take(ids, part, of: corpus) }
+        found = try corpus.salvage(range) { part, ids in try printer.take(ids, part) }
       } else {
         var position = range.lowerBound
         try corpus.forEachPiece(of: range) { ids in
-          try printer.take(ids, position..<position + ids.count, of: corpus)
+          try printer.take(ids, position..<position + ids.count)
           position += ids.count
         }
       }
-      try printer.finish(range, of: corpus)
+      try printer.finish()
       for finding in found { Output.note("\(finding)") }
       if !found.isEmpty { throw ExitCode(1) }
+    }
+
+    private func tokenizer(of corpus: Corpus) throws -> (any Tokenizer)? {
+      do { return try corpus.tokenizer() } catch  where salvage && !jsonl {
+        Output.note("\(error); ids are printed")
+        return nil
+      }
     }
 
     private func range(in corpus: Corpus) throws -> Range<Int> {
@@ -70,6 +78,15 @@ extension CorpusCommand {
       }
       return tokens?.range ?? split.map { corpus.range(of: $0.split) } ?? 0..<corpus.count
     }
+
+    /// Where the documents to be printed start, empty ones too; of a range of tokens, those that start in it, and with
+    /// the last tokens the empty ones that follow.
+    private func starts(in corpus: Corpus, _ range: Range<Int>) -> ArraySlice<Int> {
+      if let document { return corpus.documentStarts[document...document] }
+      if let documents = documents?.range { return corpus.documentStarts[documents] }
+      let isLast = range.upperBound == corpus.count && (!range.isEmpty || corpus.count == 0)
+      return corpus.documentStarts(in: range.lowerBound..<range.upperBound + (isLast ? 1 : 0))
+    }
   }
 }
 
@@ -77,6 +94,9 @@ extension CorpusCommand {
 private struct DocumentPrinter {
   private let tokenizer: (any Tokenizer)?
   private let asJSON: Bool
+  /// Documents that are still to begin.
+  private var starts: ArraySlice<Int>
+  private let end: Int
   private var decoder: (any TokenDecoder)?
   private var bytes: [UInt8] = []
   /// A document has begun, and whether any of its ids have come.
@@ -85,32 +105,39 @@ private struct DocumentPrinter {
 
   private struct Line: Encodable { let text: String }
 
-  init(tokenizer: (any Tokenizer)?, asJSON: Bool) {
+  init(
+    _ tokenizer: (any Tokenizer)?, asJSON: Bool, starts: ArraySlice<Int>, _ range: Range<Int>
+  ) {
     (self.tokenizer, self.asJSON) = (tokenizer, asJSON)
-    decoder = tokenizer?.decoder()
+    (self.starts, end) = (starts, range.upperBound)
+    decoder = tokenizer?.decoder(continuing: starts.first != range.lowerBound)
   }
 
-  mutating func take(_ ids: [Int32], _ part: Range<Int>, of corpus: Corpus) throws {
-    var rest = ids[...]
-    for start in corpus.documentStarts(in: part) {
-      let n = start - part.lowerBound - (ids.count - rest.count)
-      try print(rest.prefix(n))
-      rest = rest.dropFirst(n)
-      try begin()
+  mutating func take(_ ids: [Int32], _ part: Range<Int>) throws {
+    var position = part.lowerBound
+    while let start = starts.first, start < part.upperBound {
+      if start > position {
+        try print(ids[(position - part.lowerBound)..<(start - part.lowerBound)])
+        position = start
+      }
+      starts = starts.dropFirst()
+      // A document of which nothing can be read is left out; an empty one is not.
+      let next = starts.first ?? end
+      if next == start || next > part.lowerBound { try begin() } else if isInside { try close() }
     }
-    try print(rest)
+    try print(ids[(position - part.lowerBound)...])
   }
 
-  /// Ends the last document; at the end of the corpus, empty ones may follow it.
-  mutating func finish(_ range: Range<Int>, of corpus: Corpus) throws {
-    if range.upperBound == corpus.count {
-      for _ in corpus.documentStarts(in: corpus.count..<corpus.count + 1) { try begin() }
+  /// Ends the last document, and the empty ones after it.
+  mutating func finish() throws {
+    while let start = starts.popFirst() {
+      if starts.first ?? end == start { try begin() }
     }
-    if isInside { try end() }
+    if isInside { try close() }
   }
 
   private mutating func begin() throws {
-    if isInside { try end() }
+    if isInside { try close() }
     isInside = true
   }
 
@@ -126,7 +153,7 @@ private struct DocumentPrinter {
     if !asJSON { try flush() }
   }
 
-  private mutating func end() throws {
+  private mutating func close() throws {
     if decoder == nil { bytes.append(10) }
     decoder?.finish(into: &bytes)
     decoder = tokenizer?.decoder()

@@ -8,8 +8,8 @@ struct CorpusCommand: ParsableCommand {
     commandName: "corpus", abstract: "Build, read and check corpora.",
     discussion: "Example: runnel corpus build book.tokens.zst book.txt",
     subcommands: [
-      Build.self, Append.self, Merge.self, Info.self, Cat.self, Verify.self, Synth.self, Import.self,
-      Export.self,
+      Build.self, Append.self, Merge.self, Info.self, Cat.self, Verify.self, Repair.self, Synth.self,
+      Import.self, Export.self,
     ])
 }
 

@@ -18,10 +18,11 @@ extension CorpusCommand {
       let header = info.header
       var rows = [
         ["corpus", path],
-        ["tokens", "\(Output.grouped(header.tokens)) (\(header.tokenizer.name), \(header.dtype.rawValue))"],
+        ["tokens", "\(Output.grouped(header.tokens)) (\(header.dtype.rawValue))"],
+        ["tokenizer", Self.tokenizer(of: info)],
         ["documents", Output.grouped(header.documents)],
         ["training", Output.grouped(corpus.range(of: .train).count)],
-        ["validation", Output.grouped(corpus.range(of: .validation).count)],
+        ["validation", Output.grouped(corpus.range(of: .validation).count) + Self.split(in: header)],
         [
           "file",
           String(
@@ -29,6 +30,10 @@ extension CorpusCommand {
             info.ratio),
         ],
       ]
+      if let end = header.endOfDocument { rows.append(["end of document", "token \(end) after each"]) }
+      if let duplicates = header.duplicatesRemoved {
+        rows.append(["duplicates", "\(Output.grouped(duplicates)) documents left out"])
+      }
       if let task = header.task {
         rows.append(["task", "\(task.name), seed \(task.seed)"])
         if let best = task.bestLoss {
@@ -51,6 +56,27 @@ extension CorpusCommand {
         ])
       }
       Output.table(rows)
+    }
+
+    private static func tokenizer(of info: Corpus.Info) -> String {
+      let header = info.header
+      var facts = ["\(Output.grouped(header.vocabularySize)) tokens"]
+      if let sha256 = header.tokenizer.sha256 {
+        facts.append("sha256 \(sha256)")
+        facts.append(info.keepsTokenizer ? "kept in the corpus" : "not kept in the corpus")
+      }
+      return "\(header.tokenizer.name): " + facts.joined(separator: ", ")
+    }
+
+    private static func split(in header: CorpusHeader) -> String {
+      guard let rule = header.validationBy else { return "" }
+      let share = header.validationFraction.map { String(format: "%g of the ", $0) } ?? ""
+      switch rule {
+      case "tail": return " (\(share)tokens, the last ones)"
+      case "tail-of-documents": return " (\(share)tokens, the last documents)"
+      case "document": return " (\(share)documents, by their content)"
+      default: return " (\(rule))"
+      }
     }
   }
 }

@@ -134,6 +134,11 @@ private struct SequenceIndex {
   func count() throws -> Int {
     var count = 0
     try forEachSequence { count += $0.count }
+    guard count <= dataSize / element.width else {
+      throw CorpusError(
+        file.path,
+        "its sequences overlap: they have \(count) ids, the file of ids has \(dataSize / element.width)")
+    }
     return count
   }
 
