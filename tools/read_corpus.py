@@ -4,6 +4,7 @@
   read_corpus.py CORPUS                 prints the header
   read_corpus.py CORPUS --tokens A:B    prints the ids of tokens A to B, decoding only the frames that hold them
   read_corpus.py CORPUS --document N    prints the ids of a document
+  read_corpus.py CORPUS --tokenizer     prints the tokenizer's file
 """
 
 import argparse, json, struct, sys
@@ -20,6 +21,7 @@ class Corpus:
         start = size - (12 * count + 17)
         table = self.read(start, 12 * count + 17)
         assert struct.unpack("<II", table[:8]) == (0x184D2A5E, 12 * count + 9), "a damaged seek table"
+        self.tokenizer = None
         self.frames, self.starts, offset = [], [], 0  # data frames: (offset, size, bytes of ids)
         for packed, content, _ in struct.iter_unpack("<III", table[8:-9]):
             if content:
@@ -40,6 +42,10 @@ class Corpus:
         tag, body = frame[8:12], frame[16:-8]
         if tag == b"RNLH":
             self.header = json.loads(body)
+        elif tag == b"RNLT":
+            length, size = struct.unpack_from("<IQ", body)
+            self.tokenizer = zstandard.ZstdDecompressor().decompress(body[12 + length :])
+            assert len(self.tokenizer) == size, "a damaged tokenizer"
         elif tag == b"RNLD":
             start, at = 0, 16
             while at < len(body):
@@ -74,12 +80,17 @@ if __name__ == "__main__":
     parser.add_argument("corpus")
     parser.add_argument("--tokens", metavar="A:B")
     parser.add_argument("--document", type=int, metavar="N")
+    parser.add_argument("--tokenizer", action="store_true")
     options = parser.parse_args()
     corpus = Corpus(options.corpus)
     if options.tokens:
         print(*corpus.tokens(*map(int, options.tokens.split(":"))))
     elif options.document is not None:
         print(*corpus.document(options.document))
+    elif options.tokenizer:
+        if corpus.tokenizer is None:
+            sys.exit(f"{options.corpus} keeps no tokenizer")
+        sys.stdout.buffer.write(corpus.tokenizer)
     else:
         json.dump(corpus.header, sys.stdout, indent=2)
         print()

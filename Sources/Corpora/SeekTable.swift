@@ -145,7 +145,8 @@ struct SeekTable: Sendable {
       if let size = bytes.withUnsafeBytes({ zstdFrameSize($0) }), size >= 13 {
         entry.size = size
         entry.checksum = bytes.integer(at: size - 4, as: UInt32.self)
-        return try isBoundary(file, offset + size) ? entry : nil
+        // What follows may be damaged, too; then the frame's own checksum vouches for where it ends.
+        return try isBoundary(file, offset + size) || isSound(bytes[..<size], content) ? entry : nil
       }
       // More of the file helps only where the frame is longer than what was read of it.
       guard bytes.withUnsafeBytes({ zstdIsCutShort($0) }), window < left,
@@ -153,6 +154,17 @@ struct SeekTable: Sendable {
       else { return nil }
       window *= 4
     }
+  }
+
+  /// Whether a frame decodes to content of the size stated, with the checksum that it carries.
+  private static func isSound(_ frame: ArraySlice<UInt8>, _ content: Int) -> Bool {
+    var output = [UInt8](repeating: 0, count: content)
+    let result = frame.withUnsafeBytes { frame in
+      output.withUnsafeMutableBytes { output in
+        try? ZstdDecompressor().decode(frame, into: output)
+      }
+    }
+    return result != nil
   }
 
   /// Whether a frame can begin, or the file ends or was cut, at `offset`.
