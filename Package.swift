@@ -38,7 +38,7 @@ let package = Package(
     module("Streaming", ["RunnelCheckpoints", "RunnelModels", "RunnelText", "RunnelFiles"]),
     module(
       "Training",
-      ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora", "RunnelFiles"]),
+      ["RunnelStreaming", "RunnelCheckpoints", "RunnelModels", "RunnelCorpora", "RunnelText", "RunnelFiles"]),
     .target(
       name: "Runnel",
       dependencies: [
@@ -54,7 +54,7 @@ let package = Package(
       path: "Sources/runnel-tool"),
     // The recurrences and operations again, as Double loops straight from the papers; only tests import it.
     .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
-    tests("Tensors", ["RunnelTensors", "RunnelReference"]),
+    tests("Tensors", ["RunnelTensors", "RunnelKernels", "RunnelReference"]),
     tests("Recurrences", ["RunnelRecurrences", "RunnelReference"]),
     tests(
       "Checkpoints",

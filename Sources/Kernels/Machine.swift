@@ -41,31 +41,61 @@ public enum Machine {
 
   /// The speed of single-precision matrix products on all threads of the pool, in GFLOP/s.
   public static func peakGFLOPs() -> Double {
-    let n = 1024
-    let memory = UnsafeMutablePointer<Float>.allocate(capacity: 3 * n * n)
-    defer { memory.deallocate() }
-    for i in 0..<3 * n * n { memory[i] = Float(i % 7) - 3 }
-    let seconds = fastest(of: 8) {
-      Gemm.parallel(
-        m: n, n: n, k: n, MatrixView(memory, rowStride: n), MatrixView(memory + n * n, rowStride: n),
-        into: memory + 2 * n * n, rowStride: n)
-    }
-    return 2e-9 * Double(n * n * n) / seconds
+    let squares = SquareProbe()
+    return 1e-9 * Double(SquareProbe.operations) / fastest(of: 8) { squares.multiply() }
   }
 
   /// The speed at which all threads of the pool read memory that no cache holds, in GB/s.
   public static func peakGigabytesPerSecond() -> Double {
-    let count = 1 << 26, pieces = 64
-    let memory = UnsafeMutablePointer<Float>.allocate(capacity: count)
-    defer { memory.deallocate() }
-    for i in 0..<count { memory[i] = 1 }
-    let seconds = fastest(of: 5) {
-      WorkerPool.shared.run(pieces) { piece in
-        let size = count / pieces
-        // Squares are summed only so that nothing can be left out.
-        if runnel_dot(size, memory + piece * size, memory + piece * size) < 0 { memory[piece] = 0 }
-      }
+    let probe = ReadProbe(byteCount: 1 << 28)
+    return 1e-9 * Double(probe.byteCount) / fastest(of: 5) { probe.read() }
+  }
+}
+
+/// Memory to be read as fast as it can be: what the time of other reading is compared with, in turn with it.
+package final class ReadProbe: Sendable {
+  package let byteCount: Int
+  private nonisolated(unsafe) let memory: UnsafeMutablePointer<Float>
+  private static let pieces = 64
+
+  /// About `byteCount` bytes.
+  package init(byteCount: Int) {
+    let count = max(1, byteCount / 4 / Self.pieces / 16) * Self.pieces * 16
+    self.byteCount = 4 * count
+    memory = .allocate(capacity: count)
+    memory.initialize(repeating: 1, count: count)
+  }
+  deinit { memory.deallocate() }
+
+  /// Reads all of it on the pool.
+  package func read() {
+    let size = byteCount / 4 / Self.pieces
+    WorkerPool.shared.run(Self.pieces) { piece in
+      let start = memory + piece * size
+      // Squares are summed only so that nothing can be left out.
+      if runnel_dot(size, start, start) < 0 { start[0] = 0 }
     }
-    return 4e-9 * Double(count) / seconds
+  }
+}
+
+/// A large product in single precision: what the time of other products is compared with, in turn with it.
+package final class SquareProbe: Sendable {
+  private static let n = 1024
+  /// Multiplications and additions of the product.
+  package static var operations: Int { 2 * n * n * n }
+  private nonisolated(unsafe) let memory: UnsafeMutablePointer<Float>
+
+  package init() {
+    let count = 3 * Self.n * Self.n
+    memory = .allocate(capacity: count)
+    for i in 0..<count { memory[i] = Float(i % 7) - 3 }
+  }
+  deinit { memory.deallocate() }
+
+  package func multiply() {
+    let n = Self.n
+    Gemm.parallel(
+      m: n, n: n, k: n, MatrixView(memory, rowStride: n), MatrixView(memory + n * n, rowStride: n),
+      into: memory + 2 * n * n, rowStride: n)
   }
 }

@@ -119,7 +119,8 @@ public final class WorkerPool: @unchecked Sendable {
       guard !hasWork else { continue }
       pthread_mutex_lock(mutex)
       sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
-      while !hasWork { pthread_cond_wait(wake, mutex) }
+      // Once: waking takes longer than a small job, so this one may be over, and the next is met spinning.
+      if !hasWork { pthread_cond_wait(wake, mutex) }
       sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
       pthread_mutex_unlock(mutex)
     }

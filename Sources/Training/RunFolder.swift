@@ -11,26 +11,6 @@ import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
-/// The record of a run: `run.json`.
-public struct RunRecord: Codable, Sendable, Equatable {
-  public var version = 1
-  public var mixer: String
-  public var settings: TrainingSettings
-  public var corpus: String
-  /// Tells corpora apart: the run may only go on with the one it began with.
-  public var corpusTokens: Int
-  public var cursor: LaneSampler.Cursor
-  public var steps: Int
-  public var tokens: Int
-  public var seconds: Double
-  public var threads: Int
-
-  enum CodingKeys: String, CodingKey {
-    case version, mixer, settings, corpus, cursor, steps, tokens, seconds, threads
-    case corpusTokens = "corpus_tokens"
-  }
-}
-
 public enum RunFolder {
   public static let optimizerName = "optimizer.safetensors"
   public static let recordName = "run.json"
@@ -66,7 +46,7 @@ public enum RunFolder {
 
   private static func record(_ file: SafetensorsFile) throws -> RunRecord {
     let json = Data((file.metadata["run"] ?? "").utf8)
-    guard let record = try? JSONDecoder().decode(RunRecord.self, from: json), record.version == 1 else {
+    guard let record = try? JSONDecoder().decode(RunRecord.self, from: json) else {
       throw FileError(
         file.path, at: "metadata \"run\"", expected: "the record of a run", found: "something else",
         remedy: "train into a new folder")
@@ -85,10 +65,16 @@ public enum RunFolder {
     do { try record.settings.validate() } catch {
       throw refuse("settings", expected: "settings in their ranges", found: "\(error)")
     }
-    let cursor = record.cursor, counts = 0..<1 << 62
-    guard counts.contains(cursor.position), counts.contains(cursor.start), cursor.start < cursor.end else {
-      throw refuse("cursor", expected: "a place in the corpus", found: "\(cursor)")
+    // What is allocated for the data is bounded by the size of the record.
+    guard record.cursor.places.count == record.settings.batch, record.settings.segment <= 1 << 24 else {
+      throw refuse(
+        "cursor", expected: "a place for each of \(record.settings.batch) lanes",
+        found: "\(record.cursor.places.count) for segments of \(record.settings.segment)")
     }
+    guard record.cursor.parts.allSatisfy({ 0 <= $0.start && $0.start < $0.end }) else {
+      throw refuse("cursor", expected: "ranges of tokens", found: "an empty one")
+    }
+    let counts = 0..<1 << 62
     guard counts.contains(record.steps), counts.contains(record.tokens), record.seconds.isFinite else {
       throw refuse("steps", expected: "counts", found: "\(record.steps) steps, \(record.tokens) tokens")
     }
@@ -104,21 +90,24 @@ public enum RunFolder {
   ///
   /// - Parameters:
   ///   - model: any model of the folder's configuration; its parameters are replaced.
+  ///   - corpora: those that the run began with.
   ///   - budget: another end than the one the run began with.
   public static func resume(
-    _ folder: String, model: LanguageModel, corpus: Corpus, budget: Budget? = nil
+    _ folder: String, model: LanguageModel, corpora: CorpusMixture, budget: Budget? = nil
   ) throws -> Trainer {
     let file = try SafetensorsFile(folder + "/" + optimizerName)
     var record = try record(file)
     if let budget { record.settings.budget = budget }
-    guard record.corpusTokens == corpus.header.tokens else {
+    // A run of one corpus stays on the range that it began with.
+    let only = record.cursor.parts.count == 1 && corpora.parts.count == 1 ? record.cursor.parts[0] : nil
+    if let only, let corpus = corpora.parts.first?.corpus, corpus.header.tokens != only.fingerprint.tokens {
       throw TrainingError(
         "\(corpus.path) has \(corpus.header.tokens) tokens, but the run in \(folder) was trained on "
-          + "\(record.corpusTokens); resume with \(record.corpus)")
+          + "\(only.fingerprint.tokens); resume with \(record.corpus)")
     }
-    var sampler = try LaneSampler(
-      corpus, range: record.cursor.start..<record.cursor.end, lanes: record.settings.batch,
-      length: record.settings.segment, seed: record.settings.seed,
+    var sampler = try SegmentSampler(
+      corpora, strategy: record.settings.sampling, range: only.map { $0.start..<$0.end },
+      lanes: record.settings.batch, length: record.settings.segment, seed: record.settings.seed,
       resetAtDocuments: record.settings.resetAtDocuments)
     try sampler.restore(record.cursor)
     var trainer = Trainer(

@@ -92,25 +92,32 @@ public struct StepReport: Sendable {
   public let loss: Double
   public let gradientNorm: Double
   public let learningRate: Double
+  /// Seconds that the step waited for its data.
+  public internal(set) var secondsWaited = 0.0
 }
 
 /// A run in progress: the optimiser, the data, the lanes' states between segments. Copying it forks the run.
 public struct Trainer: Sendable {
   var optimizer: Optimizer
   var state: LanguageModel.State
-  public internal(set) var sampler: LaneSampler
+  private var data: Prefetcher
   public internal(set) var tokens = 0
   /// Time spent in earlier sessions of the run.
   public internal(set) var seconds = 0.0
 
-  public init(_ model: LanguageModel, settings: TrainingSettings, sampler: LaneSampler) {
+  /// - Parameter prefetches: whether the next segment is made while a step computes; the bits are the same either way.
+  public init(
+    _ model: LanguageModel, settings: TrainingSettings, sampler: SegmentSampler, prefetches: Bool = true
+  ) {
     optimizer = Optimizer(model, settings: settings)
-    self.sampler = sampler
+    data = Prefetcher(sampler, isAhead: prefetches)
     state = model.initialState(batch: settings.batch)
   }
 
   public var model: LanguageModel { optimizer.model }
   public var settings: TrainingSettings { optimizer.settings }
+  /// Where the data stands: its cursor gives the segment of the next step.
+  public var sampler: SegmentSampler { data.sampler }
   public var steps: Int { optimizer.steps }
 
   /// The share of the budget that is spent.
@@ -120,14 +127,15 @@ public struct Trainer: Sendable {
   ///
   /// - Throws: ``TrainingError`` where the loss or a gradient is not finite; the run is then as it was before.
   public mutating func step() throws -> StepReport {
-    var sampler = sampler
-    let segment = try sampler.next()
+    var data = data
+    let segment = try data.next()
     var state = settings.carryState ? state : model.initialState(batch: settings.batch)
-    let report = try optimizer.step(
+    var report = try optimizer.step(
       segment.inputs, targets: segment.targets, batch: segment.lanes, resets: Resets(rows: segment.resets),
       state: &state, progress: progress)
     self.state = state
-    self.sampler = sampler
+    report.secondsWaited = data.secondsWaited - self.data.secondsWaited
+    self.data = data
     tokens += segment.inputs.count
     return report
   }

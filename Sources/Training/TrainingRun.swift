@@ -8,6 +8,7 @@ import RunnelKernels
 import RunnelModels
 import RunnelRecurrences
 import RunnelStreaming
+import RunnelText
 
 /// What a run tells whoever watches it.
 public struct TrainingProgress: Sendable {
@@ -34,7 +35,7 @@ public struct TrainingSummary: Codable, Sendable {
   public var tokensPerSecond: Double
   /// The running mean at the end, nats per token.
   public var loss: Double?
-  /// Over the whole validation split, chunkwise, in nats per token.
+  /// Over the whole validation split, chunkwise, in nats per token; of a mixture, the mean by the corpora's weights.
   public var validationLoss: Double?
   public var bitsPerByte: Double?
   /// Where the corpus is of a task: the share of its answers that were right, and of documents without a wrong one.
@@ -43,10 +44,12 @@ public struct TrainingSummary: Codable, Sendable {
   /// Over the first tokens of the validation split, token by token, and chunkwise for comparison.
   public var validationStepLoss: Double?
   public var validationMixLoss: Double?
+  /// Where there are several corpora: the validation of each.
+  public var validation: [CorpusValidation]?
   public var wasInterrupted: Bool
 
   enum CodingKeys: String, CodingKey {
-    case steps, tokens, seconds, loss
+    case steps, tokens, seconds, loss, validation
     case tokensPerSecond = "tokens_per_second"
     case validationLoss = "validation_loss"
     case bitsPerByte = "bits_per_byte"
@@ -60,20 +63,16 @@ public struct TrainingSummary: Codable, Sendable {
 
 public struct TrainingRun: Sendable {
   public private(set) var trainer: Trainer
-  let corpus: Corpus
   let folder: String
   private var lossMean = RunningMean()
   private var lastValidation: Validation?
+  /// The bytes of every token; nil where tokens are bytes, none where nothing says what tokens are.
+  private var byteLengths: [Int]?
 
-  public init(_ trainer: Trainer, corpus: Corpus, folder: String) {
+  /// - Parameter folder: where the run is to be written; validation is on the corpora of the trainer's sampler.
+  public init(_ trainer: Trainer, folder: String) {
     self.trainer = trainer
-    self.corpus = corpus
     self.folder = folder
-  }
-
-  private var validationRange: Range<Int>? {
-    let range = corpus.range(of: .validation)
-    return range.count >= 2 ? range : nil
   }
 
   /// Trains until the budget is spent or `shouldStop` says so; a checkpoint is on disk afterwards.
@@ -81,6 +80,13 @@ public struct TrainingRun: Sendable {
     shouldStop: () -> Bool, report: (TrainingProgress) -> Void
   ) throws -> TrainingSummary {
     let settings = trainer.settings
+    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
+      // Beside the weights it makes the run a model that reads and writes text.
+      try ModelFolder.save(tokenizer, to: folder)
+      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
+    } else {
+      byteLengths = []
+    }
     var metrics = try Metrics(folder: folder, upTo: trainer.steps)
     let clock = ContinuousClock()
     let start = clock.now
@@ -107,8 +113,8 @@ public struct TrainingRun: Sendable {
       report(
         TrainingProgress(
           step: trainer.steps, tokens: trainer.tokens, loss: lossMean.value,
-          validationLoss: lastValidation?.score.loss,
-          validationAccuracy: lastValidation?.answers?.accuracy,
+          validationLoss: lastValidation?.loss,
+          validationAccuracy: lastValidation?.accuracy,
           learningRate: step.learningRate,
           tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, spent), progress: progress,
           secondsLeft: progress > 0 ? trainer.seconds * (1 - progress) / progress : 0))
@@ -123,51 +129,43 @@ public struct TrainingRun: Sendable {
   }
 
   private mutating func validate(_ metrics: inout Metrics) throws {
-    guard let range = validationRange else { return }
-    let validation = try validation(range, limit: trainer.settings.validationTokens)
+    guard let validation = try validation(limit: trainer.settings.validationTokens) else { return }
     lastValidation = validation
     try metrics.add(validation, trainer: trainer)
   }
 
   /// The last validation sees the whole split, and its first tokens in both forms.
   private mutating func finish(_ summary: inout TrainingSummary, _ metrics: inout Metrics) throws {
-    guard let range = validationRange else { return }
-    let carry = trainer.settings.carryState
-    let validation = try validation(
-      range, lanes: min(8, max(1, range.count / 4096)), length: carry ? 512 : trainer.settings.segment)
+    guard let validation = try validation(isLast: true) else { return }
     try metrics.add(validation, trainer: trainer)
-    summary.validationLoss = validation.score.loss
-    summary.bitsPerByte = validation.answers == nil ? validation.score.bitsPerByte : nil
-    summary.validationAccuracy = validation.answers?.accuracy
-    summary.validationDocumentAccuracy = validation.answers?.documentAccuracy
-    let forms = try [Form.step, .mix].map { try self.validation(range, form: $0, limit: 8192).score.loss }
-    (summary.validationStepLoss, summary.validationMixLoss) = (forms[0], forms[1])
+    summary.validationLoss = validation.loss
+    summary.bitsPerByte = validation.bitsPerByte
+    summary.validationAccuracy = validation.accuracy
+    summary.validationDocumentAccuracy = validation.documentAccuracy
+    summary.validation = validation.each
+    summary.validationStepLoss = try self.validation(form: .step, limit: 8192)?.loss
+    summary.validationMixLoss = try self.validation(form: .mix, limit: 8192)?.loss
   }
 
-  /// What a validation found; of a task, its answers.
-  fileprivate struct Validation {
-    var score: Score
-    var answers: AnswerScore?
-  }
-
-  private func validation(
-    _ range: Range<Int>, lanes: Int = 8, length: Int = 256, form: Form = .mix, limit: Int = .max
-  ) throws -> Validation {
-    if corpus.task != nil, corpus.targetChoice == .answers {
-      let answers = try scoreAnswers(of: trainer.model, on: corpus, range: range, form: form, limit: limit)
-      return Validation(score: answers.score, answers: answers)
+  /// The validation of every corpus that has a validation split; nil where none has.
+  private func validation(isLast: Bool = false, form: Form = .mix, limit: Int = .max) throws -> Validation? {
+    let parts = trainer.sampler.mixture.parts.compactMap { part in
+      let range = part.corpus.range(of: .validation)
+      return range.count < 2 ? nil : (part, range)
     }
-    let score = try evaluate(
-      trainer.model, on: corpus, range: range, lanes: lanes, length: length, form: form,
-      resetAtDocuments: trainer.settings.resetAtDocuments, carryState: trainer.settings.carryState,
-      limit: limit)
-    return Validation(score: score)
+    guard !parts.isEmpty else { return nil }
+    let results = try parts.map { part, range in
+      try Validation.Part(
+        trainer, part, range: range.prefix(max(2, limit / parts.count)), byteLengths: byteLengths,
+        isLast: isLast, form: form)
+    }
+    return Validation(parts: results)
   }
 
   private func save() throws {
     let record = RunRecord(
-      mixer: trainer.model.mixerName, settings: trainer.settings, corpus: corpus.path,
-      corpusTokens: corpus.header.tokens, cursor: trainer.sampler.cursor, steps: trainer.steps,
+      mixer: trainer.model.mixerName, settings: trainer.settings, corpus: trainer.sampler.mixture.name,
+      cursor: trainer.sampler.cursor, steps: trainer.steps,
       tokens: trainer.tokens, seconds: trainer.seconds, threads: WorkerPool.shared.threads)
     try RunFolder.save(trainer, record: record, to: folder)
   }
@@ -187,60 +185,4 @@ struct RunningMean: Sendable {
 
 extension Duration {
   package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}
-
-/// `metrics.jsonl`: one object a line. Lines after the checkpoint that a run resumes from are dropped.
-private struct Metrics {
-  private let file: FileHandle
-
-  init(folder: String, upTo step: Int) throws {
-    try ModelFolder.makeFolder(folder)
-    let path = folder + "/" + RunFolder.metricsName
-    struct Line: Decodable { let step: Int }
-    var kept = ""
-    if step > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
-      for line in text.split(separator: "\n") {
-        guard let entry = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)), entry.step <= step
-        else {
-          continue
-        }
-        kept += line + "\n"
-      }
-    }
-    try AtomicFile.write(kept, to: path)
-    guard let file = FileHandle(forWritingAtPath: path) else {
-      throw TrainingError("\(path) cannot be opened for writing; choose another folder for --out")
-    }
-    file.seekToEndOfFile()
-    self.file = file
-  }
-
-  private func write(_ entry: some Encodable) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    try file.write(contentsOf: try encoder.encode(entry) + Data("\n".utf8))
-  }
-
-  private struct Entry: Encodable {
-    var step, tokens: Int
-    var seconds: Double
-    var loss, learning_rate, gradient_norm: Double?
-    var validation_loss, bits_per_byte, validation_accuracy, validation_document_accuracy: Double?
-  }
-
-  mutating func add(_ step: StepReport, trainer: Trainer) throws {
-    try write(
-      Entry(
-        step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, loss: step.loss,
-        learning_rate: step.learningRate, gradient_norm: step.gradientNorm))
-  }
-
-  mutating func add(_ validation: TrainingRun.Validation, trainer: Trainer) throws {
-    let (score, answers) = (validation.score, validation.answers)
-    try write(
-      Entry(
-        step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, validation_loss: score.loss,
-        bits_per_byte: answers == nil ? score.bitsPerByte : nil, validation_accuracy: answers?.accuracy,
-        validation_document_accuracy: answers?.documentAccuracy))
-  }
 }

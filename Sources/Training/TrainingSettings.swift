@@ -6,6 +6,8 @@ import RunnelMixers
 public struct TrainingSettings: Codable, Sendable, Equatable {
   /// The lanes trained side by side, B.
   public var batch = 8
+  /// What a lane reads in one go, and the order of the text.
+  public var sampling = SamplingStrategy.lanes
   /// Tokens per lane and step, T: how far gradients reach back.
   public var segment = 256
   /// The peak of the schedule.
@@ -39,8 +41,28 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
 
   public init() {}
 
+  /// Records of older runs lack `targets` and `sampling`, which then had no other value than the default.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    func read<Value: Decodable>(_ key: CodingKeys) throws -> Value {
+      try fields.decode(Value.self, forKey: key)
+    }
+    (batch, segment, seed, budget) = (
+      try read(.batch), try read(.segment), try read(.seed), try read(.budget)
+    )
+    (learningRate, schedule) = (try read(.learningRate), try read(.schedule))
+    (warmup, finalRate) = (try read(.warmup), try read(.finalRate))
+    (beta1, beta2, epsilon) = (try read(.beta1), try read(.beta2), try read(.epsilon))
+    (weightDecay, clip) = (try read(.weightDecay), try read(.clip))
+    (carryState, resetAtDocuments) = (try read(.carryState), try read(.resetAtDocuments))
+    (validationInterval, validationTokens) = (try read(.validationInterval), try read(.validationTokens))
+    checkpointInterval = try read(.checkpointInterval)
+    if fields.contains(.targets) { targets = try read(.targets) }
+    if fields.contains(.sampling) { sampling = try read(.sampling) }
+  }
+
   enum CodingKeys: String, CodingKey {
-    case batch, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
+    case batch, sampling, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
     case learningRate = "learning_rate"
     case finalRate = "final_rate"
     case weightDecay = "weight_decay"
@@ -64,6 +86,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     for (name, value) in [("warmup", warmup), ("final_rate", finalRate), ("weight_decay", weightDecay)]
     where !(value >= 0 && value <= 1) {
       throw ConfigurationError("\(name) is \(value); it must lie in [0, 1]")
+    }
+    guard sampling != .documents || resetAtDocuments else {
+      throw ConfigurationError(
+        "sampling is documents, which always reset the state; reset_at_documents must be true")
     }
     let limit: Double
     switch budget {

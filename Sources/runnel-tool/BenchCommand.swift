@@ -6,7 +6,9 @@ struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure speed against the peaks of this machine, in one run.",
     discussion: "Example: runnel bench train --mixer mamba --width 256 --layers 4",
-    subcommands: [Train.self, Decode.self, Prefill.self, Corpus.self])
+    subcommands: [
+      Train.self, Decode.self, Prefill.self, Product.self, Data.self, Corpus.self,
+    ])
 }
 
 /// The model to measure: a folder, or random weights of any shape.

@@ -107,6 +107,8 @@ extension CorpusCommand {
 /// The settings of every task; each task takes its own and refuses the others.
 struct TaskOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Tokens in a document.", valueName: "n")) var length: Int?
+  @Option(help: ArgumentHelp("Tokens in the shortest document; 0 makes all equally long.", valueName: "n"))
+  var shortest: Int?
   @Option(help: ArgumentHelp("Kinds of token.", valueName: "n")) var vocabulary: Int?
   @Option(help: ArgumentHelp("selective-copy: data tokens to remember.", valueName: "n")) var data: Int?
   @Option(help: ArgumentHelp("mqar: pairs of key and value.", valueName: "n")) var pairs: Int?
@@ -123,7 +125,8 @@ struct TaskOptions: ParsableArguments {
   /// What the user gave, by the names of the settings.
   var given: [String: Double] {
     let whole: [(String, Int?)] = [
-      ("length", length), ("vocabulary", vocabulary), ("data", data), ("pairs", pairs), ("kinds", kinds),
+      ("length", length), ("shortest", shortest), ("vocabulary", vocabulary), ("data", data),
+      ("pairs", pairs), ("kinds", kinds),
       ("depth", depth), ("modulus", modulus), ("terms", terms), ("fewest_terms", fewestTerms),
       ("operators", operators),
     ]

@@ -16,8 +16,9 @@ extension TokenizerCommand {
 
     @Argument(help: ArgumentHelp("The tokenizer.json to write.", valueName: "out")) var path: String
     @Argument(
-      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, or - for stdin.", valueName: "input"))
+      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, folders of these, or -.", valueName: "input"))
     var inputs: [String]
+    @OptionGroup var reading: ReadingOptions
     @Option(help: ArgumentHelp("How many tokens there shall be.", valueName: "n")) var vocabulary = 8192
     @Option(help: ArgumentHelp("Pairs that occur less often become no token.", valueName: "n"))
     var minFrequency: Int64 = 2
@@ -28,7 +29,6 @@ extension TokenizerCommand {
         "A token that stands for no text; may be given several times (default: <|endoftext|>).",
         valueName: "token"))
     var special: [String] = []
-    @OptionGroup var reading: ReadingOptions
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
 
@@ -61,8 +61,8 @@ extension TokenizerCommand {
     func run() throws {
       compute.apply()
       let start = ContinuousClock.now
-      var line = ProgressLine()
       let counter = try count()
+      var line = ProgressLine()
       var trainer = BPETrainer(vocabularySize: vocabulary)
       trainer.minimumFrequency = minFrequency
       trainer.specialTokens = specials
@@ -93,20 +93,17 @@ extension TokenizerCommand {
     private func count() throws -> WordCounter {
       let counter = WordCounter(threads: WorkerPool.shared.threads)
       let texts = try CorpusInput.all(inputs, reading.reading)
-      var bar = ReadingProgress(of: texts)
-      var done = 0
-      for text in texts {
-        var read = 0
-        try text.forEachText { count in
-          read = count
-          try bar.show(done + read)
-        } _: { bytes, isEnd in
-          counter.feed(bytes)
-          if isEnd { counter.finishDocument() }
+      var progress = ReadingProgress(of: texts)
+      try CorpusInput.readDocuments(of: texts) {
+        try progress.show($0)
+      } _: { event in
+        switch event {
+        case .start: break
+        case .bytes(let bytes): counter.feed(bytes)
+        case .end: counter.finishDocument()
         }
-        done += read
       }
-      bar.finish()
+      progress.finish()
       guard counter.bytes > 0 else {
         throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
       }

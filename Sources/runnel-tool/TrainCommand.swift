@@ -10,8 +10,11 @@ struct TrainCommand: ParsableCommand {
       Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on.
       """)
 
-  @Option(help: ArgumentHelp("The corpus, made by `runnel corpus build`.", valueName: "file"))
-  var corpus: String
+  @Option(
+    help: ArgumentHelp(
+      "The corpus, made by `runnel corpus build`; or several with their shares, as in a:0.7,b:0.3.",
+      valueName: "file"))
+  var corpus: String?
   @Option(help: "The architecture, or a pattern of several, as in mamba,mamba,attention.") var mixer:
     MixerName?
   @Option(help: ArgumentHelp("The folder that receives the run.", valueName: "folder")) var out: String
@@ -28,6 +31,13 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: "Lanes trained side by side.") var batch: Int?
   @Option(help: "Tokens per lane and step.") var segment: Int?
+  @Option(
+    help: ArgumentHelp(
+      """
+      What a lane reads in one go: lanes of contiguous text, for carried state; segments or documents in shuffled \
+      order, each from a fresh state (default: lanes; documents of a task).
+      """, valueName: "order"))
+  var sample: SamplingStrategy?
   @Option(
     help: ArgumentHelp(
       "What is learnt of a task's corpus: its answers or all tokens (default: answers).",
@@ -72,6 +82,9 @@ struct TrainCommand: ParsableCommand {
         throw ValidationError("--\(name) is \(value); it must be 0 (only at the end) or more")
       }
     }
+    if !resume && corpus == nil {
+      throw ValidationError("--corpus is missing; make one with `runnel corpus build`")
+    }
     if !resume && mixer == nil {
       throw ValidationError("--mixer is missing; it is one of \(Registry.names.joined(separator: ", "))")
     }
@@ -85,24 +98,29 @@ struct TrainCommand: ParsableCommand {
     compute.apply()
     if resume {
       let record = try RunFolder.record(out)
-      let data = try Corpus(path: corpus, targets: record.settings.targets)
-      try resume(ModelFolder.load(out), record: record, corpus: data)
-    } else if let mixer {
+      let corpora = try open(corpus ?? record.corpus, targets: record.settings.targets)
+      try resume(ModelFolder.load(out), record: record, corpora)
+    } else if let mixer, let corpus {
       if RunFolder.exists(out) {
         throw ToolError("\(out) already holds a run; add --resume to go on with it, or choose another --out")
       }
-      try start(mixer.pattern, corpus: Corpus(path: corpus, targets: loss ?? .answers))
+      try start(mixer.pattern, open(corpus, targets: loss ?? .answers))
     }
   }
 
-  private func start(_ pattern: [any SequenceMixer.Type], corpus: Corpus) throws {
+  private func open(_ name: String, targets: TargetChoice) throws -> CorpusMixture {
+    try CorpusMixture(named: name) { try Corpus(path: $0, targets: targets) }
+  }
+
+  private func start(_ pattern: [any SequenceMixer.Type], _ corpora: CorpusMixture) throws {
     let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: pattern)
     var configuration = ModelConfiguration(
-      pattern, vocabularySize: corpus.header.vocabularySize, width: width ?? preset.width,
+      pattern, vocabularySize: corpora.parts[0].corpus.header.vocabularySize, width: width ?? preset.width,
       layers: layers ?? preset.layers)
     if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
     var defaults = preset.settings
     defaults.carryState = configuration.forgets
+    if corpora.parts.allSatisfy({ $0.corpus.task != nil }), resetDocuments { defaults.sampling = .documents }
     let settings = settings(defaults)
     try settings.validate()
     try configuration.validate()
@@ -115,24 +133,25 @@ struct TrainCommand: ParsableCommand {
         "a step of \(settings.batch) × \(settings.segment) tokens needs more than \(Int(bytes / 1e9)) GB of memory; "
           + "lower --batch or --segment")
     }
-    let sampler = try LaneSampler(
-      corpus, lanes: settings.batch, length: settings.segment, seed: seed,
+    let sampler = try SegmentSampler(
+      corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment, seed: seed,
       resetAtDocuments: settings.resetAtDocuments)
     let model = try LanguageModel(configuration, seed: seed)
-    try train(Trainer(model, settings: settings, sampler: sampler), corpus)
+    try train(Trainer(model, settings: settings, sampler: sampler))
   }
 
-  private func resume(_ model: LanguageModel, record: RunRecord, corpus: Corpus) throws {
+  private func resume(_ model: LanguageModel, record: RunRecord, _ corpora: CorpusMixture) throws {
     if let mixer, mixer.name != record.mixer {
       throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.name); leave --mixer out")
     }
-    try train(RunFolder.resume(out, model: model, corpus: corpus, budget: budget), corpus)
+    try train(RunFolder.resume(out, model: model, corpora: corpora, budget: budget))
   }
 
   private func settings(_ preset: TrainingSettings) -> TrainingSettings {
     var settings = preset
     if let batch { settings.batch = batch }
     if let segment { settings.segment = segment }
+    if let sample { settings.sampling = sample }
     if let learningRate { settings.learningRate = learningRate }
     if let schedule { settings.schedule = schedule }
     if let warmup { settings.warmup = warmup }
@@ -147,17 +166,18 @@ struct TrainCommand: ParsableCommand {
     return settings
   }
 
-  private func train(_ trainer: Trainer, _ corpus: Corpus) throws {
+  private func train(_ trainer: Trainer) throws {
     Interrupt.watch()
     let model = trainer.model
+    let training = trainer.sampler.mixture.parts.reduce(0) { $0 + $1.corpus.range(of: .train).count }
     Output.note(
       """
       \(model.mixerName): \(Output.grouped(model.parameterCount)) parameters, \(model.layerCount) layers of width \
-      \(model.width); \(Output.grouped(corpus.range(of: .train).count)) training tokens; \
+      \(model.width); \(Output.grouped(training)) training tokens; \
       \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads
       """)
     var line = ProgressLine()
-    var run = TrainingRun(trainer, corpus: corpus, folder: out)
+    var run = TrainingRun(trainer, folder: out)
     let summary = try run.run(
       shouldStop: { Interrupt.hasArrived }, report: { line.show($0.progress, $0.text) })
     line.finish()
@@ -184,8 +204,13 @@ struct TrainCommand: ParsableCommand {
           format: "validation: %.2f %% of the answers right, %.2f %% of the documents; loss %.4f",
           100 * accuracy, 100 * whole, loss))
     }
-    if let loss = summary.validationLoss, let bits = summary.bitsPerByte {
-      Output.line(String(format: "validation loss %.4f nats per token, %.4f bits per byte", loss, bits))
+    if let loss = summary.validationLoss, summary.validationAccuracy == nil {
+      let bits = summary.bitsPerByte.map { String(format: ", %.4f bits per byte", $0) } ?? ""
+      Output.line(String(format: "validation loss %.4f nats per token", loss) + bits)
+    }
+    for part in summary.validation ?? [] {
+      Output.line(
+        String(format: "  %@ (%.1f %%): %.4f nats per token", part.corpus, 100 * part.weight, part.loss))
     }
     if let step = summary.validationStepLoss, let mix = summary.validationMixLoss {
       Output.line(String(format: "its first tokens, token by token %.6f, chunkwise %.6f", step, mix))
@@ -199,11 +224,11 @@ extension TrainingProgress {
     var validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
     if let validationAccuracy { validation += String(format: ", %.1f %% right", 100 * validationAccuracy) }
     return String(
-      format: "%3.0f%% step %d · loss %.3f (%.3f bits/byte)%@ · %@ tokens/s · %@ left", progress * 100, step,
-      loss,
-      loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
+      format: "%3.0f%% step %d · loss %.3f (%.3f bits/token)%@ · %@ tokens/s · %@ left", progress * 100, step,
+      loss, loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
   }
 }
 
 extension ModelSize: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
+extension SamplingStrategy: ExpressibleByArgument {}

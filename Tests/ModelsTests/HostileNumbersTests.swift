@@ -1,5 +1,6 @@
 import Foundation
 import RunnelCheckpoints
+import RunnelCorpora
 import RunnelMixers
 import RunnelModels
 import RunnelStreaming
@@ -60,7 +61,7 @@ struct HostileNumbersTests {
       let corpus = try TrainerTests.corpus(in: folder)
       let trainer = try TrainerTests.trainer(RetNet.self, corpus)
       let record = RunRecord(
-        mixer: "retnet", settings: trainer.settings, corpus: corpus.path, corpusTokens: corpus.header.tokens,
+        mixer: "retnet", settings: trainer.settings, corpus: corpus.path,
         cursor: trainer.sampler.cursor, steps: 0, tokens: 0, seconds: 0, threads: 1)
       try RunFolder.save(trainer, record: record, to: folder + "/run")
       let path = folder + "/run/" + RunFolder.optimizerName, original = try bytes(of: path)
@@ -72,7 +73,8 @@ struct HostileNumbersTests {
           changed[position] = byte
           try write(changed, to: path)
           let text = sentence {
-            var resumed = try RunFolder.resume(folder + "/run", model: trainer.model, corpus: corpus)
+            var resumed = try RunFolder.resume(
+              folder + "/run", model: trainer.model, corpora: CorpusMixture(corpus))
             if resumed.settings.batch == 3 && resumed.settings.segment <= 99 { _ = try resumed.step() }
           }
           #expect(!text.contains("\n"), "\(text)")

@@ -30,7 +30,7 @@ struct TrainerTests {
     let model = try LanguageModel(.init(M.self, vocabularySize: vocabulary, width: 32, layers: 2), seed: 3)
     return Trainer(
       model, settings: settings,
-      sampler: try LaneSampler(
+      sampler: try SegmentSampler(
         corpus, lanes: settings.batch, length: settings.segment, seed: settings.seed,
         resetAtDocuments: settings.resetAtDocuments))
   }
@@ -90,13 +90,13 @@ struct TrainerTests {
         var trainer = try Self.trainer(type, corpus)
         _ = try Self.losses(&trainer, 5)
         let record = RunRecord(
-          mixer: name, settings: trainer.settings, corpus: corpus.path, corpusTokens: corpus.header.tokens,
+          mixer: name, settings: trainer.settings, corpus: corpus.path,
           cursor: trainer.sampler.cursor, steps: trainer.steps, tokens: trainer.tokens, seconds: 1.5,
           threads: 2)
         try RunFolder.save(trainer, record: record, to: folder + "/run")
         #expect(try RunFolder.record(folder + "/run") == record)
         let blank = try LanguageModel(trainer.model.configuration, seed: 99)
-        var resumed = try RunFolder.resume(folder + "/run", model: blank, corpus: corpus)
+        var resumed = try RunFolder.resume(folder + "/run", model: blank, corpora: CorpusMixture(corpus))
         #expect(resumed.steps == 5 && resumed.tokens == trainer.tokens && resumed.seconds == 1.5)
         // Past the end of the first epoch, whose seed is then needed.
         #expect(try Self.losses(&resumed, 15) == Self.losses(&trainer, 15))
@@ -113,11 +113,13 @@ struct TrainerTests {
       let corpus = try Self.corpus(in: folder)
       let trainer = try Self.trainer(LRU.self, corpus)
       let record = RunRecord(
-        mixer: "lru", settings: trainer.settings, corpus: corpus.path, corpusTokens: corpus.header.tokens,
+        mixer: "lru", settings: trainer.settings, corpus: corpus.path,
         cursor: trainer.sampler.cursor, steps: 0, tokens: 0, seconds: 0, threads: 1)
       try RunFolder.save(trainer, record: record, to: folder + "/run")
       let other = try makeCorpus(chains([500], vocabulary: 32, seed: 1), vocabulary: 32, in: folder)
-      let text = sentence { _ = try RunFolder.resume(folder + "/run", model: trainer.model, corpus: other) }
+      let text = sentence {
+        _ = try RunFolder.resume(folder + "/run", model: trainer.model, corpora: CorpusMixture(other))
+      }
       #expect(text.contains("500 tokens") && text.contains("2491"))
     }
   }
@@ -133,7 +135,7 @@ struct TrainerTests {
         settings.budget = .steps(150)
         let model = try LanguageModel(.init(M.self, vocabularySize: 16, width: 32, layers: 2), seed: 3)
         var trainer = Trainer(
-          model, settings: settings, sampler: try LaneSampler(corpus, lanes: 4, length: 32, seed: 1))
+          model, settings: settings, sampler: try SegmentSampler(corpus, lanes: 4, length: 32, seed: 1))
         let losses = try Self.losses(&trainer, 150)
         #expect(losses[0] > 2.2 && losses[0] < 3.4, "\(name): \(losses[0])")
         #expect(losses.suffix(10).reduce(0, +) / 10 < 0.5, "\(name): \(losses.suffix(10))")

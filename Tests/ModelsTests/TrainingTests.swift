@@ -30,7 +30,7 @@ struct TrainingTests {
   func trainer(_ pattern: [any SequenceMixer.Type], steps: Int = 12) throws -> Trainer {
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget) = (3, 40, .steps(steps))
-    let sampler = try LaneSampler(
+    let sampler = try SegmentSampler(
       corpus, lanes: settings.batch, length: settings.segment, seed: settings.seed)
     let model = try LanguageModel(
       ModelConfiguration(pattern, vocabularySize: 256, width: 32, layers: max(2, pattern.count)),
@@ -43,16 +43,16 @@ struct TrainingTests {
   func resume(names: String) throws {
     let pattern = try Registry.pattern(names)
     let run = folder.path + "/" + names
-    var straight = TrainingRun(try trainer(pattern), corpus: corpus, folder: run + "-straight")
+    var straight = TrainingRun(try trainer(pattern), folder: run + "-straight")
     _ = try straight.run(shouldStop: { false }, report: { _ in })
-    var stopped = TrainingRun(try trainer(pattern), corpus: corpus, folder: run)
+    var stopped = TrainingRun(try trainer(pattern), folder: run)
     nonisolated(unsafe) var steps = 0
     _ = try stopped.run(shouldStop: { steps >= 5 }, report: { _ in steps += 1 })
     let record = try RunFolder.record(run)
     #expect(record.steps == 5 && record.mixer == names)
     let model = try ModelFolder.load(run)
     var resumed = TrainingRun(
-      try RunFolder.resume(run, model: model, corpus: corpus), corpus: corpus, folder: run)
+      try RunFolder.resume(run, model: model, corpora: CorpusMixture(corpus)), folder: run)
     _ = try resumed.run(shouldStop: { false }, report: { _ in })
     #expect(resumed.trainer.model.fingerprint == straight.trainer.model.fingerprint)
   }

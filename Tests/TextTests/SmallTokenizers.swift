@@ -20,13 +20,16 @@ enum SmallTokenizers {
     """
   }
 
-  static let vocabulary = #"{"<unk>":0,"\u2581":1,"a":2,"b":3,"c":4,"d":5,"e":6,"h":7,"t":8,"1":9,"2":10,"'":11,"s":12," ":13,"\u0120":14,"\u00e9":15,"x":16,"-":17,"\u010a":18,"th":19,"the":20,"\u2581the":21,"ab":22,"abc":23,"\u0120a":24,"\u0120the":25,"11":26,"\u2581a":27,"b-":28,"<0xC3>":29,"<0xA9>":30,"<0x0A>":31,"\u00c3":32,"\u00a9":33,"A":34,"\u00c9":35,".":36,"e\u0301":37}"#
-  static let merges = #"[["t","h"],["th","e"],["\u2581","the"],["a","b"],["ab","c"],["\u0120","a"],["\u0120","the"],["1","1"],["\u2581","a"],["b","-"]]"#
+  static let vocabulary =
+    #"{"<unk>":0,"\u2581":1,"a":2,"b":3,"c":4,"d":5,"e":6,"h":7,"t":8,"1":9,"2":10,"'":11,"s":12," ":13,"\u0120":14,"\u00e9":15,"x":16,"-":17,"\u010a":18,"th":19,"the":20,"\u2581the":21,"ab":22,"abc":23,"\u0120a":24,"\u0120the":25,"11":26,"\u2581a":27,"b-":28,"<0xC3>":29,"<0xA9>":30,"<0x0A>":31,"\u00c3":32,"\u00a9":33,"A":34,"\u00c9":35,".":36,"e\u0301":37}"#
+  static let merges =
+    #"[["t","h"],["th","e"],["\u2581","the"],["a","b"],["ab","c"],["\u0120","a"],["\u0120","the"],["1","1"],["\u2581","a"],["b","-"]]"#
 
   static let cases: [Case] = [
     Case(
       description: "words of bytes",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -40,7 +43,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "words of bytes, a space before each text",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -54,7 +58,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "bytes without words",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
       options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -68,7 +73,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "bytes without words, unknown ones fused",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
       options: #""unk_token":"<unk>","fuse_unk":true,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -82,7 +88,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "Llama's: normalizer, byte fallback, one word",
-      members: #""added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"\u2581"},{"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]},"pre_tokenizer":null,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}"#,
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"\u2581"},{"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]},"pre_tokenizer":null,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}"#,
       options: #""unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -96,7 +103,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "Metaspace before every piece",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"always","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"always","split":true}"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"always","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"always","split":true}"#,
       options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -110,7 +118,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "Metaspace before the first piece, an added token between",
-      members: #""added_tokens":[{"id":38,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],"normalizer":null,"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      members:
+        #""added_tokens":[{"id":38,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],"normalizer":null,"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
       options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("the<s>the a", [21, 38, 20, 27], "the<s>the a"),
@@ -119,7 +128,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "Metaspace never before, not split",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"never","split":false},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"never","split":true}"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"never","split":false},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"never","split":true}"#,
       options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("", [], ""),
@@ -133,7 +143,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a string, Removed",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"Removed","invert":false},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"Removed","invert":false},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 22], "ab ab"),
@@ -142,7 +153,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a pattern, inverted, Removed",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"Removed","invert":true},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"Removed","invert":true},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 22], "ab ab"),
@@ -151,7 +163,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a string, Isolated",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"Isolated","invert":false},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -160,7 +173,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a pattern, inverted, Isolated",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"Isolated","invert":true},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"Isolated","invert":true},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -169,7 +183,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a string, MergedWithPrevious",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"MergedWithPrevious","invert":false},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"MergedWithPrevious","invert":false},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -178,7 +193,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a pattern, inverted, MergedWithPrevious",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"MergedWithPrevious","invert":true},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"MergedWithPrevious","invert":true},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -187,7 +203,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a string, MergedWithNext",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"MergedWithNext","invert":false},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"MergedWithNext","invert":false},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -196,7 +213,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a pattern, inverted, MergedWithNext",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"MergedWithNext","invert":true},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"MergedWithNext","invert":true},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -205,7 +223,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a string, Contiguous",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"Contiguous","invert":false},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":"-"},"behavior":"Contiguous","invert":false},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -214,7 +233,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "split at a pattern, inverted, Contiguous",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"Contiguous","invert":true},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[ab]+(?!c)"},"behavior":"Contiguous","invert":true},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("ab--ab-", [22, 17, 17, 22, 17], "ab - - ab -"),
@@ -223,7 +243,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "digits one by one",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Digits","individual_digits":true},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Digits","individual_digits":true},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("a11b", [2, 9, 9, 3], "a 1 1 b"),
@@ -231,7 +252,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "digits together",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Digits","individual_digits":false},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Digits","individual_digits":false},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("a11b", [2, 26, 3], "a 11 b"),
@@ -239,17 +261,18 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "white space removed",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
-        ("the ab\n\u{3000}the", [20, 22, 20], "the ab the"),
+        ("the ab\n\u{3000}the", [20, 22, 20], "the ab the")
       ]),
     Case(
       description: "words and signs",
       members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Whitespace"},"decoder":null"#,
       options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
-        ("the-ab \u{E9}'s\u{200D}.", [20, 17, 22, 15, 11, 12, 0, 36], "the - ab \u{E9} ' s <unk> ."),
+        ("the-ab \u{E9}'s\u{200D}.", [20, 17, 22, 15, 11, 12, 0, 36], "the - ab \u{E9} ' s <unk> .")
       ]),
     Case(
       description: "NFC and NFD",
@@ -269,7 +292,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "lower case, stripped",
-      members: #""added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"Strip","strip_left":true,"strip_right":true}]},"pre_tokenizer":null,"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"Strip","strip_left":true,"strip_right":true}]},"pre_tokenizer":null,"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("  ABC the \n", [23, 13, 20], "abc   the"),
@@ -277,7 +301,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "a pattern replaced",
-      members: #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"Regex":"[12]+"},"content":"the"},"pre_tokenizer":null,"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"Regex":"[12]+"},"content":"the"},"pre_tokenizer":null,"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("a1212b", [2, 20, 3], "a the b"),
@@ -294,7 +319,8 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "added tokens: the longest, stripping, whole words, normalised",
-      members: #""added_tokens":[{"id":38,"content":"<a>","single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":false},{"id":39,"content":"<ab>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false},{"id":22,"content":"ab","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false},{"id":40,"content":"THE","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":false},{"id":26,"content":"11","single_word":false,"lstrip":false,"rstrip":true,"normalized":true,"special":false}],"normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      members:
+        #""added_tokens":[{"id":38,"content":"<a>","single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":false},{"id":39,"content":"<ab>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false},{"id":22,"content":"ab","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false},{"id":40,"content":"THE","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":false},{"id":26,"content":"11","single_word":false,"lstrip":false,"rstrip":true,"normalized":true,"special":false}],"normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
         ("a <a> b", [2, 38, 3], "a<a>b"),
@@ -308,10 +334,11 @@ enum SmallTokenizers {
       ]),
     Case(
       description: "no decoder",
-      members: #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":null"#,
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":null"#,
       options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
       texts: [
-        ("the ab", [20, 22], "the ab"),
+        ("the ab", [20, 22], "the ab")
       ]),
   ]
 }

@@ -146,7 +146,7 @@ extension ToolTests {
     @Test(arguments: [
       ["corpus", "build"], ["corpus", "info"], ["corpus", "cat"], ["corpus", "verify"], ["corpus", "synth"],
       ["train"], ["generate"], ["score"], ["check"], ["bench", "train"], ["bench", "decode"],
-      ["bench", "prefill"], ["info"],
+      ["bench", "prefill"], ["bench", "product"], ["info"],
     ])
     func `help shows an example`(verb: [String]) throws {
       let help = try place.run(verb + ["--help"]).succeeded()
@@ -164,6 +164,21 @@ extension ToolTests {
       let share = try #require(result["share_of_peak"] as? Double)
       #expect(speed > 0 && share > 0)
       #expect(result["peak_gflops"] is Double || result["peak_gb_per_second"] is Double)
+    }
+
+    @Test(arguments: PackedElement.allCases)
+    func `a benchmark of packed products tells both shares`(dtype: PackedElement) throws {
+      let sizes = [
+        "--width", "32", "--layers", "1", "--vocabulary", "100", "--segment", "5", "--seconds", "0.05",
+        "--threads", "1",
+      ]
+      let result = try place.run(["bench", "product", "--json", "--dtype", dtype.rawValue] + sizes)
+        .succeeded().json()
+      for key in ["tokens_per_second", "share_of_peak", "prefill_tokens_per_second", "prefill_share_of_peak"]
+      {
+        #expect(try #require(result[key] as? Double) > 0, "\(key)")
+      }
+      #expect(result["dtype"] as? String == dtype.rawValue)
     }
 
     private func keys(_ value: Any) -> [String] {

@@ -1,43 +1,59 @@
-// The documents of an input as they are, for those who want the text and no corpus.
+// Documents of inputs one after the other, for who wants their bytes rather than a corpus.
 
-import RunnelText
+import RunnelFiles
 import Synchronization
 
 extension CorpusInput {
-  /// Passes the text of the documents on, on this thread and in constant memory but for the longest line of JSON.
+  /// Reads inputs from start to end as documents, in constant memory but for lines of JSON, which are held whole.
   ///
-  /// - Parameters:
-  ///   - progress: called with the number of bytes read so far.
-  ///   - body: receives a stretch of a document, and whether the document ends with it.
-  /// - Throws: a sentence naming the file, and the line where there are lines.
-  package func forEachText(
-    progress: (Int) throws -> Void = { _ in }, _ body: (UnsafeRawBufferPointer, Bool) throws -> Void
+  /// - Parameter progress: called with the bytes read so far, about four times per MiB.
+  /// - Throws: `CorpusError` naming the file, and the line where there are lines.
+  package static func readDocuments(
+    of inputs: [CorpusInput], progress: (Int) throws -> Void, _ body: (DocumentEvent) throws -> Void
   ) throws {
-    var cutter = DocumentCutter(self)
-    var collector = UnitCollector(self)
-    // To bytes as tokens, text is its own encoding.
-    var encoder = UnitEncoder(
-      ByteTokenizer(),
-      EncodingPlan(vocabularySize: 256, dtype: .u8, hashesForSplit: false, hashesContent: false))
-    func take(_ unit: DocumentUnit) throws {
-      if case .stretch(_, _, let isLast) = unit.kind {
-        return try unit.bytes.withUnsafeBytes { try body($0, isLast) }
-      }
-      let texts = try encoder.encode(unit)
-      try texts.tokens.withUnsafeBytes { bytes in
-        var start = 0
-        for document in texts.documents {
-          try body(UnsafeRawBufferPointer(rebasing: bytes[start..<document.end]), true)
-          start = document.end
-        }
-      }
-    }
     let count = Atomic(0)
-    _ = try read(count: count) { piece in
-      try cutter.take(piece) { try collector.take($0, take) }
-      try progress(count.load(ordering: .relaxed))
+    for input in inputs {
+      var cutter = DocumentCutter(input)
+      var lines = LineTexts(input)
+      func take(_ event: DocumentEvent) throws {
+        if input.format == .jsonLines { try lines.take(event, body) } else { try body(event) }
+      }
+      _ = try input.read(count: count) { piece in
+        try cutter.take(piece, take)
+        try progress(count.load(ordering: .relaxed))
+      }
+      try cutter.finish(take)
     }
-    try cutter.finish { try collector.take($0, take) }
-    try collector.flush(take)
+  }
+}
+
+/// Takes the texts out of lines of JSON.
+private struct LineTexts {
+  private let input: CorpusInput
+  private var line: [UInt8] = []
+  private var number = 0
+
+  init(_ input: CorpusInput) { self.input = input }
+
+  mutating func take(_ event: DocumentEvent, _ body: (DocumentEvent) throws -> Void) throws {
+    switch event {
+    case .start:
+      line.removeAll(keepingCapacity: true)
+      number += 1
+    case .bytes(let bytes):
+      line.append(contentsOf: bytes)
+      guard line.count <= DocumentUnit.longestLine else {
+        throw CorpusError(
+          input.path,
+          "line \(number): longer than \(DocumentUnit.longestLine) bytes; is it .jsonl?")
+      }
+    case .end:
+      guard line.contains(where: { $0 > 0x20 }) else { return }
+      var text: [UInt8] = []
+      try TextField.extract(input.field, from: line, number: number, of: input.path, into: &text)
+      try body(.start)
+      try text.withUnsafeBytes { try body(.bytes($0)) }
+      try body(.end)
+    }
   }
 }

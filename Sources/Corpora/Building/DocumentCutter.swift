@@ -3,7 +3,7 @@
 import Foundation
 
 /// What a cutter finds: the start of a document, its bytes in pieces, its end.
-enum DocumentEvent {
+package enum DocumentEvent {
   case start
   case bytes(UnsafeRawBufferPointer)
   case end

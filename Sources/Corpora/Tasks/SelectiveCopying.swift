@@ -8,10 +8,13 @@
 /// cannot gather the data, and a selective recurrence can (Gu and Dao 2023, section 4.1.1 and
 /// table 1; the task is the denoising task of Jing et al. 2019). Theirs asks for all data at once
 /// after the context, with markers as inputs; a language model's input is its last answer instead.
-/// Their size: length 4096, 16 kinds of token with the noise, 16 data tokens.
+/// Their size: length 4096, 16 kinds of token with the noise, 16 data tokens. Lengths drawn
+/// from a range are ours: documents with less noise teach those with more.
 public struct SelectiveCopying: SyntheticTask {
   /// Tokens in a document, answers and all.
   public var length = 256
+  /// Tokens in the shortest document; 0 where all are equally long.
+  public var shortest = 0
   /// Data tokens to remember, n.
   public var data = 16
   /// Kinds of token: noise, marker, and vocabulary − 2 kinds of data.
@@ -25,6 +28,7 @@ public struct SelectiveCopying: SyntheticTask {
   public static let source = "Jing et al. 2019; Gu and Dao 2023, section 4.1.1"
   public static let settings: [TaskSetting<Self>] = [
     .init("length", \.length, in: 3...longestDocument, "tokens in a document"),
+    .init("shortest", \.shortest, in: 0...longestDocument, "the fewest tokens; 0: all of one length"),
     .init("data", \.data, in: 1...longestDocument, "data tokens to remember"),
     .init("vocabulary", \.vocabulary, in: 3...1 << 16, "kinds of token, noise and marker with them"),
   ]
@@ -32,10 +36,14 @@ public struct SelectiveCopying: SyntheticTask {
   public init() {}
 
   public func validate() throws(TaskError) {
-    guard length / 2 >= data, length - data - 1 >= data else {
+    guard length >= 2 * data + 1 else {
       throw TaskError(
         "\(Self.name): length \(length) has no room for \(data) data tokens, the marker and as many "
           + "answers; it must be at least \(2 * data + 1)")
+    }
+    guard shortest == 0 || (2 * data + 1...length).contains(shortest) else {
+      throw TaskError(
+        "\(Self.name): shortest is \(shortest); it must be 0 or in \(2 * data + 1)...\(length)")
     }
   }
 
@@ -43,6 +51,7 @@ public struct SelectiveCopying: SyntheticTask {
   public var answerChoices: Int { vocabulary - 2 }
 
   public func document(using generator: inout some RandomNumberGenerator) -> [Int32] {
+    let length = generator.drawLength(from: shortest, to: length)
     let context = length - data - 1
     var document = [Int32](repeating: Self.noise, count: context)
     var answers: [Int32] = []

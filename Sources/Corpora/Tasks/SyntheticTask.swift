@@ -138,6 +138,11 @@ extension RandomNumberGenerator {
     Int(next().multipliedFullWidth(by: UInt64(bound)).high)
   }
 
+  /// A length in `shortest` ... `longest`, each equally likely; `longest` where `shortest` is 0.
+  mutating func drawLength(from shortest: Int, to longest: Int) -> Int {
+    shortest == 0 ? longest : shortest + draw(below: longest - shortest + 1)
+  }
+
   /// `count` of 0 ..< `bound`, no two equal, ascending: each set equally likely (Floyd's method).
   mutating func drawSet(of count: Int, below bound: Int) -> [Int] {
     var chosen = Set<Int>(minimumCapacity: count)

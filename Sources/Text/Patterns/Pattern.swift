@@ -36,8 +36,10 @@ package struct Pattern: Sendable {
   package static let undecided = -2
 
   /// Reads a pattern; throws a ``PatternError`` that names what is not supported.
-  package init(_ text: String) throws(PatternError) {
-    var parser = PatternParser(text)
+  ///
+  /// - Parameter rustWords: `\w` is that of Rust's expressions, which some steps are defined by.
+  package init(_ text: String, rustWords: Bool = false) throws(PatternError) {
+    var parser = PatternParser(text, rustWords: rustWords)
     let node = try parser.parse()
     guard Self.shortest(node) > 0 else { throw PatternError(found: "a pattern that matches nothing at all") }
     sets = parser.sets

@@ -12,7 +12,12 @@ struct PatternParser {
   private static let deepest = 32
   private static let largestCount = 1_000
 
-  init(_ text: String) { scalars = Array(text.unicodeScalars) }
+  private let rustWords: Bool
+
+  init(_ text: String, rustWords: Bool) {
+    scalars = Array(text.unicodeScalars)
+    self.rustWords = rustWords
+  }
 
   mutating func parse() throws(PatternError) -> Pattern.Node {
     guard scalars.count <= Self.longest else { throw PatternError(found: "\(scalars.count) characters") }
@@ -235,7 +240,10 @@ struct PatternParser {
     switch scalar {
     case "s", "S": set.hasSpace = true
     case "d", "D": set.categories = PatternSet.categories("Nd") ?? 0
-    case "w", "W": set.hasWord = true
+    case "w", "W":
+      set.hasWord = true
+      // The original's library has the Latin-1 digits and fractions too.
+      if !rustWords { set.ranges = [0xB2...0xB3, 0xB9...0xB9, 0xBC...0xBE] }
     case "n": return try literal("\n")
     case "r": return try literal("\r")
     case "t": return try literal("\t")

@@ -164,7 +164,9 @@ struct AddedTokens: Sendable {
         return false
       }
       let isAfterWord = at == 0 ? state.followsWord : isWord(bytes, before: at)
-      if isAfterWord || end < bytes.count && PatternSet.isRustWord(CharacterReader.next(bytes, at: end).scalar) {
+      if isAfterWord
+        || end < bytes.count && PatternSet.isRustWord(CharacterReader.next(bytes, at: end).scalar)
+      {
         state.position = end
         return true
       }

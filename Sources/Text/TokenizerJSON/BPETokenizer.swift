@@ -2,7 +2,9 @@
 /// original on every valid text.
 ///
 /// Text that is not UTF-8 is data too: a byte that belongs to no character counts as one by itself, of no class. A
-/// vocabulary of bytes (GPT-2's, GPT-NeoX's) or with byte fallback encodes it without loss.
+/// vocabulary with a token for every byte (GPT-2's) or with byte fallback encodes it without loss, unless the file
+/// normalises; a byte without a token (GPT-NeoX's lacks the thirteen that UTF-8 never has) is passed over, as any
+/// character without one.
 ///
 ///     let tokenizer = try BPETokenizer(path: "tokenizer.json")
 ///     tokenizer.decode(tokenizer.encode("Hello"))

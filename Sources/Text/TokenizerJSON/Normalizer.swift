@@ -115,13 +115,14 @@ struct NormalizerStream: Sendable {
     return position
   }
 
+  /// Cases are of Unicode 17 in the original, unlike its categories.
   private static func lowercase(_ bytes: UnsafeBufferPointer<UInt8>, into text: inout [UInt8]) {
     var position = 0
     while position < bytes.count {
       let (value, length) = CharacterReader.next(bytes, at: position)
       if value < 0x80 {
         text.append((0x41...0x5A).contains(value) ? UInt8(value) | 0x20 : UInt8(value))
-      } else if let scalar = Unicode.Scalar(value), CharacterClasses.isKnown(scalar.properties) {
+      } else if let scalar = Unicode.Scalar(value), CharacterClasses.isKnown(scalar.properties, in: (17, 0)) {
         text += scalar.properties.lowercaseMapping.utf8
       } else {
         text.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<position + length]))

@@ -53,7 +53,7 @@ struct TokenizerJSON {
 
   private mutating func readModel(_ room: inout Int) throws(FileError) {
     guard scanner.kind() == .object else {
-      throw refusal("model", expected: "an object", found: scanner.kind().rawValue)
+      throw refusal("model", expected: "an object", found: "\(scanner.kind())")
     }
     try scanner.beginObject()
     while let name = try scanner.nextKey() {
@@ -72,7 +72,7 @@ struct TokenizerJSON {
 
   private mutating func readVocabulary() throws(FileError) {
     guard scanner.kind() == .object else {
-      throw refusal("model.vocab", expected: "an object of tokens and ids", found: scanner.kind().rawValue)
+      throw refusal("model.vocab", expected: "an object of tokens and ids", found: "\(scanner.kind())")
     }
     guard vocabulary == nil else { throw refusal("model.vocab", expected: "one", found: "two") }
     var table = TokenTable(capacity: 1 << 16)
@@ -94,7 +94,7 @@ struct TokenizerJSON {
 
   private mutating func readMerges() throws(FileError) {
     guard scanner.kind() == .array else {
-      throw refusal("model.merges", expected: "a list", found: scanner.kind().rawValue)
+      throw refusal("model.merges", expected: "a list", found: "\(scanner.kind())")
     }
     hasMerges = true
     try scanner.beginArray()
@@ -165,7 +165,8 @@ struct TokenizerJSON {
       ? Alphabet(bytes: bytes, unknown: unknown, fusesUnknown: options.fusesUnknown)
       : characters(vocabulary, options, unknown)
     let merges = try mergeTable(vocabulary)
-    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced, alphabet) {
+    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced, alphabet)
+    {
       steps.append(cut)
     }
     var wholeWords: TokenTable?

@@ -134,7 +134,7 @@ package struct CanonicalForm: Sendable {
     static let (parts, composites) = {
       var parts: [UInt32: (UInt32, UInt32)] = [:]
       var composites: [UInt64: UInt32] = [:]
-      Decompositions.forEach { character, first, second, composes in
+      Decompositions.read { character, first, second, composes in
         parts[character] = (first, second)
         if composes { composites[UInt64(first) << 32 | UInt64(second)] = character }
       }
@@ -164,7 +164,7 @@ package struct CanonicalForm: Sendable {
       let table = UnsafeMutablePointer<Bool>.allocate(capacity: Int(CharacterClasses.tableEnd))
       table.initialize(repeating: true, count: Int(CharacterClasses.tableEnd))
       for character in classes.keys { table[Int(character)] = false }
-      Decompositions.forEach { character, _, second, isComposite in
+      Decompositions.read { character, _, second, isComposite in
         if !composes || !isComposite { table[Int(character)] = false }
         if composes && isComposite { table[Int(second)] = false }
       }

@@ -56,9 +56,11 @@ package enum CharacterClasses {
     return category | kind << 5
   }
 
-  static func isKnown(_ properties: Unicode.Scalar.Properties) -> Bool {
+  static func isKnown(
+    _ properties: Unicode.Scalar.Properties, in version: (major: Int, minor: Int) = unicodeVersion
+  ) -> Bool {
     guard let age = properties.age else { return false }
-    return (age.major, age.minor) <= unicodeVersion
+    return (age.major, age.minor) <= version
   }
 
   private static func number(_ properties: Unicode.Scalar.Properties, _ value: UInt32) -> UInt8 {

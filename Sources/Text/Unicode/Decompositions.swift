@@ -152,8 +152,8 @@ enum Decompositions {
     !9d67 !2a0ce !4cf8 !2a105 !2a20e !2a291 !9ebb !4d56 !9ef9 !9efe !9f05 !9f0f !9f16 !9f3b !2a600
     """
 
-  /// Calls `body` with each character, its parts (the second 0 if there is one only) and whether they compose.
-  static func forEach(
+  /// Calls `body` with each character in turn, its parts (the second 0 if there is one only) and whether they compose.
+  static func read(
     _ body: (_ character: UInt32, _ first: UInt32, _ second: UInt32, _ composes: Bool) -> Void
   ) {
     text.withUTF8Buffer { bytes in

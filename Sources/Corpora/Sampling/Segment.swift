@@ -24,9 +24,12 @@ public struct Segment: Sendable, Equatable {
   }
 
   /// Fills lane `lane` from place `t` on with the inputs `positions` of `corpus` and their targets.
+  ///
+  /// - Parameter endsDocument: whether the last input has no target, as nothing is predicted across
+  ///   the end of its document.
   mutating func fill(
     lane: Int, at t: Int, from corpus: Corpus, _ positions: Range<Int>, isStart: Bool,
-    resetAtDocuments: Bool
+    endsDocument: Bool = false, resetAtDocuments: Bool
   ) throws {
     let n = positions.count
     let place = lane * length + t
@@ -36,11 +39,16 @@ public struct Segment: Sendable, Equatable {
     for i in place..<place + n - 1 { targets[i] = inputs[i + 1] }
     try targets.withUnsafeMutableBufferPointer { targets in
       let last = UnsafeMutableBufferPointer(rebasing: targets[place + n - 1..<place + n])
-      try corpus.read(positions.upperBound..<positions.upperBound + 1, into: last)
+      if endsDocument {
+        last[0] = -1
+      } else {
+        try corpus.read(positions.upperBound..<positions.upperBound + 1, into: last)
+      }
+      let asked = endsDocument ? positions.dropLast() : positions
       inputs.withUnsafeBufferPointer { inputs in
         corpus.mask(
-          UnsafeMutableBufferPointer(rebasing: targets[place..<place + n]),
-          after: UnsafeBufferPointer(rebasing: inputs[place..<place + n]), at: positions)
+          UnsafeMutableBufferPointer(rebasing: targets[place..<place + asked.count]),
+          after: UnsafeBufferPointer(rebasing: inputs[place..<place + asked.count]), at: asked)
       }
     }
     if isStart { resets[lane].append(t) }
@@ -49,5 +57,10 @@ public struct Segment: Sendable, Equatable {
       let reset = t + start - positions.lowerBound
       if resets[lane].last != reset { resets[lane].append(reset) }
     }
+  }
+
+  /// Leaves lane `lane` without targets from place `t` on.
+  mutating func leave(lane: Int, from t: Int) {
+    for i in lane * length + t..<(lane + 1) * length { targets[i] = -1 }
   }
 }

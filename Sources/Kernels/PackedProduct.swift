@@ -1,0 +1,130 @@
+/// Products with packed weights on the pool; the layout is told in `runnel_packed.h`.
+
+import CKernels
+
+/// How the weights of a packed matrix are stored.
+public enum PackedElement: String, CaseIterable, Codable, Sendable {
+  case f32, bf16, int8, int4
+
+  /// Bits that a weight takes in memory, its share of the scales included.
+  public var bitsPerWeight: Double {
+    switch self {
+    case .f32: 32
+    case .bf16: 16
+    case .int8: 8.5
+    case .int4: 4.5
+    }
+  }
+  /// Whether vectors are quantised, in blocks of 32, before they are multiplied.
+  package var isQuantised: Bool { self == .int8 || self == .int4 }
+
+  fileprivate var type: runnel_packed {
+    switch self {
+    case .f32: RUNNEL_F32
+    case .bf16: RUNNEL_BF16
+    case .int8: RUNNEL_INT8
+    case .int4: RUNNEL_INT4
+    }
+  }
+}
+
+/// The instruction sets that packed products are built for, each including those before it.
+package enum InstructionSet: Int, CaseIterable, Sendable {
+  case portable, avx2, avx512VNNI
+
+  /// The best of this machine.
+  package static let best = InstructionSet(rawValue: Int(runnel_packed_level().rawValue)) ?? .portable
+  /// Those of this machine.
+  package static var present: [InstructionSet] { allCases.filter { $0.rawValue <= best.rawValue } }
+}
+
+package enum PackedProduct {
+  /// Rows of a weight that are stored together.
+  package static let tileRows = 16
+  /// Vectors that are prepared together.
+  private static let panel = 4
+  /// Multiplications that are worth handing out.
+  private static let grain = 1 << 15
+
+  /// Bytes of a packed weight [rows columns].
+  package static func byteCount(_ element: PackedElement, rows: Int, columns: Int) -> Int {
+    (rows + tileRows - 1) / tileRows * runnel_packed_tile_bytes(element.type, columns)
+  }
+  /// Bytes of `count` prepared vectors.
+  package static func vectorBytes(_ element: PackedElement, count: Int, columns: Int) -> Int {
+    runnel_packed_vector_bytes(element.type, count, columns)
+  }
+
+  /// Packs the finite w [rows columns], on the pool.
+  package static func pack(
+    _ element: PackedElement, rows: Int, columns: Int, _ w: UnsafePointer<Float>,
+    into packed: UnsafeMutableRawPointer
+  ) {
+    eachTile(element, rows, columns) { first, count, offset in
+      runnel_pack_tile(element.type, count, columns, w + first * columns, columns, packed + offset)
+    }
+  }
+
+  /// Gives back w [rows columns], the values that products are made with.
+  package static func unpack(
+    _ element: PackedElement, rows: Int, columns: Int, _ packed: UnsafeRawPointer,
+    into w: UnsafeMutablePointer<Float>
+  ) {
+    eachTile(element, rows, columns) { first, count, offset in
+      runnel_unpack_tile(element.type, count, columns, packed + offset, w + first * columns, columns)
+    }
+  }
+
+  private static func eachTile(
+    _ element: PackedElement, _ rows: Int, _ columns: Int, _ body: (Int, Int, Int) -> Void
+  ) {
+    let bytes = runnel_packed_tile_bytes(element.type, columns)
+    let tiles = (rows + tileRows - 1) / tileRows
+    WorkerPool.shared.split(tiles, grain: max(1, (1 << 14) / max(1, columns * tileRows))) {
+      for tile in $0 { body(tile * tileRows, min(tileRows, rows - tile * tileRows), tile * bytes) }
+    }
+  }
+
+  /// Prepares the vectors x [count columns].
+  package static func prepare(
+    _ element: PackedElement, count: Int, columns: Int, _ x: UnsafePointer<Float>,
+    into prepared: UnsafeMutableRawPointer
+  ) {
+    let panels = (count + panel - 1) / panel
+    WorkerPool.shared.split(panels, grain: max(1, grain / max(1, panel * columns))) {
+      let first = $0.lowerBound * panel
+      runnel_pack_vectors(
+        element.type, min(count, $0.upperBound * panel) - first, columns, x + first * columns,
+        prepared + vectorBytes(element, count: first, columns: columns))
+    }
+  }
+
+  /// y [count rows] = x Wᵀ of prepared vectors, or y + x Wᵀ. A number depends neither on `count` nor on how the work
+  /// is split: by vectors where there are many, so that they stay in a cache, else by rows.
+  package static func run(
+    _ element: PackedElement, rows: Int, columns: Int, _ packed: UnsafeRawPointer, count: Int,
+    _ prepared: UnsafeRawPointer, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
+    on instructions: InstructionSet = .best
+  ) {
+    let level = runnel_level(UInt32(instructions.rawValue)), type = element.type
+    let tiles = (rows + tileRows - 1) / tileRows
+    let panels = (count + panel - 1) / panel
+    if panels >= 4 * WorkerPool.shared.threads {
+      WorkerPool.shared.split(panels, grain: max(1, grain / max(1, panel * rows * columns))) {
+        let first = $0.lowerBound * panel
+        runnel_packed_product(
+          level, type, rows, columns, packed, 0, tiles, min(count, $0.upperBound * panel) - first,
+          prepared + vectorBytes(element, count: first, columns: columns), adding ? 1 : 0, y + first * rows)
+      }
+    } else {
+      // Pairs of tiles, which wide products take at once.
+      let pairs = (tiles + 1) / 2
+      WorkerPool.shared.split(pairs, grain: max(1, grain / max(1, 2 * tileRows * columns * count))) {
+        runnel_packed_product(
+          level, type, rows, columns, packed, 2 * $0.lowerBound, min(tiles, 2 * $0.upperBound), count,
+          prepared,
+          adding ? 1 : 0, y)
+      }
+    }
+  }
+}

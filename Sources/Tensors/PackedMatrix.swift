@@ -1,0 +1,192 @@
+/// A weight matrix [out in], packed for y = W x at the speed of memory, in 32, 16, 8.5 or 4.5 bits a weight.
+///
+/// The packed bytes are the same on every machine, so a file of them can be mapped and multiplied as it is; their layout
+/// is told in `runnel_packed.h`. Sixteen rows lie interleaved, so the bytes are read once, in the order of memory, and each
+/// of sixteen lanes adds up its own row.
+///
+/// int8 and int4 are symmetric: in a row, every 32 columns share one scale in bf16, which has the range of a Float. The
+/// vectors that such a matrix meets are quantised to int8 in the same blocks, with a scale in Float, and the sums of a
+/// block are exact in integers. Sums over blocks, and all of those for f32 and bf16, are Float. bf16 weights are widened;
+/// the vectors they meet are not rounded.
+///
+/// A product does not depend on the number of threads, nor on how many vectors are multiplied at once. For int8 and int4
+/// it is the same on every machine; for f32 and bf16, one with fused multiply-add rounds otherwise than one without.
+
+import RunnelKernels
+
+public struct PackedMatrix: Sendable {
+  public let element: PackedElement
+  public let rows: Int
+  public let columns: Int
+  private let memory: PackedMemory
+
+  /// Packs a `weight` [out in]: f32 as it is, bf16 to the nearest, int8 and int4 to the nearest for the scales chosen, for
+  /// int8 that of the largest weight of the block, for int4 the best of several in the sum of squares.
+  ///
+  /// - Throws: `PackingError` where an element is not a finite number; it tells `name` and the place.
+  public init(_ weight: Tensor, as element: PackedElement, name: String) throws(PackingError) {
+    precondition(weight.shape.rank == 2, "PackedMatrix: \(weight.shape) is not a matrix [out in]")
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    // Of what is not finite, and of nothing else, all bits of the exponent are set.
+    if let index = weight.withBits({ $0.firstIndex { $0 & 0x7f80_0000 == 0x7f80_0000 } }) {
+      throw PackingError(
+        name: name, row: index / columns, column: index % columns, value: weight.base[index])
+    }
+    let memory = PackedMemory(
+      byteCount: PackedProduct.byteCount(element, rows: rows, columns: columns)
+    ) { PackedProduct.pack(element, rows: rows, columns: columns, weight.base, into: $0) }
+    self.init(element, rows: rows, columns: columns, memory: memory)
+  }
+
+  /// A matrix over bytes that are there already, such as those of a mapped file.
+  ///
+  /// - Parameter bytes: `byteCount(_:rows:columns:)` of them, beginning at a multiple of 64.
+  /// - Parameter owner: keeps the bytes alive and unchanged.
+  package init(
+    _ element: PackedElement, rows: Int, columns: Int, over bytes: UnsafeRawBufferPointer,
+    owner: any AnyObject & Sendable
+  ) {
+    let count = Self.byteCount(element, rows: rows, columns: columns)
+    precondition(
+      bytes.count == count && UInt(bitPattern: bytes.baseAddress) % 64 == 0,
+      "PackedMatrix: \(bytes.count) bytes are not the \(count) of [\(rows) \(columns)] in \(element), aligned to 64"
+    )
+    self.init(element, rows: rows, columns: columns, memory: PackedMemory(over: bytes, owner: owner))
+  }
+
+  private init(_ element: PackedElement, rows: Int, columns: Int, memory: PackedMemory) {
+    self.element = element
+    self.rows = rows
+    self.columns = columns
+    self.memory = memory
+  }
+
+  /// Bytes of a packed matrix: rows are filled up to a multiple of 16, columns to one of 32 (of 2 for bf16).
+  public static func byteCount(_ element: PackedElement, rows: Int, columns: Int) -> Int {
+    PackedProduct.byteCount(element, rows: rows, columns: columns)
+  }
+  public var byteCount: Int { memory.bytes.count }
+
+  /// The packed bytes, as a file keeps them.
+  package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    try body(memory.bytes)
+  }
+
+  /// The same numbers in memory of their own.
+  package func copied() -> PackedMatrix {
+    let bytes = memory.bytes
+    return PackedMatrix(
+      element, rows: rows, columns: columns,
+      memory: PackedMemory(byteCount: bytes.count) {
+        UnsafeMutableRawBufferPointer(start: $0, count: bytes.count).copyMemory(from: bytes)
+      })
+  }
+
+  /// The weights that products are made with, as a matrix [out in].
+  public func unpacked() -> Tensor {
+    Tensor([rows, columns]) { w in
+      guard let base = memory.bytes.baseAddress else { return }
+      PackedProduct.unpack(element, rows: rows, columns: columns, base, into: w)
+    }
+  }
+
+  /// y = x Wᵀ, or y + x Wᵀ, for y [… out].
+  package func multiply(
+    _ x: PackedVectors, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
+    on instructions: InstructionSet = .best
+  ) {
+    precondition(
+      x.columns == columns && x.isQuantised == element.isQuantised,
+      "PackedMatrix: [\(rows) \(columns)] in \(element) by vectors of \(x.columns) prepared for another type")
+    guard let base = memory.bytes.baseAddress else { return }
+    PackedProduct.run(
+      element, rows: rows, columns: columns, base, count: x.count, x.base, adding: adding, into: y,
+      on: instructions)
+  }
+}
+
+/// Vectors prepared for packed matrices of a type: once for all matrices that they meet.
+package struct PackedVectors: Sendable {
+  package let count: Int
+  package let columns: Int
+  /// Whether they are for int8 and int4, or for f32 and bf16.
+  package let isQuantised: Bool
+  private let storage: Storage
+
+  /// The vectors `x` [… in]. In a block of 32 that is quantised, what is below 1e-36 counts as zero; where it holds a NaN
+  /// or an infinity, all products become NaN.
+  package init(_ x: Tensor, for element: PackedElement) {
+    (count, columns, isQuantised) = (x.shape.rows, x.shape.width, element.isQuantised)
+    storage = Storage(
+      capacity: PackedProduct.vectorBytes(element, count: count, columns: columns)
+        / MemoryLayout<Float>.stride)
+    PackedProduct.prepare(element, count: count, columns: columns, x.base, into: storage.base)
+  }
+
+  fileprivate var base: UnsafeRawPointer { UnsafeRawPointer(storage.base) }
+}
+
+/// x Wᵀ + b + r: `x` [… in], `weight` [out in], `bias` [out] or none, `residual` [… out] or none → [… out]. A constant: the
+/// tape does not see it.
+public func linear(
+  _ x: Tensor, _ weight: PackedMatrix, bias: Tensor? = nil, residual: Tensor? = nil
+) -> Tensor {
+  let bias = bias?.isEmpty == true ? nil : bias
+  let shape = x.shape.with(width: weight.rows)
+  precondition(
+    x.shape.width == weight.columns,
+    "linear: \(x.shape) by a packed weight [\(weight.rows) \(weight.columns)]; the last extents must be equal"
+  )
+  precondition(
+    bias == nil || bias?.count == weight.rows, "linear: a bias of \(bias?.count ?? 0) for \(weight.rows) rows"
+  )
+  precondition(
+    residual == nil || residual?.shape == shape,
+    "linear: a residual of \(residual?.shape ?? []) for \(shape); they must be equal")
+  var y = residual?.detached ?? Tensor(uninitialized: shape)
+  if let bias {
+    if residual != nil {
+      y = added(y, bias.detached)
+    } else {
+      for row in 0..<shape.rows {
+        (y.storage.base + row * bias.count).update(from: bias.base, count: bias.count)
+      }
+    }
+  }
+  let vectors = PackedVectors(x, for: weight.element)
+  let adding = bias != nil || residual != nil
+  y.mutate { weight.multiply(vectors, adding: adding, into: $0) }
+  return y
+}
+
+/// A number that cannot be packed.
+public struct PackingError: Error, CustomStringConvertible, Sendable, Equatable {
+  public let name: String
+  public let row: Int
+  public let column: Int
+  public let description: String
+
+  init(name: String, row: Int, column: Int, value: Float) {
+    (self.name, self.row, self.column) = (name, row, column)
+    description =
+      "\(name): element [\(row), \(column)] is \(value); weights must be finite numbers to be packed, so take a checkpoint from before they diverged"
+  }
+}
+
+/// The bytes of a packed matrix: its own, or those of an owner. They are written once, before anyone reads them.
+private final class PackedMemory: @unchecked Sendable {
+  let bytes: UnsafeRawBufferPointer
+  private let owner: (any AnyObject & Sendable)?
+
+  init(byteCount: Int, filledBy fill: (UnsafeMutableRawPointer) -> Void) {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(64, byteCount), alignment: 64)
+    if let base = memory.baseAddress { fill(base) }
+    bytes = UnsafeRawBufferPointer(rebasing: memory[..<byteCount])
+    owner = nil
+  }
+  init(over bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable) {
+    self.bytes = bytes
+    self.owner = owner
+  }
+  deinit { if owner == nil { bytes.deallocate() } }
+}

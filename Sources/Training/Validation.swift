@@ -1,0 +1,79 @@
+/// How a model in training does on text it is not trained on: of every corpus, and in the mean.
+
+import RunnelCorpora
+import RunnelRecurrences
+import RunnelStreaming
+
+/// What a validation found in one corpus of several; keys in `--json` are these in snake_case.
+public struct CorpusValidation: Codable, Sendable, Equatable {
+  public var corpus: String
+  /// The corpus's share of the mixture.
+  public var weight: Double
+  /// Nats per token.
+  public var loss: Double
+  /// The share of right answers, where the corpus is of a task.
+  public var accuracy: Double?
+}
+
+/// What a validation found. Means are by the weights of the corpora that have a validation split.
+struct Validation: Sendable {
+  /// One corpus.
+  struct Part: Sendable {
+    var path: String
+    var weight: Double
+    var score: Score
+    /// Where the corpus is of a task.
+    var answers: AnswerScore?
+  }
+
+  /// At least one.
+  var parts: [Part]
+
+  var loss: Double { mean { $0.score.loss } ?? 0 }
+  /// Nil for tasks and other tokens of which nobody knows the bytes.
+  var bitsPerByte: Double? {
+    mean { $0.answers == nil && $0.score.bytes > 0 ? $0.score.bitsPerByte : nil }
+  }
+  var accuracy: Double? { mean { $0.answers?.accuracy } }
+  var documentAccuracy: Double? { mean { $0.answers?.documentAccuracy } }
+
+  /// Of every corpus, where there are several.
+  var each: [CorpusValidation]? {
+    guard parts.count > 1 else { return nil }
+    return parts.map {
+      CorpusValidation(
+        corpus: $0.path, weight: $0.weight, loss: $0.score.loss, accuracy: $0.answers?.accuracy)
+    }
+  }
+
+  /// The mean of what every part has; nil where one does not have it.
+  private func mean(_ value: (Part) -> Double?) -> Double? {
+    let values = parts.compactMap(value)
+    guard values.count == parts.count else { return nil }
+    if values.count == 1 { return values[0] }
+    return zip(values, parts).reduce(0) { $0 + $1.0 * $1.1.weight } / parts.reduce(0) { $0 + $1.weight }
+  }
+}
+
+extension Validation.Part {
+  /// Scores a part's validation tokens with the settings of its training; a task is scored by its answers.
+  ///
+  /// - Parameter isLast: whether to read with longer contexts, as befits the last validation.
+  init(
+    _ trainer: Trainer, _ part: CorpusMixture.Part, range: Range<Int>, byteLengths: [Int]?, isLast: Bool,
+    form: Form
+  ) throws {
+    let settings = trainer.settings, corpus = part.corpus
+    (path, weight) = (corpus.path, part.weight)
+    if corpus.task != nil, corpus.targetChoice == .answers {
+      let answers = try scoreAnswers(of: trainer.model, on: corpus, range: range, form: form)
+      (score, self.answers) = (answers.score, answers)
+      return
+    }
+    score = try evaluate(
+      trainer.model, on: corpus, range: range, lanes: isLast ? min(8, max(1, range.count / 4096)) : 8,
+      length: !isLast ? 256 : settings.carryState ? 512 : settings.segment, form: form,
+      resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState,
+      byteLengths: byteLengths)
+  }
+}
