@@ -10,8 +10,13 @@ package struct JSONScanner {
 
   /// What stands next.
   package enum Kind: String, Sendable {
-    case object = "an object", array = "an array", string = "a string", number = "a number"
-    case boolean = "true or false", null, nothing = "no value"
+    case object = "an object"
+    case array = "an array"
+    case string = "a string"
+    case number = "a number"
+    case boolean = "true or false"
+    case null
+    case nothing = "no value"
   }
 
   private let bytes: [UInt8]

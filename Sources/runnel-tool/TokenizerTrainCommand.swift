@@ -16,7 +16,8 @@ extension TokenizerCommand {
 
     @Argument(help: ArgumentHelp("The tokenizer.json to write.", valueName: "out")) var path: String
     @Argument(
-      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, folders of these, or -.", valueName: "input"))
+      help: ArgumentHelp("Texts: .txt, .jsonl, either also .zst, folders of these, or -.", valueName: "input")
+    )
     var inputs: [String]
     @OptionGroup var reading: ReadingOptions
     @Option(help: ArgumentHelp("How many tokens there shall be.", valueName: "n")) var vocabulary = 8192
