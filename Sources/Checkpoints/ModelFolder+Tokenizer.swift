@@ -38,6 +38,6 @@ extension ModelFolder {
   public static func save(_ tokenizer: any Tokenizer, to folder: String) throws {
     guard let file = tokenizer.file else { return }
     try makeFolder(folder)
-    try AtomicFile.write(file.bytes, to: folder + "/" + file.name)
+    try AtomicFile.write(file.bytes, to: folder + "/" + Tokenizers.fileName(for: file))
   }
 }

@@ -5,6 +5,13 @@ import RunnelFiles
 public enum Tokenizers {
   /// The names under which a folder may hold its tokenizer, in the order in which they are looked for.
   package static let fileNames = ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt"]
+  /// The name under which a folder holds a tokenizer's file, whatever the file was called.
+  package static func fileName(for file: TokenizerFile) -> String {
+    if file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) == UInt8(ascii: "{") {
+      return fileNames[0]
+    }
+    return RWKVVocabulary.recognizes(file.bytes) ? fileNames[2] : fileNames[1]
+  }
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
 

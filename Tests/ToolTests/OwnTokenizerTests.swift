@@ -1,0 +1,41 @@
+import Foundation
+import Testing
+
+extension ToolTests {
+  @Suite("A tokenizer of one's own") struct OwnTokenizer {
+    @Test func `goes with the corpus into the run, and text comes out of it`() throws {
+      let place = try Workplace()
+      let text = String(
+        repeating: "Once upon a time there was a mill by a river.\nThe miller slept.\n", count: 300)
+      try place.write(text.utf8, to: "book.txt")
+      try place.run("tokenizer", "train", "mine.json", "book.txt", "--vocabulary", "300").succeeded()
+      try place.run("corpus", "build", "book.tokens.zst", "book.txt", "--tokenizer", "mine.json").succeeded()
+      let trained = try place.run(
+        "train", "--corpus", "book.tokens.zst", "--mixer", "mamba", "--width", "16", "--layers", "1",
+        "--steps",
+        "3", "--out", "run", "--json"
+      ).succeeded().json()
+      let loss = try #require(trained["validation_loss"] as? Double)
+      let bits = try #require(trained["bits_per_byte"] as? Double)
+      // Tokens stand for more than one byte each, so that a byte costs less than a token.
+      #expect(bits > 0 && bits < 0.8 * loss / log(2))
+
+      let told = try place.run(
+        "generate", "run", "--prompt", "Once upon", "--max-tokens", "20", "--seed", "3"
+      )
+      .succeeded()
+      #expect(!told.output.isEmpty)
+      let score = try place.shell("runnel score run --json < book.txt").succeeded().json()
+      let step = try place.shell("runnel score run --form step --json < book.txt").succeeded().json()
+      let values = try [score, step].map { try #require($0["bits_per_byte"] as? Double) }
+      #expect(abs(values[0] - values[1]) < 1e-4 * values[0])
+      let lines = try place.shell("head -n 4 book.txt | runnel score run --per line").succeeded()
+      #expect(lines.text.split(separator: "\n").count == 5)
+
+      try FileManager.default.removeItem(atPath: place.path + "/run/tokenizer.json")
+      try place.run("generate", "run", "--prompt", "Once").failed(1, "tokenizer.json", "--tokenizer")
+      let named = try place.run("score", "run", "--tokenizer", "mine.json", "--corpus", "book.tokens.zst")
+      try named.succeeded()
+    }
+  }
+}
