@@ -26,7 +26,7 @@ extension ModelFolder {
 
   /// Refuses a tokenizer with ids that the model does not have. (Models may have more: some round theirs up.)
   public static func check(_ tokenizer: any Tokenizer, fits model: LanguageModel, at path: String) throws {
-    guard tokenizer.name == "bytes" || tokenizer.vocabularySize <= model.vocabularySize else {
+    guard tokenizer is ByteTokenizer || tokenizer.vocabularySize <= model.vocabularySize else {
       throw FileError(
         path, at: "tokenizer \(tokenizer.name)",
         expected: "at most the model's \(model.vocabularySize) tokens",
@@ -38,6 +38,6 @@ extension ModelFolder {
   public static func save(_ tokenizer: any Tokenizer, to folder: String) throws {
     guard let file = tokenizer.file else { return }
     try makeFolder(folder)
-    try AtomicFile.write(file.bytes, to: folder + "/" + Tokenizers.fileName(for: file))
+    try AtomicFile.write(file.bytes, to: folder + "/" + Tokenizers.nameInFolder(for: file))
   }
 }

@@ -76,6 +76,8 @@ package final class InputFile: Sendable {
   }
 }
 
+/// The last part of a path.
+package func fileName(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 package func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 package func isFolder(_ path: String) -> Bool {
   var status = stat()

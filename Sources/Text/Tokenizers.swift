@@ -6,11 +6,12 @@ public enum Tokenizers {
   /// The names under which a folder may hold its tokenizer, in the order in which they are looked for.
   package static let fileNames = ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt"]
   /// The name under which a folder holds a tokenizer's file, whatever the file was called.
-  package static func fileName(for file: TokenizerFile) -> String {
-    if file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) == UInt8(ascii: "{") {
-      return fileNames[0]
-    }
+  package static func nameInFolder(for file: TokenizerFile) -> String {
+    if isJSON(file) { return fileNames[0] }
     return RWKVVocabulary.recognizes(file.bytes) ? fileNames[2] : fileNames[1]
+  }
+  private static func isJSON(_ file: TokenizerFile) -> Bool {
+    file.bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{")
   }
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
@@ -31,7 +32,7 @@ public enum Tokenizers {
     if let pair = MergesFile.pair(of: path) {
       return try load(vocabulary: pair.vocabulary, merges: pair.merges)
     }
-    let name = path.split(separator: "/").last.map(String.init) ?? path
+    let name = fileName(of: path)
     return try load(TokenizerFile(name: name, bytes: contents(of: path)), path: path)
   }
 
@@ -39,18 +40,12 @@ public enum Tokenizers {
   ///
   /// - Parameter path: what errors call it.
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
-    switch file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) {
-    case UInt8(ascii: "{"): return try BPETokenizer(file, path: path)
-    case _ where RWKVVocabulary.recognizes(file.bytes): return try RWKVTokenizer(file, path: path)
-    case _ where SentencePieceModel.recognizes(file.bytes):
-      return try SentencePieceTokenizer(file, path: path)
-    default:
-      if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
-      if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }
-      throw FileError(
-        path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
-        remedy: "name the file of a tokenizer")
-    }
+    if isJSON(file) { return try BPETokenizer(file, path: path) }
+    if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
+    if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }
+    throw FileError(
+      path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
+      remedy: "name the file of a tokenizer")
   }
 
   /// GPT-2's pair of files.

@@ -52,7 +52,7 @@ public func scoreAnswers(
     progress(Double(total.tokensRead) / Double(max(1, min(range.count, limit))))
   }
   var read = 0
-  let first = corpus.documentStarts.partitioningIndex { $0 >= range.lowerBound }
+  let first = corpus.documentStarts(in: range).startIndex
   for index in first..<max(first, corpus.documentCount) {
     let document = try corpus.documentRange(index)
     guard document.upperBound <= range.upperBound else { break }
@@ -115,17 +115,5 @@ extension AnswerScore {
     documents += rows
     correctDocuments += isRight.count { $0 }
     tokensRead += group.reduce(0) { $0 + $1.count }
-  }
-}
-
-extension [Int] {
-  /// The first index of a sorted array at which a condition holds that never ceases to.
-  fileprivate func partitioningIndex(where holds: (Int) -> Bool) -> Int {
-    var (low, high) = (0, count)
-    while low < high {
-      let middle = (low + high) / 2
-      if holds(self[middle]) { high = middle } else { low = middle + 1 }
-    }
-    return low
   }
 }

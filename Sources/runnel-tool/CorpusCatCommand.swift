@@ -36,7 +36,7 @@ extension CorpusCommand {
         return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
       }
       let tokenizer = ids ? nil : try tokenizer(of: corpus)
-      if let tokenizer, tokenizer.name == ByteTokenizer().name, !jsonl, !salvage {
+      if tokenizer is ByteTokenizer, !jsonl, !salvage {
         return try corpus.write(range, to: STDOUT_FILENO)
       }
       if jsonl && tokenizer == nil {

@@ -57,15 +57,25 @@ struct ScoreCommand: ParsableCommand {
       return try scoreTask(ModelFolder.load(model), file)
     }
     let loaded = try ModelFolder.load(model)
-    let own = try text.tokenizer == nil ? file?.tokenizer() : nil
-    let tokenizer = try own ?? text.open(for: loaded, at: model)
+    // A corpus knows its own tokenizer; where it keeps none, ids can be scored but not counted in bytes.
+    let tokenizer =
+      if let file, text.tokenizer == nil { try file.tokenizer() } else {
+        try text.open(for: loaded, at: model)
+      }
+    if per != nil, tokenizer == nil {
+      throw ToolError(
+        "\(corpus ?? "") keeps no tokenizer that could make text of its ids; name it with --tokenizer, or leave --per out"
+      )
+    }
     try score(loaded, file, tokenizer)
   }
 
   private struct Result: Encodable {
     let form: String
     let tokens: Int
-    let loss, bits_per_byte, perplexity, tokens_per_second: Double
+    let loss, perplexity, tokens_per_second: Double
+    /// Missing where nobody knows the bytes of the tokens.
+    let bits_per_byte: Double?
     let peak_rss_bytes: Int
   }
 
@@ -117,9 +127,10 @@ struct ScoreCommand: ParsableCommand {
         100 * result.accuracy, 100 * result.documentAccuracy, result.score.loss, Output.grouped(Int(rate))))
   }
 
-  private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: some Tokenizer) throws {
-    var scorer = StreamScorer(model, form: form, byteLengths: tokenizer.byteLengths())
-    var units = per.map { ScoredUnits($0, tokenizer, json: output.json) }
+  private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
+    var scorer = StreamScorer(model, form: form, byteLengths: tokenizer?.byteLengths() ?? [])
+    var units: ScoredUnits?
+    if let per, let tokenizer { units = ScoredUnits(per, tokenizer, json: output.json) }
     let clock = ContinuousClock()
     let start = clock.now
     func feed(_ ids: [Int32]) throws {
@@ -137,7 +148,7 @@ struct ScoreCommand: ParsableCommand {
         position += piece.count
         try feed(piece)
       }
-    } else {
+    } else if let tokenizer {
       var encoder = tokenizer.encoder()
       var ids: [Int32] = []
       while let bytes = try Input.read() {
@@ -160,14 +171,16 @@ struct ScoreCommand: ParsableCommand {
     if output.json {
       return try Output.json(
         Result(
-          form: form.rawValue, tokens: score.tokens, loss: score.loss, bits_per_byte: score.bitsPerByte,
-          perplexity: score.perplexity, tokens_per_second: Double(score.tokens) / seconds,
-          peak_rss_bytes: Machine.peakResidentBytes), pretty: per == nil)
+          form: form.rawValue, tokens: score.tokens, loss: score.loss, perplexity: score.perplexity,
+          tokens_per_second: Double(score.tokens) / seconds,
+          bits_per_byte: score.bytes > 0 ? score.bitsPerByte : nil, peak_rss_bytes: Machine.peakResidentBytes),
+        pretty: per == nil)
     }
     Output.line(
       String(
-        format: "%@ tokens, %@: loss %.6f nats per token, %.6f bits per byte, perplexity %.3f, %@ tokens/s",
-        Output.grouped(score.tokens), form.rawValue, score.loss, score.bitsPerByte, score.perplexity,
+        format: "%@ tokens, %@: loss %.6f nats per token%@, perplexity %.3f, %@ tokens/s",
+        Output.grouped(score.tokens), form.rawValue, score.loss,
+        score.bytes > 0 ? String(format: ", %.6f bits per byte", score.bitsPerByte) : "", score.perplexity,
         Output.grouped(Int(Double(score.tokens) / seconds))))
   }
 }

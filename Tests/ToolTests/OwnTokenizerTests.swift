@@ -37,5 +37,21 @@ extension ToolTests {
       let named = try place.run("score", "run", "--tokenizer", "mine.json", "--corpus", "book.tokens.zst")
       try named.succeeded()
     }
+
+    @Test func `ids whose tokenizer nobody has are scored, but not in bytes`() throws {
+      let place = try Workplace()
+      let ids: [UInt8] = (0..<4000).flatMap { [UInt8($0 % 7), UInt8($0 % 2)] }
+      try place.write(ids, to: "ids.bin")
+      try place.run("corpus", "import", "ids.tokens.zst", "ids.bin", "--vocabulary", "300").succeeded()
+      try place.run(
+        "train", "--corpus", "ids.tokens.zst", "--mixer", "mingru", "--width", "16", "--layers", "1",
+        "--steps", "3",
+        "--out", "run"
+      ).succeeded()
+      let score = try place.run("score", "run", "--corpus", "ids.tokens.zst", "--json").succeeded().json()
+      #expect(score["loss"] is Double && score["bits_per_byte"] == nil)
+      try place.run("score", "run", "--corpus", "ids.tokens.zst", "--per", "line").failed(
+        1, "keeps no tokenizer")
+    }
   }
 }

@@ -65,7 +65,7 @@ public struct CorpusInput: Sendable, Equatable {
           + "of text or jsonl takes it for that")
     }
     self.path = path
-    self.name = name ?? path.split(separator: "/").last.map(String.init) ?? path
+    self.name = name ?? fileName(of: path)
     self.format = format
     self.documents = reading.documents
     self.field = reading.field

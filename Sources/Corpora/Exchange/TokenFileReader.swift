@@ -69,7 +69,7 @@ struct TokenFileReader {
       try file.bytes(at: offset, count: min(1 << 20, file.size - offset)).withUnsafeBytes { hash.update($0) }
     }
     return CorpusHeader.Source(
-      name: path.split(separator: "/").last.map(String.init) ?? path, bytes: file.size, sha256: hash.digest())
+      name: fileName(of: path), bytes: file.size, sha256: hash.digest())
   }
 
   /// Passes the ids on in pieces of at most 1 MiB. In a file that knows its documents, `begin` comes before each.

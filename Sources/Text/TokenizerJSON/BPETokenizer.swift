@@ -22,7 +22,7 @@ public struct BPETokenizer: Tokenizer {
   ///   they do not in corpora, where boundaries are known otherwise.
   /// - Throws: ``FileError``, which names what the file asks for and this cannot do.
   public init(path: String, addsSpecialTokens: Bool = false) throws {
-    let name = path.split(separator: "/").last.map(String.init) ?? path
+    let name = fileName(of: path)
     try self.init(
       TokenizerFile(name: name, bytes: Tokenizers.contents(of: path)), path: path,
       addsSpecialTokens: addsSpecialTokens)
