@@ -157,13 +157,14 @@ RUNNEL_CLONES void runnel_pack_tile(
 }
 
 RUNNEL_CLONES void runnel_unpack_tile(
-    enum runnel_packed type, ptrdiff_t rows, ptrdiff_t columns, const void *tile, float *w, ptrdiff_t stride) {
+    enum runnel_packed type, ptrdiff_t first, ptrdiff_t end, ptrdiff_t columns, const void *tile, float *w,
+    ptrdiff_t stride) {
   const float *floats = tile;
   const uint16_t *halves = tile;
   const uint8_t *bytes = tile;
-  for (ptrdiff_t r = 0; r < rows; r++) {
+  for (ptrdiff_t r = first; r < end; r++) {
     for (ptrdiff_t k = 0; k < columns; k++) {
-      float *to = w + r * stride + k;
+      float *to = w + (r - first) * stride + k;
       if (type == RUNNEL_F32) {
         *to = floats[k * ROWS + r];
       } else if (type == RUNNEL_BF16) {

@@ -71,8 +71,18 @@ package enum PackedProduct {
     into w: UnsafeMutablePointer<Float>
   ) {
     eachTile(element, rows, columns) { first, count, offset in
-      runnel_unpack_tile(element.type, count, columns, packed + offset, w + first * columns, columns)
+      runnel_unpack_tile(element.type, 0, count, columns, packed + offset, w + first * columns, columns)
     }
+  }
+
+  /// Gives back one row of w, [columns].
+  package static func unpackRow(
+    _ element: PackedElement, _ row: Int, columns: Int, _ packed: UnsafeRawPointer,
+    into w: UnsafeMutablePointer<Float>
+  ) {
+    let place = row % tileRows
+    let tile = packed + row / tileRows * runnel_packed_tile_bytes(element.type, columns)
+    runnel_unpack_tile(element.type, place, place + 1, columns, tile, w, columns)
   }
 
   private static func eachTile(

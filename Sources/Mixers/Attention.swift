@@ -101,15 +101,15 @@ public struct Attention: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, outputWeight: Tensor
+  var queryWeight, keyWeight, valueWeight, outputWeight: Weight
   /// Absent where there are none.
   var queryBias, keyBias, valueBias, outputBias: Tensor
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight), .init("q_proj.bias", \.queryBias, .exempt),
-    .init("k_proj.weight", \.keyWeight), .init("k_proj.bias", \.keyBias, .exempt),
-    .init("v_proj.weight", \.valueWeight), .init("v_proj.bias", \.valueBias, .exempt),
-    .init("o_proj.weight", \.outputWeight, .residual), .init("o_proj.bias", \.outputBias, .exempt),
+    .matrix("q_proj.weight", \.queryWeight), .init("q_proj.bias", \.queryBias, .exempt),
+    .matrix("k_proj.weight", \.keyWeight), .init("k_proj.bias", \.keyBias, .exempt),
+    .matrix("v_proj.weight", \.valueWeight), .init("v_proj.bias", \.valueBias, .exempt),
+    .matrix("o_proj.weight", \.outputWeight, .residual), .init("o_proj.bias", \.outputBias, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {

@@ -38,14 +38,14 @@ public struct NoState: RecurrentState {
 /// down(f(gate x) ⊙ up x) (Shazeer 2020, "GLU variants improve transformer", §2), with or without biases.
 public struct GatedMLP: SequenceLayer {
   public let activation: Activation
-  var gate, up, down: Tensor
+  var gate, up, down: Weight
   /// Absent where there are none.
   var gateBias, upBias, downBias: Tensor
 
   public static let fields: [Field<Self>] = [
-    .init("gate.weight", \.gate), .init("gate.bias", \.gateBias, .exempt),
-    .init("up.weight", \.up), .init("up.bias", \.upBias, .exempt),
-    .init("down.weight", \.down, .residual), .init("down.bias", \.downBias, .exempt),
+    .matrix("gate.weight", \.gate), .init("gate.bias", \.gateBias, .exempt),
+    .matrix("up.weight", \.up), .init("up.bias", \.upBias, .exempt),
+    .matrix("down.weight", \.down, .residual), .init("down.bias", \.downBias, .exempt),
   ]
 
   public init(

@@ -1,4 +1,4 @@
-/// Parameters and states by name: saving, loading, counting and detaching are written once over these lists.
+/// Parameters and states by name: saving, loading, packing, counting and detaching are written once over these lists.
 
 import RunnelTensors
 
@@ -10,32 +10,100 @@ public struct ParameterTraits: Sendable, Equatable {
   public var learningRate: Float
   /// Whether the parameter writes to the residual stream; such weights start smaller in deep models.
   public var isResidual: Bool
+  /// Whether the parameter makes decays or steps of a recurrence, which int8 and int4 would spoil.
+  public var isDelicate: Bool
 
-  public init(decays: Bool, learningRate: Float = 1, isResidual: Bool = false) {
+  public init(
+    decays: Bool, learningRate: Float = 1, isResidual: Bool = false, isDelicate: Bool = false
+  ) {
     self.decays = decays
     self.learningRate = learningRate
     self.isResidual = isResidual
+    self.isDelicate = isDelicate
   }
   /// A matrix.
   public static let weight = ParameterTraits(decays: true)
   /// A matrix whose product is added to the residual stream.
   public static let residual = ParameterTraits(decays: true, isResidual: true)
+  /// A matrix that makes decays or steps.
+  public static let delicate = ParameterTraits(decays: true, isDelicate: true)
   /// A norm, bias, step size or decay.
-  public static let exempt = ParameterTraits(decays: false)
+  public static let exempt = ParameterTraits(decays: false, isDelicate: true)
 }
 
-/// One parameter of a mixer: its name in a checkpoint and its place. A tensor without elements is absent.
+/// One parameter of a mixer: its name in a checkpoint and its place. A parameter without elements is absent.
 public struct Field<Root>: Sendable {
   public let name: String
-  public let path: any WritableKeyPath<Root, Tensor> & Sendable
   public let traits: ParameterTraits
+  private let place: Place
 
+  private enum Place: Sendable {
+    case tensor(any WritableKeyPath<Root, Tensor> & Sendable)
+    case weight(any WritableKeyPath<Root, Weight> & Sendable)
+  }
+
+  /// A parameter that is never packed.
   public init(
     _ name: String, _ path: any WritableKeyPath<Root, Tensor> & Sendable, _ traits: ParameterTraits = .weight
   ) {
-    self.name = name
-    self.path = path
-    self.traits = traits
+    (self.name, self.traits, place) = (name, traits, .tensor(path))
+  }
+
+  /// A weight matrix, which may be packed for streaming.
+  public static func matrix(
+    _ name: String, _ path: any WritableKeyPath<Root, Weight> & Sendable, _ traits: ParameterTraits = .weight
+  ) -> Field {
+    Field(name, traits, .weight(path))
+  }
+
+  private init(_ name: String, _ traits: ParameterTraits, _ place: Place) {
+    (self.name, self.traits, self.place) = (name, traits, place)
+  }
+
+  /// Lets `body` read or replace the parameter, if it is there.
+  package func visit(_ root: inout Root, _ body: (inout StoredParameter) throws -> Void) rethrows {
+    var stored =
+      switch place {
+      case .tensor(let path): StoredParameter.tensor(root[keyPath: path])
+      case .weight(let path): StoredParameter.weight(root[keyPath: path])
+      }
+    guard stored.shape.elements > 0 else { return }
+    try body(&stored)
+    switch (place, stored) {
+    case (.tensor(let path), .tensor(let value)): root[keyPath: path] = value
+    case (.weight(let path), .weight(let value)): root[keyPath: path] = value
+    default: preconditionFailure("\(name): a tensor cannot become a weight, nor a weight a tensor")
+    }
+  }
+}
+
+/// A parameter as its layer keeps it.
+package enum StoredParameter: Sendable {
+  case tensor(Tensor)
+  case weight(Weight)
+
+  package var shape: Shape {
+    switch self {
+    case .tensor(let tensor): tensor.shape
+    case .weight(let weight): weight.shape
+    }
+  }
+  /// Its numbers; those of a packed weight are unpacked.
+  package var numbers: Tensor {
+    get {
+      switch self {
+      case .tensor(let tensor): tensor
+      case .weight(let weight): weight.numbers
+      }
+    }
+    set {
+      switch self {
+      case .tensor: self = .tensor(newValue)
+      case .weight(var weight):
+        weight.numbers = newValue
+        self = .weight(weight)
+      }
+    }
   }
 }
 

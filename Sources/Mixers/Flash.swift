@@ -70,17 +70,19 @@ public struct Flash: SequenceMixer {
     cost: "C (S + E) + 4 S E", parallelForm: "masked product")
 
   public let configuration: Configuration
-  var hiddenWeight, hiddenBias, sharedWeight, sharedBias: Tensor
-  var headScale, headOffset, outputWeight, outputBias: Tensor
+  var hiddenBias, sharedBias: Tensor
+  var hiddenWeight, sharedWeight: Weight
+  var headScale, headOffset, outputBias: Tensor
+  var outputWeight: Weight
 
   public static let fields: [Field<Self>] = [
-    .init("to_hidden.0.weight", \.hiddenWeight),
+    .matrix("to_hidden.0.weight", \.hiddenWeight),
     .init("to_hidden.0.bias", \.hiddenBias, .exempt),
-    .init("to_qk.0.weight", \.sharedWeight),
+    .matrix("to_qk.0.weight", \.sharedWeight),
     .init("to_qk.0.bias", \.sharedBias, .exempt),
     .init("qk_offset_scale.gamma", \.headScale, .exempt),
     .init("qk_offset_scale.beta", \.headOffset, .exempt),
-    .init("to_out.weight", \.outputWeight, .residual),
+    .matrix("to_out.weight", \.outputWeight, .residual),
     .init("to_out.bias", \.outputBias, .exempt),
   ]
 

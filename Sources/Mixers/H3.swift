@@ -73,17 +73,19 @@ public struct H3: SequenceMixer {
     state: "(N − 1) D + P D N", cost: "2 N D + 8 P D N", parallelForm: "FFT convolution")
 
   public let configuration: Configuration
-  var queryWeight, queryBias, keyWeight, keyBias, valueWeight, valueBias: Tensor
+  var queryBias, keyBias, valueBias: Tensor
+  var queryWeight, keyWeight, valueWeight: Weight
   var shiftInput, shiftOutput, shiftSkip: Tensor
   var logStep, logDecay, frequency, input, output, skip: Tensor
-  var outputWeight, outputBias: Tensor
+  var outputBias: Tensor
+  var outputWeight: Weight
   /// What derives from parameters, in a frozen copy.
   private var derived: Derived?
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight), .init("q_proj.bias", \.queryBias, .exempt),
-    .init("k_proj.weight", \.keyWeight), .init("k_proj.bias", \.keyBias, .exempt),
-    .init("v_proj.weight", \.valueWeight), .init("v_proj.bias", \.valueBias, .exempt),
+    .matrix("q_proj.weight", \.queryWeight), .init("q_proj.bias", \.queryBias, .exempt),
+    .matrix("k_proj.weight", \.keyWeight), .init("k_proj.bias", \.keyBias, .exempt),
+    .matrix("v_proj.weight", \.valueWeight), .init("v_proj.bias", \.valueBias, .exempt),
     .init("ssm_k_kernel.kernel.B", \.shiftInput, .exempt),
     .init("ssm_k_kernel.kernel.C", \.shiftOutput, .exempt),
     .init("ssm_k_D", \.shiftSkip, .exempt),
@@ -93,7 +95,7 @@ public struct H3: SequenceMixer {
     .init("kernel.kernel.B", \.input, .exempt),
     .init("kernel.kernel.C", \.output, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.outputWeight, .residual),
+    .matrix("output_linear.weight", \.outputWeight, .residual),
     .init("output_linear.bias", \.outputBias, .exempt),
   ]
 

@@ -68,20 +68,21 @@ public struct HGRN2: SequenceMixer {
 
   public let configuration: Configuration
   var query, forget, input: Operand
-  var boundLogit, normScale, outputWeight: Tensor
+  var boundLogit, normScale: Tensor
+  var outputWeight: Weight
   /// log β and 1 − β, in a frozen copy.
   private var derived: (logBound: Tensor, free: Tensor)?
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.query.weight),
-    .init("f_proj.weight", \.forget.weight),
-    .init("i_proj.weight", \.input.weight),
+    .matrix("q_proj.weight", \.query.weight),
+    .matrix("f_proj.weight", \.forget.weight),
+    .matrix("i_proj.weight", \.input.weight),
     .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
     .init("f_conv1d.weight", \.forget.convolution.weight, .exempt),
     .init("i_conv1d.weight", \.input.convolution.weight, .exempt),
     .init("lower_bound_logit", \.boundLogit, .exempt),
     .init("g_norm.weight", \.normScale, .exempt),
-    .init("o_proj.weight", \.outputWeight, .residual),
+    .matrix("o_proj.weight", \.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {

@@ -33,7 +33,7 @@ struct ShortConvolution: Sendable {
 /// f(convolution(W x)): the queries, keys or values of a mixer, [B T D] → [B T E].
 struct Operand: Sendable {
   /// [E D].
-  var weight: Tensor
+  var weight: Weight
   var convolution: ShortConvolution
 
   /// - Parameter convolutionWidth: 0 for no convolution.
@@ -81,10 +81,10 @@ public struct HeadState: RecurrentState {
 /// W_o (f(W_g x) ⊙ rms(y)): a norm for each head, a gate and the output projection.
 struct GatedOutput: Sendable {
   /// [H V D] or absent, for outputs without a gate.
-  var gateWeight: Tensor
+  var gateWeight: Weight
   /// [V], shared by the heads, or absent.
   var scale: Tensor
-  var outputWeight: Tensor
+  var outputWeight: Weight
 
   init(
     width D: Int, heads H: Int, valueWidth V: Int, hasGate: Bool, hasScale: Bool = true,

@@ -51,14 +51,15 @@ public struct HiPPOLegS: SequenceMixer {
     parallelForm: "scan")
 
   public let configuration: Configuration
-  var inputWeight, readOut, skip: Tensor
+  var readOut, skip: Tensor
+  var inputWeight: Weight
   var gatedUnit: GatedUnit
 
   public static let fields: [Field<Self>] = [
-    .init("in_proj.weight", \.inputWeight),
+    .matrix("in_proj.weight", \.inputWeight),
     .init("C", \.readOut, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
     .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 

@@ -31,6 +31,15 @@ extension Tensor {
   }
 }
 
+extension Weight {
+  /// A weight [out in], uniform on ±1/√in.
+  package static func weight(
+    _ output: Int, _ input: Int, using generator: inout some RandomNumberGenerator
+  ) -> Weight {
+    made([output, input], using: &generator) { .weight(output, input, using: &$0) }
+  }
+}
+
 extension Depth {
   /// 0 at the first layer, 1 at the last.
   package var ascent: Double { count > 1 ? Double(layer) / Double(count - 1) : 0 }

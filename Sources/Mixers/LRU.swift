@@ -55,7 +55,8 @@ public struct LRU: SequenceMixer {
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var logDecay, logFrequency, logScale, inputWeight, outputReal, outputImaginary, skip: Tensor
+  var logDecay, logFrequency, logScale, outputReal, outputImaginary, skip: Tensor
+  var inputWeight: Weight
   var gatedUnit: GatedUnit
   /// λ and exp(γ) repeated for both planes, in a frozen copy.
   private var derived: (lambda: Tensor, scale: Tensor)?
@@ -64,11 +65,11 @@ public struct LRU: SequenceMixer {
     .init("nu_log", \.logDecay, .exempt),
     .init("theta_log", \.logFrequency, .exempt),
     .init("gamma_log", \.logScale, .exempt),
-    .init("B", \.inputWeight),
+    .matrix("B", \.inputWeight),
     .init("C_re", \.outputReal),
     .init("C_im", \.outputImaginary),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
     .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 

@@ -124,15 +124,15 @@ public struct LinearAttention: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, outputWeight: Tensor
+  var queryWeight, keyWeight, valueWeight, outputWeight: Weight
   /// [V], the same for all heads; absent where there is no norm.
   var normScale: Tensor
   var queryMap, keyMap: LearntMap
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.queryWeight),
-    .init("k_proj.weight", \.keyWeight),
-    .init("v_proj.weight", \.valueWeight),
+    .matrix("q_proj.weight", \.queryWeight),
+    .matrix("k_proj.weight", \.keyWeight),
+    .matrix("v_proj.weight", \.valueWeight),
     .init("feature_map_q.layer1.weight", \.queryMap.first),
     .init("feature_map_q.layer1.bias", \.queryMap.firstBias, .exempt),
     .init("feature_map_q.layer2.weight", \.queryMap.second),
@@ -142,7 +142,7 @@ public struct LinearAttention: SequenceMixer {
     .init("feature_map_k.layer2.weight", \.keyMap.second),
     .init("feature_map_k.layer2.bias", \.keyMap.secondBias, .exempt),
     .init("norm.weight", \.normScale, .exempt),
-    .init("o_proj.weight", \.outputWeight, .residual),
+    .matrix("o_proj.weight", \.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -175,7 +175,7 @@ public struct LinearAttention: SequenceMixer {
     func rotated(_ x: Tensor, where condition: Bool) -> Tensor {
       configuration.rotates && condition ? rotary(x, positions: positions, interleaved: true) : x
     }
-    func features(_ weight: Tensor, _ heads: Int, _ learnt: LearntMap, sumToOne: Bool) -> Tensor {
+    func features(_ weight: Weight, _ heads: Int, _ learnt: LearntMap, sumToOne: Bool) -> Tensor {
       let projected = linear(x, weight).reshaped([B, T, heads, configuration.featureWidth])
       let features = map(rotated(projected, where: map.rotatesBefore), learnt)
       guard sumToOne else { return repeatedHeads(features, each: H / heads) }

@@ -5,9 +5,22 @@ import RunnelTensors
 /// bias + f(x W₁) W₂, the matrices stored [in out].
 struct LowRank: Sendable {
   /// W₁ [D R] and W₂ [R E].
-  var inner, outer: Tensor
+  var inner, outer: Weight
   /// [E], or absent.
   var bias: Tensor
+
+  init(inner: Weight, outer: Weight, bias: Tensor) {
+    (self.inner, self.outer, self.bias) = (inner, outer, bias)
+  }
+  /// W₁ of zeros, and W₂ as `makeOuter` gives it, as the authors of RWKV start them.
+  init<Generator: RandomNumberGenerator>(
+    _ D: Int, _ R: Int, _ E: Int, bias: Tensor, using generator: inout Generator,
+    makeOuter: (inout Generator) -> Tensor
+  ) {
+    inner = .zeros([D, R], .inputByOutput, using: &generator)
+    outer = .made([R, E], .inputByOutput, using: &generator, by: makeOuter)
+    self.bias = bias
+  }
 
   static var absent: LowRank { LowRank(inner: .absent, outer: .absent, bias: .absent) }
 

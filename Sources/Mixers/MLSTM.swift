@@ -97,7 +97,8 @@ public struct MLSTM: SequenceMixer {
     state: "H (K (V + 1) + 1) + E (W − 1)", cost: "5 H K (V + 1)", parallelForm: "masked product")
 
   public let configuration: Configuration
-  var upWeight, downWeight, skip: Tensor
+  var skip: Tensor
+  var upWeight, downWeight: Weight
   /// [E/b b b], each block output by input.
   var queryBlocks, keyBlocks, valueBlocks: Tensor
   var convolution: ShortConvolution
@@ -111,7 +112,7 @@ public struct MLSTM: SequenceMixer {
   private var derived: Derived?
 
   public static let fields: [Field<Self>] = [
-    .init("proj_up.weight", \.upWeight),
+    .matrix("proj_up.weight", \.upWeight),
     .init("q_proj.weight", \.queryBlocks),
     .init("k_proj.weight", \.keyBlocks),
     .init("v_proj.weight", \.valueBlocks),
@@ -124,7 +125,7 @@ public struct MLSTM: SequenceMixer {
     .init("mlstm_cell.outnorm.weight", \.normScale, .exempt),
     .init("learnable_skip", \.skip, .exempt),
     // Not `.residual`: its deviation has the number of layers in it already.
-    .init("proj_down.weight", \.downWeight),
+    .matrix("proj_down.weight", \.downWeight),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {

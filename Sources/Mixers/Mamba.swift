@@ -70,24 +70,26 @@ public struct Mamba: SequenceMixer {
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var inputWeight, convolutionWeight, convolutionBias, operandWeight: Tensor
-  var stepWeight, stepBias, logA, skip, outputWeight: Tensor
+  var convolutionWeight, convolutionBias: Tensor
+  var inputWeight, operandWeight: Weight
+  var stepBias, logA, skip: Tensor
+  var stepWeight, outputWeight: Weight
   /// Absent where there are none.
   var inputBias, outputBias: Tensor
   /// A = −exp(logA), in a frozen copy.
   private var decay: Tensor?
 
   public static let fields: [Field<Self>] = [
-    .init("in_proj.weight", \.inputWeight),
+    .matrix("in_proj.weight", \.inputWeight),
     .init("in_proj.bias", \.inputBias, .exempt),
     .init("conv1d.weight", \.convolutionWeight, .exempt),
     .init("conv1d.bias", \.convolutionBias, .exempt),
-    .init("x_proj.weight", \.operandWeight),
-    .init("dt_proj.weight", \.stepWeight),
+    .matrix("x_proj.weight", \.operandWeight),
+    .matrix("dt_proj.weight", \.stepWeight, .delicate),
     .init("dt_proj.bias", \.stepBias, .exempt),
     .init("A_log", \.logA, .exempt),
     .init("D", \.skip, .exempt),
-    .init("out_proj.weight", \.outputWeight, .residual),
+    .matrix("out_proj.weight", \.outputWeight, .residual),
     .init("out_proj.bias", \.outputBias, .exempt),
   ]
 

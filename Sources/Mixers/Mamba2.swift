@@ -94,15 +94,17 @@ public struct Mamba2: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var inputWeight, convolutionWeight, convolutionBias, stepBias: Tensor
-  var logA, skip, normScale, outputWeight: Tensor
+  var convolutionWeight, convolutionBias, stepBias: Tensor
+  var inputWeight: Weight
+  var logA, skip, normScale: Tensor
+  var outputWeight: Weight
   /// Absent where there are none.
   var inputBias, outputBias: Tensor
   /// A = −exp(logA), [H], and D for each channel, in a frozen copy.
   private var derived: (decay: Tensor, skip: Tensor)?
 
   public static let fields: [Field<Self>] = [
-    .init("in_proj.weight", \.inputWeight),
+    .matrix("in_proj.weight", \.inputWeight),
     .init("in_proj.bias", \.inputBias, .exempt),
     .init("conv1d.weight", \.convolutionWeight, .exempt),
     .init("conv1d.bias", \.convolutionBias, .exempt),
@@ -110,7 +112,7 @@ public struct Mamba2: SequenceMixer {
     .init("A_log", \.logA, .exempt),
     .init("D", \.skip, .exempt),
     .init("norm.weight", \.normScale, .exempt),
-    .init("out_proj.weight", \.outputWeight, .residual),
+    .matrix("out_proj.weight", \.outputWeight, .residual),
     .init("out_proj.bias", \.outputBias, .exempt),
   ]
 

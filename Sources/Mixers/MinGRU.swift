@@ -54,13 +54,13 @@ public struct MinGRU: SequenceMixer {
   public let configuration: Configuration
   /// The convolution is absent where it has one tap.
   var convolutionWeight, convolutionBias: Tensor
-  var inputWeight, outputWeight: Tensor
+  var inputWeight, outputWeight: Weight
 
   public static let fields: [Field<Self>] = [
     .init("conv1d.weight", \.convolutionWeight, .exempt),
     .init("conv1d.bias", \.convolutionBias, .exempt),
-    .init("to_hidden_and_gate.weight", \.inputWeight),
-    .init("to_out.weight", \.outputWeight, .residual),
+    .matrix("to_hidden_and_gate.weight", \.inputWeight),
+    .matrix("to_out.weight", \.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {

@@ -67,18 +67,19 @@ public struct RGLRU: SequenceMixer {
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var inputWeight, inputBias, gateWeight, gateBias, outputWeight, outputBias: Tensor
+  var inputBias, gateBias, outputBias: Tensor
+  var inputWeight, gateWeight, outputWeight: Weight
   var convolutionWeight, convolutionBias, decay: Tensor
   var inputGateWeight, inputGateBias, recurrenceGateWeight, recurrenceGateBias: Tensor
   /// c softplus(Λ), in a frozen copy.
   private var derivedRate: Tensor?
 
   public static let fields: [Field<Self>] = [
-    .init("linear_x.weight", \.inputWeight),
+    .matrix("linear_x.weight", \.inputWeight),
     .init("linear_x.bias", \.inputBias, .exempt),
-    .init("linear_y.weight", \.gateWeight),
+    .matrix("linear_y.weight", \.gateWeight),
     .init("linear_y.bias", \.gateBias, .exempt),
-    .init("linear_out.weight", \.outputWeight, .residual),
+    .matrix("linear_out.weight", \.outputWeight, .residual),
     .init("linear_out.bias", \.outputBias, .exempt),
     .init("conv_1d.weight", \.convolutionWeight, .exempt),
     .init("conv_1d.bias", \.convolutionBias, .exempt),
@@ -96,13 +97,13 @@ public struct RGLRU: SequenceMixer {
     func normal(_ shape: Shape, variance: Float, _ generator: inout some RandomNumberGenerator) -> Tensor {
       .normal(shape, deviation: variance.squareRoot(), using: &generator)
     }
-    inputWeight = normal([E, D], variance: 1 / Float(D), &generator)
+    inputWeight = .normal([E, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
     inputBias = Tensor(zeros: [E])
-    gateWeight = normal([E, D], variance: 1 / Float(D), &generator)
+    gateWeight = .normal([E, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
     gateBias = Tensor(zeros: [E])
     // The authors' variance is 2 / (layers E); the model divides what it adds to its residual stream by 2
     // layers.
-    outputWeight = normal([D, E], variance: 4 / Float(E), &generator)
+    outputWeight = .normal([D, E], deviation: 2 / Float(E).squareRoot(), using: &generator)
     outputBias = Tensor(zeros: [D])
     convolutionWeight = normal([E, W], variance: 0.01 / Float(W), &generator)
     convolutionBias = Tensor(zeros: [E])

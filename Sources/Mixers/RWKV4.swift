@@ -49,7 +49,7 @@ public struct RWKV4: SequenceMixer {
 
   public let configuration: Configuration
   var timeDecay, timeFirst, mixKey, mixValue, mixReceptance: Tensor
-  var keyWeight, valueWeight, receptanceWeight, outputWeight: Tensor
+  var keyWeight, valueWeight, receptanceWeight, outputWeight: Weight
   /// −exp(time_decay), in a frozen copy.
   private var derivedDecay: Tensor?
 
@@ -59,10 +59,10 @@ public struct RWKV4: SequenceMixer {
     .init("time_mix_k", \.mixKey, .exempt),
     .init("time_mix_v", \.mixValue, .exempt),
     .init("time_mix_r", \.mixReceptance, .exempt),
-    .init("key.weight", \.keyWeight),
-    .init("value.weight", \.valueWeight),
-    .init("receptance.weight", \.receptanceWeight),
-    .init("output.weight", \.outputWeight, .residual),
+    .matrix("key.weight", \.keyWeight),
+    .matrix("value.weight", \.valueWeight),
+    .matrix("receptance.weight", \.receptanceWeight),
+    .matrix("output.weight", \.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -82,10 +82,10 @@ public struct RWKV4: SequenceMixer {
     mixKey = .shareOfToken(D, depth.descent)
     mixValue = .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent)
     mixReceptance = .shareOfToken(D, 0.5 * depth.descent)
-    keyWeight = Tensor(zeros: [A, D])
+    keyWeight = .zeros([A, D], using: &generator)
     valueWeight = .normal([A, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
-    receptanceWeight = Tensor(zeros: [A, D])
-    outputWeight = Tensor(zeros: [D, A])
+    receptanceWeight = .zeros([A, D], using: &generator)
+    outputWeight = .zeros([D, A], using: &generator)
   }
 
   public func initialState(batch: Int) -> State {

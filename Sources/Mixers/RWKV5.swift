@@ -77,7 +77,7 @@ public struct RWKV5: SequenceMixer {
   /// The bonus of 5.2, [H K], and the logarithm of that of 5.1, [H]; the other is absent.
   var timeFaaaa, timeFirst: Tensor
   var mixKey, mixValue, mixReceptance, mixGate: Tensor
-  var keyWeight, valueWeight, receptanceWeight, gateWeight, outputWeight: Tensor
+  var keyWeight, valueWeight, receptanceWeight, gateWeight, outputWeight: Weight
   var normScale, normBias: Tensor
   /// log w and u, both [H K], in a frozen copy.
   private var derived: (logDecay: Tensor, bonus: Tensor)?
@@ -90,11 +90,11 @@ public struct RWKV5: SequenceMixer {
     .init("time_mix_v", \.mixValue, .exempt),
     .init("time_mix_r", \.mixReceptance, .exempt),
     .init("time_mix_g", \.mixGate, .exempt),
-    .init("key.weight", \.keyWeight),
-    .init("value.weight", \.valueWeight),
-    .init("receptance.weight", \.receptanceWeight),
-    .init("gate.weight", \.gateWeight),
-    .init("output.weight", \.outputWeight, .residual),
+    .matrix("key.weight", \.keyWeight),
+    .matrix("value.weight", \.valueWeight),
+    .matrix("receptance.weight", \.receptanceWeight),
+    .matrix("gate.weight", \.gateWeight),
+    .matrix("output.weight", \.outputWeight, .residual),
     .init("ln_x.weight", \.normScale, .exempt),
     .init("ln_x.bias", \.normBias, .exempt),
   ]
@@ -121,14 +121,14 @@ public struct RWKV5: SequenceMixer {
     mixValue = .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent)
     mixReceptance = .shareOfToken(D, 0.5 * depth.descent)
     mixGate = configuration.hasGate ? mixReceptance : .absent
-    func weight() -> Tensor {
+    func weight() -> Weight {
       .normal([A, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
     }
     keyWeight = weight()
     valueWeight = weight()
     receptanceWeight = weight()
     gateWeight = configuration.hasGate ? weight() : .absent
-    outputWeight = Tensor(zeros: [D, A])
+    outputWeight = .zeros([D, A], using: &generator)
     normScale = Tensor(ones: [A])
     normBias = Tensor(zeros: [A])
   }
@@ -141,7 +141,7 @@ public struct RWKV5: SequenceMixer {
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let (B, T, H, K) = (x.shape[0], x.shape[1], configuration.heads, configuration.headWidth)
     let previous = tokenShift(x, resets: resets, last: &state.previous)
-    func projected(_ mix: Tensor, _ weight: Tensor) -> Tensor {
+    func projected(_ mix: Tensor, _ weight: Weight) -> Tensor {
       linear(mixed(previous, x, by: mix), weight)
     }
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }

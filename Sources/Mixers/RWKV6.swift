@@ -75,7 +75,7 @@ public struct RWKV6: SequenceMixer {
   /// u, [H K].
   var bonus: Tensor
   /// [H K D], [H K D], [H V D], [H V D] and [D H V].
-  var receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Tensor
+  var receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Weight
   /// [H V].
   var normScale, normBias: Tensor
   /// The shares side by side, in a frozen copy.
@@ -91,14 +91,14 @@ public struct RWKV6: SequenceMixer {
     .init("time_maa_w1", \.shareInner, .exempt),
     .init("time_maa_w2", \.shareOuter, .exempt),
     .init("time_decay", \.decay.bias, ParameterTraits(decays: false, learningRate: 2)),
-    .init("time_decay_w1", \.decay.inner, .exempt),
-    .init("time_decay_w2", \.decay.outer, .exempt),
+    .matrix("time_decay_w1", \.decay.inner, .exempt),
+    .matrix("time_decay_w2", \.decay.outer, .exempt),
     .init("time_faaaa", \.bonus, .exempt),
-    .init("receptance.weight", \.receptanceWeight),
-    .init("key.weight", \.keyWeight),
-    .init("value.weight", \.valueWeight),
-    .init("gate.weight", \.gateWeight),
-    .init("output.weight", \.outputWeight, .residual),
+    .matrix("receptance.weight", \.receptanceWeight),
+    .matrix("key.weight", \.keyWeight),
+    .matrix("value.weight", \.valueWeight),
+    .matrix("gate.weight", \.gateWeight),
+    .matrix("output.weight", \.outputWeight, .residual),
     .init("ln_x.weight", \.normScale, .exempt),
     .init("ln_x.bias", \.normBias, .exempt),
   ]
@@ -124,20 +124,20 @@ public struct RWKV6: SequenceMixer {
     shareInner = Tensor(zeros: [D, 5 * R])
     shareOuter = .uniform([5, R, D], in: -0.01...0.01, using: &generator)
 
-    decay = LowRank(
-      inner: Tensor(zeros: [D, G]), outer: .uniform([G, H * K], in: -0.01...0.01, using: &generator),
-      bias: depth.decays(H * K))
+    decay = LowRank(D, G, H * K, bias: depth.decays(H * K), using: &generator) {
+      .uniform([G, H * K], in: -0.01...0.01, using: &$0)
+    }
     bonus = depth.bonuses(H * K).reshaped([H, K])
 
     /// The elements of an orthogonal matrix have the variance of its longer side.
-    func projection(_ rows: Int, gain: Float, _ generator: inout some RandomNumberGenerator) -> Tensor {
+    func projection(_ rows: Int, gain: Float, _ generator: inout some RandomNumberGenerator) -> Weight {
       .normal([rows, D], deviation: gain / Float(max(rows, D)).squareRoot(), using: &generator)
     }
     receptanceWeight = projection(H * K, gain: 1, &generator)
     keyWeight = projection(H * K, gain: 0.1, &generator)
     valueWeight = projection(H * V, gain: 1, &generator)
     gateWeight = projection(H * V, gain: 0.1, &generator)
-    outputWeight = Tensor(zeros: [D, H * V])
+    outputWeight = .zeros([D, H * V], using: &generator)
     normScale = depth.normScale(H * V)
     normBias = Tensor(zeros: [H * V])
   }

@@ -88,7 +88,7 @@ public struct RWKV7: SequenceMixer {
   /// [D], [D] and [H K].
   var removalScale, rateShare, bonus: Tensor
   /// [D D].
-  var receptanceWeight, keyWeight, valueWeight, outputWeight: Tensor
+  var receptanceWeight, keyWeight, valueWeight, outputWeight: Weight
   /// [D].
   var normScale, normBias: Tensor
 
@@ -100,23 +100,23 @@ public struct RWKV7: SequenceMixer {
     .init("x_a", \.rateShift, .exempt),
     .init("x_g", \.gateShift, .exempt),
     .init("w0", \.decay.bias, ParameterTraits(decays: false, learningRate: 2)),
-    .init("w1", \.decay.inner, .exempt),
-    .init("w2", \.decay.outer, .exempt),
+    .matrix("w1", \.decay.inner, .exempt),
+    .matrix("w2", \.decay.outer, .exempt),
     .init("a0", \.rate.bias, .exempt),
-    .init("a1", \.rate.inner, .exempt),
-    .init("a2", \.rate.outer, .exempt),
+    .matrix("a1", \.rate.inner, .exempt),
+    .matrix("a2", \.rate.outer, .exempt),
     .init("v0", \.value.bias, .exempt),
-    .init("v1", \.value.inner, .exempt),
-    .init("v2", \.value.outer, .exempt),
-    .init("g1", \.gate.inner, .exempt),
-    .init("g2", \.gate.outer, .exempt),
+    .matrix("v1", \.value.inner, .exempt),
+    .matrix("v2", \.value.outer, .exempt),
+    .matrix("g1", \.gate.inner, .exempt),
+    .matrix("g2", \.gate.outer, .exempt),
     .init("k_k", \.removalScale, .exempt),
     .init("k_a", \.rateShare, .exempt),
     .init("r_k", \.bonus, .exempt),
-    .init("receptance.weight", \.receptanceWeight),
-    .init("key.weight", \.keyWeight),
-    .init("value.weight", \.valueWeight),
-    .init("output.weight", \.outputWeight, .residual),
+    .matrix("receptance.weight", \.receptanceWeight),
+    .matrix("key.weight", \.keyWeight),
+    .matrix("value.weight", \.valueWeight),
+    .matrix("output.weight", \.outputWeight, .residual),
     .init("ln_x.weight", \.normScale, .exempt),
     .init("ln_x.bias", \.normBias, .exempt),
   ]
@@ -146,8 +146,7 @@ public struct RWKV7: SequenceMixer {
     }
     func lowRank(_ R: Int, bias: Tensor, _ generator: inout some RandomNumberGenerator) -> LowRank {
       let gain = 0.1 * max(1, Double(R) / Double(D)).squareRoot()
-      return LowRank(
-        inner: Tensor(zeros: [D, R]), outer: .orthogonal(R, D, gain: gain, using: &generator), bias: bias)
+      return LowRank(D, R, D, bias: bias, using: &generator) { .orthogonal(R, D, gain: gain, using: &$0) }
     }
     let decays = Tensor.channels(D) {
       -5.5 + 6 * power(ramp($0), 1 + power(depth.ascent, 0.3)) + 2.5 * zigzag($0)
@@ -166,7 +165,7 @@ public struct RWKV7: SequenceMixer {
     receptanceWeight = .normal([D, D], deviation: deviation, using: &generator)
     keyWeight = .normal([D, D], deviation: 0.1 * deviation, using: &generator)
     valueWeight = .normal([D, D], deviation: deviation, using: &generator)
-    outputWeight = Tensor(zeros: [D, D])
+    outputWeight = .zeros([D, D], using: &generator)
     normScale = depth.normScale(D)
     normBias = Tensor(zeros: [D])
   }

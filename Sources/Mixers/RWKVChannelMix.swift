@@ -22,14 +22,14 @@ public struct ChannelMix: SequenceLayer {
   public let version: Int
   private let width: Int
   var timeMixKey, timeMixReceptance, timeMaaKey, timeMaaReceptance, xKey: Tensor
-  var keyWeight, receptanceWeight, valueWeight: Tensor
+  var keyWeight, receptanceWeight, valueWeight: Weight
 
   public static let fields: [Field<Self>] = [
     .init("time_mix_k", \.timeMixKey, .exempt), .init("time_mix_r", \.timeMixReceptance, .exempt),
     .init("time_maa_k", \.timeMaaKey, .exempt), .init("time_maa_r", \.timeMaaReceptance, .exempt),
     .init("x_k", \.xKey, .exempt),
-    .init("key.weight", \.keyWeight), .init("receptance.weight", \.receptanceWeight),
-    .init("value.weight", \.valueWeight, .residual),
+    .matrix("key.weight", \.keyWeight), .matrix("receptance.weight", \.receptanceWeight),
+    .matrix("value.weight", \.valueWeight, .residual),
   ]
 
   /// The part of the layer at `depth` with the authors' initialisation: a share of the token before that falls
@@ -53,8 +53,8 @@ public struct ChannelMix: SequenceLayer {
       // The authors draw an orthogonal matrix with the gain √(F / D): elements of this deviation.
       keyWeight = .normal([F, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
     }
-    receptanceWeight = version == 7 ? .absent : Tensor(zeros: [D, D])
-    valueWeight = Tensor(zeros: [D, F])
+    receptanceWeight = version == 7 ? .absent : .zeros([D, D], using: &generator)
+    valueWeight = .zeros([D, F], using: &generator)
   }
 
   public func initialState(batch: Int) -> State { State(previous: Tensor(zeros: [batch, width])) }

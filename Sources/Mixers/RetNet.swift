@@ -100,15 +100,15 @@ public struct RetNet: SequenceMixer {
   var output: GatedOutput
 
   public static let fields: [Field<Self>] = [
-    .init("q_proj.weight", \.query.weight),
-    .init("k_proj.weight", \.key.weight),
-    .init("v_proj.weight", \.value.weight),
+    .matrix("q_proj.weight", \.query.weight),
+    .matrix("k_proj.weight", \.key.weight),
+    .matrix("v_proj.weight", \.value.weight),
     .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
     .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
     .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
-    .init("g_proj.weight", \.output.gateWeight),
+    .matrix("g_proj.weight", \.output.gateWeight),
     .init("g_norm.weight", \.output.scale, .exempt),
-    .init("o_proj.weight", \.output.outputWeight, .residual),
+    .matrix("o_proj.weight", \.output.outputWeight, .residual),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {

@@ -65,7 +65,7 @@ public struct S4: SequenceMixer {
     .init("B", \.input, slow),
     .init("C", \.output, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
     .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 

@@ -79,7 +79,7 @@ public struct S4D: SequenceMixer {
     .init("A_imag", \.frequency, .exempt),
     .init("C", \.output, .exempt),
     .init("D", \.skip, .exempt),
-    .init("output_linear.weight", \.gatedUnit.weight, .residual),
+    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
     .init("output_linear.bias", \.gatedUnit.bias, .exempt),
   ]
 

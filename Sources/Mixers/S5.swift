@@ -60,7 +60,8 @@ public struct S5: SequenceMixer {
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var realPart, frequency, logStep, input, output, skip, gateWeight, gateBias: Tensor
+  var realPart, frequency, logStep, input, output, skip, gateBias: Tensor
+  var gateWeight: Weight
   /// The discrete system, in a frozen copy.
   private var discrete: (a: Tensor, input: Tensor, output: Tensor)?
 
@@ -73,7 +74,7 @@ public struct S5: SequenceMixer {
     .init("B", \.input, slow),
     .init("C", \.output),
     .init("D", \.skip, .exempt),
-    .init("out2.weight", \.gateWeight),
+    .matrix("out2.weight", \.gateWeight),
     .init("out2.bias", \.gateBias, .exempt),
   ]
 

@@ -5,8 +5,10 @@ import RunnelTensors
 
 /// a ⊙ σ(b) for (a, b) = W gelu(y) + bias: the output of S4, S4D, LRU and the HiPPO cell.
 struct GatedUnit: Sendable {
-  /// [2D E] and [2D].
-  var weight, bias: Tensor
+  /// [2D E].
+  var weight: Weight
+  /// [2D].
+  var bias: Tensor
 
   init(width D: Int, channels E: Int, using generator: inout some RandomNumberGenerator) {
     weight = .weight(2 * D, E, using: &generator)

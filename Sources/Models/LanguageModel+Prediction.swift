@@ -4,8 +4,6 @@ import RunnelRecurrences
 import RunnelTensors
 
 extension LanguageModel {
-  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.value.count } }
-
   /// The same model with every parameter moved by up to 0.1 either way, as training would: no bias is zero, no scale
   /// one, no layer silent. What is proven of a fresh model is proven of this one (RWKV starts with outputs of zero).
   package func perturbed(seed: UInt64) -> Self {
@@ -26,6 +24,19 @@ extension LanguageModel {
   public func logits(ofHidden hidden: Tensor) -> Tensor {
     let logits = linear(hidden, head), cap = configuration.logitCap
     return cap == 0 ? logits : cap * activate(1 / cap * logits, .tanh)
+  }
+
+  /// ids of B rows by T > 0 tokens → the logits [B V] behind each row's last token alone: the head is the widest product
+  /// of a model.
+  public func lastLogits(
+    _ ids: [Int32], batch: Int, form: Form, state: inout State
+  ) -> Tensor {
+    let steps = ids.count / batch
+    precondition(steps > 0, "LanguageModel: no tokens to predict from")
+    let hidden = hidden(ids, batch: batch, form: form, resets: .none, state: &state)
+      .reshaped([ids.count, width])
+    let last = (0..<batch).map { Int32(($0 + 1) * steps - 1) }
+    return logits(ofHidden: embedding(hidden, ids: last, shape: [batch]))
   }
 
   /// One token of every row: logits [B V] at constant cost.

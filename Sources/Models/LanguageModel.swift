@@ -14,18 +14,31 @@ public struct LanguageModel: Sendable {
   }
 
   public let configuration: ModelConfiguration
-  var embeddingTable: Tensor
+  var embeddingTable: Weight
   /// Absent where the architecture has none.
   var embeddingNorm: Norm?
   var layers: [[Sublayer]]
   var norm: Norm
   /// Absent where the head is the embedding.
-  var headWeight: Tensor
+  var headWeight: Weight
 
   /// A fresh model; throws where the configuration's numbers do not fit together.
   public init(_ configuration: ModelConfiguration, seed: UInt64) throws {
-    try configuration.validate()
     var generator = SeededGenerator(seed: seed)
+    try self.init(configuration, using: &generator)
+    // What is added to the residual stream starts smaller the more there is of it (Radford et al. 2019, §2.3).
+    let scale = 1 / Float(layers.reduce(0) { $0 + $1.count }).squareRoot()
+    visit { if $0.traits.isResidual { $1.numbers = scale * $1.numbers } }
+  }
+
+  /// A model whose parameters are all about to be replaced.
+  package init(blank configuration: ModelConfiguration) throws {
+    var generator = Weight.Blanks()
+    try self.init(configuration, using: &generator)
+  }
+
+  private init(_ configuration: ModelConfiguration, using generator: inout some RandomNumberGenerator) throws {
+    try configuration.validate()
     self.configuration = configuration
     let (V, D) = (configuration.vocabularySize, configuration.width)
     func norm(_ layer: Int) -> Norm {
@@ -44,9 +57,6 @@ public struct LanguageModel: Sendable {
     }
     self.norm = norm(configuration.layers)
     headWeight = configuration.tiesEmbedding ? .absent : .weight(V, D, using: &generator)
-    // What is added to the residual stream starts smaller the more there is of it (Radford et al. 2019, §2.3).
-    let scale = 1 / Float(layers.reduce(0) { $0 + $1.count }).squareRoot()
-    visit { if $0.traits.isResidual { $1 = scale * $1 } }
   }
 
   public var mixerName: String { configuration.mixerName }
@@ -54,7 +64,7 @@ public struct LanguageModel: Sendable {
   public var width: Int { configuration.width }
   public var layerCount: Int { configuration.layers }
   /// The output head's weight [V D].
-  public var head: Tensor { headWeight.isEmpty ? embeddingTable : headWeight }
+  public var head: Weight { headWeight.isEmpty ? embeddingTable : headWeight }
 
   /// The configuration as it stands in `config.json`.
   public func encodeConfiguration() throws -> [UInt8] {
@@ -87,9 +97,10 @@ public struct LanguageModel: Sendable {
     return norm(x)
   }
 
-  /// The same model with derived constants made once: for streaming.
+  /// The same model for streaming: derived constants made once, and weights packed as they are, in f32 where they were
+  /// not. It keeps no numbers of the original.
   public func frozen() -> Self {
-    var copy = self
+    var copy = packed()
     for i in layers.indices {
       for j in layers[i].indices { copy.layers[i][j].body = layers[i][j].body.frozen() }
     }
@@ -115,11 +126,11 @@ extension ModelConfiguration {
 }
 
 extension LanguageModel {
-  private static let outer: [Field<Self>] = [.init("embedding.weight", \.embeddingTable)]
-  private static let last: [Field<Self>] = [.init("head.weight", \.headWeight)]
+  private static let outer: [Field<Self>] = [.matrix("embedding.weight", \.embeddingTable)]
+  private static let last: [Field<Self>] = [.matrix("head.weight", \.headWeight)]
 
   /// Visits every present parameter once, in checkpoint order.
-  private mutating func visit(_ body: (Parameter.Place, inout Tensor) throws -> Void) rethrows {
+  mutating func visit(_ body: (Parameter.Place, inout StoredParameter) throws -> Void) rethrows {
     try visitFields(of: &self, Self.outer, "", body)
     if var own = embeddingNorm {
       try visitFields(of: &own, Norm.fields, "embedding_norm.", body)
@@ -136,18 +147,19 @@ extension LanguageModel {
   public var parameters: [Parameter] {
     var copy = self
     var parameters: [Parameter] = []
-    copy.visit { parameters.append(Parameter($0, $1)) }
+    copy.visit { parameters.append(Parameter($0, $1.numbers)) }
     return parameters
   }
 
   /// The same model with every parameter replaced; shapes must stay.
   public func replacingParameters(_ replace: (Parameter) throws -> Tensor) rethrows -> Self {
     var copy = self
-    try copy.visit { place, value in
-      let replacement = try replace(Parameter(place, value))
+    try copy.visit { place, stored in
+      let replacement = try replace(Parameter(place, stored.numbers))
       precondition(
-        replacement.shape == value.shape, "\(place.name): \(replacement.shape) cannot replace \(value.shape)")
-      value = replacement
+        replacement.shape == stored.shape,
+        "\(place.name): \(replacement.shape) cannot replace \(stored.shape)")
+      stored.numbers = replacement
     }
     return copy
   }

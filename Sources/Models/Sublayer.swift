@@ -42,7 +42,9 @@ struct Sublayer: Sendable {
     x + body.run(norm(x), form: form, resets: resets, anyState: &state, shared: &shared)
   }
 
-  mutating func visit(_ prefix: String, _ body: (Parameter.Place, inout Tensor) throws -> Void) rethrows {
+  mutating func visit(
+    _ prefix: String, _ body: (Parameter.Place, inout StoredParameter) throws -> Void
+  ) rethrows {
     try visitFields(of: &norm, Norm.fields, prefix + normName + ".", body)
     try self.body.visitFields(prefix + name + ".", body)
   }
@@ -74,19 +76,20 @@ extension SequenceLayer {
   func anyInitialState(batch: Int) -> any RecurrentState { initialState(batch: batch) }
 
   fileprivate mutating func visitFields(
-    _ prefix: String, _ body: (Parameter.Place, inout Tensor) throws -> Void
+    _ prefix: String, _ body: (Parameter.Place, inout StoredParameter) throws -> Void
   ) rethrows {
     try RunnelModels.visitFields(of: &self, Self.fields, prefix, body)
   }
 }
 
-/// The one walk over parameters that saving, training and counting share; absent ones are passed over.
+/// The one walk over parameters that saving, training, packing and counting share; absent ones are passed over.
 func visitFields<Root>(
   of root: inout Root, _ fields: [Field<Root>], _ prefix: String,
-  _ body: (Parameter.Place, inout Tensor) throws -> Void
+  _ body: (Parameter.Place, inout StoredParameter) throws -> Void
 ) rethrows {
-  for field in fields where !root[keyPath: field.path].isEmpty {
-    try body(
-      Parameter.Place(name: prefix + field.name, traits: field.traits), &root[keyPath: field.path])
+  for field in fields {
+    try field.visit(&root) {
+      try body(Parameter.Place(name: prefix + field.name, traits: field.traits), &$0)
+    }
   }
 }

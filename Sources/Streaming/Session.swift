@@ -30,14 +30,9 @@ public struct Session: Sendable {
     while !rest.isEmpty {
       let piece = Array(rest.prefix(Self.prefillLength))
       rest = rest.dropFirst(piece.count)
-      if piece.count == 1 {
-        logits = model.step(piece, state: &state).reshaped([model.vocabularySize])
-      } else {
-        // Only the last token's scores are wanted, and the head is the widest product of a model.
-        let hidden = model.hidden(piece, batch: 1, form: .mix, resets: .none, state: &state)
-        let last = hidden.reshaped([piece.count, model.width]).rows(piece.count - 1..<piece.count)
-        logits = model.logits(ofHidden: last).reshaped([model.vocabularySize])
-      }
+      let form = piece.count == 1 ? Form.step : .mix
+      logits = model.lastLogits(piece, batch: 1, form: form, state: &state)
+        .reshaped([model.vocabularySize])
       position += piece.count
       for token in piece { sampler.observe(token) }
     }

@@ -220,7 +220,8 @@ private struct Taps {
 }
 
 /// A matrix with its rows as columns.
-private func transposed(_ x: Tensor) -> Tensor {
+/// [R C] → [C R], as a constant.
+package func transposed(_ x: Tensor) -> Tensor {
   let (rows, columns) = (x.shape[0], x.shape[1])
   return Tensor([columns, rows]) { y in
     for row in 0..<rows {

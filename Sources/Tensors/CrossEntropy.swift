@@ -35,6 +35,23 @@ public func crossEntropy(_ logits: Tensor, targets: [Int32]) -> (mean: Tensor, p
   return (recorded, losses)
 }
 
+/// The same for the logits x · Wᵀ of a head [V D], packed or not; they never exist as a whole.
+public func linearCrossEntropy(_ x: Tensor, _ weight: Weight, targets: [Int32]) -> (
+  mean: Tensor, perToken: Tensor
+) {
+  guard let matrix = weight.matrix else { return linearCrossEntropy(x, weight.numbers, targets: targets) }
+  let rows = x.reshaped([x.shape.rows, x.shape.width])
+  let block = max(128, logitBlock / max(1, matrix.rows))
+  let losses = Tensor([targets.count]) { losses in
+    for start in stride(from: 0, to: targets.count, by: block) {
+      let range = start..<min(start + block, targets.count)
+      let part = crossEntropy(linear(rows.rows(range), matrix), targets: Array(targets[range])).perToken
+      (losses + start).update(from: part.base, count: range.count)
+    }
+  }
+  return (meanLoss(losses, targets).mean, losses)
+}
+
 /// The same for the logits x · Wᵀ + b of a language model's head, which are made for a block of rows at a time and
 /// never exist as a whole: `x` [… D], `weight` [V D], `bias` [V] or none.
 ///

@@ -90,6 +90,48 @@ public struct PackedMatrix: Sendable {
     }
   }
 
+  /// One row of that matrix, [in].
+  package func unpackRow(_ row: Int, into w: UnsafeMutablePointer<Float>) {
+    precondition(row >= 0 && row < rows, "PackedMatrix: row \(row) outside \(rows)")
+    guard let base = memory.bytes.baseAddress else { return }
+    PackedProduct.unpackRow(element, row, columns: columns, base, into: w)
+  }
+
+  /// Whether rows from this one on are a packed matrix by themselves.
+  private static func isBorder(_ row: Int) -> Bool { row % PackedProduct.tileRows == 0 }
+
+  /// Rows `range`, which begins at a multiple of 16, as a matrix over the same bytes.
+  private func rows(_ range: Range<Int>) -> PackedMatrix {
+    let start = Self.byteCount(element, rows: range.lowerBound, columns: columns)
+    let count = Self.byteCount(element, rows: range.count, columns: columns)
+    let bytes = UnsafeRawBufferPointer(rebasing: memory.bytes[start..<start + count])
+    return PackedMatrix(
+      element, rows: range.count, columns: columns, memory: PackedMemory(over: bytes, owner: memory))
+  }
+
+  /// The same in parts: the first `sizes[0]` rows of the weight make the first part, and so on.
+  fileprivate func products(_ x: Tensor, bias: Tensor?, sizes: [Int]) -> [Tensor] {
+    precondition(
+      sizes.reduce(0, +) == rows, "linear: parts \(sizes) do not sum to \(rows) rows of the weight")
+    var ends = sizes
+    for i in ends.indices.dropFirst() { ends[i] += ends[i - 1] }
+    if x.shape.rows == 1 {
+      // The parts of one vector lie one after the other.
+      let y = linear(x, self, bias: bias)
+      return zip(sizes, ends).map {
+        Tensor(shape: x.shape.with(width: $0), storage: y.storage, offset: $1 - $0)
+      }
+    }
+    guard bias == nil, ends.dropLast().allSatisfy(Self.isBorder) else {
+      return split(linear(x, self, bias: bias), sizes: sizes)
+    }
+    let vectors = PackedVectors(x, for: element)
+    return zip(sizes, ends).map { size, end in
+      let part = rows(end - size..<end)
+      return Tensor(x.shape.with(width: size)) { part.multiply(vectors, into: $0) }
+    }
+  }
+
   /// y = x Wᵀ, or y + x Wᵀ, for y [… out].
   package func multiply(
     _ x: PackedVectors, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
@@ -157,6 +199,11 @@ public func linear(
   let adding = bias != nil || residual != nil
   y.mutate { weight.multiply(vectors, adding: adding, into: $0) }
   return y
+}
+
+/// x Wᵀ + b in parts, as over numbers.
+package func linear(_ x: Tensor, _ weight: PackedMatrix, bias: Tensor? = nil, sizes: [Int]) -> [Tensor] {
+  weight.products(x, bias: bias?.isEmpty == true ? nil : bias, sizes: sizes)
 }
 
 /// A number that cannot be packed.

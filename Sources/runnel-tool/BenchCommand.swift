@@ -42,7 +42,7 @@ struct BenchModelOptions: ParsableArguments {
   }
 }
 
-/// What a benchmark prints.
+/// What a benchmark of training prints.
 private struct Measurement: Encodable {
   var benchmark: String
   var mixer: String
@@ -52,11 +52,8 @@ private struct Measurement: Encodable {
   var segment: Int
   /// The median over the run.
   var tokens_per_second: Double
-  var peak_gflops: Double?
-  var peak_gb_per_second: Double?
-  var bytes_per_token: Int?
-  /// Of the matrix peak, counting two operations per matrix weight and token forwards and four backwards; or of the
-  /// bandwidth peak, counting every weight and state once a token.
+  var peak_gflops: Double
+  /// Of the matrix peak, counting two operations per matrix weight and token forwards and four backwards.
   var share_of_peak: Double
 
   func print(json: Bool) throws {
@@ -64,37 +61,36 @@ private struct Measurement: Encodable {
     Output.line(
       "\(mixer), \(Output.grouped(parameters)) parameters, \(threads) threads, \(batch) × \(segment): "
         + "\(Output.grouped(Int(tokens_per_second))) tokens/s")
-    if let peak_gflops {
-      Output.line(
-        String(
-          format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100,
-          peak_gflops))
-    }
-    if let peak_gb_per_second, let bytes_per_token {
-      Output.line(
-        String(
-          format: "%@ bytes per token, %.1f %% of the read peak of %.1f GB/s measured in this run",
-          Output.grouped(bytes_per_token), share_of_peak * 100, peak_gb_per_second))
-    }
+    Output.line(
+      String(
+        format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100,
+        peak_gflops))
   }
 }
 
 extension LanguageModel {
-  /// Elements of the matrices that every token is multiplied with.
-  fileprivate var matrixWeights: Int {
-    let all = parameters.reduce(0) {
-      $0 + ($1.value.shape.rank == 2 && $1.traits.decays ? $1.value.count : 0)
-    }
-    // A tied embedding is the head; an untied one is looked up, not multiplied.
-    return all
-      - (head.count == vocabularySize * width && parameters.contains { $0.name == "head.weight" }
-        ? head.count : 0)
-  }
-
-  fileprivate func randomIds(_ count: Int) -> [Int32] {
+  func randomIds(_ count: Int) -> [Int32] {
     var generator = SeededGenerator(seed: 7)
     return (0..<count).map { _ in Int32(generator.uniform() * Double(vocabularySize)) }
   }
+}
+
+/// Runs `peak` and `body` in turn for about `seconds`, after one of each: the fastest times of the two, and the median of
+/// peak over body of the turns, which other work on the machine disturbs less.
+func inTurn(
+  _ seconds: Double, _ peak: () -> Void, _ body: () -> Void
+) -> (peak: Double, body: Double, ratio: Double) {
+  let clock = ContinuousClock()
+  var peaks: [Double] = [], bodies: [Double] = []
+  peak()
+  body()
+  let begin = clock.now
+  repeat {
+    peaks.append(Machine.fastest(of: 1, peak))
+    bodies.append(Machine.fastest(of: 1, body))
+  } while (clock.now - begin) / .seconds(1) < seconds || peaks.count < 3
+  let ratios = zip(peaks, bodies).map { $0 / $1 }.sorted()
+  return (peaks.min() ?? 0, bodies.min() ?? 0, ratios[ratios.count / 2])
 }
 
 /// Runs `body` for about `seconds` after two warm-up runs; the median time of one run in seconds.
@@ -111,25 +107,7 @@ private func medianSeconds(_ seconds: Double, _ body: () throws -> Void) rethrow
   return times.sorted()[times.count / 2]
 }
 
-/// Times products of matrices over [batch segment] tokens against the matrix peak.
-///
-/// - Parameter operations: how many a matrix weight and token cost.
-private func measure(
-  _ model: LanguageModel, _ benchmark: String, batch: Int, segment: Int, operations: Double,
-  _ options: BenchModelOptions,
-  _ body: () throws -> Void
-) throws {
-  let before = Machine.peakGFLOPs()
-  let speed = Double(batch * segment) / (try medianSeconds(options.seconds, body))
-  let peak = max(before, Machine.peakGFLOPs())
-  try Measurement(
-    benchmark: benchmark, mixer: model.mixerName, parameters: model.parameterCount,
-    threads: WorkerPool.shared.threads, batch: batch, segment: segment, tokens_per_second: speed,
-    peak_gflops: peak, share_of_peak: operations * Double(model.matrixWeights) * speed / (peak * 1e9)
-  ).print(json: options.output.json)
-}
-
-private func requirePositive(batch: Int, segment: Int = 1) throws {
+func requirePositive(batch: Int, segment: Int = 1) throws {
   guard batch > 0, segment > 0 else { throw ValidationError("--batch and --segment must be positive") }
 }
 
@@ -149,60 +127,13 @@ extension BenchCommand {
       var trainer = TrainerBench(model, batch: batch, segment: segment)
       let ids = model.randomIds(batch * segment + 1)
       let inputs = Array(ids.dropLast()), targets = Array(ids.dropFirst())
-      try measure(model, "train", batch: batch, segment: segment, operations: 6, options) {
-        try trainer.step(inputs, targets: targets)
-      }
-    }
-  }
-
-  struct Prefill: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Reading a prompt chunkwise.",
-      discussion: "Example: runnel bench prefill --mixer retnet --segment 512")
-    @OptionGroup var options: BenchModelOptions
-    @Option(help: "Streams side by side.") var batch = 1
-    @Option(help: "Tokens of the prompt.") var segment = 512
-
-    func validate() throws { try requirePositive(batch: batch, segment: segment) }
-    func run() throws { try run(options.open()) }
-
-    private func run(_ model: LanguageModel) throws {
-      let frozen = model.frozen(), ids = model.randomIds(batch * segment)
-      try measure(model, "prefill", batch: batch, segment: segment, operations: 2, options) {
-        var state = frozen.initialState(batch: batch)
-        _ = frozen.logits(ids, batch: batch, form: .mix, state: &state)
-      }
-    }
-  }
-
-  struct Decode: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "One token after the other.",
-      discussion: "Example: runnel bench decode --mixer mamba --width 768 --layers 24 --vocabulary 50280")
-    @OptionGroup var options: BenchModelOptions
-    @Option(help: "Streams side by side.") var batch = 1
-
-    func validate() throws {
-      try requirePositive(batch: batch)
-    }
-
-    func run() throws { try measure(options.open()) }
-
-    private func measure(_ model: LanguageModel) throws {
-      let frozen = model.frozen(), ids = model.randomIds(batch)
-      var state = frozen.initialState(batch: batch)
-      let before = Machine.peakGigabytesPerSecond()
-      let steps = 16
-      let time = medianSeconds(options.seconds) {
-        for _ in 0..<steps { _ = frozen.step(ids, state: &state) }
-      }
-      let peak = max(before, Machine.peakGigabytesPerSecond()), speed = Double(batch * steps) / time
-      // Of an untied embedding one row is read; every other weight once, and the state once each way.
-      let bytes = 4 * model.matrixWeights / batch + 2 * state.byteCount / batch
+      let before = Machine.peakGFLOPs()
+      let time = try medianSeconds(options.seconds) { try trainer.step(inputs, targets: targets) }
+      let speed = Double(batch * segment) / time, peak = max(before, Machine.peakGFLOPs())
       try Measurement(
-        benchmark: "decode", mixer: model.mixerName, parameters: model.parameterCount,
-        threads: WorkerPool.shared.threads, batch: batch, segment: 1, tokens_per_second: speed,
-        peak_gb_per_second: peak, bytes_per_token: bytes, share_of_peak: Double(bytes) * speed / (peak * 1e9)
+        benchmark: "train", mixer: model.mixerName, parameters: model.parameterCount,
+        threads: WorkerPool.shared.threads, batch: batch, segment: segment, tokens_per_second: speed,
+        peak_gflops: peak, share_of_peak: 6 * Double(model.weightsPerToken) * speed / (peak * 1e9)
       ).print(json: options.output.json)
     }
   }

@@ -48,24 +48,6 @@ extension BenchCommand {
         prefill_share_of_peak: prefill.ratio * operations / Double(SquareProbe.operations))
       try result.print(json: output.json)
     }
-
-    /// The fastest times of the two, and the median of peak over body of the turns, which other work on the machine
-    /// disturbs less.
-    private func inTurn(
-      _ seconds: Double, _ peak: () -> Void, _ body: () -> Void
-    ) -> (peak: Double, body: Double, ratio: Double) {
-      let clock = ContinuousClock()
-      var peaks: [Double] = [], bodies: [Double] = []
-      peak()
-      body()
-      let begin = clock.now
-      repeat {
-        peaks.append(Machine.fastest(of: 1, peak))
-        bodies.append(Machine.fastest(of: 1, body))
-      } while (clock.now - begin) / .seconds(1) < seconds || peaks.count < 3
-      let ratios = zip(peaks, bodies).map { $0 / $1 }.sorted()
-      return (peaks.min() ?? 0, bodies.min() ?? 0, ratios[ratios.count / 2])
-    }
   }
 }
 

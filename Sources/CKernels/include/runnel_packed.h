@@ -30,11 +30,12 @@ enum runnel_level runnel_packed_level(void);
 ptrdiff_t runnel_packed_tile_bytes(enum runnel_packed type, ptrdiff_t columns);
 ptrdiff_t runnel_packed_vector_bytes(enum runnel_packed type, ptrdiff_t count, ptrdiff_t columns);
 
-// One tile from, and back to, `rows` <= 16 rows of w, which are `stride` floats apart. w must be finite.
+// One tile from `rows` <= 16 rows of w, which are `stride` floats apart and finite; its rows first ..< end back to w.
 void runnel_pack_tile(
     enum runnel_packed type, ptrdiff_t rows, ptrdiff_t columns, const float *w, ptrdiff_t stride, void *tile);
 void runnel_unpack_tile(
-    enum runnel_packed type, ptrdiff_t rows, ptrdiff_t columns, const void *tile, float *w, ptrdiff_t stride);
+    enum runnel_packed type, ptrdiff_t first, ptrdiff_t end, ptrdiff_t columns, const void *tile, float *w,
+    ptrdiff_t stride);
 
 // The vectors x [count columns] as panels. For int8 and int4 each block of 32 is quantised, symmetric about zero; what is
 // below 1e-36 counts as zero there, and a block that holds a NaN or an infinity gives NaN.

@@ -131,9 +131,3 @@ extension ForeignConfiguration {
     return ForeignModel(configuration: configuration, names: names)
   }
 }
-
-/// [M N] → [N M].
-@Sendable private func transposed(_ x: Tensor) -> Tensor {
-  let (rows, columns) = (x.shape[0], x.shape[1]), values = x.scalars
-  return Tensor((0..<columns).flatMap { j in (0..<rows).map { values[$0 * columns + j] } }, [columns, rows])
-}

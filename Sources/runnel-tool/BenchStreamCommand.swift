@@ -1,0 +1,118 @@
+/// `runnel bench decode` and `runnel bench prefill`: a stream's two speeds, in turn with the peaks of the machine.
+
+import ArgumentParser
+import Runnel
+
+extension BenchCommand {
+  struct Decode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "One token after the other: the bytes of weights that are read, against the speed of memory.",
+      discussion:
+        "Example: runnel bench decode --mixer mamba --width 768 --layers 24 --vocabulary 50280 --dtype int8")
+    @OptionGroup var options: BenchModelOptions
+    @Option(help: "Pack the weights so (default: as they are, numbers as f32).") var dtype: PackedElement?
+    @Option(help: "Streams side by side.") var batch = 1
+
+    func validate() throws { try requirePositive(batch: batch) }
+    func run() throws { try run(options.open(packedAs: dtype)) }
+
+    private func run(_ model: LanguageModel) throws {
+      let ids = model.randomIds(batch), bytes = model.weightBytesPerToken
+      var state = model.initialState(batch: batch)
+      // As many tokens a turn as make the reading of their weights one of 256 MB or more.
+      let steps = max(1, (1 << 28) / max(1, bytes))
+      let probe = ReadProbe(byteCount: max(bytes, 1 << 28))
+      let times = inTurn(
+        options.seconds, { probe.read() }, { for _ in 0..<steps { _ = model.step(ids, state: &state) } })
+      try Measurement(
+        benchmark: "decode", model, batch: batch, segment: 1, speed: Double(batch * steps) / times.body,
+        bytes_per_token: bytes / batch, state_bytes: state.byteCount / batch,
+        peak_gb_per_second: 1e-9 * Double(probe.byteCount) / times.peak,
+        share_of_peak: times.ratio * Double(bytes * steps) / Double(probe.byteCount)
+      ).print(json: options.output.json)
+    }
+  }
+
+  struct Prefill: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Reading a prompt chunkwise, up to the scores of what comes next, against single-precision products.",
+      discussion: "Example: runnel bench prefill --mixer retnet --segment 512")
+    @OptionGroup var options: BenchModelOptions
+    @Option(help: "Pack the weights so (default: as they are, numbers as f32).") var dtype: PackedElement?
+    @Option(help: "Streams side by side.") var batch = 1
+    @Option(help: "Tokens of the prompt.") var segment = 512
+
+    func validate() throws { try requirePositive(batch: batch, segment: segment) }
+    func run() throws { try run(options.open(packedAs: dtype)) }
+
+    private func run(_ model: LanguageModel) throws {
+      let ids = model.randomIds(batch * segment), squares = SquareProbe()
+      let times = inTurn(
+        options.seconds, { squares.multiply() },
+        {
+          var state = model.initialState(batch: batch)
+          _ = model.lastLogits(ids, batch: batch, form: .mix, state: &state)
+        })
+      // The head works for the last token of each stream.
+      let head = model.head.shape.elements
+      let operations = 2 * batch * (segment * (model.weightsPerToken - head) + head)
+      try Measurement(
+        benchmark: "prefill", model, batch: batch, segment: segment,
+        speed: Double(batch * segment) / times.body,
+        peak_gflops: 1e-9 * Double(SquareProbe.operations) / times.peak,
+        share_of_peak: times.ratio * Double(operations) / Double(SquareProbe.operations)
+      ).print(json: options.output.json)
+    }
+  }
+}
+
+extension BenchModelOptions {
+  /// The model as it streams.
+  fileprivate func open(packedAs element: PackedElement?) throws -> LanguageModel {
+    let model = try open()
+    return try (element.map { try model.unpacked().packed(as: $0) } ?? model).frozen()
+  }
+}
+
+private struct Measurement: Encodable {
+  let benchmark, mixer: String
+  let dtype: PackedElement?
+  let parameters, threads, batch, segment: Int
+  /// Of the fastest turn, as are the peaks; the share is the median of the turns.
+  let tokens_per_second: Double
+  /// Of weights, for a token of one stream; the state is read and written beside them.
+  let bytes_per_token, state_bytes: Int?
+  let peak_gb_per_second, peak_gflops: Double?
+  let share_of_peak: Double
+
+  init(
+    benchmark: String, _ model: LanguageModel, batch: Int, segment: Int, speed: Double,
+    bytes_per_token: Int? = nil, state_bytes: Int? = nil, peak_gb_per_second: Double? = nil,
+    peak_gflops: Double? = nil, share_of_peak: Double
+  ) {
+    self.benchmark = benchmark
+    (mixer, dtype, parameters) = (model.mixerName, model.packing, model.parameterCount)
+    (threads, self.batch, self.segment) = (WorkerPool.shared.threads, batch, segment)
+    tokens_per_second = speed
+    (self.bytes_per_token, self.state_bytes) = (bytes_per_token, state_bytes)
+    (self.peak_gb_per_second, self.peak_gflops) = (peak_gb_per_second, peak_gflops)
+    self.share_of_peak = share_of_peak
+  }
+
+  func print(json: Bool) throws {
+    if json { return try Output.json(self) }
+    Output.line(
+      "\(mixer), \(Output.grouped(parameters)) parameters in \(dtype?.rawValue ?? "f32"), \(threads) threads, "
+        + "\(batch) × \(segment): \(Output.grouped(Int(tokens_per_second))) tokens/s")
+    let share = Output.decimals(100 * share_of_peak, 1)
+    if let bytes_per_token, let peak_gb_per_second {
+      Output.line(
+        "\(Output.grouped(bytes_per_token)) bytes of weights per token, \(share) % of the read peak of "
+          + "\(Output.decimals(peak_gb_per_second, 1)) GB/s, measured in turn")
+    }
+    if let peak_gflops {
+      Output.line(
+        "\(share) % of the matrix peak of \(Output.decimals(peak_gflops, 1)) GFLOP/s, measured in turn")
+    }
+  }
+}
