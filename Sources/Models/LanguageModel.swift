@@ -37,7 +37,8 @@ public struct LanguageModel: Sendable {
     try self.init(configuration, using: &generator)
   }
 
-  private init(_ configuration: ModelConfiguration, using generator: inout some RandomNumberGenerator) throws {
+  private init(_ configuration: ModelConfiguration, using generator: inout some RandomNumberGenerator) throws
+  {
     try configuration.validate()
     self.configuration = configuration
     let (V, D) = (configuration.vocabularySize, configuration.width)

@@ -35,7 +35,8 @@ extension BenchCommand {
 
   struct Prefill: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Reading a prompt chunkwise, up to the scores of what comes next, against single-precision products.",
+      abstract:
+        "Reading a prompt chunkwise, up to the scores of what comes next, against single-precision products.",
       discussion: "Example: runnel bench prefill --mixer retnet --segment 512")
     @OptionGroup var options: BenchModelOptions
     @Option(help: "Pack the weights so (default: as they are, numbers as f32).") var dtype: PackedElement?
