@@ -24,29 +24,52 @@ RUNNEL_CLONES void runnel_sum_lanes(ptrdiff_t n, const float *restrict lanes, fl
   }
 }
 
+// One token of at most sixteen channels, the N states of one in the lanes.
+INLINE void step_channels(
+    ptrdiff_t width, ptrdiff_t N, const float *restrict u, const float *restrict delta, const float *restrict A,
+    const float *restrict B, const float *restrict C, const float *restrict D, float *restrict state,
+    float *restrict y) {
+  v16 totals[LANES] = {0};
+  float rest[LANES] = {0};
+  for (ptrdiff_t e = 0; e < width; e++) {
+    float dt = delta[e], input = dt * u[e];
+    float *h = state + e * N;
+    const float *Ae = A + e * N;
+    ptrdiff_t n = 0;
+    for (; n + LANES <= N; n += LANES) {
+      v16 hn = exp16(dt * load16(Ae + n)) * load16(h + n) + input * load16(B + n);
+      store16(h + n, hn);
+      totals[e] += hn * load16(C + n);
+    }
+    for (; n < N; n++) {
+      h[n] = exp1(dt * Ae[n]) * h[n] + input * B[n];
+      rest[e] += h[n] * C[n];
+    }
+    if (D) rest[e] += D[e] * u[e];
+  }
+  v16 sum = sums16(totals) + load16(rest);
+  STORE_WIDTH(y, sum);
+}
+
 RUNNEL_CLONES void runnel_selective_step(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
     const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
     const float *restrict D, float *restrict state, float *restrict y) {
-  for (ptrdiff_t t = 0; t < steps; t++) {
-    const float *Bt = B + t * N, *Ct = C + t * N;
-    for (ptrdiff_t e = 0; e < width; e++) {
-      float dt = delta[t * stride + e], ut = u[t * stride + e], sum = D ? D[e] * ut : 0;
-      float *h = state + e * N;
-      const float *Ae = A + e * N;
-      v16 total = {0};
-      ptrdiff_t n = 0;
-      for (; n + LANES <= N; n += LANES) {
-        v16 hn = exp16(dt * load16(Ae + n)) * load16(h + n) + (dt * ut) * load16(Bt + n);
-        store16(h + n, hn);
-        total += hn * load16(Ct + n);
-      }
-      for (; n < N; n++) {
-        h[n] = exp1(dt * Ae[n]) * h[n] + (dt * ut) * Bt[n];
-        sum += h[n] * Ct[n];
-      }
-      y[t * stride + e] = sum + sum16(total);
-    }
+  for (ptrdiff_t t = 0; t < steps; t++)
+    step_channels(
+        width, N, u + t * stride, delta + t * stride, A, B + t * N, C + t * N, D, state, y + t * stride);
+}
+
+RUNNEL_CLONES void runnel_selective_gated_step(
+    ptrdiff_t width, ptrdiff_t N, const float *restrict u, const float *restrict raw, const float *restrict bias,
+    const float *restrict A, const float *restrict B, const float *restrict C, const float *restrict D,
+    const float *restrict gate, float *restrict state, float *restrict y) {
+  for (ptrdiff_t e = 0; e < width; e += LANES) {
+    ptrdiff_t n = width - e < LANES ? width - e : LANES;
+    float delta[LANES];
+    for (ptrdiff_t i = 0; i < n; i++) delta[i] = softplus1(raw[e + i] + bias[e + i]);
+    step_channels(n, N, u + e, delta, A + e * N, B, C, D ? D + e : NULL, state + e * N, y + e);
+    for (ptrdiff_t i = 0; i < n; i++) y[e + i] *= gate[e + i] * sigmoid1(gate[e + i]);
   }
 }
 

@@ -67,6 +67,23 @@ INLINE float sum_lanes(float *a) {
     sum_lanes(a_);                \
   })
 
+// The sums of neighbours, those of a in front of those of b; and the sums of sixteen vectors, in their order. Four rounds of
+// it take as many shuffles as three vectors would summed one by one.
+#define neighbours16(a, b)                                                                                  \
+  ({                                                                                                        \
+    v16 a_ = (a), b_ = (b);                                                                                 \
+    __builtin_shufflevector(a_, b_, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +            \
+        __builtin_shufflevector(a_, b_, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);         \
+  })
+#define sums16(vectors)                                                                     \
+  ({                                                                                        \
+    v16 s_[LANES];                                                                          \
+    memcpy(s_, (vectors), sizeof s_);                                                       \
+    for (int count_ = LANES / 2; count_ > 0; count_ /= 2)                                   \
+      for (int i_ = 0; i_ < count_; i_++) s_[i_] = neighbours16(s_[2 * i_], s_[2 * i_ + 1]); \
+    s_[0];                                                                                  \
+  })
+
 // exp on [-87, 88], relative error below 2e-7; outside it saturates, and a NaN stays one. Range reduction by the nearest
 // multiple n of ln 2: adding 1.5 * 2^23 rounds in every instruction set and leaves n in the low bits, ready to be
 // added to the exponent. Then the Taylor polynomial of degree 7 on |r| <= ln 2 / 2.

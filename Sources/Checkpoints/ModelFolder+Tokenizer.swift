@@ -11,7 +11,7 @@ extension ModelFolder {
   /// - Throws: `FileError` where the model has more tokens than bytes and nothing says what they are, or fewer
   ///   than its tokenizer.
   public static func tokenizer(of model: LanguageModel, at path: String) throws -> any Tokenizer {
-    let hasFile = isFolder(path) && Tokenizers.fileNames.contains { fileExists(path + "/" + $0) }
+    let hasFile = hasTokenizer(path)
     guard hasFile || model.vocabularySize <= 256 else {
       throw FileError(
         path, at: "tokenizer",
@@ -22,6 +22,15 @@ extension ModelFolder {
     let tokenizer: any Tokenizer = hasFile ? try Tokenizers.load(path) : ByteTokenizer()
     try check(tokenizer, fits: model, at: path)
     return tokenizer
+  }
+
+  private static func hasTokenizer(_ path: String) -> Bool {
+    isFolder(path) && Tokenizers.fileNames.contains { fileExists(path + "/" + $0) }
+  }
+
+  /// The file of the tokenizer in a model folder; nil where there is none.
+  public static func tokenizerFile(at path: String) throws -> TokenizerFile? {
+    hasTokenizer(path) ? try Tokenizers.load(path).file : nil
   }
 
   /// Refuses a tokenizer with ids that the model does not have. (Models may have more: some round theirs up.)

@@ -119,6 +119,9 @@ public struct Mamba: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    if form == .step, u.shape[1] == 1, let decay, resets.isEmpty, configuration.operandNormEpsilon == nil {
+      return fusedStep(u, decay: decay, state: &state)
+    }
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])  // x, z: [B T E]
     let x = causalConvolution(
@@ -133,6 +136,21 @@ public struct Mamba: SequenceMixer {
       u: x, delta: delta, A: decay ?? -1 * activate(logA, .exp), B: operands[1], C: operands[2], D: skip,
       form: form, resets: resets, state: &state.memory)
     return linear(gated(y, by: projected[1], .silu), outputWeight, bias: outputBias)
+  }
+
+  /// The same function of one token for a frozen copy: all between the projections in two passes over the channels.
+  private func fusedStep(_ u: Tensor, decay: Tensor, state: inout State) -> Tensor {
+    let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
+    let B = u.shape[0]
+    let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])
+    let x = causalConvolution(
+      projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, window: &state.window)
+    let operands = linear(x, operandWeight, sizes: [R, N, N])
+    let y = SelectiveScan.gatedStep(
+      u: x.reshaped([B, E]), raw: linear(operands[0], stepWeight).reshaped([B, E]), bias: stepBias, A: decay,
+      B: operands[1].reshaped([B, N]), C: operands[2].reshaped([B, N]), D: skip,
+      gate: projected[1].reshaped([B, E]), state: &state.memory)
+    return linear(y.reshaped([B, 1, E]), outputWeight, bias: outputBias)
   }
 
   public func frozen() -> Mamba {

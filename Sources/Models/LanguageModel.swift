@@ -105,7 +105,7 @@ public struct LanguageModel: Sendable {
   public func frozen() -> Self {
     var copy = packed()
     for i in layers.indices {
-      for j in layers[i].indices { copy.layers[i][j].body = layers[i][j].body.frozen() }
+      for j in layers[i].indices { copy.layers[i][j].body = copy.layers[i][j].body.frozen() }
     }
     return copy
   }

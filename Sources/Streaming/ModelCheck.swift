@@ -170,10 +170,19 @@ public struct ModelCheck: Sendable {
 
   private func error(_ a: Tensor, _ b: Tensor) -> Double { relativeDifference(a.scalars, b.scalars) }
   private func error(_ a: LanguageModel.State, _ b: LanguageModel.State) -> Double {
-    let worst =
-      zip(a.tensors, b.tensors).map { relativeDifference($0.value.scalars, $1.value.scalars) }.max() ?? 0
-    return zip(a.counters, b.counters).allSatisfy { $0.value == $1.value } ? worst : .infinity
+    relativeDifference(a, b).error
   }
+}
+
+/// The largest relative difference among a state's tensors, and which tensor has it; infinite where counters differ.
+func relativeDifference(_ a: LanguageModel.State, _ b: LanguageModel.State) -> (
+  error: Double, tensor: String
+) {
+  for (own, other) in zip(a.counters, b.counters) where own.value != other.value {
+    return (.infinity, own.name)
+  }
+  return zip(a.tensors, b.tensors).map { (relativeDifference($0.value.scalars, $1.value.scalars), $0.name) }
+    .max { $0.0 < $1.0 } ?? (0, "")
 }
 
 /// ‖a − b‖ / ‖b‖ in Euclidean norm, in Double; infinite where either is not finite.

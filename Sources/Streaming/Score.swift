@@ -34,42 +34,72 @@ public struct Score: Sendable, Equatable {
   }
 }
 
-/// Scores a stream as it arrives, in constant memory: every token but the first is predicted from all before it.
+/// Scores a stream as it arrives, in constant memory: every token is predicted from all before it, but for the first of
+/// a stream that begins here.
 public struct StreamScorer: Sendable {
-  public let model: LanguageModel
   public let form: Form
   public private(set) var score = Score()
-  private var state: LanguageModel.State
+  /// The stream up to the last token seen, which it has not read yet.
+  private var stream: Session
   /// The last token seen, whose successor is to be scored.
   private var last: Int32?
   /// Tokens per piece: long enough for the matrix products, short enough for memory.
   private let length: Int
   private let byteLengths: [Int]?
 
-  /// `model` is frozen here.
+  /// Scores a stream from its first token. `model` is frozen here.
   ///
   /// - Parameter byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
   public init(_ model: LanguageModel, form: Form, byteLengths: [Int]? = nil) {
-    self.byteLengths = byteLengths
-    self.model = model.frozen()
+    self.init(continuing: Session(model, sampler: Sampler(seed: 1)), form: form, byteLengths: byteLengths)
+  }
+
+  /// Scores what follows on a stream that may have come far already.
+  public init(continuing stream: Session, form: Form, byteLengths: [Int]? = nil) {
+    self.stream = stream
     self.form = form
-    state = model.initialState(batch: 1)
+    self.byteLengths = byteLengths
     length = form == .step ? 1 : form == .mix ? 512 : 1024
+  }
+
+  public var model: LanguageModel { stream.model }
+
+  /// The stream behind the last token scored, to be saved, or to go on by drawing tokens.
+  public var session: Session {
+    var session = stream
+    if let last { session.feed(CollectionOfOne(last)) }
+    return session
   }
 
   /// Scores the tokens; `each` receives their cross-entropies in nats, in order.
   public mutating func feed(_ tokens: some Collection<Int32>, each: (ArraySlice<Float>) -> Void = { _ in }) {
     var targets = Array(tokens)[...]
-    if last == nil { last = targets.popFirst() }
+    if last == nil, let first = targets.popFirst() {
+      if let logits = stream.logits {
+        // The stream goes on: its last step has predicted this token already.
+        add(
+          crossEntropy(logits.reshaped([1, model.vocabularySize]), targets: [first]).perToken, of: [first],
+          each)
+      }
+      last = first
+    }
     while let input = last, !targets.isEmpty {
       let piece = targets.prefix(length)
       let ids = [input] + piece.dropLast()
-      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &state).perToken
-        .scalars
-      score.add(losses, of: piece, lengths: byteLengths)
-      each(losses[...])
+      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &stream.state).perToken
+      stream.position += ids.count
+      for id in ids { stream.sampler.observe(id) }
+      add(losses, of: piece, each)
       last = piece.last
       targets = targets.dropFirst(piece.count)
     }
+  }
+
+  private mutating func add(
+    _ losses: Tensor, of targets: ArraySlice<Int32>, _ each: (ArraySlice<Float>) -> Void
+  ) {
+    let losses = losses.scalars
+    score.add(losses, of: targets, lengths: byteLengths)
+    each(losses[...])
   }
 }

@@ -25,19 +25,29 @@ package final class Storage: @unchecked Sendable {
 
 /// Free buffers, in classes a quarter of a power of two apart.
 enum BufferPool {
-  private struct Free { var lists: [Int: [UInt]] = [:] }
-  private static let free = Mutex(Free())
+  /// By class; a class has a place of its own, so that nothing is searched for.
+  private static let free = Mutex([[UInt]](repeating: [], count: 4 * Int.bitWidth))
   /// A buffer starts on a cache line, which is also the widest vector.
   private static let alignment = 64
 
   static func rounded(_ count: Int) -> Int {
     guard count > 16 else { return 16 }
-    let step = max(16, 1 << (Int.bitWidth - (count - 1).leadingZeroBitCount - 3))
+    let step = max(16, 1 << (exponent(count - 1) - 2))
     return (count + step - 1) / step * step
   }
 
+  /// ⌊log₂ n⌋ of n > 0.
+  private static func exponent(_ n: Int) -> Int { Int.bitWidth - 1 - n.leadingZeroBitCount }
+
+  /// The class of a rounded capacity: its exponent and the two bits behind the first.
+  private static func place(_ capacity: Int) -> Int {
+    let exponent = exponent(capacity)
+    return 4 * exponent + capacity >> (exponent - 2) & 3
+  }
+
   static func take(_ capacity: Int) -> UnsafeMutablePointer<Float> {
-    let address = free.withLock { $0.lists[capacity]?.popLast() }
+    let place = place(capacity)
+    let address = free.withLock { $0[place].popLast() }
     if let address, let pointer = UnsafeMutablePointer<Float>(bitPattern: address) { return pointer }
     var memory: UnsafeMutableRawPointer?
     let failed = posix_memalign(&memory, alignment, capacity * MemoryLayout<Float>.stride)
@@ -48,6 +58,7 @@ enum BufferPool {
   }
 
   static func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {
-    free.withLock { $0.lists[capacity, default: []].append(UInt(bitPattern: pointer)) }
+    let place = place(capacity)
+    free.withLock { $0[place].append(UInt(bitPattern: pointer)) }
   }
 }

@@ -42,7 +42,7 @@ public struct Tensor: Sendable {
   public var count: Int { shape.elements }
   /// A parameter that the configuration leaves out is a tensor without elements.
   public var isEmpty: Bool { shape.elements == 0 }
-  public static var absent: Tensor { Tensor(zeros: [0]) }
+  public static let absent = Tensor(zeros: [0])
 
   public var scalars: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
   /// The value of a tensor of one element.

@@ -36,7 +36,7 @@ public struct Weight: Sendable {
   }
 
   /// A weight that the configuration leaves out.
-  public static var absent: Weight { Weight(.absent) }
+  public static let absent = Weight(.absent)
 
   /// The extents as a checkpoint has them.
   public var shape: Shape {

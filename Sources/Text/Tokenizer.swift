@@ -33,6 +33,15 @@ public protocol TokenEncoder: Sendable {
   mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32])
   /// Ends the document and appends what is left of it; the next one may begin.
   mutating func finish(into ids: inout [Int32])
+  /// Appends all that was kept back, as if nothing came behind it, and stays within the document: no token that marks an
+  /// end or a beginning. For live text, where the next byte may be long in coming. Ids differ from those of the whole text
+  /// where a token would have lain across this place, or a tokenizer begins each text with a space of its own.
+  mutating func flush(into ids: inout [Int32])
+}
+
+extension TokenEncoder {
+  /// Where documents have no marks.
+  public mutating func flush(into ids: inout [Int32]) { finish(into: &ids) }
 }
 
 /// A stream from token ids to bytes, which need not be whole characters: see ``UTF8Stream``.

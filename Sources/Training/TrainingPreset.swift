@@ -1,6 +1,7 @@
 /// Sizes and rates that suit a budget, measured in `docs/log.md`.
 
 import RunnelMixers
+import RunnelModels
 
 public enum ModelSize: String, Sendable, CaseIterable {
   case small = "1m"
@@ -23,6 +24,16 @@ public struct TrainingPreset: Sendable {
     case .medium: (width, layers) = (320, isDeep ? 12 : 8)
     case .large: (width, layers) = (768, isDeep ? 24 : 14)
     }
+    adapt(budget, mixers)
+  }
+
+  /// How to go on training a model that there is.
+  public init(budget: Budget, model: ModelConfiguration) {
+    (width, layers) = (model.width, model.layers)
+    adapt(budget, model.mixers.map(\.mixer))
+  }
+
+  private mutating func adapt(_ budget: Budget, _ mixers: [any SequenceMixer.Type]) {
     settings.budget = budget
     // A short run gains more from many steps than from smooth ones.
     if Self.tokens(of: budget) < 5e6 { settings.batch = 4 }

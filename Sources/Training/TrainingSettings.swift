@@ -30,6 +30,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var resetAtDocuments = true
   /// What is learnt where the corpus is of a task: its answers, or every token.
   public var targets = TargetChoice.answers
+  /// The model that the run began with, as the user named it; nil for random weights.
+  public var origin: String?
   public var budget = Budget.steps(1000)
   public var seed: UInt64 = 1
   /// Steps between validations; 0 for only one at the end.
@@ -59,10 +61,12 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     checkpointInterval = try read(.checkpointInterval)
     if fields.contains(.targets) { targets = try read(.targets) }
     if fields.contains(.sampling) { sampling = try read(.sampling) }
+    origin = try fields.decodeIfPresent(String.self, forKey: .origin)
   }
 
   enum CodingKeys: String, CodingKey {
     case batch, sampling, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
+    case origin = "from"
     case learningRate = "learning_rate"
     case finalRate = "final_rate"
     case weightDecay = "weight_decay"

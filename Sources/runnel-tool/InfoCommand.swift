@@ -98,6 +98,7 @@ struct InfoCommand: ParsableCommand {
     ]
     if let record {
       rows.append(["corpus", record.corpus])
+      if let origin = record.settings.origin { rows.append(["began with", origin]) }
       rows.append([
         "trained",
         "\(Output.grouped(record.steps)) steps, \(Output.grouped(record.tokens)) tokens, \(Output.duration(record.seconds))",

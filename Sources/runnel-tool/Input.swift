@@ -4,10 +4,11 @@ import Foundation
 import Runnel
 
 enum Input {
-  /// The next bytes of stdin, at most 64 KiB; nil at its end.
+  /// The next bytes of stdin as soon as there are any, at most 64 KiB; nil at its end, or once a signal asks to leave.
   static func read() throws -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
+      guard wait() else { return nil }
       let count = Foundation.read(STDIN_FILENO, &buffer, buffer.count)
       if count < 0 && errno == EINTR {
         if Interrupt.hasArrived { return nil }
@@ -20,6 +21,17 @@ enum Input {
       guard count > 0 else { return nil }
       return Array(buffer.prefix(count))
     }
+  }
+
+  /// Waits until stdin has bytes or an end; false once a signal asks to leave. The C library takes up a read again that a
+  /// signal struck, and a signal may strike just before one: so this looks up now and then.
+  private static func wait() -> Bool {
+    var stdin = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+    while !Interrupt.hasArrived {
+      let ready = poll(&stdin, 1, 100)
+      if ready > 0 || ready < 0 && errno != EINTR { return true }
+    }
+    return false
   }
 
   /// A longer line is refused rather than held in memory.

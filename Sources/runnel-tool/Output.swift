@@ -33,11 +33,15 @@ enum Output {
 
   /// One object, keys sorted.
   static func json(_ value: some Encodable, pretty: Bool = true) throws {
+    line(try encoded(value, pretty: pretty))
+  }
+
+  static func encoded(_ value: some Encodable, pretty: Bool = false) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys] : [.sortedKeys]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    line(String(decoding: try encoder.encode(value), as: UTF8.self))
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
   /// Rows in aligned columns, the first row being the heading.

@@ -9,6 +9,10 @@ struct ScoreCommand: ParsableCommand {
       Example: runnel score stories < tale.txt
       Reads stdin in constant memory, or a split of a corpus. Of a synthetic task's corpus the
       answers are scored: the share that is right, each document from a fresh state.
+      Watching a log: tail -f log | runnel score logs --follow --above 4
+      --per prints nats, tokens, bits per byte and the text. --follow does so for every line as soon as
+      it has come. A tokenizer then takes each line for itself, so that ids differ from those of the whole
+      text where a token would have held a line's end and what follows.
       """)
 
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
@@ -22,6 +26,12 @@ struct ScoreCommand: ParsableCommand {
   var task: Bool?
   @Option(help: "Also print the cross-entropy of every token, line or document as it is known.") var per:
     Unit?
+  @Flag(help: "Score every line as soon as it has come; the summary goes to stderr.") var follow = false
+  @Option(
+    help: ArgumentHelp("Of --per or --follow, print only what has more bits per byte.", valueName: "bits"))
+  var above: Double?
+  @Option(help: ArgumentHelp("Go on with a saved stream.", valueName: "file")) var loadState: String?
+  @Option(help: ArgumentHelp("Save the stream at the end.", valueName: "file")) var saveState: String?
   @Option(
     help: ArgumentHelp(
       "Read token ids instead: a safetensors file with a tensor ids of shape [B T].", valueName: "file"))
@@ -43,6 +53,18 @@ struct ScoreCommand: ParsableCommand {
     }
     if (ids == nil) != (logits == nil) {
       throw ValidationError("--ids and --logits go together: the tokens to read and the scores to write")
+    }
+    if follow || loadState != nil || saveState != nil, corpus != nil || ids != nil {
+      throw ValidationError(
+        "--follow, --load-state and --save-state are of a stream on stdin; they do not go with --corpus or --ids"
+      )
+    }
+    if follow, per != nil, per != .line {
+      throw ValidationError("--follow scores line by line; leave --per out")
+    }
+    if let above, per == nil && !follow || above.isNaN {
+      throw ValidationError(
+        above.isNaN ? "--above is no number of bits" : "--above chooses among the lines of --follow or --per")
     }
     if task == true, per != nil {
       throw ValidationError("--per prints a text's tokens; it does not go with --task")
@@ -67,7 +89,29 @@ struct ScoreCommand: ParsableCommand {
         "\(corpus ?? "") keeps no tokenizer that could make text of its ids; name it with --tokenizer, or leave --per out"
       )
     }
+    if follow, let tokenizer { return try follow(loaded, tokenizer) }
     try score(loaded, file, tokenizer)
+  }
+
+  /// The stream that is scored: a new one, or a saved one.
+  func stream(of model: LanguageModel) throws -> Session {
+    guard let loadState else { return Session(model, sampler: Sampler(seed: 1)) }
+    return try StateFile.load(loadState, into: model).session
+  }
+
+  /// A stream of ids for a text that begins, or goes on where a saved one had come to.
+  func encoder<T: Tokenizer>(of tokenizer: T, for stream: Session) -> T.Encoder {
+    var encoder = tokenizer.encoder()
+    var opening: [Int32] = []
+    // Whatever opens a text, it has been read.
+    if stream.position > 0 { encoder.flush(into: &opening) }
+    return encoder
+  }
+
+  static func check(_ ids: [Int32], fit model: LanguageModel) throws {
+    if let bad = ids.first(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
+      throw ToolError("token \(bad) is outside the model's vocabulary of \(model.vocabularySize)")
+    }
   }
 
   private struct Result: Encodable {
@@ -128,15 +172,18 @@ struct ScoreCommand: ParsableCommand {
   }
 
   private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
-    var scorer = StreamScorer(model, form: form, byteLengths: tokenizer?.byteLengths() ?? [])
+    let stream = try self.stream(of: model)
+    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: tokenizer?.byteLengths() ?? [])
     var units: ScoredUnits?
-    if let per, let tokenizer { units = ScoredUnits(per, tokenizer, json: output.json) }
+    if let per, let tokenizer {
+      units = ScoredUnits(
+        per, tokenizer, json: output.json, continuing: stream.position > 0, above: above)
+    }
+    if saveState != nil { Interrupt.watch() }
     let clock = ContinuousClock()
     let start = clock.now
     func feed(_ ids: [Int32]) throws {
-      if let bad = ids.first(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
-        throw ToolError("token \(bad) is outside the model's vocabulary of \(model.vocabularySize)")
-      }
+      try Self.check(ids, fit: model)
       scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
@@ -149,7 +196,7 @@ struct ScoreCommand: ParsableCommand {
         try feed(piece)
       }
     } else if let tokenizer {
-      var encoder = tokenizer.encoder()
+      var encoder: any TokenEncoder = self.encoder(of: tokenizer, for: stream)
       var ids: [Int32] = []
       while let bytes = try Input.read() {
         bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
@@ -157,7 +204,8 @@ struct ScoreCommand: ParsableCommand {
         try feed(ids)
         ids.removeAll(keepingCapacity: true)
       }
-      encoder.finish(into: &ids)
+      // A stream that is put aside has not ended.
+      if saveState == nil { encoder.finish(into: &ids) } else { encoder.flush(into: &ids) }
       units?.read(ids)
       try feed(ids)
     }
@@ -167,6 +215,7 @@ struct ScoreCommand: ParsableCommand {
         "there is nothing to score: \(self.corpus.map { "the split of \($0)" } ?? "stdin") has fewer than two tokens"
       )
     }
+    if let saveState { try StateFile.save(scorer.session, to: saveState) }
     let seconds = max(1e-9, (clock.now - start) / .seconds(1)), score = scorer.score
     if output.json {
       return try Output.json(
@@ -176,12 +225,15 @@ struct ScoreCommand: ParsableCommand {
           bits_per_byte: score.bytes > 0 ? score.bitsPerByte : nil, peak_rss_bytes: Machine.peakResidentBytes),
         pretty: per == nil)
     }
-    Output.line(
-      String(
-        format: "%@ tokens, %@: loss %.6f nats per token%@, perplexity %.3f, %@ tokens/s",
-        Output.grouped(score.tokens), form.rawValue, score.loss,
-        score.bytes > 0 ? String(format: ", %.6f bits per byte", score.bitsPerByte) : "", score.perplexity,
-        Output.grouped(Int(Double(score.tokens) / seconds))))
+    Output.line(summary(score, seconds: seconds))
+  }
+
+  func summary(_ score: Score, seconds: Double) -> String {
+    String(
+      format: "%@ tokens, %@: loss %.6f nats per token%@, perplexity %.3f, %@ tokens/s",
+      Output.grouped(score.tokens), form.rawValue, score.loss,
+      score.bytes > 0 ? String(format: ", %.6f bits per byte", score.bitsPerByte) : "", score.perplexity,
+      Output.grouped(Int(Double(score.tokens) / seconds)))
   }
 }
 

@@ -1,30 +1,59 @@
-/// One line per token, line or document of a text as it is scored: its cross-entropy in nats, its tokens, its text.
+/// One line per token, line or document of a text as it is scored: its cross-entropy in nats, its tokens, its bits per
+/// byte, its text.
 
 import Foundation
 import Runnel
+
+/// What was scored as a whole: a token, a line, a document.
+struct ScoredUnit: Encodable {
+  let text: String
+  let tokens: Int
+  let nats: Double
+  /// What makes long and short ones comparable; missing where there are no bytes.
+  let bits_per_byte: Double?
+
+  init(_ bytes: some Collection<UInt8>, tokens: Int, nats: Double) {
+    text = String(decoding: bytes, as: UTF8.self)
+    self.tokens = tokens
+    self.nats = nats
+    bits_per_byte = bytes.isEmpty ? nil : nats / log(2) / Double(bytes.count)
+  }
+
+  /// Prints the unit at once; false where nobody reads any more.
+  func print(isLine: Bool, json: Bool) throws -> Bool {
+    let rate = bits_per_byte.map { String(format: "%.4f", $0) } ?? "-"
+    let shown = !isLine ? text.debugDescription : text.hasSuffix("\n") ? String(text.dropLast()) : text
+    let line =
+      json ? try Output.encoded(self) : String(format: "%.4f\t%d\t%@\t", nats, tokens, rate) + shown
+    return Output.write(Array((line + "\n").utf8))
+  }
+}
 
 struct ScoredUnits {
   private let unit: ScoreCommand.Unit
   private let tokenizer: any Tokenizer
   private let json: Bool
+  /// Units of fewer bits per byte are not printed.
+  private let above: Double
   /// By id, whether a line of text ends with the token.
   private let endsLine: [Bool]
   /// Tokens whose cross-entropy is not known yet, and whether their unit ends with them.
   private var waiting: [(token: Int32, isEnd: Bool)] = []
-  private var isFirst = true
+  private var isFirst: Bool
   private var tokens: [Int32] = []
   private var nats = 0.0
 
-  private struct Entry: Encodable {
-    let text: String
-    let tokens: Int
-    let nats: Double
-  }
-
-  init(_ unit: ScoreCommand.Unit, _ tokenizer: some Tokenizer, json: Bool) {
+  /// - Parameters:
+  ///   - continuing: the stream goes on, so that its first token here is predicted too.
+  ///   - above: bits per byte that a unit must exceed to be printed.
+  init(
+    _ unit: ScoreCommand.Unit, _ tokenizer: some Tokenizer, json: Bool, continuing: Bool, above: Double?
+  ) {
     self.unit = unit
     self.tokenizer = tokenizer
     self.json = json
+    self.above = above ?? -.infinity
+    isFirst = !continuing
     endsLine =
       unit == .line
       ? (0..<Int32(tokenizer.vocabularySize)).map { tokenizer.bytes(of: CollectionOfOne($0)).contains(10) }
@@ -71,12 +100,9 @@ struct ScoredUnits {
   }
 
   private mutating func flush() {
-    let text = String(decoding: tokenizer.bytes(of: tokens), as: UTF8.self)
-    if json {
-      try? Output.json(Entry(text: text, tokens: tokens.count, nats: nats), pretty: false)
-    } else {
-      let shown = text.hasSuffix("\n") && unit == .line ? String(text.dropLast()) : text.debugDescription
-      Output.line(String(format: "%.4f\t%d\t", nats, tokens.count) + shown)
+    let scored = ScoredUnit(tokenizer.bytes(of: tokens), tokens: tokens.count, nats: nats)
+    if above == -.infinity || (scored.bits_per_byte ?? 0) > above {
+      _ = try? scored.print(isLine: unit == .line, json: json)
     }
     tokens.removeAll(keepingCapacity: true)
     nats = 0

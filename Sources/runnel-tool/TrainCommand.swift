@@ -8,6 +8,8 @@ struct TrainCommand: ParsableCommand {
     discussion: """
       Example: runnel train --corpus stories.tokens.zst --mixer mamba --minutes 3 --out stories
       Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on.
+      A model that there is learns a text of its own: runnel train --from stories --corpus mine.tokens.zst
+      --out mine. It forgets less of what it knew with a lower --learning-rate.
       """)
 
   @Option(
@@ -19,6 +21,11 @@ struct TrainCommand: ParsableCommand {
     MixerName?
   @Option(help: ArgumentHelp("The folder that receives the run.", valueName: "folder")) var out: String
   @Flag(help: "Go on with the run in --out; with a longer budget if one is given.") var resume = false
+  @Option(
+    help: ArgumentHelp(
+      "Begin with the weights of this model, its architecture and its tokenizer, instead of random ones.",
+      valueName: "model"))
+  var from: String?
 
   @Option(help: "About how many parameters: 1m, 10m or 100m.") var size: ModelSize?
   @Option(help: "D, the width of the residual stream.") var width: Int?
@@ -85,8 +92,21 @@ struct TrainCommand: ParsableCommand {
     if !resume && corpus == nil {
       throw ValidationError("--corpus is missing; make one with `runnel corpus build`")
     }
-    if !resume && mixer == nil {
+    if !resume && mixer == nil && from == nil {
       throw ValidationError("--mixer is missing; it is one of \(Registry.names.joined(separator: ", "))")
+    }
+    if from != nil {
+      if resume {
+        throw ValidationError("--resume goes on with the weights of the run in --out; leave --from out")
+      }
+      let fixed = [
+        ("mixer", mixer != nil), ("size", size != nil), ("width", width != nil), ("layers", layers != nil),
+        ("heads", heads != nil),
+      ].filter(\.1).map { "--" + $0.0 }
+      if !fixed.isEmpty {
+        throw ValidationError(
+          "the model of --from has its architecture; leave \(fixed.joined(separator: ", ")) out")
+      }
     }
   }
 
@@ -100,11 +120,27 @@ struct TrainCommand: ParsableCommand {
       let record = try RunFolder.record(out)
       let corpora = try open(corpus ?? record.corpus, targets: record.settings.targets)
       try resume(ModelFolder.load(out), record: record, corpora)
-    } else if let mixer, let corpus {
+    } else if let corpus {
       if RunFolder.exists(out) {
         throw ToolError("\(out) already holds a run; add --resume to go on with it, or choose another --out")
       }
-      try start(mixer.pattern, open(corpus, targets: loss ?? .answers))
+      let corpora = try open(corpus, targets: loss ?? .answers)
+      if let from {
+        let places = [from, out].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
+        guard places[0] != places[1] else {
+          throw ToolError("--out is the model of --from, which would be lost; choose another folder")
+        }
+        let model = try StartingModel.load(from, for: corpora)
+        let preset = TrainingPreset(budget: budget ?? .minutes(3), model: model.configuration)
+        try start(model.configuration, preset, corpora) { _ in model }
+      } else if let mixer {
+        let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: mixer.pattern)
+        var configuration = ModelConfiguration(
+          mixer.pattern, vocabularySize: corpora.parts[0].corpus.header.vocabularySize,
+          width: width ?? preset.width, layers: layers ?? preset.layers)
+        if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
+        try start(configuration, preset, corpora) { try LanguageModel($0, seed: seed) }
+      }
     }
   }
 
@@ -112,12 +148,11 @@ struct TrainCommand: ParsableCommand {
     try CorpusMixture(named: name) { try Corpus(path: $0, targets: targets) }
   }
 
-  private func start(_ pattern: [any SequenceMixer.Type], _ corpora: CorpusMixture) throws {
-    let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: pattern)
-    var configuration = ModelConfiguration(
-      pattern, vocabularySize: corpora.parts[0].corpus.header.vocabularySize, width: width ?? preset.width,
-      layers: layers ?? preset.layers)
-    if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
+  /// - Parameter make: makes the model, once it is known that it can be trained.
+  private func start(
+    _ configuration: ModelConfiguration, _ preset: TrainingPreset, _ corpora: CorpusMixture,
+    make: (ModelConfiguration) throws -> LanguageModel
+  ) throws {
     var defaults = preset.settings
     defaults.carryState = configuration.forgets
     if corpora.parts.allSatisfy({ $0.corpus.task != nil }), resetDocuments { defaults.sampling = .documents }
@@ -136,8 +171,7 @@ struct TrainCommand: ParsableCommand {
     let sampler = try SegmentSampler(
       corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment, seed: seed,
       resetAtDocuments: settings.resetAtDocuments)
-    let model = try LanguageModel(configuration, seed: seed)
-    try train(Trainer(model, settings: settings, sampler: sampler))
+    try train(Trainer(make(configuration), settings: settings, sampler: sampler))
   }
 
   private func resume(_ model: LanguageModel, record: RunRecord, _ corpora: CorpusMixture) throws {
@@ -163,6 +197,7 @@ struct TrainCommand: ParsableCommand {
     if let loss { settings.targets = loss }
     settings.resetAtDocuments = resetDocuments
     settings.seed = seed
+    settings.origin = from
     return settings
   }
 

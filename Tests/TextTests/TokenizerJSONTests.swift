@@ -105,6 +105,33 @@ struct TokenizerJSONTests {
     let tokenizer = try BPETokenizer(file, path: "tokenizer.json", addsSpecialTokens: true)
     #expect(tokenizer.encode("the") == [38, 20] && tokenizer.encode("") == [38])
     #expect(tokenizer.id(of: "<s>") == 38 && tokenizer.token(of: 38) == "<s>")
+    // A flush opens a text, but neither ends nor opens one again.
+    var encoder = tokenizer.encoder()
+    var ids: [Int32] = []
+    for part in ["the", "the", ""] {
+      Array(part.utf8).withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
+      encoder.flush(into: &ids)
+    }
+    encoder.finish(into: &ids)
+    #expect(ids == [38, 20, 20])
+  }
+
+  @Test("a flush gives all that was kept back, and the text goes on")
+  func flush() throws {
+    let tokenizer = try Self.tokenizer(SmallTokenizers.cases[0].json)
+    var encoder = tokenizer.encoder()
+    var ids: [Int32] = []
+    func feed(_ text: String) { Array(text.utf8).withUnsafeBufferPointer { encoder.feed($0, into: &ids) } }
+    feed("the\n")
+    // White space may go on.
+    #expect(ids == [20])
+    encoder.flush(into: &ids)
+    #expect(ids == [20, 18])
+    feed("the abc")
+    encoder.flush(into: &ids)
+    encoder.flush(into: &ids)
+    encoder.finish(into: &ids)
+    #expect(ids == tokenizer.encode("the\nthe abc"))
   }
 
   @Test("a text that goes on does not lose its first space; fallback bytes come back as they are")

@@ -134,6 +134,23 @@ extension ToolTests {
       }
     }
 
+    @Test func `a long stream is proven in constant memory`() throws {
+      let model = try place.makeModel("mingru", steps: 2)
+      for subject in [[model], ["--mixer", "linear-attention"]] {
+        let check = try place.run(["check", "--long", "20000", "--json", "--threads", "1"] + subject)
+          .succeeded().json()
+        let points = try #require(check["points"] as? [[String: Any]])
+        #expect(check["passed"] as? Bool == true && check["tokens"] as? Int == 20_000)
+        #expect(points.map { $0["tokens"] as? Int } == [1000, 10_000, 20_000])
+        #expect(try #require(check["max_relative_error"] as? Double) < 1e-4)
+        // What never forgets has no bound.
+        #expect(check["forgets"] as? Bool == (check["tolerance"] is Double))
+        let memory = points.compactMap { $0["resident_bytes"] as? Int }
+        if let first = memory.first, let last = memory.last { #expect(last - first < 8 << 20) }
+      }
+      try place.run("check", model, "--long", "0").failed(64, "--long")
+    }
+
     @Test func `info lists every mixer of the registry`() throws {
       let list = try place.run("info", "--mixers", "--json").succeeded()
       let entries = try #require(

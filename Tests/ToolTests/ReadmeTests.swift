@@ -98,7 +98,7 @@ extension ToolTests {
 
 extension Workplace {
   /// A folder as transformers writes it, of a small Mamba over bytes.
-  fileprivate func makeForeignModel(_ name: String) throws {
+  func makeForeignModel(_ name: String) throws {
     let (V, D, E, N, R, W) = (256, 16, 32, 4, 1, 4)
     let layers = 2
     let configuration = """

@@ -74,10 +74,10 @@ final class Workplace {
     try FileManager.default.copyItem(atPath: self(source), toPath: self(name))
   }
 
-  /// Starts the tool; stdin, stdout and stderr are files, so that nothing waits for a full pipe.
+  /// Starts the tool; stdin, stdout and stderr are files, so that nothing waits for a full pipe, unless pipes are given.
   func start(
-    _ arguments: [String], input: [UInt8] = [], folderAsInput: Bool = false, output: Pipe? = nil,
-    shell: Bool = false
+    _ arguments: [String], input: [UInt8] = [], folderAsInput: Bool = false, source: Pipe? = nil,
+    output: Pipe? = nil, shell: Bool = false
   ) throws -> Running {
     runs += 1
     let name = "stream-\(runs)"
@@ -92,8 +92,12 @@ final class Workplace {
     process.environment = ProcessInfo.processInfo.environment.merging([
       "SWIFT_BACKTRACE": "enable=no", "PATH": runnel.deletingLastPathComponent().path + ":/usr/bin:/bin",
     ]) { $1 }
-    let source = folderAsInput ? path : self(name + ".in")
-    process.standardInput = FileHandle(fileDescriptor: open(source, O_RDONLY), closeOnDealloc: true)
+    if let source {
+      process.standardInput = source
+    } else {
+      let file = folderAsInput ? path : self(name + ".in")
+      process.standardInput = FileHandle(fileDescriptor: open(file, O_RDONLY), closeOnDealloc: true)
+    }
     if let output {
       process.standardOutput = output
     } else {

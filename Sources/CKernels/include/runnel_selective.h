@@ -10,6 +10,12 @@ void runnel_selective_step(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
     const float *A, const float *B, const float *C, const float *D, float *state, float *y);
 
+// The same for one token, with what stands around it in Mamba: delta = softplus(raw + bias), and y is gated by silu(gate).
+// u, raw, bias, gate, y [width].
+void runnel_selective_gated_step(
+    ptrdiff_t width, ptrdiff_t N, const float *u, const float *raw, const float *bias, const float *A,
+    const float *B, const float *C, const float *D, const float *gate, float *state, float *y);
+
 // At most sixteen channels in the lanes. scratch: 2 * 16 N floats. starts: the state at the start of every chunk of
 // RUNNEL_SELECTIVE_CHUNK tokens, 16 N floats each, for the backward; or NULL.
 enum { RUNNEL_SELECTIVE_CHUNK = 16 };

@@ -30,6 +30,51 @@ public enum SelectiveScan {
   }
 }
 
+extension SelectiveScan {
+  /// One token of constants, with what stands around the scan in Mamba: Δ = softplus(raw + bias) before it, and
+  /// y ⊙ silu(gate) behind it, in one pass over the channels.
+  ///
+  /// - Parameters:
+  ///   - u, raw, gate: [B E]; bias: [E]; A: < 0, [E N]; B, C: [B N]; D: [E], or absent.
+  ///   - state: [B E N]; in and out.
+  /// - Returns: [B E].
+  public static func gatedStep(
+    u: Tensor, raw: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, gate: Tensor,
+    state: inout Tensor
+  ) -> Tensor {
+    let (batch, E, N) = (u.shape[0], u.shape[1], A.shape[1])
+    precondition(
+      raw.shape == u.shape && gate.shape == u.shape && bias.shape == [E] && A.shape[0] == E
+        && B.shape == [batch, N] && C.shape == B.shape && (D.isEmpty || D.shape == [E])
+        && state.shape == [batch, E, N],
+      """
+      SelectiveScan: u \(u.shape), raw \(raw.shape), gate \(gate.shape), bias \(bias.shape), A \(A.shape), \
+      B \(B.shape), C \(C.shape), D \(D.shape), state \(state.shape); expected [B E] thrice, [E], [E N], [B N] twice, \
+      [E], [B E N]
+      """)
+    let lanes = LaneScan.lanes, blocks = (E + lanes - 1) / lanes
+    return Tensor(u.shape) { y in
+      state.mutate { state in
+        // Blocks of rows of channels; below some 32 K states another thread is not worth waking.
+        WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 11) / max(1, N))) { items in
+          var next = items.lowerBound
+          while next < items.upperBound {
+            // What is left of the row, or of the share.
+            let row = next / blocks, first = next % blocks * lanes
+            let end = min(items.upperBound, (row + 1) * blocks)
+            let width = min(E, (end - row * blocks) * lanes) - first
+            let i = row * E + first
+            runnel_selective_gated_step(
+              width, N, u.base + i, raw.base + i, bias.base + first, A.base + first * N, B.base + row * N,
+              C.base + row * N, D.isEmpty ? nil : D.base + first, gate.base + i, state + i * N, y + i)
+            next = end
+          }
+        }
+      }
+    }
+  }
+}
+
 private struct Call: LaneRecurrence {
   let u, delta, A, B, C, D: Tensor
   let plan: LaneScan

@@ -45,11 +45,16 @@ public struct BPEEncoder: TokenEncoder {
   }
 
   public mutating func finish(into ids: inout [Int32]) {
-    begin(into: &ids)
-    raw(UnsafeBufferPointer(start: nil, count: 0), ends: true, into: &ids)
+    flush(into: &ids)
     ids += plan.suffix
     isAtStart = true
     hasBegun = false
+  }
+
+  public mutating func flush(into ids: inout [Int32]) {
+    begin(into: &ids)
+    raw(UnsafeBufferPointer(start: nil, count: 0), ends: true, into: &ids)
+    isAtStart = false
   }
 
   private mutating func begin(into ids: inout [Int32]) {
