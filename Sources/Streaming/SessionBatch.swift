@@ -13,15 +13,18 @@ import RunnelTensors
 ///     let finished = batch.remove(at: 0)     // a session again
 public struct SessionBatch: Sendable {
   public let model: LanguageModel
-  /// The memories of all streams, [B …]; nil where there are none.
-  private var state: LanguageModel.State?
+  /// The memories of all streams, [B …].
+  private var state: LanguageModel.State
   /// The scores [B V] of the tokens that come next.
   private var logits: Tensor = .absent
   private var samplers: [Sampler] = []
   private var positions: [Int] = []
 
   /// No streams yet. `model` is frozen here; to share one frozen model, pass it frozen.
-  public init(_ model: LanguageModel) { self.model = model.frozen() }
+  public init(_ model: LanguageModel) {
+    self.model = model.frozen()
+    state = model.initialState(batch: 0)
+  }
 
   public var count: Int { samplers.count }
   public var isEmpty: Bool { samplers.isEmpty }
@@ -38,7 +41,7 @@ public struct SessionBatch: Sendable {
         logits.count == V, "SessionBatch: a stream of another model, with \(logits.count) tokens, not \(V)")
       return logits
     }
-    state = LanguageModel.State(joining: (state.map { [$0] } ?? []) + sessions.map(\.state))
+    state = LanguageModel.State(joining: [state] + sessions.map(\.state))
     let before = logits
     logits = Tensor([count + sessions.count, V]) { to in
       to.update(from: before.base, count: before.count)
@@ -62,7 +65,7 @@ public struct SessionBatch: Sendable {
   public mutating func keep(_ rows: [Int]) {
     guard rows.count < count else { return }
     let V = model.vocabularySize, before = logits
-    state = rows.isEmpty ? nil : state?.rows(rows)
+    state = state.rows(rows)
     logits = Tensor([rows.count, V]) { to in
       for (i, row) in rows.enumerated() { (to + i * V).update(from: before.base + row * V, count: V) }
     }
@@ -73,20 +76,16 @@ public struct SessionBatch: Sendable {
   /// A copy of one stream: a fork.
   public subscript(index: Int) -> Session {
     precondition((0..<count).contains(index), "SessionBatch: stream \(index) of \(count)")
-    var session = Session(model, sampler: samplers[index])
-    if let state { session.state = state.rows([index]) }
-    session.logits = scores(index)
-    session.position = positions[index]
-    return session
+    return Session(
+      frozen: model, state: state.rows([index]), logits: scores(index), position: positions[index],
+      sampler: samplers[index])
   }
 
   /// Draws the next token of every stream and reads them, all in one step.
   public mutating func next() -> [Int32] {
-    guard var state else { return [] }
-    self.state = nil
+    guard !isEmpty else { return [] }
     let tokens = samplers.indices.map { samplers[$0].sample(scores($0)) }
     logits = model.step(tokens, state: &state)
-    self.state = state
     for (i, token) in tokens.enumerated() {
       samplers[i].observe(token)
       positions[i] += 1
@@ -96,5 +95,18 @@ public struct SessionBatch: Sendable {
 
   private func scores(_ index: Int) -> Tensor {
     logits.rows(index..<index + 1).reshaped([model.vocabularySize])
+  }
+}
+
+extension Session {
+  /// A stream that is under way; `model` is frozen already.
+  fileprivate init(
+    frozen model: LanguageModel, state: LanguageModel.State, logits: Tensor, position: Int, sampler: Sampler
+  ) {
+    self.model = model
+    self.state = state
+    self.logits = logits
+    self.position = position
+    self.sampler = sampler
   }
 }

@@ -7,25 +7,34 @@ extension GenerateCommand {
   var answerStops: [String] { stop.isEmpty ? ["\n"] : stop }
 
   /// Answers every line of stdin. What the stream reads is what stands on the screen: the lines, and the answers, each with
-  /// its line feed. A line is encoded for itself, so that no token waits for the next one.
+  /// its line feed. No token waits for the next line.
   func answerLines(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
     var (session, pending) = try start(model)
+    var encoder = tokenizer.encoder(for: session)
     var input = LineInput()
     var number = 0
     while !Interrupt.hasArrived, let line = try input.next(waits: true) {
       number += 1
-      try feed(tokenizer.encode(line + [UInt8(ascii: "\n")]), to: &session)
-      guard try answer(number, &session, &pending, tokenizer) else { break }
+      try feed(encoder.whole(line + Self.lineFeed), to: &session)
+      guard let end = try answer(number, &session, &pending, tokenizer) else { break }
+      // A model that ended its line has read the line feed already.
+      if end != .line { try feed(encoder.whole(Self.lineFeed), to: &session) }
     }
-    if let saveState { try StateFile.save(session, pending: pending, to: saveState) }
+    if let saveState {
+      // Whoever goes on with the stream ends the line.
+      try feed(encoder.whole(input.rest), to: &session)
+      try StateFile.save(session, pending: pending, to: saveState)
+    }
   }
 
-  /// One answer; false once nobody reads any more.
+  private static let lineFeed = [UInt8(ascii: "\n")]
+
+  /// One answer, and why it ended; nil once nobody reads any more.
   ///
   /// - Parameter pending: what a saved stream held back; taken.
   private func answer(
     _ number: Int, _ session: inout Session, _ pending: inout [UInt8], _ tokenizer: some Tokenizer
-  ) throws -> Bool {
+  ) throws -> Continuation.End? {
     var continuation = Continuation(tokenizer, stops: answerStops, maximum: maxTokens, pending: pending)
     pending = []
     var text: [UInt8] = []
@@ -34,13 +43,12 @@ extension GenerateCommand {
       continuation.add(token)
       let bytes = continuation.take()
       text += bytes
-      guard json || Output.write(bytes) else { return false }
+      guard json || Output.write(bytes) else { return nil }
     }
     let rest = continuation.finish()
     text += rest
-    // A model that ended its line has read the line feed already.
-    if continuation.end != .line { session.feed(tokenizer.encode("\n")) }
-    guard !json else { return try printRecord(number, text, continuation) }
-    return Output.write(rest + [UInt8(ascii: "\n")])
+    let isRead =
+      try json ? printRecord(number, text, continuation) : Output.write(rest + Self.lineFeed)
+    return isRead ? continuation.end ?? .interrupt : nil
   }
 }

@@ -54,8 +54,11 @@ extension GenerateCommand {
         var session = begun
         let new = stream(read, tokenizer, stops: answerStops, pending: pending)
         session.sampler.reseed(new.seed)
-        try feed(tokenizer.encode(line), to: &session)
-        if session.logits == nil { ended[read] = new } else {
+        var encoder = tokenizer.encoder(for: begun)
+        try feed(encoder.whole(line), to: &session)
+        if session.logits == nil {
+          ended[read] = new
+        } else {
           joining.append(session)
           running.append(new)
         }

@@ -108,7 +108,7 @@ struct GenerateCommand: ParsableCommand {
 
   /// Reads --prompt, or else all of stdin; refuses where there is nothing to continue.
   func readPrompt(into session: inout Session, _ tokenizer: some Tokenizer) throws {
-    var encoder = tokenizer.encoder()
+    var encoder = tokenizer.encoder(for: session)
     var ids: [Int32] = []
     func take(_ bytes: [UInt8]) throws {
       bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
@@ -121,7 +121,8 @@ struct GenerateCommand: ParsableCommand {
       // A saved stream goes on by itself; it waits for stdin only where something is piped in.
       while let bytes = try Input.read() { try take(bytes) }
     }
-    encoder.finish(into: &ids)
+    // What continues it belongs to the same text: no mark of an end comes between.
+    encoder.flush(into: &ids)
     try feed(ids, to: &session)
     guard session.logits != nil else {
       throw ToolError(

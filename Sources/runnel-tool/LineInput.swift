@@ -38,6 +38,8 @@ struct LineInput {
     }
   }
 
+  /// The line that a signal cut short.
+  var rest: [UInt8] { Array(bytes[start...]) }
   /// Whether all has been taken and nothing will come.
   var isOver: Bool { isAtEnd && start == bytes.count }
 

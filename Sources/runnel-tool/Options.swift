@@ -35,6 +35,27 @@ struct TokenizerOptions: ParsableArguments {
   }
 }
 
+extension Tokenizer {
+  /// A stream of ids for a text that begins, or goes on where a saved one had come to.
+  func encoder(for stream: Session) -> Encoder {
+    var encoder = encoder()
+    var opening: [Int32] = []
+    // Whatever opens a text, it has been read.
+    if stream.position > 0 { encoder.flush(into: &opening) }
+    return encoder
+  }
+}
+
+extension TokenEncoder {
+  /// The ids of a piece of text that something else than text follows: nothing is kept back, and no document ends.
+  mutating func whole(_ bytes: [UInt8]) -> [Int32] {
+    var ids: [Int32] = []
+    bytes.withUnsafeBufferPointer { feed($0, into: &ids) }
+    flush(into: &ids)
+    return ids
+  }
+}
+
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print the result as JSON.") var json = false
 }

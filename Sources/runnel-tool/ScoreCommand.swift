@@ -99,15 +99,6 @@ struct ScoreCommand: ParsableCommand {
     return try StateFile.load(loadState, into: model).session
   }
 
-  /// A stream of ids for a text that begins, or goes on where a saved one had come to.
-  func encoder<T: Tokenizer>(of tokenizer: T, for stream: Session) -> T.Encoder {
-    var encoder = tokenizer.encoder()
-    var opening: [Int32] = []
-    // Whatever opens a text, it has been read.
-    if stream.position > 0 { encoder.flush(into: &opening) }
-    return encoder
-  }
-
   static func check(_ ids: [Int32], fit model: LanguageModel) throws {
     if let bad = ids.first(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
       throw ToolError("token \(bad) is outside the model's vocabulary of \(model.vocabularySize)")
@@ -196,7 +187,7 @@ struct ScoreCommand: ParsableCommand {
         try feed(piece)
       }
     } else if let tokenizer {
-      var encoder: any TokenEncoder = self.encoder(of: tokenizer, for: stream)
+      var encoder: any TokenEncoder = tokenizer.encoder(for: stream)
       var ids: [Int32] = []
       while let bytes = try Input.read() {
         bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }

@@ -13,7 +13,7 @@ extension ScoreCommand {
     signal(SIGPIPE, SIG_IGN)
     let stream = try self.stream(of: model)
     var scorer = StreamScorer(continuing: stream, form: form, byteLengths: tokenizer.byteLengths())
-    var encoder = self.encoder(of: tokenizer, for: stream)
+    var encoder = tokenizer.encoder(for: stream)
     let clock = ContinuousClock()
     var spent = Duration.zero
 

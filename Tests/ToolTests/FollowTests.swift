@@ -3,14 +3,6 @@
 import Foundation
 import Testing
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 extension ToolTests {
   @Suite("score --follow") struct Follow {
     let place: Workplace
@@ -18,41 +10,8 @@ extension ToolTests {
 
     private static let lines = (0..<12).map { "The red fox ran past the \($0 % 2 == 0 ? "mill" : "barn").\n" }
 
-    /// A scorer with both ends of its pipes in our hands.
-    private struct Watch {
-      let running: Running
-      let source = Pipe(), output = Pipe()
-      private var text: [UInt8] = []
-
-      init(_ place: Workplace, _ arguments: [String]) throws {
-        running = try place.start(
-          ["score"] + arguments + ["--follow", "--threads", "1"], source: source, output: output)
-        try output.fileHandleForWriting.close()
-      }
-
-      func write(_ text: String) throws { try source.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
-
-      /// The next line that is printed; fails rather than wait for ever.
-      mutating func line() throws -> String {
-        let descriptor = output.fileHandleForReading.fileDescriptor
-        while !text.contains(0x0A) {
-          var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-          try #require(poll(&ready, 1, 30_000) == 1, "nothing is printed while the writer waits")
-          let piece = output.fileHandleForReading.availableData
-          try #require(!piece.isEmpty, "the tool has left")
-          text += piece
-        }
-        let end = try #require(text.firstIndex(of: 0x0A))
-        defer { text.removeFirst(end + 1) }
-        return String(decoding: text[..<end], as: UTF8.self)
-      }
-
-      mutating func entry() throws -> Entry { try JSONDecoder().decode(Entry.self, from: Data(line().utf8)) }
-
-      func end() throws -> Outcome {
-        try source.fileHandleForWriting.close()
-        return try running.wait().succeeded()
-      }
+    private static func watch(_ place: Workplace, _ arguments: [String]) throws -> Dialogue {
+      try Dialogue(place, ["score"] + arguments + ["--follow", "--threads", "1"])
     }
 
     private struct Entry: Decodable {
@@ -73,11 +32,11 @@ extension ToolTests {
       throws
     {
       let model = try place.makeModel("mamba", steps: 60)
-      var watch = try Watch(place, [model, "--json", "--form", form])
+      var watch = try Self.watch(place, [model, "--json", "--form", form])
       var sum = 0.0, usual = 0.0
       for line in Self.lines {
         try watch.write(line)
-        let entry = try watch.entry()
+        let entry = try watch.entry(Entry.self)
         #expect(entry.text == line && entry.tokens == line.utf8.count)
         #expect(abs(entry.bits_per_byte - entry.nats / log(2) / Double(line.utf8.count)) < 1e-9)
         (sum, usual) = (sum + entry.nats, entry.bits_per_byte)
@@ -86,7 +45,7 @@ extension ToolTests {
       // In two parts, and not a word before its end.
       try watch.write(String(odd.prefix(9)))
       try watch.write(String(odd.dropFirst(9)))
-      let entry = try watch.entry()
+      let entry = try watch.entry(Entry.self)
       #expect(entry.text == odd && entry.bits_per_byte > 2 * usual)
       let outcome = try watch.end()
       #expect(outcome.errors.contains("bits per byte"))
@@ -100,11 +59,11 @@ extension ToolTests {
       try place.run("corpus", "build", "story.tokens.zst", "story.txt", "--tokenizer", "mine.json")
         .succeeded()
       let model = try place.makeModel("retnet", steps: 20)
-      var watch = try Watch(place, [model, "--json"])
+      var watch = try Self.watch(place, [model, "--json"])
       var sum = 0.0
       for line in Self.lines {
         try watch.write(line)
-        let entry = try watch.entry()
+        let entry = try watch.entry(Entry.self)
         #expect(entry.text == line && entry.tokens < line.utf8.count)
         sum += entry.nats
       }
@@ -117,7 +76,7 @@ extension ToolTests {
     @Test(arguments: [SIGINT, SIGTERM])
     func `a signal ends it well, with what has come of a line`(signal: Int32) throws {
       let model = try place.makeModel("lru", steps: 2)
-      var watch = try Watch(place, [model, "--save-state", "s"])
+      var watch = try Self.watch(place, [model, "--save-state", "s"])
       try watch.write("The red fox\nran pa")
       #expect(try watch.line().hasSuffix("\tThe red fox"))
       watch.running.send(signal)
@@ -129,7 +88,7 @@ extension ToolTests {
 
     @Test func `it leaves quietly when nobody reads`() throws {
       let model = try place.makeModel("lru", steps: 2)
-      var watch = try Watch(place, [model])
+      var watch = try Self.watch(place, [model])
       try watch.write("one\n")
       _ = try watch.line()
       try watch.output.fileHandleForReading.close()

@@ -4,6 +4,14 @@ import Foundation
 import RunnelFiles
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// Everything the tool is tested for; one after the other, as each test keeps the cores busy.
 @Suite("The tool", .serialized) struct ToolTests {}
 
@@ -157,6 +165,45 @@ struct Running {
   }
 
   struct Hang: Error { let arguments: [String] }
+}
+
+/// A process with both ends of its pipes in our hands.
+struct Dialogue {
+  let running: Running
+  let source = Pipe(), output = Pipe()
+  private var text: [UInt8] = []
+
+  init(_ place: Workplace, _ arguments: [String]) throws {
+    running = try place.start(arguments, source: source, output: output)
+    try output.fileHandleForWriting.close()
+  }
+
+  func write(_ text: String) throws { try source.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+
+  /// The next line that is printed; fails rather than wait for ever.
+  mutating func line() throws -> String {
+    let descriptor = output.fileHandleForReading.fileDescriptor
+    while !text.contains(0x0A) {
+      var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      try #require(poll(&ready, 1, 30_000) == 1, "nothing is printed while the writer waits")
+      let piece = output.fileHandleForReading.availableData
+      try #require(!piece.isEmpty, "the tool has left")
+      text += piece
+    }
+    let end = try #require(text.firstIndex(of: 0x0A))
+    defer { text.removeFirst(end + 1) }
+    return String(decoding: text[..<end], as: UTF8.self)
+  }
+
+  /// A line that is an object of JSON.
+  mutating func entry<Entry: Decodable>(_: Entry.Type) throws -> Entry {
+    try JSONDecoder().decode(Entry.self, from: Data(line().utf8))
+  }
+
+  func end() throws -> Outcome {
+    try source.fileHandleForWriting.close()
+    return try running.wait().succeeded()
+  }
 }
 
 /// The tool is built into the folder that holds the test bundle.
