@@ -28,8 +28,8 @@ public struct Sampler: Sendable {
 
   /// The next token for logits [V]. A NaN counts as −∞; where nothing is left to draw, it is the first of the largest.
   public mutating func sample(_ logits: Tensor) -> Int32 {
-    let distribution = distribution(logits)
-    return settings.temperature > 0 ? distribution.token(at: generator.uniform()) : distribution.mostLikely
+    var distribution = distribution(logits)
+    return settings.temperature > 0 ? distribution.draw(using: &generator) : distribution.mostLikely
   }
 
   /// What is drawn from for logits [V].

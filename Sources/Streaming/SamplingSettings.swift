@@ -7,7 +7,7 @@ import Foundation
 /// 1. on the logits: bias, then the penalties on recent tokens (repetition, then frequency and presence);
 /// 2. temperature;
 /// 3. cuts: top-k, top-p, min-p, typical. Each looks at the probabilities of the tokens that those before it have left,
-///    summing to one again. Of tokens that a cut cannot tell apart, the smaller ids are kept.
+///    summing to one again. Tokens that a cut cannot tell apart stay together.
 public struct SamplingSettings: Sendable, Equatable {
   /// Added to the logits of these tokens; −∞ bans one.
   public var logitBias: [Int32: Double] = [:]

@@ -1,9 +1,10 @@
 /// The tokens that a temperature and the cuts leave of logits, and a draw from them in microseconds.
 ///
 /// Most of a vocabulary never matters, so that it is not sorted, nor even all looked at twice: one pass finds the largest
-/// logit of every block of 64. What the cuts keep lies above a floor, and only blocks that reach it are opened. The first
-/// tokens of an order are found by partition, not by a sort. A draw without cuts finds a block by the sums of
-/// the blocks, then the token in it.
+/// logit of every block of 64. What the cuts keep lies above a floor, and only blocks that reach it are opened. A draw finds
+/// a block by the sums of the blocks, then the token in it. Top-p needs no list of what it keeps: a token is in the set if
+/// those above it do not reach p; one that is not is drawn again, from those above it. The other cuts list
+/// tokens, and find the first of an order by partition, not by a sort.
 
 import CKernels
 import RunnelTensors
@@ -29,6 +30,8 @@ package struct TokenDistribution {
   /// The weights of each block where it does.
   private var sums: [Float] = []
   private var total = 0.0
+  /// A token is kept if the weights above it are less than this.
+  private var bound = Double.infinity
 
   /// A token that may be drawn.
   private struct Candidate {
@@ -64,6 +67,18 @@ package struct TokenDistribution {
     return Int32(range(block).first { scores.base[$0] == top } ?? 0)
   }
 
+  /// Draws a token; what is found out on the way stays.
+  mutating func draw(using generator: inout SeededGenerator) -> Int32 {
+    while true {
+      let token = token(at: generator.uniform())
+      guard bound < total else { return token }
+      let above = scores.base[Int(token)].nextUp
+      let higher = blockSums(above: above), sum = sum(higher)
+      if sum < bound { return token }
+      (floor, sums, total) = (above, higher, sum)
+    }
+  }
+
   /// The token at which the probabilities, summed in a fixed order, pass `share` in [0, 1).
   func token(at share: Double) -> Int32 {
     guard total > 0, total.isFinite else { return mostLikely }
@@ -95,7 +110,13 @@ package struct TokenDistribution {
 
   /// Every token that may be drawn, with its probability, by id.
   package var probabilities: [(token: Int32, probability: Double)] {
-    (candidates ?? gathered()).sorted { $0.token < $1.token }.map { ($0.token, Double($0.weight) / total) }
+    var kept = candidates ?? gathered()
+    if bound < total {
+      for i in kept.indices { kept[i].key = -kept[i].logit }
+      Self.keepFirst(of: &kept, reaching: bound) { Double($0.weight) }
+    }
+    let total = Self.total(kept)
+    return kept.sorted { $0.token < $1.token }.map { ($0.token, Double($0.weight) / total) }
   }
 }
 
@@ -105,21 +126,16 @@ extension TokenDistribution {
   private mutating func cut(_ settings: SamplingSettings) {
     let limitsCount = settings.topK > 0 && settings.topK < scores.count
     let lowest = settings.minP > 0 ? top + Float(log(settings.minP)) / scale : -Float.infinity
-    guard limitsCount || settings.topP < 1 || settings.typicalP < 1 else {
+    guard limitsCount || settings.typicalP < 1 else {
+      if settings.topP < 1 { bound = settings.topP * sum(blockSums(above: floor)) }
       floor = lowest
       sums = blockSums(above: floor)
       total = sum(sums)
       return
     }
-    // A floor below which no cut keeps anything.
-    var all: Double?
     if limitsCount {
       floor = floorOfLargest(settings.topK)
-    } else if settings.topP < 1 {
-      let whole = sum(blockSums(above: floor))
-      all = whole
-      floor = floorOfShare(settings.topP, of: whole)
-    } else {
+    } else if settings.topP == 1 {
       floor = lowest
     }
     var kept = gathered()
@@ -129,7 +145,7 @@ extension TokenDistribution {
     }
     if settings.topP < 1 {
       for i in kept.indices { kept[i].key = -kept[i].logit }
-      Self.keepFirst(of: &kept, reaching: settings.topP * (all ?? Self.total(kept))) { Double($0.weight) }
+      Self.keepFirst(of: &kept, reaching: settings.topP * Self.total(kept)) { Double($0.weight) }
     }
     if settings.minP > 0 { kept.removeAll { $0.logit < lowest } }
     if settings.typicalP < 1 {
@@ -153,58 +169,51 @@ extension TokenDistribution {
     return largest.prefix(count).min() ?? -.infinity
   }
 
-  /// The tokens from this logit on have this share of the weights, `whole`, or more. Mostly, those within a few nats of the
-  /// most likely have it; else all but those whose weights cannot make up the rest, however many they are.
-  private func floorOfShare(_ share: Double, of whole: Double) -> Float {
-    for nats in [4, 8] as [Float] {
-      let floor = top - nats / scale
-      if sum(blockSums(above: floor)) >= share * whole { return floor }
-    }
-    return top + Float(log((1 - share) * whole / Double(scores.count))) / scale
-  }
-
-  /// Keeps the first by key whose measures together reach the target; of equal keys the smaller token comes first.
+  /// Keeps the first by key whose measures together reach the target, and those that are equal to the last of them.
   private static func keepFirst(
     of candidates: inout [Candidate], reaching target: Double, _ measure: (Candidate) -> Double
   ) {
     let kept = partition(&candidates, reaching: target, measure) {
       ($0.key, $0.token) < ($1.key, $1.token)
     }
-    candidates.removeLast(candidates.count - kept)
+    guard let last = candidates.prefix(kept).map(\.key).max() else { return }
+    candidates.removeAll { $0.key > last }
   }
 
-  /// Moves the first elements of an order, as many as are needed for their measures to reach the target, to the front, and
+  /// Moves the first elements of a strict order, as many as are needed for their measures to reach the target, to the front, and
   /// counts them: Hoare's selection, where the rank that is looked for is a sum.
   @discardableResult
   private static func partition<Element>(
     _ elements: inout [Element], reaching target: Double, _ measure: (Element) -> Double,
     precedes: (Element, Element) -> Bool
   ) -> Int {
-    var left = target
-    var low = 0, high = elements.count
-    while high - low > 1 {
-      // The median of three goes to the end, and then where it belongs.
-      let middle = low + (high - low) / 2
-      if precedes(elements[middle], elements[low]) { elements.swapAt(middle, low) }
-      if precedes(elements[high - 1], elements[low]) { elements.swapAt(high - 1, low) }
-      if precedes(elements[middle], elements[high - 1]) { elements.swapAt(middle, high - 1) }
-      let pivot = elements[high - 1]
-      var place = low, before = 0.0
-      for i in low..<high - 1 where precedes(elements[i], pivot) {
-        before += measure(elements[i])
-        elements.swapAt(place, i)
-        place += 1
+    elements.withUnsafeMutableBufferPointer { elements in
+      var left = target
+      var low = 0, high = elements.count
+      while high - low > 1 {
+        // The median of three goes to the end, and then where it belongs.
+        let middle = low + (high - low) / 2
+        if precedes(elements[middle], elements[low]) { elements.swapAt(middle, low) }
+        if precedes(elements[high - 1], elements[low]) { elements.swapAt(high - 1, low) }
+        if precedes(elements[middle], elements[high - 1]) { elements.swapAt(middle, high - 1) }
+        let pivot = elements[high - 1]
+        var place = low, before = 0.0
+        for i in low..<high - 1 where precedes(elements[i], pivot) {
+          before += measure(elements[i])
+          elements.swapAt(place, i)
+          place += 1
+        }
+        elements.swapAt(place, high - 1)
+        if before >= left {
+          high = place
+        } else {
+          left -= before + measure(pivot)
+          low = place + 1
+          if left <= 0 { return low }
+        }
       }
-      elements.swapAt(place, high - 1)
-      if before >= left {
-        high = place
-      } else {
-        left -= before + measure(pivot)
-        low = place + 1
-        if left <= 0 { return low }
-      }
+      return high
     }
-    return high
   }
 
   private static func total(_ candidates: [Candidate]) -> Double {

@@ -19,11 +19,14 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
     if !bias.isEmpty {
       for row in 0..<rows { (y + row * H * P).update(from: bias.base, count: H * P) }
     }
+    let atOnce = x.shape.isStep ? 1 : rows
     forEachHead { h in
-      Gemm.serial(
-        m: rows, n: P, k: K, MatrixView(x.base + h * K, rowStride: H * K),
-        MatrixView(weight.base + h * K * P, rowStride: P), beta: bias.isEmpty ? 0 : 1, into: y + h * P,
-        rowStride: H * P)
+      for row in stride(from: 0, to: rows, by: max(1, atOnce)) {
+        Gemm.serial(
+          m: atOnce, n: P, k: K, MatrixView(x.base + (row * H + h) * K, rowStride: H * K),
+          MatrixView(weight.base + h * K * P, rowStride: P), beta: bias.isEmpty ? 0 : 1,
+          into: y + (row * H + h) * P, rowStride: H * P)
+      }
     }
   }
   guard isTracked(x, weight, bias) else { return y }

@@ -8,6 +8,12 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor
   linear(x, weight, bias: bias, sizes: [weight.shape[0]])[0]
 }
 
+extension Shape {
+  /// Whether it is one token [B 1 D] of each of several streams. Dense products take these one by one, so that a stream
+  /// has the bits that it has alone: those of a matrix product depend on how many rows there are.
+  var isStep: Bool { rank == 3 && self[1] == 1 }
+}
+
 /// One projection whose result is wanted in parts: the first `sizes[0]` rows of the weight make the first part, and
 /// so on. The parts are separate tensors, so nothing is copied apart afterwards.
 public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [Int]) -> [Tensor] {
@@ -31,8 +37,12 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [I
         }
       }
       let w = weight.base + first * inner
-      if rows == 1 {
-        Gemm.vector(rows: size, columns: inner, w, x.base, beta: bias == nil ? 0 : 1, into: y)
+      if rows == 1 || x.shape.isStep {
+        for row in 0..<rows {
+          Gemm.vector(
+            rows: size, columns: inner, w, x.base + row * inner, beta: bias == nil ? 0 : 1,
+            into: y + row * size)
+        }
       } else {
         Gemm.parallel(
           m: rows, n: size, k: inner, MatrixView(x.base, rowStride: inner),

@@ -29,10 +29,12 @@ func referenceProbabilities(
       sum += q[$0]
       return sum >= p
     }
-    return Array(order.prefix((count ?? order.count - 1) + 1))
+    let last = key(order[count ?? order.count - 1])
+    return order.filter { key($0) <= last }
   }
   if settings.topK > 0 {
-    keep(q.indices.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(settings.topK))
+    let least = scores.sorted(by: >)[min(settings.topK, scores.count) - 1]
+    keep(q.indices.filter { scores[$0] >= least })
   }
   if settings.topP < 1 { keep(first(settings.topP) { -q[$0] }) }
   if settings.minP > 0 {

@@ -26,7 +26,9 @@ struct SessionBatchTests {
     #expect(a.sampler.generator == b.sampler.generator && a.sampler.recent == b.sampler.recent, "\(what)")
   }
 
-  @Test("tokens, scores and states bit for bit, whoever joins and leaves", arguments: Registry.names + HybridTests.patterns)
+  @Test(
+    "tokens, scores and states bit for bit, whoever joins and leaves",
+    arguments: Registry.names + HybridTests.patterns)
   func alone(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws { try check(smallModel(type).frozen()) }
     func check(_ model: LanguageModel) throws {
@@ -63,6 +65,19 @@ struct SessionBatchTests {
       advance(3)
     }
     if name.contains(",") { return try check(HybridTests.model(name).frozen()) }
+    try check(try Registry.mixer(named: name))
+  }
+
+  @Test("wide enough for other kernels of the products, too", arguments: Registry.names)
+  func wide(name: String) throws {
+    func check<M: SequenceMixer>(_ type: M.Type) throws {
+      let model = try smallModel(type, vocabulary: 300, width: 192).frozen()
+      var alone = (0..<7).map { Self.session(model, $0) }
+      var batch = SessionBatch(model)
+      batch.add(alone)
+      for _ in 0..<10 { #expect(batch.next() == alone.indices.map { alone[$0].next() ?? -1 }, "\(name)") }
+      for i in alone.indices { Self.expectEqual(batch[i], alone[i], name) }
+    }
     try check(try Registry.mixer(named: name))
   }
 
