@@ -11,7 +11,8 @@ package struct ColumnMatrix: Sendable {
     (self.rows, self.columns) = (rows, columns)
     self.values = values ?? Array(repeating: 0, count: rows * columns)
     precondition(
-      self.values.count == rows * columns, "ColumnMatrix: \(self.values.count) numbers for \(rows) × \(columns)")
+      self.values.count == rows * columns,
+      "ColumnMatrix: \(self.values.count) numbers for \(rows) × \(columns)")
   }
   package subscript(row: Int, column: Int) -> Double {
     get { values[column * rows + row] }

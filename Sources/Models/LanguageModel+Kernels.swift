@@ -10,7 +10,9 @@ extension LanguageModel {
   public func kernels(length: Int) -> [ImpulseResponse] {
     layers.indices.flatMap { i -> [ImpulseResponse] in
       guard let mixer = layers[i].first?.body as? any ConvolutionalMixer else { return [] }
-      return mixer.impulseResponses(length: length, form: .parallel).map { $0.named("layers.\(i)." + $0.name) }
+      return mixer.impulseResponses(length: length, form: .parallel).map {
+        $0.named("layers.\(i)." + $0.name)
+      }
     }
   }
 

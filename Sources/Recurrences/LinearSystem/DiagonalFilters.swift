@@ -84,7 +84,9 @@ extension DiagonalFilters {
       sizes.withUnsafeMutableBufferPointer { sizes in
         WorkerPool.shared.split(E, grain: 1) { range in
           for e in range {
-            let expected = Fourier.convolution(kernels[e], (0..<T).map { Double(u.base[$0 * E + e]) })
+            // Rounding in the transform would leave something of nothing to compare with.
+            let isSilent = kernels[e].allSatisfy { $0 == 0 }, inputs = (0..<T).map { Double(u.base[$0 * E + e]) }
+            let expected = isSilent ? kernels[e] : Fourier.convolution(kernels[e], inputs)
             for t in 0..<T {
               let difference = Double(y.base[t * E + e]) - expected[t]
               errors[e] += difference * difference
@@ -94,7 +96,9 @@ extension DiagonalFilters {
         }
       }
     }
-    func ratio(_ error: Double, _ size: Double) -> Double { size > 0 ? (error / size).squareRoot() : error.squareRoot() }
+    func ratio(_ error: Double, _ size: Double) -> Double {
+      size > 0 ? (error / size).squareRoot() : error.squareRoot()
+    }
     return Divergence(
       relative: ratio(errors.reduce(0, +), sizes.reduce(0, +)),
       worst: zip(errors, sizes).map(ratio).max() ?? 0)

@@ -112,7 +112,7 @@ struct ModalFit {
       let gain = next.objective / objective
       self = next
       damping = max(damping / 10, 1e-12)
-      if gain > (objective > 3 * target ? 0.9 : 0.98) { return }
+      if gain > (objective > 3 * target ? 0.95 : 0.99) { return }
     }
   }
 

@@ -32,7 +32,8 @@ extension DiagonalRealization {
   ) -> Fit {
     precondition(
       tolerance > 0 && maxStates > 0 && kernel.allSatisfy(\.isFinite),
-      "DiagonalRealization.fit: tolerance \(tolerance), \(maxStates) states; both must be positive, taps finite")
+      "DiagonalRealization.fit: tolerance \(tolerance), \(maxStates) states; both must be positive, taps finite"
+    )
     var search = Search(kernel, tolerance: tolerance, maxStates: maxStates, precision: precision)
     return search.run()
   }
@@ -60,7 +61,7 @@ private struct Search {
   }
 
   /// More steps gain little.
-  private static let steps = 12
+  private static let steps = 30
   private static let firstRank = 24
 
   mutating func run() -> DiagonalRealization.Fit {
