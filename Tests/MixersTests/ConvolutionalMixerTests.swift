@@ -46,17 +46,23 @@ struct ConvolutionalMixerTests {
     }
   }
 
-  private func fits(_ mixer: some ConvolutionalMixer, length L: Int) -> [DiagonalRealization.Fit] {
-    let kernel = mixer.impulseResponses(length: L, form: .parallel)[0].kernel.scalars.map(Double.init)
-    return DiagonalRealization.fit(
-      (0..<kernel.count / L).map { Array(kernel[$0 * L..<($0 + 1) * L]) }, tolerance: 1e-6, maxStates: 64)
+  private func fits(
+    _ mixer: some ConvolutionalMixer, length L: Int, _ precision: DiagonalRealization.Precision
+  ) -> [DiagonalRealization.Fit] {
+    let kernel = mixer.impulseResponses(length: L, form: .parallel)[0].kernel.scalars.map { Double($0) }
+    return (0..<kernel.count / L).map {
+      DiagonalRealization.fit(
+        Array(kernel[$0 * L..<($0 + 1) * L]), tolerance: 1e-6, maxStates: 64, precision: precision)
+    }
   }
 
+  /// The eigenvectors of S4's first A, HiPPO-LegS, are conditioned like 2^(4N/3) (Gu et al. 2022, lemma 3.2), so its
+  /// residues cancel; in 32 bits that costs more than the tolerance.
   @Test func `kernels of S4D and S4 become recurrences of no more states`() {
     var generator = SeededGenerator(seed: 5)
     let s4d = S4D(S4D.Configuration(width: 6, stateSize: 16), using: &generator)
     let s4 = S4(S4.Configuration(width: 6, stateSize: 16), using: &generator)
-    for fit in fits(s4d, length: 1024) + fits(s4, length: 1024) {
+    for fit in fits(s4d, length: 4096, .single) + fits(s4, length: 4096, .double) {
       #expect(fit.error <= 1e-6 && fit.realization.states <= 16, "\(fit.error), \(fit.realization.states)")
     }
   }

@@ -17,23 +17,25 @@ extension ToolTests {
       #expect(try KernelFile.read(place("kernel.safetensors")).map(\.length) == [200, 200])
 
       let json = try place.run(
-        "convert", "kernel.safetensors", "stream.safetensors", "--to", "recurrent", "--tolerance", "1e-5",
+        "convert", "kernel.safetensors", "stream.safetensors", "--to", "recurrent", "--tolerance", "1e-2",
         "--json"
       ).succeeded().json()
       let kernels = try #require(json["kernels"] as? [[String: Any]])
       #expect(kernels.count == 2)
       for kernel in kernels {
         #expect(kernel["channels"] as? Int == 32 && kernel["taps"] as? Int == 200)
-        #expect(try #require(kernel["max_relative_error"] as? Double) <= 1e-5)
-        #expect(try #require(kernel["stream_error_worst_channel"] as? Double) <= 1e-4)
+        #expect(try #require(kernel["max_relative_error"] as? Double) <= 1e-2)
+        #expect(try #require(kernel["stream_error_worst_channel"] as? Double) <= 5e-2)
         let states = try #require(kernel["states"] as? [String: Int])
         let least = try #require(kernel["least_states"] as? [String: Int])
-        #expect(try #require(states["max"]) <= 64 && #require(least["max"]) <= #require(states["max"]))
+        #expect(try #require(states["max"]) <= 256 && #require(least["max"]) <= #require(states["max"]))
+        #expect(try #require(least["min"]) > 0)
       }
       #expect(try RecurrenceFile.read(place("stream.safetensors")).map(\.name) == names)
 
       let one = try place.run(
-        "convert", "kernel.safetensors", "one.safetensors", "--to", "recurrent", "--tensor", "layers.1.kernel"
+        "convert", "kernel.safetensors", "one.safetensors", "--to", "recurrent", "--tensor", "layers.1.kernel",
+        "--tolerance", "1e-2"
       ).succeeded()
       for word in ["layers.1.kernel", "states per channel", "no fewer than", "streamed"] {
         #expect(one.text.contains(word), "\(one.text)")

@@ -85,7 +85,8 @@ extension DiagonalFilters {
         WorkerPool.shared.split(E, grain: 1) { range in
           for e in range {
             // Rounding in the transform would leave something of nothing to compare with.
-            let isSilent = kernels[e].allSatisfy { $0 == 0 }, inputs = (0..<T).map { Double(u.base[$0 * E + e]) }
+            let isSilent = kernels[e].allSatisfy { $0 == 0 },
+              inputs = (0..<T).map { Double(u.base[$0 * E + e]) }
             let expected = isSilent ? kernels[e] : Fourier.convolution(kernels[e], inputs)
             for t in 0..<T {
               let difference = Double(y.base[t * E + e]) - expected[t]
