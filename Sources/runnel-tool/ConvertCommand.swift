@@ -13,25 +13,57 @@ struct ConvertCommand: ParsableCommand {
       parallel     for training: plain numbers, those that packed weights stand for
       Either is a model for every verb. Source and result read a text (--text, or seeded
       stories), and their differences are printed.
+      A convolution is converted as well: runnel convert KERNEL.safetensors RESULT.safetensors
+      --to recurrent makes of filters [channels taps] the smallest diagonal recurrences, and
+      runnel convert stories RESULT.safetensors --to kernel --length 1024 writes the kernels of
+      layers that are convolutions.
       """)
 
-  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent }
+  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent, kernel }
 
-  @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "source")) var source:
-    String
-  @Argument(help: ArgumentHelp("The folder that receives the result.", valueName: "result")) var result:
-    String
+  @Argument(
+    help: ArgumentHelp("A model folder, a .pth file of RWKV, or a file of kernels.", valueName: "source"))
+  var source: String
+  @Argument(help: ArgumentHelp("The folder that receives the result, or its file.", valueName: "result"))
+  var result: String
   @Option(name: .customLong("to"), help: "The form of the result.") var destination: Destination
   @Option(help: "How weights are stored: f32, bf16, int8 or int4, the last two in blocks of 32 with a scale.")
   var dtype = PackedElement.f32
   @Option(help: ArgumentHelp("The text on which source and result are compared.", valueName: "file"))
   var text: String?
   @Option(help: "Tokens of it to compare on.") var tokens = 2048
+  @Option(help: ArgumentHelp("Taps of the kernels to write.", valueName: "taps")) var length: Int?
+  @Option(
+    help: ArgumentHelp(
+      "How far a recurrence may be from its kernel, relative to the kernel's 2-norm (default: 1e-4).",
+      valueName: "share"))
+  var tolerance: Double?
+  @Option(
+    help: ArgumentHelp(
+      "A kernel to convert; more may be named. Needed where a file has others.", valueName: "name"))
+  var tensor: [String] = []
+  @Option(
+    help: ArgumentHelp("The most states of a channel (default: 256).", valueName: "n")) var maxState: Int?
   @OptionGroup var tokenizer: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    guard (destination == .kernel) == (length != nil) else {
+      throw ValidationError(
+        destination == .kernel
+          ? "--to kernel needs --length, the taps to write" : "--length goes with --to kernel")
+    }
+    if let length, length < 1 { throw ValidationError("--length is \(length); it must be at least 1") }
+    if let tolerance, !(tolerance > 0 && tolerance < 1) {
+      throw ValidationError("--tolerance is \(tolerance); it must lie between 0 and 1")
+    }
+    if let maxState, !(1...4096).contains(maxState) {
+      throw ValidationError("--max-state is \(maxState); it must lie between 1 and 4096")
+    }
+    if destination != .recurrent, tolerance != nil || maxState != nil || !tensor.isEmpty {
+      throw ValidationError("--tolerance, --max-state and --tensor go with a kernel and --to recurrent")
+    }
     guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
     if destination == .parallel, dtype == .int8 || dtype == .int4 {
       throw ValidationError(
@@ -41,6 +73,20 @@ struct ConvertCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
+    if let length {
+      return try ModelToKernel(source: source, result: result, length: length).run(json: output.json)
+    }
+    if destination == .recurrent, !tensor.isEmpty || KernelToRecurrence.applies(to: source) {
+      return try KernelToRecurrence(
+        source: source, result: result, tensors: tensor,
+        tolerance: tolerance ?? KernelToRecurrence.usualTolerance,
+        maxStates: maxState ?? KernelToRecurrence.usualMaxStates
+      ).run(json: output.json)
+    }
+    guard tolerance == nil, maxState == nil else {
+      throw ToolError(
+        "\(source) is no file of kernels; leave --tolerance and --max-state out, or name a safetensors file")
+    }
     let original = try ModelFolder.load(source)
     guard URL(filePath: source).standardizedFileURL != URL(filePath: result).standardizedFileURL else {
       throw ToolError("\(result) is the source; give the result another folder")
@@ -60,6 +106,7 @@ struct ConvertCommand: ParsableCommand {
 
   private func write(_ model: LanguageModel) throws {
     switch destination {
+    case .kernel: break
     case .parallel: try ModelFolder.save(model, to: result, as: dtype == .bf16 ? .bfloat16 : .float32)
     case .recurrent:
       if let packing = model.packing, packing != dtype {
