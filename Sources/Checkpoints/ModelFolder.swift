@@ -1,4 +1,5 @@
 /// A MODEL on disk: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
+/// Its weights are numbers, or packed for streaming (`PackedWeights`).
 
 import Foundation
 import RunnelFiles
@@ -47,7 +48,7 @@ public enum ModelFolder {
     }
     let source = try openTensors(at: folder + "/" + weightsName)
     try bound(configuration, by: source)
-    return try LanguageModel(configuration, seed: 0).loadingParameters(from: source)
+    return try LanguageModel(blank: configuration).loadingParameters(from: source)
   }
 
   private static func require(_ mixer: String?, _ path: String) throws -> String {
@@ -63,15 +64,20 @@ public enum ModelFolder {
   static func bound(
     _ configuration: ModelConfiguration, by source: any TensorSource
   ) throws {
-    let stored = try source.names.reduce(0) { $0 + (try source.entry($1).count) }
-    guard configuration.leastParameters <= Double(stored) else {
+    let stored = try source.names.reduce(0.0) { sum, name in
+      let count = Double(try source.entry(name).count)
+      return sum + (PackedWeights.element(ofName: name).map { 8 * count / $0.bitsPerWeight } ?? count)
+    }
+    guard configuration.leastParameters <= stored else {
       throw FileError(
         source.path, at: "tensors", expected: "the weights of the configuration beside it",
-        found: "only \(stored) numbers", remedy: "use the \(configurationName) that belongs to this file")
+        found: "only \(Int(stored)) numbers", remedy: "use the \(configurationName) that belongs to this file"
+      )
     }
   }
 
-  /// Writes the configuration and weights; each file is replaced in one step. The folder is made if need be.
+  /// Writes the configuration and the weights as numbers, those of a packed model unpacked; each file is replaced in one
+  /// step. The folder is made if need be.
   public static func save(
     _ model: LanguageModel, to folder: String, as type: ElementType = .float32,
     metadata: [String: String] = [:]
@@ -119,52 +125,6 @@ public enum ModelFolder {
         remedy: "name the right file")
     }
     return try file.bytes(at: 0, count: file.size)
-  }
-}
-
-extension LanguageModel {
-  /// The same model with the parameters of a file; every one must be there, and nothing else.
-  public func loadingParameters(from source: any TensorSource, prefix: String = "") throws -> Self {
-    var expected: Set<String> = []
-    let loaded = try replacingParameters { parameter in
-      let name = prefix + parameter.name
-      expected.insert(name)
-      guard source.contains(name) else {
-        throw FileError(
-          source.path, at: "tensors", expected: "a tensor \"\(name)\" \(parameter.value.shape)",
-          found: "none",
-          remedy: "use the configuration that belongs to these weights")
-      }
-      let value = try source.tensor(name, requireFinite: true)
-      guard value.shape == parameter.value.shape else {
-        throw FileError(
-          source.path, at: "tensor \"\(name)\"", expected: "shape \(parameter.value.shape)",
-          found: "\(value.shape)", remedy: "use the configuration that belongs to these weights")
-      }
-      return value
-    }
-    if let stranger = source.names.first(where: { $0.hasPrefix(prefix) && !expected.contains($0) }),
-      prefix.isEmpty
-    {
-      throw FileError(
-        source.path, at: "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
-        found: "one that the architecture has not",
-        remedy: "use the configuration that belongs to these weights")
-    }
-    return loaded
-  }
-
-  /// A number that two models share only if all their parameters are equal, bit for bit.
-  public var fingerprint: String {
-    // FNV-1a over names, shapes and bits, a word at a time.
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    func mix(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
-    for parameter in parameters {
-      for byte in parameter.name.utf8 { mix(UInt64(byte)) }
-      for extent in parameter.value.shape { mix(UInt64(extent)) }
-      parameter.value.withBits { bits in for word in bits { mix(UInt64(word)) } }
-    }
-    return String(hash, radix: 16)
   }
 }
 

@@ -5,8 +5,9 @@
 ///     try writer.write(to: "model.safetensors")
 ///
 /// The header lists the tensors as they were added; their bytes lie with the widest elements first, so that
-/// every tensor starts at a multiple of its element's size without the gaps that the format forbids. The same
-/// tensors give the same bytes.
+/// every tensor starts at a multiple of its element's size without the gaps that the format forbids. Packed matrices
+/// come before all others and start at multiples of 64 bytes of the file, so that they can be mapped. The same tensors
+/// give the same bytes.
 
 import RunnelFiles
 import RunnelTensors
@@ -22,12 +23,15 @@ public struct SafetensorsWriter: Sendable {
     let shape: [Int]
     let contents: Contents
     var byteCount: Int { shape.reduce(type.size, *) }
+    /// What the place of the first byte is a multiple of.
+    var alignment: Int { if case .packed = contents { PackedMatrix.alignment } else { type.size } }
   }
   private enum Contents: Sendable {
     case tensor(Tensor)
     case integers([Int])
     case doubles([Double])
     case bytes([UInt8])
+    case packed(PackedMatrix)
   }
 
   public init(metadata: [String: String] = [:]) { self.metadata = metadata }
@@ -58,6 +62,11 @@ public struct SafetensorsWriter: Sendable {
     add(Entry(name: name, type: type, shape: shape, contents: .bytes(bytes)))
   }
 
+  /// The bytes of a packed matrix: U8 in a vector.
+  mutating func add(_ name: String, _ matrix: PackedMatrix) {
+    add(Entry(name: name, type: .uint8, shape: [matrix.byteCount], contents: .packed(matrix)))
+  }
+
   private mutating func add(_ entry: Entry) {
     let given =
       switch entry.contents {
@@ -65,6 +74,7 @@ public struct SafetensorsWriter: Sendable {
       case .integers(let integers): integers.count * 8
       case .doubles(let doubles): doubles.count * 8
       case .bytes(let bytes): bytes.count
+      case .packed(let matrix): matrix.byteCount
       }
     precondition(
       given == TensorEntry.byteCount(entry.shape, entry.type),
@@ -78,7 +88,7 @@ public struct SafetensorsWriter: Sendable {
   public func write(to path: String) throws(FileError) {
     // A stable order: equal sizes stay as they were added.
     let order = entries.indices.sorted {
-      (-entries[$0].type.size, $0) < (-entries[$1].type.size, $1)
+      (-entries[$0].alignment, $0) < (-entries[$1].alignment, $1)
     }
     let header = header(order)
     guard header.count - 8 <= SafetensorsFile.maximumHeader else {
@@ -92,7 +102,7 @@ public struct SafetensorsWriter: Sendable {
     }
   }
 
-  /// The length and the JSON, padded with spaces to a multiple of eight bytes.
+  /// The length and the JSON, padded with spaces so that the first tensor is aligned, and to a multiple of eight bytes.
   private func header(_ order: [Int]) -> [UInt8] {
     var starts = [Int](repeating: 0, count: entries.count)
     var end = 0
@@ -112,7 +122,8 @@ public struct SafetensorsWriter: Sendable {
           + "\"data_offsets\":[\(start),\(start + entry.byteCount)]}")
     }
     var json = Array("{\(members.joined(separator: ","))}".utf8)
-    json += repeatElement(UInt8(ascii: " "), count: -json.count & 7)
+    let alignment = entries.map(\.alignment).max() ?? 8
+    json += repeatElement(UInt8(ascii: " "), count: -(8 + json.count) & (max(8, alignment) - 1))
     return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
   }
 
@@ -124,6 +135,8 @@ public struct SafetensorsWriter: Sendable {
     case .integers(let integers): try write(integers, to: &output)
     case .doubles(let doubles): try write(doubles, to: &output)
     case .bytes(let bytes): try write(bytes, to: &output)
+    case .packed(let matrix):
+      try matrix.withBytes { bytes throws(FileError) in try output.write(bytes) }
     }
   }
 

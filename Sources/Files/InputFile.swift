@@ -14,7 +14,7 @@
 package final class InputFile: Sendable {
   package let path: String
   package let size: Int
-  private let descriptor: Int32
+  let descriptor: Int32
 
   package init(_ path: String) throws(FileError) {
     // A path cut short at a NUL would be another file.

@@ -50,6 +50,8 @@ extension LanguageModel {
       }
     }
     if let failure { throw failure }
+    // In f32 the numbers are the same.
+    if packing == nil, element != .f32 { copy.storedFingerprint = nil }
     return copy
   }
 
@@ -57,5 +59,10 @@ extension LanguageModel {
   func packed() -> Self { (try? packed(as: .f32)) ?? self }
 
   /// The same model with its weights as numbers, which can be trained: what the packed ones stand for.
-  public func unpacked() -> Self { packing == nil ? self : replacingParameters { $0.value } }
+  public func unpacked() -> Self {
+    guard packing != nil else { return self }
+    var copy = replacingParameters { $0.value }
+    copy.storedFingerprint = storedFingerprint
+    return copy
+  }
 }

@@ -21,6 +21,8 @@ public struct LanguageModel: Sendable {
   var norm: Norm
   /// Absent where the head is the embedding.
   var headWeight: Weight
+  /// What tells this model from others, where a file of it has said so; nil where it is to be computed.
+  package var storedFingerprint: String?
 
   /// A fresh model; throws where the configuration's numbers do not fit together.
   public init(_ configuration: ModelConfiguration, seed: UInt64) throws {
@@ -131,7 +133,7 @@ extension LanguageModel {
   private static let last: [Field<Self>] = [.matrix("head.weight", \.headWeight)]
 
   /// Visits every present parameter once, in checkpoint order.
-  mutating func visit(_ body: (Parameter.Place, inout StoredParameter) throws -> Void) rethrows {
+  package mutating func visit(_ body: (Parameter.Place, inout StoredParameter) throws -> Void) rethrows {
     try visitFields(of: &self, Self.outer, "", body)
     if var own = embeddingNorm {
       try visitFields(of: &own, Norm.fields, "embedding_norm.", body)
@@ -162,6 +164,7 @@ extension LanguageModel {
         "\(place.name): \(replacement.shape) cannot replace \(stored.shape)")
       stored.numbers = replacement
     }
+    copy.storedFingerprint = nil
     return copy
   }
 }

@@ -9,9 +9,9 @@ public struct Parameter: Sendable {
   public var value: Tensor
 
   /// Where a parameter belongs, and how it is trained.
-  struct Place {
-    let name: String
-    let traits: ParameterTraits
+  package struct Place {
+    package let name: String
+    package let traits: ParameterTraits
   }
   init(_ place: Place, _ value: Tensor) {
     (name, traits, self.value) = (place.name, place.traits, value)

@@ -48,7 +48,7 @@ public struct PackedMatrix: Sendable {
   ) {
     let count = Self.byteCount(element, rows: rows, columns: columns)
     precondition(
-      bytes.count == count && UInt(bitPattern: bytes.baseAddress) % 64 == 0,
+      bytes.count == count && UInt(bitPattern: bytes.baseAddress) % UInt(Self.alignment) == 0,
       "PackedMatrix: \(bytes.count) bytes are not the \(count) of [\(rows) \(columns)] in \(element), aligned to 64"
     )
     self.init(element, rows: rows, columns: columns, memory: PackedMemory(over: bytes, owner: owner))
@@ -66,9 +66,11 @@ public struct PackedMatrix: Sendable {
     PackedProduct.byteCount(element, rows: rows, columns: columns)
   }
   public var byteCount: Int { memory.bytes.count }
+  /// Packed bytes begin at a multiple of this many bytes of memory, and so of a file that is mapped.
+  package static let alignment = 64
 
   /// The packed bytes, as a file keeps them.
-  package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+  package func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
     try body(memory.bytes)
   }
 

@@ -17,6 +17,6 @@ struct RunnelTool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       CorpusCommand.self, TokenizerCommand.self, TrainCommand.self, GenerateCommand.self, ScoreCommand.self,
-      CheckCommand.self, BenchCommand.self, InfoCommand.self, HippoCommand.self,
+      CheckCommand.self, ConvertCommand.self, BenchCommand.self, InfoCommand.self, HippoCommand.self,
     ])
 }

@@ -141,8 +141,9 @@ struct PublishedFacts {
     var mixer = Self.fresh(LinearAttention.self, .init(width: 2, heads: 1, epsilon: 0, rotates: false))
     for field in LinearAttention.fields {
       let isValue = field.name == "v_proj.weight" || field.name == "o_proj.weight"
-      mixer[keyPath: field.path] =
+      field.change(in: &mixer) { _ in
         isValue ? Tensor([Float](arrayLiteral: 1, 0, 0, 1), [2, 2]) : Tensor(zeros: [2, 2])
+      }
     }
     var state = mixer.initialState(batch: 1)
     let y = mixer.mix(Tensor([Float](arrayLiteral: 1, 2, 3, -4, 5, 8), [1, 3, 2]), state: &state)

@@ -66,8 +66,8 @@ struct RWKV67Tests {
     var leaves: [Tensor] = []
     for (layer, name) in names {
       guard let field = RWKV7.fields.first(where: { $0.name == name }) else { continue }
-      tracked[layer][keyPath: field.path] = layers[layer][keyPath: field.path].tracked()
-      leaves.append(tracked[layer][keyPath: field.path])
+      field.change(in: &tracked[layer]) { $0.tracked() }
+      leaves.append(field.value(in: tracked[layer]))
     }
     let leaf = x.tracked()
     let gradient = gradients(of: [(outputs(tracked, leaf), seed)], for: leaves + [leaf])

@@ -40,7 +40,7 @@ struct RWKVTests {
   func names() {
     func names(_ layer: some SequenceLayer) -> Set<String> {
       func present<L: SequenceLayer>(_ layer: L) -> [String] {
-        L.fields.filter { !layer[keyPath: $0.path].isEmpty }.map(\.name)
+        L.fields.filter { !$0.value(in: layer).isEmpty }.map(\.name)
       }
       return Set(present(layer))
     }

@@ -14,19 +14,30 @@ extension SequenceMixer {
   }
 }
 
+extension Field {
+  /// The parameter's numbers; without elements where it is absent.
+  func value(in root: Root) -> Tensor {
+    var copy = root, value = Tensor.absent
+    visit(&copy) { value = $0.numbers }
+    return value
+  }
+  func change(in root: inout Root, _ body: (Tensor) -> Tensor) {
+    visit(&root) { $0.numbers = body($0.numbers) }
+  }
+}
+
 extension SequenceLayer {
   /// A copy with all parameters moved, so that no bias is zero and no scale one.
   func perturbed(using generator: inout SeededGenerator) -> Self {
     var layer = self
     for field in Self.fields {
-      let value = self[keyPath: field.path]
-      layer[keyPath: field.path] = value + Tensor.uniform(value.shape, in: -0.3...0.3, using: &generator)
+      field.change(in: &layer) { $0 + Tensor.uniform($0.shape, in: -0.3...0.3, using: &generator) }
     }
     return layer
   }
 
   var doubles: [String: [Double]] {
-    Dictionary(uniqueKeysWithValues: Self.fields.map { ($0.name, self[keyPath: $0.path].doubles) })
+    Dictionary(uniqueKeysWithValues: Self.fields.map { ($0.name, $0.value(in: self).doubles) })
   }
 
   func value(_ name: String) -> [Double] { doubles[name] ?? [] }
@@ -97,7 +108,7 @@ func expectLayer<L: SequenceLayer>(
   let y = expected(parameters, x.doubles)
 
   // Along single coordinates where there are few of them, else along random directions.
-  let fields = L.fields.filter { !mixer[keyPath: $0.path].isEmpty }
+  let fields = L.fields.filter { !$0.value(in: mixer).isEmpty }
   let names = fields.map(\.name) + ["x"], values = fields.map { parameters[$0.name] ?? [] } + [x.doubles]
   var directions: [[[Double]]] = [], slopes: [[Double]] = []
   for (i, value) in values.enumerated() {
@@ -125,8 +136,8 @@ func expectLayer<L: SequenceLayer>(
       var tracked = mixer
       var leaves: [Tensor] = []
       for field in fields {
-        tracked[keyPath: field.path] = mixer[keyPath: field.path].tracked()
-        leaves.append(tracked[keyPath: field.path])
+        field.change(in: &tracked) { $0.tracked() }
+        leaves.append(field.value(in: tracked))
       }
       let parts = text.cut(x).map { $0.tracked() }
       var state = tracked.initialState(batch: text.B)

@@ -1,0 +1,149 @@
+import ArgumentParser
+import Foundation
+import Runnel
+
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Write a model in another form or precision, and measure what that changes.",
+    discussion: """
+      Example: runnel convert stories stories-int8 --to recurrent --dtype int8
+      recurrent    for streaming: matrices packed as --dtype, mapped into memory when loaded;
+                   recurrences, norms and decays stay f32
+      parallel     for training: plain numbers, those that packed weights stand for
+      Either is a model for every verb. Source and result read a text (--text, or seeded
+      stories), and their differences are printed.
+      """)
+
+  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent }
+
+  @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "source")) var source:
+    String
+  @Argument(help: ArgumentHelp("The folder that receives the result.", valueName: "result")) var result:
+    String
+  @Option(name: .customLong("to"), help: "The form of the result.") var destination: Destination
+  @Option(help: "How weights are stored: f32, bf16, int8 or int4, the last two in blocks of 32 with a scale.")
+  var dtype = PackedElement.f32
+  @Option(help: ArgumentHelp("The text on which source and result are compared.", valueName: "file"))
+  var text: String?
+  @Option(help: "Tokens of it to compare on.") var tokens = 2048
+  @OptionGroup var tokenizer: TokenizerOptions
+  @OptionGroup var compute: ComputeOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
+    if destination == .parallel, dtype == .int8 || dtype == .int4 {
+      throw ValidationError(
+        "the parallel form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
+    }
+  }
+
+  func run() throws {
+    compute.apply()
+    let original = try ModelFolder.load(source)
+    guard URL(filePath: source).standardizedFileURL != URL(filePath: result).standardizedFileURL else {
+      throw ToolError("\(result) is the source; give the result another folder")
+    }
+    let tokenizer = try? tokenizer.open(for: original, at: source)
+    let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
+    try write(original)
+    if let tokenizer { try ModelFolder.save(tokenizer, to: result) }
+    // What is measured is what lies on the disk.
+    let converted = try ModelFolder.load(result)
+    let form = destination == .recurrent ? Form.step : .mix
+    let divergence = Divergence(
+      from: original, to: converted.frozen(), form: form, on: sample.ids,
+      byteLengths: tokenizer?.byteLengths())
+    try report(converted, divergence, sample)
+  }
+
+  private func write(_ model: LanguageModel) throws {
+    switch destination {
+    case .parallel: try ModelFolder.save(model, to: result, as: dtype == .bf16 ? .bfloat16 : .float32)
+    case .recurrent:
+      if let packing = model.packing, packing != dtype {
+        Output.note(
+          "\(source) is packed as \(packing) already; what that lost does not come back")
+      }
+      try ModelFolder.savePacked(model.unpacked(), to: result, as: dtype)
+    }
+  }
+
+  private struct Result: Encodable {
+    let mixer, to: String
+    let dtype: PackedElement
+    let parameters, bytes, tokens: Int
+    let text: String
+    let max_logit_difference, mean_logit_difference: Double
+    let source_loss, loss: Double
+    let source_bits_per_byte, bits_per_byte: Double?
+  }
+
+  private func report(_ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText) throws {
+    let bytes = try fileSize(result + "/" + ModelFolder.weightsName)
+    let (before, after) = (divergence.source, divergence.result)
+    if output.json {
+      return try Output.json(
+        Result(
+          mixer: model.mixerName, to: destination.rawValue, dtype: dtype, parameters: model.parameterCount,
+          bytes: bytes, tokens: divergence.tokens, text: sample.name,
+          max_logit_difference: divergence.largest,
+          mean_logit_difference: divergence.mean, source_loss: before.loss, loss: after.loss,
+          source_bits_per_byte: before.bytes > 0 ? before.bitsPerByte : nil,
+          bits_per_byte: after.bytes > 0 ? after.bitsPerByte : nil))
+    }
+    Output.line(
+      "\(result): \(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(destination.rawValue) in "
+        + "\(dtype.rawValue), \(Output.grouped(bytes)) bytes")
+    Output.line(
+      String(
+        format: "on %@ tokens of %@: logits differ by at most %.3g, on average by %.3g",
+        Output.grouped(divergence.tokens), sample.name, divergence.largest, divergence.mean))
+    let (unit, x, y) =
+      before.bytes > 0
+      ? ("bits per byte", before.bitsPerByte, after.bitsPerByte) : ("nats per token", before.loss, after.loss)
+    Output.line(
+      String(format: "%@ before %.6f, after %.6f (%+.3f %%)", unit, x, y, 100 * (y - x) / max(x, .ulpOfOne)))
+  }
+
+  private func fileSize(_ path: String) throws -> Int {
+    (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+  }
+}
+
+/// The tokens on which two models are compared: those of a file, or of seeded stories; random ones where nothing says what
+/// text a model's tokens are.
+struct ComparisonText {
+  let name: String
+  let ids: [Int32]
+
+  init(_ path: String?, tokens: Int, for model: LanguageModel, _ tokenizer: (any Tokenizer)?) throws {
+    guard let tokenizer else {
+      if let path {
+        throw ToolError("the tokens of the model are unknown, so \(path) cannot be read; give --tokenizer")
+      }
+      (name, ids) = ("random ids", model.randomIds(tokens))
+      return
+    }
+    var text: [UInt8] = []
+    // No token of a text is longer on average.
+    let needed = 16 * tokens
+    if let path {
+      name = path
+      guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
+      text = Array(try file.read(upToCount: needed) ?? Data())
+    } else {
+      name = "stories"
+      var stories = Stories(seed: 1)
+      while text.count < needed { text += Array(stories.next().utf8) }
+    }
+    let encoded = tokenizer.encode(text).prefix(tokens)
+    guard encoded.count > 1 else { throw ToolError("\(name) has fewer than two tokens; give a longer text") }
+    if let stranger = encoded.first(where: { Int($0) >= model.vocabularySize }) {
+      throw ToolError(
+        "\(name): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
+    }
+    ids = Array(encoded)
+  }
+}
