@@ -11,11 +11,13 @@ struct ConvertCommand: ParsableCommand {
       recurrent    for streaming: matrices packed as --dtype, mapped into memory when loaded;
                    recurrences, norms and decays stay f32
       parallel     for training: plain numbers, those that packed weights stand for
-      Either is a model for every verb. Source and result read a text (--text, or seeded
+      huggingface  for transformers or flash-linear-attention, whichever has the architecture
+                   (RWKV's own .pth files are read, but not written)
+      Each is a model for every verb. Source and result read a text (--text, or seeded
       stories), and their differences are printed.
       """)
 
-  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent }
+  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent, huggingface }
 
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "source")) var source:
     String
@@ -33,9 +35,9 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
-    if destination == .parallel, dtype == .int8 || dtype == .int4 {
+    if destination != .recurrent, dtype == .int8 || dtype == .int4 {
       throw ValidationError(
-        "the parallel form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
+        "the \(destination) form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
     }
   }
 
@@ -47,8 +49,8 @@ struct ConvertCommand: ParsableCommand {
     }
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
-    try write(original)
-    if let tokenizer { try ModelFolder.save(tokenizer, to: result) }
+    try write(original, tokenizer)
+    if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -58,9 +60,13 @@ struct ConvertCommand: ParsableCommand {
     try report(converted, divergence, sample)
   }
 
-  private func write(_ model: LanguageModel) throws {
+  private func write(_ model: LanguageModel, _ tokenizer: (any Tokenizer)?) throws {
+    let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
     switch destination {
-    case .parallel: try ModelFolder.save(model, to: result, as: dtype == .bf16 ? .bfloat16 : .float32)
+    case .parallel: try ModelFolder.save(model, to: result, as: numbers)
+    case .huggingface:
+      let family = try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: result, as: numbers)
+      Output.note("\(result) is \(family.modelType) of \(family.library)")
     case .recurrent:
       if let packing = model.packing, packing != dtype {
         Output.note(

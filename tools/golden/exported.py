@@ -3,8 +3,9 @@
     python tools/golden/exported.py RUNNEL [CASE...]        RUNNEL is the tool, such as .build/release/runnel
 
 Sources are the golden cases, and a model of this library of every mixer that can be written. Each folder must load through
-AutoModelForCausalLM without missing, unexpected or misshapen tensors; its logits are compared with those that the tool gives for
-the source and for the folder. Prints the relative differences (L2) and exits with 1 if one is above 2e-5.
+AutoModelForCausalLM without missing, unexpected or misshapen tensors, and give bytes through AutoTokenizer; its logits are
+compared with those that the tool gives for the source and for the folder. Prints the relative differences (L2) and exits with
+1 if one is above 2e-5.
 """
 
 import json
@@ -68,11 +69,13 @@ def answers(runnel, folder, ids):
 
 
 def libraries(config):
-    """Who loads a folder. Some options of mamba2 are flash-linear-attention's alone."""
+    """Who runs a folder here. Some options of mamba2 are flash-linear-attention's alone, and with 1 < groups < heads its
+    PyTorch path is not its CUDA path (README.md)."""
     family = config["model_type"]
     own = config.get("D_has_hdim", False) or config.get("norm_before_gate", False) or not config.get("rmsnorm", True)
     known = {"transformers": family in families.TRANSFORMERS and not own,
-             "flash-linear-attention": family in families.FLA or f"fla_{family}" in families.FLA}
+             "flash-linear-attention": (family in families.FLA or f"fla_{family}" in families.FLA)
+             and not 1 < config.get("n_groups", 1) < config.get("num_heads", 0)}
     return [library for library, knows in known.items() if knows]
 
 
@@ -95,7 +98,7 @@ def load(library, places):
 
         interpreted.models()
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
@@ -106,6 +109,9 @@ def load(library, places):
         assert type(model).__module__.startswith("fla." if library == "flash-linear-attention" else "transformers.")
         ids = torch.from_numpy(load_file(place / "ids.safetensors")["ids"])
         save_file({"logits": families.run(model.float().eval(), ids)}, place / f"{library}.safetensors")
+        if (place / "written/tokenizer.json").exists():
+            tokenizer, text = AutoTokenizer.from_pretrained(place / "written"), "line 1, na\u00efve\n\U0001f600"
+            assert tokenizer(text)["input_ids"] == list(text.encode()) and tokenizer.decode(list(text.encode())) == text
         print(f"{place.name}: {library}", file=sys.stderr, flush=True)
 
 
