@@ -133,23 +133,26 @@ struct ComparisonText {
       return
     }
     var text: [UInt8] = []
+    let label = path ?? "stories"
     // No token of a text is longer on average.
     let needed = 16 * tokens
     if let path {
-      name = path
       guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
       text = Array(try file.read(upToCount: needed) ?? Data())
     } else {
-      name = "stories"
       var stories = Stories(seed: 1)
       while text.count < needed { text += Array(stories.next().utf8) }
     }
     let encoded = tokenizer.encode(text).prefix(tokens)
-    guard encoded.count > 1 else { throw ToolError("\(name) has fewer than two tokens; give a longer text") }
+    guard encoded.count > 1 else { throw ToolError("\(label) has fewer than two tokens; give a longer text") }
     if let stranger = encoded.first(where: { Int($0) >= model.vocabularySize }) {
+      guard path != nil else {
+        (name, ids) = ("random ids", model.randomIds(tokens))
+        return
+      }
       throw ToolError(
-        "\(name): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
+        "\(label): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
     }
-    ids = Array(encoded)
+    (name, ids) = (label, Array(encoded))
   }
 }

@@ -150,6 +150,10 @@ struct WritingTests {
       #expect(tokenizer.name != "bytes" && tokenizer.vocabularySize == 256)
       let data = (0..<1000).map { UInt8($0 * 7 % 256) } + Array("naïve\nκ".utf8)
       #expect(tokenizer.encode(data) == data.map(Int32.init))
+
+      let small = try Self.fresh(ModelConfiguration(Mamba.self, vocabularySize: 40, width: 32, layers: 2))
+      try ModelFolder.saveForeign(small, tokenizer: ByteTokenizer(), to: folder + "/small")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/small/tokenizer.json"))
     }
   }
 

@@ -51,7 +51,10 @@ extension ModelFolder {
     try makeFolder(folder)
     try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
     try writer.write(to: folder + "/" + weightsName)
-    if let tokenizer { try save(tokenizer, start: start?.name, end: end?.name, asForeignTo: folder) }
+    // A model of fewer tokens than bytes reads something else.
+    if let tokenizer, !(tokenizer is ByteTokenizer) || model.vocabularySize >= 256 {
+      try save(tokenizer, start: start?.name, end: end?.name, asForeignTo: folder)
+    }
     return ForeignFolder(modelType: draft.family.modelType, library: draft.library)
   }
 
