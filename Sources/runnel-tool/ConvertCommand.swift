@@ -11,7 +11,9 @@ struct ConvertCommand: ParsableCommand {
       recurrent    for streaming: matrices packed as --dtype, mapped into memory when loaded;
                    recurrences, norms and decays stay f32
       parallel     for training: plain numbers, those that packed weights stand for
-      Either is a model for every verb. Source and result read a text (--text, or seeded
+      huggingface  for transformers or flash-linear-attention, whichever has the architecture
+                   (RWKV's own .pth files are read, but not written)
+      Each is a model for every verb. Source and result read a text (--text, or seeded
       stories), and their differences are printed.
       A convolution is converted as well: runnel convert KERNEL.safetensors RESULT.safetensors
       --to recurrent makes of filters [channels taps] the smallest diagonal recurrences, and
@@ -19,7 +21,9 @@ struct ConvertCommand: ParsableCommand {
       layers that are convolutions.
       """)
 
-  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent, kernel }
+  enum Destination: String, ExpressibleByArgument, CaseIterable {
+    case parallel, recurrent, huggingface, kernel
+  }
 
   @Argument(
     help: ArgumentHelp("A model folder, a .pth file of RWKV, or a file of kernels.", valueName: "source"))
@@ -65,9 +69,9 @@ struct ConvertCommand: ParsableCommand {
       throw ValidationError("--tolerance, --max-state and --tensor go with a kernel and --to recurrent")
     }
     guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
-    if destination == .parallel, dtype == .int8 || dtype == .int4 {
+    if destination != .recurrent, dtype == .int8 || dtype == .int4 {
       throw ValidationError(
-        "the parallel form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
+        "the \(destination) form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
     }
   }
 
@@ -93,8 +97,8 @@ struct ConvertCommand: ParsableCommand {
     }
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
-    try write(original)
-    if let tokenizer { try ModelFolder.save(tokenizer, to: result) }
+    try write(original, tokenizer)
+    if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -104,10 +108,14 @@ struct ConvertCommand: ParsableCommand {
     try report(converted, divergence, sample)
   }
 
-  private func write(_ model: LanguageModel) throws {
+  private func write(_ model: LanguageModel, _ tokenizer: (any Tokenizer)?) throws {
+    let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
     switch destination {
     case .kernel: break
-    case .parallel: try ModelFolder.save(model, to: result, as: dtype == .bf16 ? .bfloat16 : .float32)
+    case .parallel: try ModelFolder.save(model, to: result, as: numbers)
+    case .huggingface:
+      let family = try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: result, as: numbers)
+      Output.note("\(result) is \(family.modelType) of \(family.library)")
     case .recurrent:
       if let packing = model.packing, packing != dtype {
         Output.note(
@@ -174,23 +182,26 @@ struct ComparisonText {
       return
     }
     var text: [UInt8] = []
+    let label = path ?? "stories"
     // No token of a text is longer on average.
     let needed = 16 * tokens
     if let path {
-      name = path
       guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
       text = Array(try file.read(upToCount: needed) ?? Data())
     } else {
-      name = "stories"
       var stories = Stories(seed: 1)
       while text.count < needed { text += Array(stories.next().utf8) }
     }
     let encoded = tokenizer.encode(text).prefix(tokens)
-    guard encoded.count > 1 else { throw ToolError("\(name) has fewer than two tokens; give a longer text") }
+    guard encoded.count > 1 else { throw ToolError("\(label) has fewer than two tokens; give a longer text") }
     if let stranger = encoded.first(where: { Int($0) >= model.vocabularySize }) {
+      guard path != nil else {
+        (name, ids) = ("random ids", model.randomIds(tokens))
+        return
+      }
       throw ToolError(
-        "\(name): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
+        "\(label): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
     }
-    ids = Array(encoded)
+    (name, ids) = (label, Array(encoded))
   }
 }
