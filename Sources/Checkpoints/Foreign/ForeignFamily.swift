@@ -64,7 +64,7 @@ extension ForeignFamily {
         remedy: "use the configuration that belongs to these weights")
     }
     try ModelFolder.bound(foreign.configuration, by: source)
-    return try LanguageModel(foreign.configuration, seed: 0)
+    return try LanguageModel(blank: foreign.configuration)
       .loadingParameters(from: source, names: foreign.names)
   }
 }

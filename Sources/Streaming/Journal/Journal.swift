@@ -30,22 +30,24 @@ public struct Journal: ~Copyable {
   /// - Throws: `FileError` where the journal is another model's, damaged, or written by another process.
   public init(_ session: Session, in path: String, interval: Int = 1024) throws {
     precondition(interval > 0, "Journal: an interval of \(interval) tokens; it must be positive")
-    self.interval = interval
     var session = session
     session.identifyModel()
-    if JournalFolder.exists(path) {
-      folder = try JournalFolder(path)
-      log = try AppendFile(folder.logPath)
-      let (end, offset) = try folder.session(at: nil, of: session.model)
+    let isThere = JournalFolder.exists(path)
+    let folder = isThere ? try JournalFolder(path) : try .create(path, for: session)
+    var log = try AppendFile(folder.logPath)
+    if isThere {
+      let offset: Int
+      (session, offset) = try folder.session(at: nil, of: session.model)
       // What a killed process left of its last record.
       try log.truncate(to: offset)
-      (self.session, lastSnapshot) = (end, try folder.snapshots().last?.position ?? 0)
     } else {
-      folder = try JournalFolder.create(path, for: session)
-      log = try AppendFile(folder.logPath)
       try folder.save(session, offset: log.count)
-      (self.session, lastSnapshot) = (session, session.position)
     }
+    lastSnapshot = try folder.snapshots().last?.position ?? 0
+    self.interval = interval
+    self.session = session
+    self.folder = folder
+    self.log = log
   }
 
   /// The sampler from here on.
@@ -111,7 +113,7 @@ extension Journal {
     public let positions: ClosedRange<Int>
     /// Positions of the snapshots, ascending.
     public let snapshots: [Int]
-    /// Tokens that were drawn since the last snapshot, of those read since.
+    /// Bytes of the log.
     public let byteCount: Int
   }
 
