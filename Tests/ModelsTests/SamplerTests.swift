@@ -45,7 +45,7 @@ struct SamplerTests {
     Case("min-p 0.3", [1, 2, 3, 4]) { $0.minP = 0.3 },
     Case("min-p 1", [1]) { $0.minP = 1 },
     Case("top-p within top-k", [1, 3]) { ($0.topK, $0.topP) = (4, 0.6) },
-    Case("top-p within min-p", [1, 3]) { ($0.minP, $0.topP) = (0.3, 0.6) },
+    Case("min-p within top-p", [1, 3, 4]) { ($0.minP, $0.topP) = (0.3, 0.6) },
     Case("temperature 0.5 before min-p", [1, 3]) { ($0.temperature, $0.minP) = (0.5, 0.3) },
     Case("temperature 2 before top-p", [1, 2, 3, 4, 5]) { ($0.temperature, $0.topP) = (2, 0.72) },
   ]
@@ -111,6 +111,11 @@ struct SamplerTests {
     #expect(refusal { $0.topP = 0 }.contains("top-p is 0.0"))
     #expect(refusal { $0.minP = 1.5 }.contains("min-p is 1.5"))
     #expect(refusal { $0.repetitionPenalty = 0 }.contains("repetition penalty"))
+    #expect(refusal { $0.frequencyPenalty = .nan }.contains("frequency penalty"))
+    #expect(refusal { $0.presencePenalty = .infinity }.contains("presence penalty"))
+    #expect(refusal { $0.typicalP = 0 }.contains("typical-p is 0.0"))
+    #expect(refusal { $0.logitBias = [3: .nan] }.contains("token 3"))
+    #expect(refusal { $0.logitBias = [-3: 1] }.contains("token -3"))
     #expect(refusal { $0.repetitionWindow = -1 }.contains("repetition window"))
   }
 }

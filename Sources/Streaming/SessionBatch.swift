@@ -1,0 +1,100 @@
+/// Streams side by side: one step of the model for all of them, so that its weights are read once per token, not once per
+/// token and stream.
+
+import RunnelModels
+import RunnelTensors
+
+/// Several streams over one model, which join and leave at any token. What a stream gives does not depend on the others: the
+/// tokens are those of its ``Session`` alone, bit for bit.
+///
+///     var batch = SessionBatch(model)
+///     batch.add(sessions)                    // each has read its prompt
+///     let tokens = batch.next()              // one token of each, in the order in which they joined
+///     let finished = batch.remove(at: 0)     // a session again
+public struct SessionBatch: Sendable {
+  public let model: LanguageModel
+  /// The memories of all streams, [B …]; nil where there are none.
+  private var state: LanguageModel.State?
+  /// The scores [B V] of the tokens that come next.
+  private var logits: Tensor = .absent
+  private var samplers: [Sampler] = []
+  private var positions: [Int] = []
+
+  /// No streams yet. `model` is frozen here; to share one frozen model, pass it frozen.
+  public init(_ model: LanguageModel) { self.model = model.frozen() }
+
+  public var count: Int { samplers.count }
+  public var isEmpty: Bool { samplers.isEmpty }
+
+  /// Takes in streams of the same model, behind those that are there. Each must have read a token. Copies all states.
+  public mutating func add(_ sessions: [Session]) {
+    guard !sessions.isEmpty else { return }
+    let V = model.vocabularySize
+    let scores = sessions.map { session in
+      guard let logits = session.logits else {
+        preconditionFailure("SessionBatch: a stream without a token; feed it first")
+      }
+      precondition(
+        logits.count == V, "SessionBatch: a stream of another model, with \(logits.count) tokens, not \(V)")
+      return logits
+    }
+    state = LanguageModel.State(joining: (state.map { [$0] } ?? []) + sessions.map(\.state))
+    let before = logits
+    logits = Tensor([count + sessions.count, V]) { to in
+      to.update(from: before.base, count: before.count)
+      for (i, scores) in scores.enumerated() {
+        (to + before.count + i * V).update(from: scores.base, count: V)
+      }
+    }
+    samplers += sessions.map(\.sampler)
+    positions += sessions.map(\.position)
+  }
+
+  /// Takes a stream out, as it stands; those behind it move up. Copies all states.
+  @discardableResult
+  public mutating func remove(at index: Int) -> Session {
+    let session = self[index]
+    keep((0..<count).filter { $0 != index })
+    return session
+  }
+
+  /// Takes out all streams but these, named in their order. Copies the states of those that stay.
+  public mutating func keep(_ rows: [Int]) {
+    guard rows.count < count else { return }
+    let V = model.vocabularySize, before = logits
+    state = rows.isEmpty ? nil : state?.rows(rows)
+    logits = Tensor([rows.count, V]) { to in
+      for (i, row) in rows.enumerated() { (to + i * V).update(from: before.base + row * V, count: V) }
+    }
+    samplers = rows.map { samplers[$0] }
+    positions = rows.map { positions[$0] }
+  }
+
+  /// A copy of one stream: a fork.
+  public subscript(index: Int) -> Session {
+    precondition((0..<count).contains(index), "SessionBatch: stream \(index) of \(count)")
+    var session = Session(model, sampler: samplers[index])
+    if let state { session.state = state.rows([index]) }
+    session.logits = scores(index)
+    session.position = positions[index]
+    return session
+  }
+
+  /// Draws the next token of every stream and reads them, all in one step.
+  public mutating func next() -> [Int32] {
+    guard var state else { return [] }
+    self.state = nil
+    let tokens = samplers.indices.map { samplers[$0].sample(scores($0)) }
+    logits = model.step(tokens, state: &state)
+    self.state = state
+    for (i, token) in tokens.enumerated() {
+      samplers[i].observe(token)
+      positions[i] += 1
+    }
+    return tokens
+  }
+
+  private func scores(_ index: Int) -> Tensor {
+    logits.rows(index..<index + 1).reshaped([model.vocabularySize])
+  }
+}
