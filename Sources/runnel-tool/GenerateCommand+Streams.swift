@@ -55,7 +55,9 @@ extension GenerateCommand {
         let new = stream(read, tokenizer, stops: answerStops, pending: pending)
         session.sampler.reseed(new.seed)
         try feed(tokenizer.encode(line), to: &session)
-        if session.logits == nil { ended[read] = new } else {
+        if session.logits == nil {
+          ended[read] = new
+        } else {
           joining.append(session)
           running.append(new)
         }

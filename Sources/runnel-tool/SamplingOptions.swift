@@ -24,7 +24,8 @@ struct SamplingOptions: ParsableArguments {
   @Option(help: "Keep the most likely tokens whose probabilities reach p.") var topP: Double?
   @Option(help: "Keep tokens of at least this share of the largest probability.") var minP: Double?
   @Option(
-    help: "Keep the tokens nearest to the expected information whose probabilities reach p (typical sampling)."
+    help:
+      "Keep the tokens nearest to the expected information whose probabilities reach p (typical sampling)."
   )
   var typicalP: Double?
   @Option(help: "The seed of the draws.") var seed: UInt64?
