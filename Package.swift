@@ -66,7 +66,8 @@ let package = Package(
     .testTarget(
       name: "ForeignTests",
       dependencies: [
-        "RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelRecurrences", "RunnelTensors",
+        "RunnelCheckpoints", "RunnelFiles", "RunnelText", "RunnelModels", "RunnelMixers", "RunnelRecurrences",
+        "RunnelTensors",
       ],
       path: "Tests/ForeignTests", exclude: ["Golden"]),
     tests("Text", ["RunnelText", "RunnelFiles"]),

@@ -199,6 +199,26 @@ public struct H3: SequenceMixer {
   }
 }
 
+extension H3: ConvolutionalMixer {
+  /// The shift state space's filter of every key channel, and the diagonal one's of every head.
+  public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
+    let (derived, D, H) = (derived ?? makeDerived(), configuration.width, configuration.heads)
+    return [
+      .perChannel("shift_kernel", channels: D, length: length) { u in
+        var window = initialState(batch: 1).window
+        return causalConvolution(u, weight: derived.filter, resets: .none, window: &window)
+      },
+      // The copies for the products of a head are one system.
+      .perChannel("kernel", channels: H, length: length) { u in
+        var memory = Tensor(zeros: [1, H, configuration.stateSize])
+        return DiagonalSystem.run(
+          u: u, a: derived.a.rows(0..<H), c: derived.c.rows(0..<H), D: derived.skip.rows(0..<H), form: form,
+          state: &memory)
+      },
+    ]
+  }
+}
+
 /// [… rows·columns] with each row of numbers read by columns: [… columns·rows].
 private func interchanged(_ x: Tensor, _ rows: Int, _ columns: Int) -> Tensor {
   let y = Tensor(x.shape) { y in

@@ -100,15 +100,18 @@ public struct LRU: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    gatedUnit(system(u, form: form, resets: resets, state: &state))
+  }
+
+  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let N = configuration.stateSize
     let (lambda, scale) = derived ?? makeDerived()
     let h = Diagonal.run(
       decay: lambda, input: scaled(linear(u, inputWeight), by: scale), .complex, form: form, resets: resets,
       state: &state.memory)
     let planes = split(h, sizes: [N, N])
-    let y = RunnelTensors.skip(
+    return RunnelTensors.skip(
       linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
-    return gatedUnit(y)
   }
 
   private func makeDerived() -> (lambda: Tensor, scale: Tensor) {
@@ -123,5 +126,16 @@ public struct LRU: SequenceMixer {
     let made = makeDerived()
     copy.derived = (made.lambda.detached, made.scale.detached)
     return copy
+  }
+}
+
+extension LRU: ConvolutionalMixer {
+  public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
+    [
+      .acrossChannels("kernel", width: configuration.width, length: length) { u in
+        var state = initialState(batch: u.shape[0])
+        return system(u, form: form, resets: .none, state: &state)
+      }
+    ]
   }
 }

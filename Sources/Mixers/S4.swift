@@ -95,10 +95,12 @@ public struct S4: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let D = configuration.width
-    let y = LowRankSystem.run(
+    gatedUnit(system(u, form: form, resets: resets, state: &state))
+  }
+
+  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    LowRankSystem.run(
       u: u, system: discrete ?? makeSystem(), D: skip, form: form, resets: resets, state: &state.memory)
-    return gatedUnit(y)
   }
 
   private func makeSystem() -> Tensor {
@@ -111,5 +113,16 @@ public struct S4: SequenceMixer {
     var copy = self
     copy.discrete = makeSystem().detached
     return copy
+  }
+}
+
+extension S4: ConvolutionalMixer {
+  public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
+    [
+      .perChannel("kernel", channels: configuration.width, length: length) { u in
+        var state = initialState(batch: 1)
+        return system(u, form: form, resets: .none, state: &state)
+      }
+    ]
   }
 }

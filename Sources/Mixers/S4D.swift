@@ -102,11 +102,13 @@ public struct S4D: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let D = configuration.width
+    gatedUnit(system(u, form: form, resets: resets, state: &state))
+  }
+
+  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let system = discrete ?? makeSystem()
-    let y = DiagonalSystem.run(
+    return DiagonalSystem.run(
       u: u, a: system.a, c: system.c, D: skip, form: form, resets: resets, state: &state.memory)
-    return gatedUnit(y)
   }
 
   private func makeSystem() -> (a: Tensor, c: Tensor) {
@@ -119,5 +121,16 @@ public struct S4D: SequenceMixer {
     let system = makeSystem()
     copy.discrete = (system.a.detached, system.c.detached)
     return copy
+  }
+}
+
+extension S4D: ConvolutionalMixer {
+  public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
+    [
+      .perChannel("kernel", channels: configuration.width, length: length) { u in
+        var state = initialState(batch: 1)
+        return system(u, form: form, resets: .none, state: &state)
+      }
+    ]
   }
 }

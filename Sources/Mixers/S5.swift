@@ -147,12 +147,16 @@ public struct S5: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+    let y = activate(system(u, form: form, resets: resets, state: &state), .gelu)  // [B T D]
+    return gated(y, by: linear(y, gateWeight, bias: gateBias), .sigmoid)
+  }
+
+  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
     let system = discrete ?? makeSystem()
     let x = Diagonal.run(
       decay: system.a, input: linear(u, system.input), .complex, form: form, resets: resets,
       state: &state.memory)  // [B T N]
-    let y = activate(RunnelTensors.skip(linear(x, system.output), u, by: skip), .gelu)  // [B T D]
-    return gated(y, by: linear(y, gateWeight, bias: gateBias), .sigmoid)
+    return RunnelTensors.skip(linear(x, system.output), u, by: skip)  // [B T D]
   }
 
   private func makeSystem() -> (a: Tensor, input: Tensor, output: Tensor) {
@@ -165,5 +169,16 @@ public struct S5: SequenceMixer {
     let system = makeSystem()
     copy.discrete = (system.a.detached, system.input.detached, system.output.detached)
     return copy
+  }
+}
+
+extension S5: ConvolutionalMixer {
+  public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
+    [
+      .acrossChannels("kernel", width: configuration.width, length: length) { u in
+        var state = initialState(batch: u.shape[0])
+        return system(u, form: form, resets: .none, state: &state)
+      }
+    ]
   }
 }

@@ -7,7 +7,7 @@ import RunnelModels
 import RunnelTensors
 
 public enum StateFile {
-  private static let format = "runnel-state-1"
+  static let format = "runnel-state-1"
   /// No stream is this long; counts below it can go on without overflow.
   private static let longest = 1 << 62
 
@@ -22,9 +22,7 @@ public enum StateFile {
     ])
     for (name, value) in session.state.tensors { writer.add("state." + name, value) }
     for (name, value) in session.state.counters { writer.add("counter." + name, value) }
-    writer.add("generator", session.sampler.generator.words.map { Int(bitPattern: UInt($0)) })
-    writer.add("recent", session.sampler.recent.map(Int.init))
-    writer.add("pending", pending.map(Int.init))
+    add(session.sampler, pending, to: &writer)
     if let logits = session.logits { writer.add("logits", logits) }
     try writer.write(to: path)
   }
@@ -34,30 +32,28 @@ public enum StateFile {
     session: Session, pending: [UInt8]
   ) {
     let file = try SafetensorsFile(path)
-    func refuse(_ place: String, expected: String, found: String) -> FileError {
+    func refuse(_ place: String, _ expected: String, _ found: String) -> FileError {
       FileError(
         path, at: place, expected: expected, found: found, remedy: "save the stream again with this model")
     }
     guard file.metadata["format"] == format else {
-      throw refuse("metadata", expected: "a stream saved by --save-state", found: "another kind of file")
+      throw refuse("metadata", "a stream saved by --save-state", "another kind of file")
     }
     var session = Session(model, sampler: Sampler(seed: 0))
     let fingerprint = session.model.fingerprint
     guard file.metadata["fingerprint"] == fingerprint else {
       throw refuse(
-        "fingerprint", expected: "a state of this model, \(fingerprint)",
-        found: file.metadata["fingerprint"] ?? "none")
+        "fingerprint", "a state of this model, \(fingerprint)",
+        file.metadata["fingerprint"] ?? "none")
     }
-    guard let position = file.metadata["position"].flatMap(Int.init), (0..<longest).contains(position) else {
-      throw refuse("position", expected: "a count of tokens", found: file.metadata["position"] ?? "none")
-    }
+    let (position, sampler, pending) = try stream(of: file, refuse)
     session.position = position
     session.state = try session.state.replacing(
       tensors: { name, old in
         // Not only finite numbers: a running maximum starts at −∞.
         let value = try file.tensor("state." + name)
         guard value.shape == old.shape else {
-          throw refuse("state.\(name)", expected: "shape \(old.shape)", found: "\(value.shape)")
+          throw refuse("state.\(name)", "shape \(old.shape)", "\(value.shape)")
         }
         return value
       },
@@ -65,38 +61,55 @@ public enum StateFile {
         let value = try file.integers("counter." + name)
         guard value.count == old.count, value.allSatisfy((0..<longest).contains) else {
           throw refuse(
-            "counter.\(name)", expected: "\(old.count) counts of tokens", found: "\(value.prefix(8))")
+            "counter.\(name)", "\(old.count) counts of tokens", "\(value.prefix(8))")
         }
         return value
       })
     if file.contains("logits") {
       let logits = try file.tensor("logits")
       guard logits.shape == [model.vocabularySize] else {
-        throw refuse("logits", expected: "\(model.vocabularySize) numbers", found: "\(logits.shape)")
+        throw refuse("logits", "\(model.vocabularySize) numbers", "\(logits.shape)")
       }
       session.logits = logits
+    }
+    session.sampler = sampler
+    if let stranger = sampler.recent.first(where: { !(0..<model.vocabularySize).contains(Int($0)) }) {
+      throw refuse("recent", "tokens below \(model.vocabularySize)", "\(stranger)")
+    }
+    return (session, pending)
+  }
+
+  /// The parts of a file that are no tensors of the model's state.
+  static func add(_ sampler: Sampler, _ pending: [UInt8], to writer: inout SafetensorsWriter) {
+    writer.add("generator", sampler.generator.words.map { Int(bitPattern: UInt($0)) })
+    writer.add("recent", sampler.recent.map(Int.init))
+    writer.add("pending", pending.map(Int.init))
+  }
+
+  static func stream(
+    of file: SafetensorsFile, _ refuse: (_ place: String, _ expected: String, _ found: String) -> FileError
+  ) throws -> (position: Int, sampler: Sampler, pending: [UInt8]) {
+    guard let position = file.metadata["position"].flatMap(Int.init), (0..<longest).contains(position) else {
+      throw refuse("position", "a count of tokens", file.metadata["position"] ?? "none")
     }
     let settings = Data((file.metadata["sampling"] ?? "").utf8)
     guard let sampling = try? JSONDecoder().decode(SamplingSettings.self, from: settings),
       (try? sampling.validate()) != nil
-    else {
-      throw refuse("sampling", expected: "the sampler's settings", found: "something else")
-    }
+    else { throw refuse("sampling", "the sampler's settings", "something else") }
     let words = try file.integers("generator").map { UInt64(UInt(bitPattern: $0)) }
     guard let generator = SeededGenerator(words: words) else {
-      throw refuse("generator", expected: "four words, not all zero", found: "\(words.count)")
+      throw refuse("generator", "four words, not all zero", "\(words.count)")
     }
-    session.sampler = Sampler(sampling, seed: 0)
-    session.sampler.generator = generator
     let recent = try file.integers("recent")
-    if let stranger = recent.first(where: { !(0..<model.vocabularySize).contains($0) }) {
-      throw refuse("recent", expected: "tokens below \(model.vocabularySize)", found: "\(stranger)")
+    if let stranger = recent.first(where: { Int32(exactly: $0) == nil || $0 < 0 }) {
+      throw refuse("recent", "tokens", "\(stranger)")
     }
-    session.sampler.recent = recent.map(Int32.init)
     let pending = try file.integers("pending")
     if let stranger = pending.first(where: { UInt8(exactly: $0) == nil }) {
-      throw refuse("pending", expected: "bytes", found: "\(stranger)")
+      throw refuse("pending", "bytes", "\(stranger)")
     }
-    return (session, pending.map { UInt8(truncatingIfNeeded: $0) })
+    var sampler = Sampler(sampling, seed: 0)
+    (sampler.generator, sampler.recent) = (generator, recent.map(Int32.init))
+    return (position, sampler, pending.map { UInt8(truncatingIfNeeded: $0) })
   }
 }

@@ -11,44 +11,94 @@ struct ConvertCommand: ParsableCommand {
       recurrent    for streaming: matrices packed as --dtype, mapped into memory when loaded;
                    recurrences, norms and decays stay f32
       parallel     for training: plain numbers, those that packed weights stand for
-      Either is a model for every verb. Source and result read a text (--text, or seeded
+      huggingface  for transformers or flash-linear-attention, whichever has the architecture
+                   (RWKV's own .pth files are read, but not written)
+      Each is a model for every verb. Source and result read a text (--text, or seeded
       stories), and their differences are printed.
+      A convolution is converted as well: runnel convert KERNEL.safetensors RESULT.safetensors
+      --to recurrent makes of filters [channels taps] the smallest diagonal recurrences, and
+      runnel convert stories RESULT.safetensors --to kernel --length 1024 writes the kernels of
+      layers that are convolutions.
       """)
 
-  enum Destination: String, ExpressibleByArgument, CaseIterable { case parallel, recurrent }
+  enum Destination: String, ExpressibleByArgument, CaseIterable {
+    case parallel, recurrent, huggingface, kernel
+  }
 
-  @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "source")) var source:
-    String
-  @Argument(help: ArgumentHelp("The folder that receives the result.", valueName: "result")) var result:
-    String
+  @Argument(
+    help: ArgumentHelp("A model folder, a .pth file of RWKV, or a file of kernels.", valueName: "source"))
+  var source: String
+  @Argument(help: ArgumentHelp("The folder that receives the result, or its file.", valueName: "result"))
+  var result: String
   @Option(name: .customLong("to"), help: "The form of the result.") var destination: Destination
   @Option(help: "How weights are stored: f32, bf16, int8 or int4, the last two in blocks of 32 with a scale.")
   var dtype = PackedElement.f32
   @Option(help: ArgumentHelp("The text on which source and result are compared.", valueName: "file"))
   var text: String?
   @Option(help: "Tokens of it to compare on.") var tokens = 2048
+  @Option(help: ArgumentHelp("Taps of the kernels to write.", valueName: "taps")) var length: Int?
+  @Option(
+    help: ArgumentHelp(
+      "How far a recurrence may be from its kernel, relative to the kernel's 2-norm (default: 1e-4).",
+      valueName: "share"))
+  var tolerance: Double?
+  @Option(
+    help: ArgumentHelp(
+      "A kernel to convert; more may be named. Needed where a file has others.", valueName: "name"))
+  var tensor: [String] = []
+  @Option(
+    help: ArgumentHelp("The most states of a channel (default: 256).", valueName: "n")) var maxState: Int?
   @OptionGroup var tokenizer: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
-    if destination == .parallel, dtype == .int8 || dtype == .int4 {
+    guard (destination == .kernel) == (length != nil) else {
       throw ValidationError(
-        "the parallel form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
+        destination == .kernel
+          ? "--to kernel needs --length, the taps to write" : "--length goes with --to kernel")
+    }
+    if let length, length < 1 { throw ValidationError("--length is \(length); it must be at least 1") }
+    if let tolerance, !(tolerance > 0 && tolerance < 1) {
+      throw ValidationError("--tolerance is \(tolerance); it must lie between 0 and 1")
+    }
+    if let maxState, !(1...4096).contains(maxState) {
+      throw ValidationError("--max-state is \(maxState); it must lie between 1 and 4096")
+    }
+    if destination != .recurrent, tolerance != nil || maxState != nil || !tensor.isEmpty {
+      throw ValidationError("--tolerance, --max-state and --tensor go with a kernel and --to recurrent")
+    }
+    guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
+    if destination != .recurrent, dtype == .int8 || dtype == .int4 {
+      throw ValidationError(
+        "the \(destination) form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
     }
   }
 
   func run() throws {
     compute.apply()
+    if let length {
+      return try ModelToKernel(source: source, result: result, length: length).run(json: output.json)
+    }
+    if destination == .recurrent, !tensor.isEmpty || KernelToRecurrence.applies(to: source) {
+      return try KernelToRecurrence(
+        source: source, result: result, tensors: tensor,
+        tolerance: tolerance ?? KernelToRecurrence.usualTolerance,
+        maxStates: maxState ?? KernelToRecurrence.usualMaxStates
+      ).run(json: output.json)
+    }
+    guard tolerance == nil, maxState == nil else {
+      throw ToolError(
+        "\(source) is no file of kernels; leave --tolerance and --max-state out, or name a safetensors file")
+    }
     let original = try ModelFolder.load(source)
     guard URL(filePath: source).standardizedFileURL != URL(filePath: result).standardizedFileURL else {
       throw ToolError("\(result) is the source; give the result another folder")
     }
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
-    try write(original)
-    if let tokenizer { try ModelFolder.save(tokenizer, to: result) }
+    try write(original, tokenizer)
+    if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -58,9 +108,14 @@ struct ConvertCommand: ParsableCommand {
     try report(converted, divergence, sample)
   }
 
-  private func write(_ model: LanguageModel) throws {
+  private func write(_ model: LanguageModel, _ tokenizer: (any Tokenizer)?) throws {
+    let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
     switch destination {
-    case .parallel: try ModelFolder.save(model, to: result, as: dtype == .bf16 ? .bfloat16 : .float32)
+    case .kernel: break
+    case .parallel: try ModelFolder.save(model, to: result, as: numbers)
+    case .huggingface:
+      let family = try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: result, as: numbers)
+      Output.note("\(result) is \(family.modelType) of \(family.library)")
     case .recurrent:
       if let packing = model.packing, packing != dtype {
         Output.note(
@@ -127,23 +182,26 @@ struct ComparisonText {
       return
     }
     var text: [UInt8] = []
+    let label = path ?? "stories"
     // No token of a text is longer on average.
     let needed = 16 * tokens
     if let path {
-      name = path
       guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
       text = Array(try file.read(upToCount: needed) ?? Data())
     } else {
-      name = "stories"
       var stories = Stories(seed: 1)
       while text.count < needed { text += Array(stories.next().utf8) }
     }
     let encoded = tokenizer.encode(text).prefix(tokens)
-    guard encoded.count > 1 else { throw ToolError("\(name) has fewer than two tokens; give a longer text") }
+    guard encoded.count > 1 else { throw ToolError("\(label) has fewer than two tokens; give a longer text") }
     if let stranger = encoded.first(where: { Int($0) >= model.vocabularySize }) {
+      guard path != nil else {
+        (name, ids) = ("random ids", model.randomIds(tokens))
+        return
+      }
       throw ToolError(
-        "\(name): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
+        "\(label): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
     }
-    ids = Array(encoded)
+    (name, ids) = (label, Array(encoded))
   }
 }

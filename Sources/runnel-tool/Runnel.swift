@@ -16,7 +16,8 @@ struct RunnelTool: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      CorpusCommand.self, TokenizerCommand.self, TrainCommand.self, GenerateCommand.self, ScoreCommand.self,
+      CorpusCommand.self, TokenizerCommand.self, TrainCommand.self, GenerateCommand.self, StateCommand.self,
+      ScoreCommand.self,
       CheckCommand.self, ConvertCommand.self, BenchCommand.self, InfoCommand.self, HippoCommand.self,
     ])
 }

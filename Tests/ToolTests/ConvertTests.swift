@@ -19,7 +19,8 @@ extension ToolTests {
     func `a recurrent model streams and is scored as its source`(element: PackedElement) throws {
       let run = try trained()
       let report = try place.run(
-        "convert", run, "packed", "--to", "recurrent", "--dtype", element.rawValue, "--tokens", "300", "--json"
+        "convert", run, "packed", "--to", "recurrent", "--dtype", element.rawValue, "--tokens", "300",
+        "--json"
       ).succeeded().json()
       #expect(report["dtype"] as? String == element.rawValue && report["tokens"] as? Int == 300)
       let before = try #require(report["source_bits_per_byte"] as? Double)
@@ -29,7 +30,8 @@ extension ToolTests {
       let mean = try #require(report["mean_logit_difference"] as? Double)
       #expect(mean < largest && (element == .f32) == (largest < 1e-4), "\(largest)")
       func score(_ model: String, _ form: String) throws -> Double {
-        let result = try place.run("score", model, "--form", form, "--json", input: Workplace.story).succeeded()
+        let result = try place.run("score", model, "--form", form, "--json", input: Workplace.story)
+          .succeeded()
         return try #require(result.json()["bits_per_byte"] as? Double)
       }
       for form in ["step", "mix"] {
@@ -39,6 +41,22 @@ extension ToolTests {
       #expect(text.output.count >= 10)
       try place.run("convert", "packed", "back", "--to", "parallel", "--tokens", "100").succeeded()
       try place.run("check", "back", "--tokens", "64").succeeded()
+    }
+
+    @Test(arguments: [("mamba2", "mamba2 of transformers"), ("rwkv6", "rwkv6 of flash-linear-attention")])
+    func `a Hugging Face folder is a model with a tokenizer`(mixer: String, family: String) throws {
+      let run = try trained(mixer)
+      let result = try place.run(
+        "convert", run, "written", "--to", "huggingface", "--tokens", "100", "--json")
+      let report = try result.succeeded().json()
+      #expect(result.errors.contains(family), "\(result.errors)")
+      #expect(try #require(report["max_logit_difference"] as? Double) < 1e-4)
+      for file in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        #expect(place.exists("written/" + file))
+      }
+      try place.run("check", "written", "--tokens", "64").succeeded()
+      try place.run("convert", run, "x", "--to", "huggingface", "--dtype", "int8").failed(
+        64, "--to recurrent")
     }
 
     @Test func `bad requests say what is wrong`() throws {

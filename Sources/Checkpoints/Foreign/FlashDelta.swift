@@ -5,18 +5,31 @@ import RunnelModels
 import RunnelTensors
 
 extension ForeignFamily {
-  static let deltaNet = flashLinearAttention("delta_net", mixers: ["deltanet"]) { json in
+  private static let activations: [String: Activation] = [
+    "silu": .silu, "relu": .relu, "elu": .eluPlusOne, "identity": .identity,
+  ]
+  private static let norms: [String: DeltaNet.KeyNorm] = ["l2": .length, "sum": .sum]
+
+  static let deltaNet = flashLinearAttention(
+    "delta_net", mixers: ["deltanet"],
+    writing: .flash(DeltaNet.self, "DeltaNetForCausalLM") { mixer in
+      var fields = ForeignWriting.convolutions(mixer.convolutionWidth)
+      fields["num_heads"] = .count(mixer.heads)
+      fields["expand_k"] = .ratio(mixer.heads * mixer.keyWidth, of: mixer.width)
+      fields["expand_v"] = .ratio(mixer.heads * mixer.valueWidth, of: mixer.width)
+      fields["qk_activation"] = .word(for: mixer.keyActivation, in: activations)
+      fields["qk_norm"] = .word(for: mixer.keyNorm, in: norms)
+      fields["use_beta"] = .flag(mixer.hasStrength)
+      fields["allow_neg_eigval"] = .flag(mixer.allowsNegativeEigenvalues)
+      fields["use_gate"] = .flag(mixer.hasGate)
+      // Its chunkwise kernel refuses 32 bits.
+      fields["attn_mode"] = "fused_recurrent"
+      return fields
+    }
+  ) { json in
     let heads = try json.count("num_heads", default: 4)
-    let activations: [String: Activation] = [
-      "silu": .silu, "relu": .relu, "elu": .eluPlusOne, "identity": .identity,
-    ]
-    guard let activation = activations[try json.text("qk_activation", default: "silu")] else {
-      throw json.error("qk_activation", expected: "silu, relu, elu or identity")
-    }
-    let norms: [String: DeltaNet.KeyNorm] = ["l2": .length, "sum": .sum]
-    guard let norm = norms[try json.text("qk_norm", default: "l2")] else {
-      throw json.error("qk_norm", expected: "l2 or sum")
-    }
+    let activation = try json.choice("qk_activation", among: activations, default: "silu")
+    let norm = try json.choice("qk_norm", among: norms, default: "l2")
     return try json.flashModel(
       MixerChoice(
         DeltaNet.self,
@@ -31,10 +44,25 @@ extension ForeignFamily {
           normEpsilon: Float(try json.number("norm_eps", default: 1e-6)))))
   }
 
-  static let gatedDeltaNet = flashLinearAttention("gated_deltanet", mixers: ["gated-deltanet"]) { json in
+  private static let gates: [String: Activation] = ["swish": .silu, "silu": .silu, "sigmoid": .sigmoid]
+
+  static let gatedDeltaNet = flashLinearAttention(
+    "gated_deltanet", mixers: ["gated-deltanet"],
+    writing: .flash(GatedDeltaNet.self, "GatedDeltaNetForCausalLM") { mixer in
+      var fields = ForeignWriting.convolutions(mixer.convolutionWidth)
+      fields["num_heads"] = .count(mixer.heads)
+      fields["num_v_heads"] = .count(mixer.valueHeads)
+      fields["head_dim"] = .count(mixer.keyWidth)
+      fields["expand_v"] = .ratio(mixer.valueWidth, of: mixer.keyWidth)
+      fields["allow_neg_eigval"] = .flag(mixer.allowsNegativeEigenvalues)
+      fields["use_gate"] = .flag(mixer.hasGate)
+      fields["output_gate_activation"] = .word(for: mixer.gateActivation, in: gates)
+      return fields
+    }
+  ) { json in
     let heads = try json.count("num_heads", default: 6)
     let keyWidth = try json.count("head_dim", default: 256)
-    let gate = try json.activation("output_gate_activation", default: "swish")
+    let gate = try json.choice("output_gate_activation", among: gates, default: "swish")
     return try json.flashModel(
       MixerChoice(
         GatedDeltaNet.self,

@@ -6,7 +6,17 @@ import RunnelModels
 import RunnelTensors
 
 extension ForeignFamily {
-  static let hgrn2 = flashLinearAttention("hgrn2", mixers: ["hgrn2"]) { json in
+  static let hgrn2 = flashLinearAttention(
+    "hgrn2", mixers: ["hgrn2"],
+    writing: .flash(HGRN2.self, "HGRN2ForCausalLM") { mixer in
+      var fields = ForeignWriting.convolutions(mixer.convolutionWidth)
+      fields["expand_ratio"] = .count(mixer.keyWidth)
+      fields["num_heads"] = .count(mixer.heads)
+      fields["use_lower_bound"] = .flag(mixer.hasLowerBound)
+      fields["elementwise_affine"] = .flag(mixer.hasNormScale)
+      return fields
+    }
+  ) { json in
     let width = try json.count("hidden_size")
     var ratio = try json.count("expand_ratio", default: 128)
     if !json.contains("expand_ratio"), json.contains("num_heads") {
@@ -24,11 +34,15 @@ extension ForeignFamily {
           convolutionWidth: try json.convolutionWidth(isDefault: false),
           // The fused norm and projection there takes no other ε.
           hasNormScale: try json.flag("elementwise_affine", default: true), normEpsilon: 1e-5)))
-    let table: Shape = [model.configuration.layers, width]
+    let name = "model.lower_bounds", table: Shape = [model.configuration.layers, width]
     model.names.derived["mixer.lower_bound_logit"] = { layer in
-      ForeignOrigin(name: "model.lower_bounds", shape: table) {
-        boundLogit($0.reshaped(table), layer: layer)
-      }
+      ForeignOrigin(
+        name: name, shape: table,
+        change: ForeignChange(read: { boundLogit($0, layer: layer) }, write: boundTable))
+    }
+    // The table of a single layer bounds nothing.
+    if model.configuration.layers == 1, try json.flag("use_lower_bound", default: true) {
+      model.names.unused[name] = table
     }
     return model
   }
@@ -46,4 +60,27 @@ private func boundLogit(_ table: Tensor, layer: Int) -> Tensor {
       let bound = weights[1...layer].reduce(0, +), rest = weights.reduce(0, +) - bound
       return Float(naturalLogarithm(bound / rest))
     })
+}
+
+/// The table [L D] whose softmax has these bounds as its sums, from the logits [D] of β_l for the layers behind the
+/// first: p_l = β_l − β_{l−1}, and p_0 is what is left.
+private func boundTable(_ logits: [Tensor]) throws -> Tensor {
+  func share(_ x: Double) -> Double { 1 / (1 + exponential(-x)) }
+  let width = logits.first?.count ?? 0
+  var table = [Float](repeating: 0, count: (logits.count + 1) * width)
+  for channel in 0..<width {
+    let bounds = logits.map { share(Double($0[channel])) }
+    table[channel] = Float(naturalLogarithm(share(-Double(logits[logits.count - 1][channel]))))
+    for (row, bound) in bounds.enumerated() {
+      let part = row == 0 ? bound : bound - bounds[row - 1]
+      guard part > 0 else {
+        throw ForeignWritingError(
+          "hgrn2 of flash-linear-attention has lower bounds that rise from layer to layer; that of layer \(row + 1), "
+            + "channel \(channel), is \(bound) after \(row == 0 ? 0 : bounds[row - 1]); keep it in this library's form"
+        )
+      }
+      table[(row + 1) * width + channel] = Float(naturalLogarithm(part))
+    }
+  }
+  return Tensor(table, [logits.count + 1, width])
 }

@@ -5,15 +5,26 @@ import RunnelModels
 import RunnelTensors
 
 extension ForeignFamily {
-  static let linearAttention = flashLinearAttention("linear_attn", mixers: ["linear-attention"]) { json in
-    let heads = try json.count("num_heads", default: 4)
-    let maps: [String: FeatureMap] = [
-      "elementwise_product": .product, "hedgehog": .hedgehog, "t2r": .projectedReLU, "elu": .eluPlusOne,
-      "relu": .relu, "identity": .identity,
-    ]
-    guard let map = maps[try json.text("feature_map", default: "elementwise_product")] else {
-      throw json.error("feature_map", expected: "one of \(maps.keys.sorted().joined(separator: ", "))")
+  private static let maps: [String: FeatureMap] = [
+    "elementwise_product": .product, "hedgehog": .hedgehog, "t2r": .projectedReLU, "elu": .eluPlusOne,
+    "relu": .relu, "identity": .identity,
+  ]
+
+  static let linearAttention = flashLinearAttention(
+    "linear_attn", mixers: ["linear-attention"],
+    writing: .flash(LinearAttention.self, "LinearAttentionForCausalLM") { mixer in
+      [
+        "num_heads": .count(mixer.heads), "num_kv_heads": .count(mixer.keyValueHeads),
+        "expand_k": .ratio(mixer.heads * mixer.featureWidth, of: mixer.width),
+        "expand_v": .ratio(mixer.heads * mixer.valueWidth, of: mixer.width),
+        "feature_map": .word(for: mixer.featureMap, in: maps),
+        "norm_feature_map": .flag(mixer.hasNormalizer), "elementwise_affine": .flag(mixer.hasNormScale),
+        "norm_q": .flag(mixer.queriesSumToOne), "norm_k": .flag(mixer.keysSumToOne),
+      ]
     }
+  ) { json in
+    let heads = try json.count("num_heads", default: 4)
+    let map = try json.choice("feature_map", among: maps, default: "elementwise_product")
     guard try !json.flag("tie_feature_map_qk", default: false) else {
       throw json.error("tie_feature_map_qk", expected: "false: a map shared by queries and keys is not built")
     }

@@ -10,12 +10,35 @@ extension ForeignFamily {
   ]
 
   static func flashLinearAttention(
-    _ modelType: String, mixers: [String],
+    _ modelType: String, mixers: [String], writing: ForeignWriting,
     read: @escaping @Sendable (ForeignConfiguration) throws -> ForeignModel
   ) -> ForeignFamily {
-    ForeignFamily(modelType: modelType, library: "flash-linear-attention", mixers: mixers) { json, _ in
+    ForeignFamily(
+      modelType: modelType, library: "flash-linear-attention", mixers: mixers, writing: writing
+    ) { json, _ in
       try read(json)
     }
+  }
+}
+
+extension ForeignWriting {
+  /// The fields of a model with a gated feed-forward part, and the mixer's own.
+  static func flash<Mixer: SequenceMixer>(
+    _ mixer: Mixer.Type, _ architecture: String,
+    restated: @escaping @Sendable (LanguageModel) throws -> LanguageModel = { $0 },
+    fields: @escaping @Sendable (Mixer.Configuration) -> [String: ForeignValue]
+  ) -> ForeignWriting {
+    of(mixer, architecture, restated: restated) { model, mixer in
+      fields(mixer).merging([
+        "norm_eps": .decimal(model.normEpsilon), "intermediate_size": .count(model.hiddenWidth),
+        "hidden_act": "swish",
+      ]) { own, _ in own }
+    }
+  }
+
+  /// The fields of short convolutions of W taps, 0 for none.
+  static func convolutions(_ width: Int) -> [String: ForeignValue] {
+    width == 0 ? ["use_short_conv": false] : ["use_short_conv": true, "conv_size": .count(width)]
   }
 }
 
@@ -29,12 +52,15 @@ extension ForeignConfiguration {
       layers: try count("num_hidden_layers"),
       tiesEmbedding: try flag("tie_word_embeddings", default: false),
       normEpsilon: Float(try number("norm_eps", default: 1e-6)), hiddenWidth: try hiddenWidth())
-    configuration.activation = try activation("hidden_act", default: "swish")
+    configuration.activation = try self.choice("hidden_act", among: ["swish": .silu], default: "swish")
     var names = ForeignNames(
       embedding: "model.embeddings.weight", norm: "model.norm", head: "lm_head.weight",
       layer: { "model.layers.\($0)." },
       part: { _, part in ["norm": "attn_norm", "mixer": "attn"][part] ?? part })
     for part in ["gate", "up", "down"] { names.renamed["mlp.\(part).weight"] = "\(part)_proj.weight" }
+    names.shapeConvolutions(
+      "mixer.q_conv1d.weight", "mixer.k_conv1d.weight", "mixer.v_conv1d.weight", "mixer.f_conv1d.weight",
+      "mixer.i_conv1d.weight")
     if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }

@@ -6,7 +6,17 @@ import RunnelModels
 import RunnelTensors
 
 extension ForeignFamily {
-  static let rwkv6 = flashLinearAttention("rwkv6", mixers: ["rwkv6"]) { json in
+  static let rwkv6 = flashLinearAttention(
+    "rwkv6", mixers: ["rwkv6"],
+    writing: .flashRWKV(RWKV6.self, "RWKV6ForCausalLM", restated: { try $0.withValuesForNorm6() }) {
+      mixer, _ in
+      [
+        "num_heads": .count(mixer.heads), "expand_k": .ratio(mixer.heads * mixer.keyWidth, of: mixer.width),
+        "expand_v": .ratio(mixer.heads * mixer.valueWidth, of: mixer.width),
+        "proj_low_rank_dim": .count(mixer.shareRank), "gate_low_rank_dim": .count(mixer.decayRank),
+      ]
+    }
+  ) { json in
     let (D, heads) = (try json.count("hidden_size"), try json.count("num_heads", default: 4))
     let R = try json.count("proj_low_rank_dim", default: 32)
     let G = try json.count("gate_low_rank_dim", default: 64)
@@ -34,31 +44,52 @@ extension ForeignFamily {
     // There r, w, k, v, g; here w, k, v, r, g.
     let order = [1, 2, 3, 0, 4]
     func derive(
-      _ ours: String, _ theirs: String, _ shape: Shape, _ make: @escaping @Sendable (Tensor) -> Tensor
+      _ ours: String, _ theirs: String, _ shape: Shape, _ change: ForeignChange
     ) {
       model.names.derived["mixer." + ours] = { layer in
-        ForeignOrigin(name: "model.layers.\(layer).attn." + theirs, shape: shape) {
-          make($0.reshaped(shape))
-        }
+        ForeignOrigin(name: "model.layers.\(layer).attn." + theirs, shape: shape, change: change)
       }
     }
+    /// The five blocks of rows of a matrix in another order; `blocks[i]` goes to place i.
+    @Sendable func ordered(_ matrix: Tensor, _ blocks: [Int]) -> Tensor {
+      let rows = matrix.shape[0] / 5
+      return Tensor(blocks.flatMap { matrix.rows($0 * rows..<($0 + 1) * rows).scalars }, matrix.shape)
+    }
+    let inverse = (0..<5).map { theirs in order.firstIndex(of: theirs) ?? theirs }
+    // The five vectors are one tensor there; they come in our order.
     for (name, row) in zip(["w", "k", "v", "r", "g"], order) {
-      derive("time_maa_" + name, "x_bias", [5, D]) { $0.rows(row..<row + 1) }
+      derive(
+        "time_maa_" + name, "x_bias", [5, D],
+        ForeignChange(
+          read: { $0.rows(row..<row + 1) },
+          write: { rows in Tensor(inverse.flatMap { rows[$0].scalars }, [5, D]) }))
     }
-    derive("time_maa_w1", "x_proj.0.linear.weight", [5 * R, D]) { weight in
-      let parts = order.map { weight.rows($0 * R..<($0 + 1) * R).scalars }
-      return transposed(Tensor(parts.flatMap { $0 }, [5 * R, D]))
-    }
-    derive("time_maa_w2", "x_proj.2.weight", [D, 5 * R]) { weight in
-      let columns = transposed(weight)
-      return Tensor(order.flatMap { columns.rows($0 * R..<($0 + 1) * R).scalars }, [5, R, D])
-    }
-    derive("time_decay_w1", "w_proj.linear.lora.0.weight", [G, D], transposed)
-    derive("time_decay_w2", "w_proj.linear.lora.2.weight", [heads * K, G], transposed)
+    derive(
+      "time_maa_w1", "x_proj.0.linear.weight", [5 * R, D],
+      .pair({ transposed(ordered($0, order)) }, { ordered(transposed($0), inverse) }))
+    derive(
+      "time_maa_w2", "x_proj.2.weight", [D, 5 * R],
+      .pair(
+        { ordered(transposed($0), order).reshaped([5, R, D]) },
+        { transposed(ordered($0.reshaped([5 * R, D]), inverse)) }))
+    derive("time_decay_w1", "w_proj.linear.lora.0.weight", [G, D], .transposition)
+    derive("time_decay_w2", "w_proj.linear.lora.2.weight", [heads * K, G], .transposition)
     return model
   }
 
-  static let rwkv7 = flashLinearAttention("rwkv7", mixers: ["rwkv7"]) { json in
+  static let rwkv7 = flashLinearAttention(
+    "rwkv7", mixers: ["rwkv7"],
+    writing: .flashRWKV(RWKV7.self, "RWKV7ForCausalLM", restated: { try $0.withValuesForNorm7() }) {
+      mixer, layers in
+      [
+        "num_heads": .count(mixer.heads), "head_dim": .count(mixer.headWidth),
+        "decay_low_rank_dim": .count(mixer.decayRank), "a_low_rank_dim": .count(mixer.rateRank),
+        "v_low_rank_dim": .count(mixer.valueRank), "gate_low_rank_dim": .count(mixer.gateRank),
+        "value_dim": .list(Array(repeating: .count(mixer.width), count: layers)),
+        "fuse_norm": .flag(mixer.keyNormEpsilon == fusedKeyNormEpsilon),
+      ]
+    }
+  ) { json in
     let D = try json.count("hidden_size")
     let heads =
       json.contains("num_heads")
@@ -79,9 +110,10 @@ extension ForeignFamily {
       RWKV7.Configuration(
         width: D, heads: heads, headWidth: D / heads, decayRank: ranks.decay, rateRank: ranks.rate,
         valueRank: ranks.value, gateRank: ranks.gate,
-        groupNormEpsilon: Float(Double(D / heads) * epsilon),
-        keyNormEpsilon: try json.flag("fuse_norm", default: true) ? 1e-6 : 1e-24))
+        groupNormEpsilon: ForeignConfiguration.headNormEpsilon(epsilon, width: D / heads),
+        keyNormEpsilon: try json.flag("fuse_norm", default: true) ? fusedKeyNormEpsilon : 1e-24))
     var model = try json.flashRWKV(choice, ratio: 4)
+    model.names.shapeRows(["r", "w", "k", "v", "a", "g"].map { "mixer.x_" + $0 })
     for (ours, theirs) in ["receptance": "r_proj", "key": "k_proj", "value": "v_proj"] {
       model.names.renamed["mixer.\(ours).weight"] = theirs + ".weight"
     }
@@ -92,9 +124,7 @@ extension ForeignFamily {
         ("1", lora + "0.weight", [rank, D] as Shape), ("2", lora + "2.weight", [D, rank]),
       ] {
         model.names.derived["mixer." + ours + number] = { layer in
-          ForeignOrigin(name: "model.layers.\(layer).attn." + name, shape: shape) {
-            transposed($0.reshaped(shape))
-          }
+          ForeignOrigin(name: "model.layers.\(layer).attn." + name, shape: shape, change: .transposition)
         }
       }
     }
@@ -102,7 +132,31 @@ extension ForeignFamily {
   }
 }
 
+/// ε of the norm of RWKV-7's keys, where it is one kernel with others.
+private let fusedKeyNormEpsilon: Float = 1e-6
+
+extension ForeignWriting {
+  fileprivate static func flashRWKV<Mixer: SequenceMixer>(
+    _ mixer: Mixer.Type, _ architecture: String,
+    restated: @escaping @Sendable (LanguageModel) throws -> LanguageModel,
+    fields: @escaping @Sendable (Mixer.Configuration, _ layers: Int) -> [String: ForeignValue]
+  ) -> ForeignWriting {
+    of(mixer, architecture, restated: restated) { model, mixer in
+      fields(mixer, model.layers).merging([
+        "norm_eps": .decimal(model.normEpsilon), "intermediate_size": .count(model.hiddenWidth),
+        "hidden_act": "sqrelu", "norm_first": .flag(model.normalizesEmbedding),
+        "norm_bias": .flag(model.hasNormBias),
+      ]) { own, _ in own }
+    }
+  }
+}
+
 extension ForeignConfiguration {
+  /// ε of RWKV-7's norm of heads.
+  static func headNormEpsilon(_ epsilon: Double, width: Int) -> Float {
+    Float(Double(width) * epsilon)
+  }
+
   /// A model of layers `model.layers.N.{attn_norm, attn, ffn_norm, ffn}` with RWKV's channel mix.
   fileprivate func flashRWKV(_ choice: MixerChoice, ratio: Double) throws -> ForeignModel {
     try require("attn", isAbsentBecause: "layers of softmax attention between the others are not read")

@@ -108,15 +108,23 @@ struct ForeignConfiguration {
 
   /// An activation by the names of torch and its libraries.
   func activation(_ name: String, default standard: String = "identity") throws -> Activation {
-    let names: [String: Activation] = [
-      "silu": .silu, "swish": .silu, "gelu_pytorch_tanh": .gelu, "gelu_new": .gelu, "relu": .relu,
-      "sigmoid": .sigmoid, "tanh": .tanh, "sqrelu": .squaredReLU, "relu2": .squaredReLU,
-      "identity": .identity,
-    ]
-    guard let activation = names[try text(name, default: standard)] else {
-      throw error(name, expected: "one of \(names.keys.sorted().joined(separator: ", "))")
+    try choice(
+      name,
+      among: [
+        "silu": .silu, "swish": .silu, "gelu_pytorch_tanh": .gelu, "gelu_new": .gelu, "relu": .relu,
+        "sigmoid": .sigmoid, "tanh": .tanh, "sqrelu": .squaredReLU, "relu2": .squaredReLU,
+        "identity": .identity,
+      ], default: standard)
+  }
+
+  /// What one of several words means.
+  func choice<Meaning>(_ name: String, among meanings: [String: Meaning], default standard: String) throws
+    -> Meaning
+  {
+    guard let meaning = meanings[try text(name, default: standard)] else {
+      throw error(name, expected: "one of \(meanings.keys.sorted().joined(separator: ", "))")
     }
-    return activation
+    return meaning
   }
 }
 

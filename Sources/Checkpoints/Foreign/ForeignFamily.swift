@@ -1,5 +1,5 @@
-/// Checkpoints of other libraries, read as they stand: one file for each family says what its configuration means
-/// and what its parameters are called.
+/// Checkpoints of other libraries, read as they stand and written for them: one file for each family says what its
+/// configuration means and what its parameters are called.
 
 import RunnelFiles
 import RunnelModels
@@ -12,7 +12,22 @@ public struct ForeignFamily: Sendable {
   public let library: String
   /// The mixers its layers become.
   public let mixers: [String]
+  /// Whether models can be written as this family, see ``ModelFolder/saveForeign(_:tokenizer:to:as:)``.
+  public var isWritten: Bool { writing != nil }
+  /// How its folders are written; nil where they are only read.
+  let writing: ForeignWriting?
   let read: @Sendable (ForeignConfiguration, any TensorSource) throws -> ForeignModel
+
+  init(
+    modelType: String, library: String, mixers: [String], writing: ForeignWriting? = nil,
+    read: @escaping @Sendable (ForeignConfiguration, any TensorSource) throws -> ForeignModel
+  ) {
+    self.modelType = modelType
+    self.library = library
+    self.mixers = mixers
+    self.writing = writing
+    self.read = read
+  }
 
   /// Every family that is read. mamba and mamba2 stand for both libraries: their files have one form.
   /// The first of a model type reads its folders.
@@ -49,7 +64,7 @@ extension ForeignFamily {
         remedy: "use the configuration that belongs to these weights")
     }
     try ModelFolder.bound(foreign.configuration, by: source)
-    return try LanguageModel(foreign.configuration, seed: 0)
+    return try LanguageModel(blank: foreign.configuration)
       .loadingParameters(from: source, names: foreign.names)
   }
 }

@@ -1,15 +1,31 @@
-/// Where the parameters of a model stand in the files of another library.
+/// Where the parameters of a model stand in the files of another library: one mapping, for reading and for writing.
 
 import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
+/// How a parameter and the tensor that it is made of become each other. The two are one another's inverse.
+struct ForeignChange: Sendable {
+  /// Theirs → ours.
+  var read: @Sendable (Tensor) -> Tensor
+  /// Ours → theirs. A tensor may hold several parameters: here they are, in the order of a checkpoint.
+  var write: @Sendable ([Tensor]) throws -> Tensor
+
+  /// A change of one tensor into one parameter.
+  static func pair(
+    _ read: @escaping @Sendable (Tensor) -> Tensor, _ write: @escaping @Sendable (Tensor) -> Tensor
+  ) -> ForeignChange {
+    ForeignChange(read: read, write: { write($0[0]) })
+  }
+  static let transposition = pair(transposed, transposed)
+}
+
 /// The tensor that a parameter is made of.
 struct ForeignOrigin: Sendable {
   var name: String
-  /// Its shape there, if not the parameter's.
-  var shape: Shape?
-  var make: (@Sendable (Tensor) -> Tensor)?
+  /// Its shape there.
+  var shape: Shape
+  var change: ForeignChange?
 }
 
 /// Names are taken over part by part. A parameter of ours is `layers.N.PART.NAME`, with the parts `norm`, `mixer`,
@@ -25,31 +41,45 @@ struct ForeignNames: Sendable {
   var part: @Sendable (_ layer: Int, _ part: String) -> String
   /// What names inside a part are called there, as PART.NAME → NAME.
   var renamed: [String: String] = [:]
-  /// PART.NAME or NAME → what turns the tensor there into ours.
-  var changed: [String: @Sendable (Tensor) -> Tensor] = [:]
+  /// PART.NAME → the shape there of a parameter of this shape, where it has axes of one element more.
+  var shaped: [String: @Sendable (Shape) -> Shape] = [:]
+  /// PART.NAME or NAME → the change between the tensor there and ours.
+  var changed: [String: ForeignChange] = [:]
   /// PART.NAME of a layer → a tensor by its full name.
   var derived: [String: @Sendable (_ layer: Int) -> ForeignOrigin] = [:]
   /// Tensors of the files that are no parameters, or another's copy.
   var isIgnored: @Sendable (String) -> Bool = { _ in false }
+  /// Those among them that the library misses where they are absent; any numbers will do.
+  var unused: [String: Shape] = [:]
 
-  func origin(of parameter: String) -> ForeignOrigin {
+  func origin(of parameter: Parameter) -> ForeignOrigin {
+    let (path, shape) = (parameter.name, parameter.value.shape)
     func plain(_ name: String, _ key: String) -> ForeignOrigin {
-      ForeignOrigin(name: name, make: changed[key])
+      ForeignOrigin(name: name, shape: shaped[key]?(shape) ?? shape, change: changed[key])
     }
-    let words = parameter.split(separator: ".", maxSplits: 3).map(String.init)
+    let words = path.split(separator: ".", maxSplits: 3).map(String.init)
     if words[0] == "layers", words.count == 4, let index = Int(words[1]) {
       let key = words[2] + "." + words[3]
       if let derived = derived[key] { return derived(index) }
       let name = layer(index) + part(index, words[2]) + "." + (renamed[key] ?? words[3])
       return plain(name, key)
     }
-    switch parameter {
-    case "embedding.weight": return plain(embedding, parameter)
-    case "head.weight": return plain(head, parameter)
+    switch path {
+    case "embedding.weight": return plain(embedding, path)
+    case "head.weight": return plain(head, path)
     default:
       let outer = words[0] == "embedding_norm" ? embeddingNorm ?? "embedding_norm" : norm
-      return plain(outer + "." + words[1], parameter)
+      return plain(outer + "." + words[1], path)
     }
+  }
+
+  /// The weights [C W] of depthwise convolutions, which torch keeps as [C 1 W].
+  mutating func shapeConvolutions(_ keys: String...) {
+    for key in keys { shaped[key] = { [$0[0], 1, $0[1]] } }
+  }
+  /// Vectors [D] that are kept as [1 1 D].
+  mutating func shapeRows(_ keys: some Sequence<String>) {
+    for key in keys { shaped[key] = { [1, 1, $0[0]] } }
   }
 }
 
@@ -63,24 +93,45 @@ extension LanguageModel {
     }
     var expected: Set<String> = []
     let loaded = try replacingParameters { parameter in
-      let origin = names.origin(of: parameter.name)
-      let shape = origin.shape ?? parameter.value.shape
+      let origin = names.origin(of: parameter)
       expected.insert(origin.name)
       guard source.contains(origin.name) else {
-        throw refuse("tensors", expected: "a tensor \"\(origin.name)\" \(shape)", found: "none")
+        throw refuse("tensors", expected: "a tensor \"\(origin.name)\" \(origin.shape)", found: "none")
       }
       let tensor = try source.tensor(origin.name, requireFinite: true)
       // Axes of one element are a matter of taste: [E 1 W] and [1 1 D] are [E W] and [D].
-      guard tensor.shape.filter({ $0 != 1 }) == shape.filter({ $0 != 1 }) else {
-        throw refuse("tensor \"\(origin.name)\"", expected: "shape \(shape)", found: "\(tensor.shape)")
+      guard tensor.shape.filter({ $0 != 1 }) == origin.shape.filter({ $0 != 1 }) else {
+        throw refuse("tensor \"\(origin.name)\"", expected: "shape \(origin.shape)", found: "\(tensor.shape)")
       }
-      return (origin.make?(tensor) ?? tensor).reshaped(parameter.value.shape)
+      let change = origin.change.map { $0.read(tensor.reshaped(origin.shape)) } ?? tensor
+      return change.reshaped(parameter.value.shape)
     }
-    if let stranger = source.names.first(where: { !expected.contains($0) && !names.isIgnored($0) }) {
+    if let stranger = source.names.first(where: {
+      !expected.contains($0) && !names.isIgnored($0) && names.unused[$0] == nil
+    }) {
       throw refuse(
         "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
         found: "one that the configuration has not")
     }
     return loaded
+  }
+
+  /// The tensors that `loadingParameters` would make this model of, in the order of its parameters.
+  func tensors(names: ForeignNames) throws -> [(name: String, value: Tensor)] {
+    var parts: [(origin: ForeignOrigin, values: [Tensor])] = []
+    var places: [String: Int] = [:]
+    for parameter in parameters {
+      let origin = names.origin(of: parameter)
+      if let place = places[origin.name] {
+        parts[place].values.append(parameter.value)
+      } else {
+        places[origin.name] = parts.count
+        parts.append((origin, [parameter.value]))
+      }
+    }
+    let own = try parts.map { origin, values in
+      (origin.name, try (origin.change?.write(values) ?? values[0]).reshaped(origin.shape))
+    }
+    return own + names.unused.sorted { $0.key < $1.key }.map { ($0.key, Tensor(zeros: $0.value)) }
   }
 }

@@ -6,7 +6,8 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let recurrentGemma = ForeignFamily(
-    modelType: "recurrent_gemma", library: "transformers", mixers: ["rg-lru", "attention"]
+    modelType: "recurrent_gemma", library: "transformers", mixers: ["rg-lru", "attention"],
+    writing: ForeignWriting(architecture: "RecurrentGemmaForCausalLM", fields: recurrentGemmaFields)
   ) { json, _ in
     let width = try json.count("hidden_size")
     let heads = try json.count("num_attention_heads")
@@ -47,8 +48,12 @@ extension ForeignFamily {
     // √D as the authors have it, rounded to sixteen bits.
     configuration.embeddingScale = roundedToBFloat16(Float(width).squareRoot())
     configuration.logitCap = Float(try json.number("logits_soft_cap", default: 30))
+    guard configuration.logitCap > 0 else {
+      throw json.error("logits_soft_cap", expected: "a positive number")
+    }
 
     let addOne: @Sendable (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([1])) }
+    let subtractOne: @Sendable (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([-1])) }
     var names = ForeignNames(
       embedding: "model.embed_tokens.weight", norm: "model.final_norm", head: "lm_head.weight",
       layer: { "model.layers.\($0)." },
@@ -62,10 +67,37 @@ extension ForeignFamily {
       for kind in ["weight", "bias"] { names.renamed["mlp.\(part).\(kind)"] = "\(part)_proj.\(kind)" }
     }
     // Norms there are scaled by one plus their weight.
-    for norm in ["norm.weight", "mlp_norm.weight"] { names.changed[norm] = addOne }
+    for norm in ["norm.weight", "mlp_norm.weight"] { names.changed[norm] = .pair(addOne, subtractOne) }
+    names.shapeConvolutions("mixer.conv_1d.weight")
     if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }
+}
+
+/// There is one number of heads, half of a head is rotated, and the output of attention has a bias.
+private func recurrentGemmaFields(_ model: ModelConfiguration) -> [String: ForeignValue] {
+  let (recurrent, attention) = (model.first(RGLRU.self), model.first(Attention.self))
+  var fields: [String: ForeignValue] = [
+    "intermediate_size": .count(2 * model.hiddenWidth), "rms_norm_eps": .decimal(model.normEpsilon),
+    "hidden_activation": "gelu_pytorch_tanh",
+    "block_types": .list(
+      model.mixers.map { .text($0.configuration is RGLRU.Configuration ? "recurrent" : "attention") }),
+    "num_attention_heads": .count(attention?.heads ?? recurrent?.heads ?? 0),
+  ]
+  if model.logitCap != 0 { fields["logits_soft_cap"] = .decimal(model.logitCap) }
+  if let recurrent {
+    fields["lru_width"] = .count(recurrent.expandedWidth)
+    fields["conv1d_width"] = .count(recurrent.convolutionWidth)
+  }
+  if let attention {
+    fields["num_key_value_heads"] = .count(attention.keyValueHeads)
+    fields["attention_window_size"] = .count(attention.window)
+    fields["attention_bias"] = .flag(attention.hasBias)
+    fields["rope_parameters"] = .object([
+      "rope_type": "default", "rope_theta": .number(attention.rotaryBase), "partial_rotary_factor": 0.5,
+    ])
+  }
+  return fields
 }
 
 private func roundedToBFloat16(_ x: Float) -> Float {

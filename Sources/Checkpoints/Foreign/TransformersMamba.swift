@@ -7,22 +7,88 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let transformersMamba: [ForeignFamily] = [
-    ForeignFamily(modelType: "mamba", library: "transformers, flash-linear-attention", mixers: ["mamba"]) {
+    ForeignFamily(
+      modelType: "mamba", library: "transformers, flash-linear-attention", mixers: ["mamba"],
+      writing: .of(Mamba.self, "MambaForCausalLM", fields: mambaFields)
+    ) {
       json, _ in try mamba(json, normEpsilonName: nil)
     },
-    ForeignFamily(modelType: "falcon_mamba", library: "transformers", mixers: ["mamba"]) {
+    ForeignFamily(
+      modelType: "falcon_mamba", library: "transformers", mixers: ["mamba"],
+      writing: .of(Mamba.self, "FalconMambaForCausalLM", fields: mambaFields)
+    ) {
       json, _ in try mamba(json, normEpsilonName: "mixer_rms_eps")
     },
     ForeignFamily(
-      modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"]
+      modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"],
+      writing: .of(
+        Mamba2.self, "Mamba2ForCausalLM",
+        library: { configuration in
+          let mixer = configuration.first(Mamba2.self)
+          let isPlain = mixer.map { !$0.hasSkipPerChannel && $0.hasNorm && !$0.normBeforeGate } ?? true
+          return isPlain ? nil : "flash-linear-attention"
+        }, fields: mamba2Fields)
     ) {
       json, _ in try mamba2(json)
     },
   ]
 
-  private static let names = ForeignNames(
-    embedding: "backbone.embeddings.weight", norm: "backbone.norm_f", head: "lm_head.weight",
-    layer: { "backbone.layers.\($0)." }, part: { _, part in part })
+  private static let names = {
+    var names = ForeignNames(
+      embedding: "backbone.embeddings.weight", norm: "backbone.norm_f", head: "lm_head.weight",
+      layer: { "backbone.layers.\($0)." }, part: { _, part in part })
+    names.shapeConvolutions("mixer.conv1d.weight")
+    return names
+  }()
+
+  /// Each library's words for the same numbers.
+  private static func fields(_ model: ModelConfiguration) -> [String: ForeignValue] {
+    [
+      "hidden_act": "silu", "layer_norm_epsilon": .decimal(model.normEpsilon),
+      "norm_eps": .decimal(model.normEpsilon),
+    ]
+  }
+
+  private static func mambaFields(
+    _ model: ModelConfiguration, _ mixer: Mamba.Configuration
+  ) -> [String: ForeignValue] {
+    var fields = fields(model)
+    // The libraries make the expanded width themselves.
+    fields["expand"] = .count(mixer.expandedWidth / max(1, model.width))
+    fields["state_size"] = .count(mixer.stateSize)
+    fields["conv_kernel"] = .count(mixer.convolutionWidth)
+    fields["time_step_rank"] = .count(mixer.stepRank)
+    fields["dt_rank"] = .count(mixer.stepRank)
+    fields["use_bias"] = .flag(mixer.hasBias)
+    fields["use_conv_bias"] = .flag(mixer.hasConvolutionBias)
+    if let epsilon = mixer.operandNormEpsilon { fields["mixer_rms_eps"] = .decimal(epsilon) }
+    return fields
+  }
+
+  private static func mamba2Fields(
+    _ model: ModelConfiguration, _ mixer: Mamba2.Configuration
+  ) -> [String: ForeignValue] {
+    var fields = fields(model)
+    fields["expand"] = .count(mixer.expandedWidth / max(1, model.width))
+    fields["num_heads"] = .count(mixer.heads)
+    fields["head_dim"] = .count(mixer.headWidth)
+    fields["n_groups"] = .count(mixer.groups)
+    fields["state_size"] = .count(mixer.stateSize)
+    fields["conv_kernel"] = .count(mixer.convolutionWidth)
+    fields["use_bias"] = .flag(mixer.hasBias)
+    fields["use_conv_bias"] = .flag(mixer.hasConvolutionBias)
+    fields["D_has_hdim"] = .flag(mixer.hasSkipPerChannel)
+    fields["rmsnorm"] = .flag(mixer.hasNorm)
+    fields["norm_before_gate"] = .flag(mixer.normBeforeGate)
+    if mixer.leastStep != nil || mixer.largestStep != nil {
+      let limits = ForeignValue.list([
+        .decimal(mixer.leastStep ?? 0), .decimal(mixer.largestStep ?? .infinity),
+      ])
+      fields["time_step_limit"] = limits
+      fields["dt_limit"] = limits
+    }
+    return fields
+  }
 
   /// flash-linear-attention says norm_eps, transformers layer_norm_epsilon.
   private static func model(
@@ -73,6 +139,10 @@ extension ForeignFamily {
       throw json.error("time_step_limit", expected: "the least and the largest step")
     }
     let heads = try json.count("num_heads", default: headWidth > 0 ? expanded / headWidth : 0)
+    guard Double(heads) * Double(headWidth) == Double(expanded) else {
+      throw json.error(
+        "expand", expected: "one by which the width \(width) becomes \(heads) heads of \(headWidth)")
+    }
     let configuration = Mamba2.Configuration(
       width: width, heads: heads, headWidth: headWidth, groups: try json.count("n_groups", default: 8),
       stateSize: try json.count("state_size", default: 128),

@@ -6,7 +6,13 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let rwkv = ForeignFamily(
-    modelType: "rwkv", library: "transformers", mixers: ["rwkv4"]
+    modelType: "rwkv", library: "transformers", mixers: ["rwkv4"],
+    writing: .of(RWKV4.self, "RwkvForCausalLM") { model, mixer in
+      [
+        "attention_hidden_size": .count(mixer.attentionWidth), "intermediate_size": .count(model.hiddenWidth),
+        "layer_norm_epsilon": .decimal(model.normEpsilon), "rescale_every": .count(model.halvingInterval),
+      ]
+    }
   ) { json, source in
     if source.contains(AuthorsRWKV.embedding) { return try AuthorsRWKV(source, json).model() }
     let width = try json.count("hidden_size")
@@ -34,6 +40,7 @@ extension ForeignFamily {
       for (ours, theirs) in ["k": "key", "v": "value", "r": "receptance"] {
         names.renamed["\(part).time_mix_\(ours)"] = "time_mix_\(theirs)"
       }
+      names.shapeRows(["k", "v", "r"].map { "\(part).time_mix_" + $0 })
     }
     if configuration.tiesEmbedding { names.isIgnored = { $0 == "head.weight" } }
     return ForeignModel(configuration: configuration, names: names)

@@ -17,6 +17,14 @@ public struct BPEVocabulary: Sendable, Equatable {
     for byte in ByteSpelling.bytesInOrder { _ = add(ByteSpelling.text(byte)) }
   }
 
+  /// The bytes alone, each by its own value: `ByteTokenizer` as a vocabulary.
+  package static let bytes = {
+    var vocabulary = BPEVocabulary()
+    for byte in UInt8.min...UInt8.max { _ = vocabulary.add(ByteSpelling.text(byte)) }
+    return vocabulary
+  }()
+  private init() { specialTokens = [] }
+
   public static func == (a: Self, b: Self) -> Bool {
     a.tokens == b.tokens && a.specialTokens == b.specialTokens && a.merges.elementsEqual(b.merges, by: ==)
   }

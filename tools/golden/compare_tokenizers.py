@@ -1,18 +1,17 @@
 """Runnel's tokenizers against PyPI tokenizers: random Unicode and random bytes, and speed.
 
     env/bin/pip install tokenizers==0.23.3
-    tokenizers.py compare RUNNEL FILE [COUNT]     random Unicode strings: ids, and the text they decode to;
-                                                  random bytes: whether what is decoded is what went in (it is
+    compare_tokenizers.py compare RUNNEL FILE [COUNT]     random Unicode strings: ids, and the text they decode to;
+                                                          random bytes: whether what is decoded is what went in (it is
                                                   not where the file normalises, or lacks tokens for some bytes)
-    tokenizers.py parts RUNNEL [COUNT]            the same over COUNT small tokenizers put together at random
-    tokenizers.py speed RUNNEL FILE TEXT          one thread each, best of three
+    compare_tokenizers.py parts RUNNEL [COUNT]            the same over COUNT small tokenizers put together at random
+    compare_tokenizers.py speed RUNNEL FILE TEXT          one thread each, best of three
 
 FILE is a tokenizer.json, or a folder with GPT-2's encoder.json and vocab.bpe; RUNNEL the built tool.
 """
 
 import json, os, random, subprocess, sys, tempfile, time
 
-sys.path = [p for p in sys.path if os.path.abspath(p or ".") != os.path.dirname(os.path.abspath(__file__))]
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
 from tokenizers import AddedToken, ByteLevelBPETokenizer, Regex, Tokenizer

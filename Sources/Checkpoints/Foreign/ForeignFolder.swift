@@ -1,0 +1,91 @@
+/// A model on disk as transformers or flash-linear-attention load it: `config.json`, `model.safetensors`, and what
+/// is known of its tokenizer.
+
+import RunnelFiles
+import RunnelModels
+import RunnelTensors
+import RunnelText
+
+/// What a folder was written as.
+public struct ForeignFolder: Sendable, Equatable {
+  /// `model_type` in its configuration.
+  public let modelType: String
+  /// The libraries that load it.
+  public let library: String
+}
+
+extension ModelFolder {
+  /// Writes the folder of another library, from which ``load(_:)`` gives the same function back; each file is replaced
+  /// in one step. RWKV's own `.pth` files are read, but not written.
+  ///
+  /// A few models are restated on the way: RetNet with its rotated pairs in halves, RWKV-6 and 7 with values in another
+  /// unit, so that the ε of their norms is the family's.
+  ///
+  /// - Parameters:
+  ///   - tokenizer: goes beside the weights as it is, or, if it is of bytes, as a `tokenizer.json` of them.
+  ///   - type: of the weights; norms, decays and steps stay in 32 bits.
+  /// - Throws: `ForeignWritingError` where no family has such a model, before anything is written.
+  @discardableResult
+  public static func saveForeign(
+    _ model: LanguageModel, tokenizer: (any Tokenizer)? = nil, to folder: String,
+    as type: ElementType = .float32
+  ) throws -> ForeignFolder {
+    let draft = try ForeignFamily.draft(model)
+    let tensors = try draft.model.tensors(names: draft.names)
+    // In a tensor of several parameters all are delicate, or none.
+    let delicate = Set(
+      draft.model.parameters.filter(\.traits.isDelicate).map { draft.names.origin(of: $0).name })
+    var writer = SafetensorsWriter(metadata: ["format": "pt"])
+    for (name, value) in tensors { writer.add(name, value, as: delicate.contains(name) ? .float32 : type) }
+
+    let end = tokenizer?.known(["<|endoftext|>", "</s>", "<eos>"])
+    let start = tokenizer?.known(["<s>", "<bos>"])
+    func id(_ token: (name: String, id: Int)?) -> ForeignValue { token.map { .count($0.id) } ?? nil }
+    let word: ForeignValue = type == .bfloat16 ? "bfloat16" : "float32"
+    let fields = draft.fields.merging([
+      // Older versions of transformers know the second name only.
+      "dtype": word, "torch_dtype": word, "bos_token_id": id(start), "eos_token_id": id(end),
+      "pad_token_id": nil, "use_cache": true,
+    ]) { own, _ in own }
+
+    try makeFolder(folder)
+    try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
+    try writer.write(to: folder + "/" + weightsName)
+    // A model of fewer tokens than bytes reads something else.
+    if let tokenizer, !(tokenizer is ByteTokenizer) || model.vocabularySize >= 256 {
+      try save(tokenizer, start: start?.name, end: end?.name, asForeignTo: folder)
+    }
+    return ForeignFolder(modelType: draft.family.modelType, library: draft.library)
+  }
+
+  /// The tokenizer's file, and what transformers' `AutoTokenizer` asks for beside a `tokenizer.json`. Bytes are a
+  /// vocabulary without merges there.
+  private static func save(
+    _ tokenizer: any Tokenizer, start: String?, end: String?, asForeignTo folder: String
+  ) throws {
+    let name = Tokenizers.fileNames[0]
+    if tokenizer is ByteTokenizer {
+      try BPEVocabulary.bytes.write(to: folder + "/" + name)
+    } else {
+      try save(tokenizer, to: folder)
+      guard let file = tokenizer.file, Tokenizers.nameInFolder(for: file) == name else { return }
+    }
+    var fields: [String: ForeignValue] = [
+      "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false,
+    ]
+    if let start { fields["bos_token"] = .text(start) }
+    if let end { fields["eos_token"] = .text(end) }
+    try AtomicFile.write(json(fields), to: folder + "/tokenizer_config.json")
+  }
+
+  private static func json(_ fields: [String: ForeignValue]) -> [UInt8] {
+    Array((ForeignValue.object(fields).json() + "\n").utf8)
+  }
+}
+
+extension Tokenizer {
+  /// The first of these tokens that there is.
+  fileprivate func known(_ names: [String]) -> (name: String, id: Int)? {
+    names.lazy.compactMap { name in id(of: name).map { (name, Int($0)) } }.first
+  }
+}

@@ -1,0 +1,61 @@
+/// What stands in a field of another library's `config.json`, and how it is written there.
+
+import RunnelFiles
+
+enum ForeignValue: Sendable {
+  case text(String)
+  case count(Int)
+  case number(Double)
+  case flag(Bool)
+  case list([ForeignValue])
+  case object([String: ForeignValue])
+  case null
+
+  /// The shortest decimal number that is read as this one.
+  static func decimal(_ x: Float) -> ForeignValue { .number(Double(x.description) ?? Double(x)) }
+
+  /// The factor that makes `part` of `whole` where the product is rounded down.
+  static func ratio(_ part: Int, of whole: Int) -> ForeignValue {
+    var ratio = Double(part) / Double(max(1, whole))
+    while Double(whole) * ratio < Double(part), whole > 0 { ratio = ratio.nextUp }
+    return .number(ratio)
+  }
+
+  /// The first of the words that mean this; null where there is none.
+  static func word<Meaning: Equatable>(for meaning: Meaning, in meanings: [String: Meaning]) -> ForeignValue {
+    meanings.filter { $0.value == meaning }.keys.min().map { .text($0) } ?? .null
+  }
+
+  /// JSON, with sorted fields on lines of their own. Whole numbers keep their point, which tells Python that they are
+  /// no counts, and infinity is written as transformers has it.
+  func json(indent: String = "") -> String {
+    switch self {
+    case .text(let text): return text.jsonLiteral
+    case .count(let count): return String(count)
+    case .number(let number):
+      guard number.isFinite else {
+        return Self.object(["__float__": number < 0 ? "-Infinity" : "Infinity"]).json(indent: indent)
+      }
+      return number.description
+    case .flag(let flag): return String(flag)
+    case .list(let values): return "[\(values.map { $0.json(indent: indent) }.joined(separator: ", "))]"
+    case .object(let fields):
+      let inner = indent + "  "
+      let lines = fields.sorted { $0.key < $1.key }.map {
+        "\(inner)\($0.key.jsonLiteral): \($0.value.json(indent: inner))"
+      }
+      return "{\n\(lines.joined(separator: ",\n"))\n\(indent)}"
+    case .null: return "null"
+    }
+  }
+}
+
+extension ForeignValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByNilLiteral
+{
+  init(stringLiteral text: String) { self = .text(text) }
+  init(integerLiteral count: Int) { self = .count(count) }
+  init(floatLiteral number: Double) { self = .number(number) }
+  init(booleanLiteral flag: Bool) { self = .flag(flag) }
+  init(nilLiteral: ()) { self = .null }
+}

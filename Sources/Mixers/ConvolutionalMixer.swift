@@ -1,0 +1,46 @@
+/// Mixers whose recurrence is linear and the same at all times: it is a convolution, and its kernel can be written down.
+
+import RunnelRecurrences
+import RunnelTensors
+
+public protocol ConvolutionalMixer: SequenceMixer {
+  /// What the mixer's linear systems answer to a one followed by zeros, from the initial state; gates and
+  /// activations are no part of it. The parallel form computes kernels in Double.
+  func impulseResponses(length: Int, form: Form) -> [ImpulseResponse]
+}
+
+/// A convolution's kernel by its name within a mixer.
+public struct ImpulseResponse: Sendable {
+  public let name: String
+  /// [channels L] where every channel is filtered for itself; [outputs inputs L] where all drive all.
+  public let kernel: Tensor
+
+  package func named(_ name: String) -> ImpulseResponse { ImpulseResponse(name: name, kernel: kernel) }
+
+  /// - Parameter respond: u [1 L channels] → y [1 L channels].
+  static func perChannel(
+    _ name: String, channels E: Int, length L: Int, _ respond: (Tensor) -> Tensor
+  ) -> ImpulseResponse {
+    let y = respond(Tensor([1, L, E]) { u in for i in 0..<L * E { u[i] = i < E ? 1 : 0 } })
+    return ImpulseResponse(
+      name: name, kernel: Tensor([E, L]) { k in for i in 0..<E * L { k[i] = y.base[i % L * E + i / L] } })
+  }
+
+  /// - Parameter respond: u [D L D], an impulse in channel i of row i, → y [D L D].
+  static func acrossChannels(
+    _ name: String, width D: Int, length L: Int, _ respond: (Tensor) -> Tensor
+  ) -> ImpulseResponse {
+    let y = respond(
+      Tensor([D, L, D]) { u in
+        u.update(repeating: 0, count: D * L * D)
+        if L > 0 { for i in 0..<D { u[i * L * D + i] = 1 } }
+      })
+    return ImpulseResponse(
+      name: name,
+      kernel: Tensor([D, D, L]) { k in
+        for o in 0..<D {
+          for i in 0..<D { for t in 0..<L { k[(o * D + i) * L + t] = y.base[(i * L + t) * D + o] } }
+        }
+      })
+  }
+}

@@ -1,0 +1,23 @@
+/// The convolutions of a model whose recurrences, or some of them, are time-invariant.
+
+import RunnelMixers
+import RunnelRecurrences
+import RunnelTensors
+
+extension LanguageModel {
+  /// The kernels of every layer that is a convolution, named "layers.I.kernel", by the recurrence's own impulse
+  /// response; layers whose recurrence depends on its input or on the position have none.
+  public func kernels(length: Int) -> [ImpulseResponse] {
+    layers.indices.flatMap { i -> [ImpulseResponse] in
+      guard let mixer = layers[i].first?.body as? any ConvolutionalMixer else { return [] }
+      return mixer.impulseResponses(length: length, form: .parallel).map {
+        $0.named("layers.\(i)." + $0.name)
+      }
+    }
+  }
+
+  /// The numbers that ``kernels(length:)`` would make, in Double since they may be absurdly many.
+  public func kernelElements(length: Int) -> Double {
+    kernels(length: 1).reduce(0) { $0 + Double($1.kernel.count) } * Double(length)
+  }
+}

@@ -1,0 +1,42 @@
+/// A stream that several tasks share: one feeds it, another reads what comes.
+///
+///     let live = LiveSession(session)
+///     await live.feed(tokenizer.encode("Once upon a time"))
+///     for await token in live.tokens(limit: 100) { print(token) }
+///     let fork = await live.session              // a value again: to save, or to go on elsewhere
+
+import RunnelModels
+
+public actor LiveSession {
+  /// The stream as it stands; what is put in goes on from there.
+  public var session: Session
+
+  public init(_ session: Session) { self.session = session }
+
+  /// Reads tokens; between two that are drawn, not during.
+  public func feed(_ tokens: [Int32]) { session.feed(tokens) }
+
+  /// Draws the next token and reads it; nil before the first token was fed.
+  public func next() -> Int32? { session.next() }
+
+  /// The tokens that the stream draws, each when it is asked for; at most `limit`, or without end. Cancelling the task that
+  /// reads them ends the sequence, not the stream.
+  public nonisolated func tokens(limit: Int? = nil) -> Tokens { Tokens(live: self, limit: limit) }
+
+  public struct Tokens: AsyncSequence, Sendable {
+    let live: LiveSession
+    let limit: Int?
+    public func makeAsyncIterator() -> Iterator { Iterator(live: live, left: limit) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+      let live: LiveSession
+      var left: Int?
+
+      public mutating func next() async -> Int32? {
+        guard !Task.isCancelled, left != 0 else { return nil }
+        left = left.map { $0 - 1 }
+        return await live.next()
+      }
+    }
+  }
+}

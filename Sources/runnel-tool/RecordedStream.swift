@@ -1,0 +1,45 @@
+/// The one stream of a command, with its journal where there is one.
+
+import Runnel
+
+enum RecordedStream: ~Copyable {
+  case plain(Session)
+  case recorded(Journal)
+
+  var session: Session {
+    switch self {
+    case .plain(let session): session
+    case .recorded(let journal): journal.session
+    }
+  }
+  var model: LanguageModel { session.model }
+
+  mutating func feed(_ ids: [Int32]) throws {
+    let vocabulary = model.vocabularySize
+    guard ids.allSatisfy({ Int($0) < vocabulary }) else {
+      throw ToolError("the prompt has bytes outside the model's vocabulary of \(vocabulary)")
+    }
+    switch consume self {
+    case .plain(var session):
+      session.feed(ids)
+      self = .plain(session)
+    case .recorded(var journal):
+      let result = Result { try journal.feed(ids) }
+      self = .recorded(journal)
+      try result.get()
+    }
+  }
+
+  mutating func next() throws -> Int32? {
+    switch consume self {
+    case .plain(var session):
+      let token = session.next()
+      self = .plain(session)
+      return token
+    case .recorded(var journal):
+      let result = Result { try journal.next() }
+      self = .recorded(journal)
+      return try result.get()
+    }
+  }
+}
