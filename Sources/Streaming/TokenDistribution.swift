@@ -83,7 +83,7 @@ package struct TokenDistribution {
   func token(at share: Double) -> Int32 {
     guard total > 0, total.isFinite else { return mostLikely }
     var left = share * total
-    // Rounding may leave a crumb: it belongs to the last token that was kept.
+    // Rounding may leave a crumb: it falls to the token looked at last, or to the most likely.
     var last = mostLikely
     if let candidates {
       for candidate in candidates {
@@ -94,7 +94,7 @@ package struct TokenDistribution {
       return last
     }
     for (block, sum) in sums.enumerated() where sum > 0 {
-      guard left < Double(sum) || block == sums.count - 1 else {
+      guard left < Double(sum) else {
         left -= Double(sum)
         continue
       }
