@@ -67,7 +67,8 @@ public struct SamplingError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// As a state file keeps them: what is absent is as it is by default. A bias is text, since JSON has no infinity.
+/// As a state file keeps them. Files of before these settings had biases, frequency and presence penalties and typical
+/// sampling are without them. A bias is text, since JSON has no infinity.
 extension SamplingSettings: Codable {
   private enum CodingKeys: String, CodingKey {
     case logitBias, repetitionPenalty, frequencyPenalty, presencePenalty, repetitionWindow, temperature, topK,
@@ -76,24 +77,21 @@ extension SamplingSettings: Codable {
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    func read<Value: Decodable>(_ value: inout Value, _ key: CodingKeys) throws {
-      value = try values.decodeIfPresent(Value.self, forKey: key) ?? value
-    }
     for text in try values.decodeIfPresent([String].self, forKey: .logitBias) ?? [] {
       guard let (token, bias) = Self.bias(text) else {
         throw SamplingError("'\(text)' is no logit bias; one is a token's id, a colon and a number")
       }
       logitBias[token] = bias
     }
-    try read(&repetitionPenalty, .repetitionPenalty)
-    try read(&frequencyPenalty, .frequencyPenalty)
-    try read(&presencePenalty, .presencePenalty)
-    try read(&repetitionWindow, .repetitionWindow)
-    try read(&temperature, .temperature)
-    try read(&topK, .topK)
-    try read(&topP, .topP)
-    try read(&minP, .minP)
-    try read(&typicalP, .typicalP)
+    repetitionPenalty = try values.decode(Double.self, forKey: .repetitionPenalty)
+    frequencyPenalty = try values.decodeIfPresent(Double.self, forKey: .frequencyPenalty) ?? frequencyPenalty
+    presencePenalty = try values.decodeIfPresent(Double.self, forKey: .presencePenalty) ?? presencePenalty
+    repetitionWindow = try values.decode(Int.self, forKey: .repetitionWindow)
+    temperature = try values.decode(Double.self, forKey: .temperature)
+    topK = try values.decode(Int.self, forKey: .topK)
+    topP = try values.decode(Double.self, forKey: .topP)
+    minP = try values.decode(Double.self, forKey: .minP)
+    typicalP = try values.decodeIfPresent(Double.self, forKey: .typicalP) ?? typicalP
   }
 
   public func encode(to encoder: any Encoder) throws {
