@@ -3,7 +3,7 @@
 #include "runnel_convolution.h"
 #include "vector.h"
 
-enum { TILE = 256 };
+enum { TILE = 512 };
 #define EACH_TILE(start, n, width)                                                      \
   for (ptrdiff_t start = 0, n; n = width - start < TILE ? width - start : TILE, n > 0; start += n)
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
