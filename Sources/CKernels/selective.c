@@ -3,6 +3,9 @@
 #include "runnel_selective.h"
 #include "vector.h"
 
+// Rows are pages apart, where no processor looks ahead by itself: cache lines are asked for this many tokens in advance.
+enum { AHEAD = 8 };
+
 RUNNEL_CLONES void runnel_to_lanes(ptrdiff_t width, ptrdiff_t N, const float *restrict x, float *restrict lanes) {
   for (ptrdiff_t n = 0; n < N; n++) {
     for (ptrdiff_t e = 0; e < width; e++) lanes[n * LANES + e] = x[e * N + n];
@@ -32,12 +35,12 @@ INLINE void step_channels(
   v16 totals[LANES] = {0};
   float rest[LANES] = {0};
   for (ptrdiff_t e = 0; e < width; e++) {
-    float dt = delta[e], input = dt * u[e];
+    float dt = delta[e], input = dt * u[e], rate = dt * LOG2_E;
     float *h = state + e * N;
     const float *Ae = A + e * N;
     ptrdiff_t n = 0;
     for (; n + LANES <= N; n += LANES) {
-      v16 hn = exp16(dt * load16(Ae + n)) * load16(h + n) + input * load16(B + n);
+      v16 hn = exp2_16(rate * load16(Ae + n)) * load16(h + n) + input * load16(B + n);
       store16(h + n, hn);
       totals[e] += hn * load16(C + n);
     }
@@ -86,11 +89,17 @@ RUNNEL_CLONES void runnel_selective_scan(
   for (ptrdiff_t t = 0; t < steps; t++) {
     if (starts && t % RUNNEL_SELECTIVE_CHUNK == 0)
       memcpy(starts + t / RUNNEL_SELECTIVE_CHUNK * N * LANES, h, (size_t)(N * LANES) * sizeof(float));
+    if (t + AHEAD < steps) {
+      ptrdiff_t later = (t + AHEAD) * stride;
+      __builtin_prefetch(delta + later);
+      __builtin_prefetch(u + later);
+      __builtin_prefetch(y + later, 1);
+    }
     v16 dt = LOAD_WIDTH(delta + t * stride), ut = LOAD_WIDTH(u + t * stride);
-    v16 input = dt * ut, sum = skip * ut;
+    v16 rate = dt * LOG2_E, input = dt * ut, sum = skip * ut;
     const float *Bt = B + t * N, *Ct = C + t * N;
     for (ptrdiff_t n = 0; n < N; n++) {
-      v16 hn = exp16(dt * load16(An + n * LANES)) * load16(h + n * LANES) + input * Bt[n];
+      v16 hn = exp2_16(rate * load16(An + n * LANES)) * load16(h + n * LANES) + input * Bt[n];
       store16(h + n * LANES, hn);
       sum += hn * Ct[n];
     }
@@ -112,10 +121,14 @@ RUNNEL_CLONES void runnel_selective_backward(
   runnel_to_lanes(width, N, A, An);
   memcpy(h, start, (size_t)row * sizeof(float));
   for (ptrdiff_t t = 0; t < steps; t++) {
-    v16 dt = LOAD_WIDTH(delta + t * stride), input = dt * LOAD_WIDTH(u + t * stride);
+    // For the loop below.
+    __builtin_prefetch(dy + t * stride);
+    __builtin_prefetch(du + t * stride, 1);
+    __builtin_prefetch(ddelta + t * stride, 1);
+    v16 dt = LOAD_WIDTH(delta + t * stride), input = dt * LOAD_WIDTH(u + t * stride), rate = dt * LOG2_E;
     const float *Bt = B + t * N;
     for (ptrdiff_t i = 0, n = 0; n < N; n++, i += LANES) {
-      v16 a = exp16(dt * load16(An + i));
+      v16 a = exp2_16(rate * load16(An + i));
       store16(decay + t * row + i, a);
       store16(h + (t + 1) * row + i, a * load16(h + t * row + i) + input * Bt[n]);
     }

@@ -110,6 +110,24 @@ INLINE float sum_lanes(float *a) {
     e_ = select16(e_ > 88.f, splat16(88.f), e_);                                     \
     EXP(v16, i16, e_);                                                               \
   })
+// 2^x for x <= 127, relative error below 2e-7; below -126 it saturates, and a NaN stays one. For decays: a product that
+// needs no reduction by ln 2, and a polynomial 1 + r q(r) that is exact at 0 and tight near it, since an error of a decay
+// near one adds up over its memory. q has degree 5, fitted at Chebyshev nodes on |r| <= 1/2 (error 2e-8).
+#define exp2_16(x)                                                         \
+  ({                                                                       \
+    v16 e_ = (x);                                                          \
+    e_ = select16(e_ < -126.f, splat16(-126.f), e_);                       \
+    v16 t_ = e_ + 12582912.f;                                              \
+    v16 r_ = e_ - (t_ - 12582912.f);                                       \
+    v16 p_ = r_ * 0x1.44400p-13f + 0x1.5f0896p-10f;                        \
+    p_ = p_ * r_ + 0x1.3b2a1cp-7f;                                         \
+    p_ = p_ * r_ + 0x1.c6af6cp-5f;                                         \
+    p_ = p_ * r_ + 0x1.ebfbe0p-3f;                                         \
+    p_ = p_ * r_ + 0x1.62e430p-1f;                                         \
+    p_ = p_ * r_ + 1.f;                                                    \
+    unbits(v16, i16, bits(v16, i16, p_) + (bits(v16, i16, t_) << 23));     \
+  })
+#define LOG2_E 1.44269504f
 INLINE float exp1(float x) {
   x = x < -87.f ? -87.f : x;
   x = x > 88.f ? 88.f : x;

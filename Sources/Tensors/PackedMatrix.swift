@@ -192,8 +192,8 @@ public func linear(
     if residual != nil {
       y = added(y, bias.detached)
     } else {
-      for row in 0..<shape.rows {
-        (y.storage.base + row * bias.count).update(from: bias.base, count: bias.count)
+      splitRows(shape.rows, width: bias.count) {
+        for row in $0 { (y.storage.base + row * bias.count).update(from: bias.base, count: bias.count) }
       }
     }
   }

@@ -9,21 +9,22 @@ extension GenerateCommand {
   /// Answers every line of stdin. What the stream reads is what stands on the screen: the lines, and the answers, each with
   /// its line feed. No token waits for the next line.
   func answerLines(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
-    var (session, pending) = try start(model)
-    var encoder = tokenizer.encoder(for: session)
+    var pending: [UInt8] = []
+    var stream = try begin(model, pending: &pending)
+    var encoder = tokenizer.encoder(for: stream.session)
     var input = LineInput()
     var number = 0
     while !Interrupt.hasArrived, let line = try input.next(waits: true) {
       number += 1
-      try feed(encoder.whole(line + Self.lineFeed), to: &session)
-      guard let end = try answer(number, &session, &pending, tokenizer) else { break }
+      try stream.feed(encoder.whole(line + Self.lineFeed))
+      guard let end = try answer(number, &stream, &pending, tokenizer) else { break }
       // A model that ended its line has read the line feed already.
-      if end != .line { try feed(encoder.whole(Self.lineFeed), to: &session) }
+      if end != .line { try stream.feed(encoder.whole(Self.lineFeed)) }
     }
     if let saveState {
       // Whoever goes on with the stream ends the line.
-      try feed(encoder.whole(input.rest), to: &session)
-      try StateFile.save(session, pending: pending, to: saveState)
+      try stream.feed(encoder.whole(input.rest))
+      try StateFile.save(stream.session, pending: pending, to: saveState)
     }
   }
 
@@ -33,13 +34,13 @@ extension GenerateCommand {
   ///
   /// - Parameter pending: what a saved stream held back; taken.
   private func answer(
-    _ number: Int, _ session: inout Session, _ pending: inout [UInt8], _ tokenizer: some Tokenizer
+    _ number: Int, _ stream: inout RecordedStream, _ pending: inout [UInt8], _ tokenizer: some Tokenizer
   ) throws -> Continuation.End? {
     var continuation = Continuation(tokenizer, stops: answerStops, maximum: maxTokens, pending: pending)
     pending = []
     var text: [UInt8] = []
     while continuation.end == nil && !Interrupt.hasArrived {
-      guard let token = session.next() else { break }
+      guard let token = try stream.next() else { break }
       continuation.add(token)
       let bytes = continuation.take()
       text += bytes

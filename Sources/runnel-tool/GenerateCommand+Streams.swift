@@ -21,8 +21,10 @@ extension GenerateCommand {
 
   /// Continues one prompt `count` times, with seeds that count up; each is printed when it has ended.
   func continueManyTimes(_ model: LanguageModel, _ tokenizer: some Tokenizer, count: Int) throws {
-    var (session, pending) = try start(model)
-    try readPrompt(into: &session, tokenizer)
+    var pending: [UInt8] = []
+    var begun = try begin(model, pending: &pending)
+    try readPrompt(into: &begun, tokenizer)
+    let session = begun.session
     var running = (1...count).map { stream($0, tokenizer, stops: stop, pending: pending) }
     var batch = SessionBatch(session.model)
     batch.add(
@@ -51,11 +53,12 @@ extension GenerateCommand {
         let line = try input.next(waits: running.isEmpty && ended.isEmpty)
       {
         read += 1
-        var session = begun
+        var fork = begun
         let new = stream(read, tokenizer, stops: answerStops, pending: pending)
-        session.sampler.reseed(new.seed)
-        var encoder = tokenizer.encoder(for: begun)
-        try feed(encoder.whole(line), to: &session)
+        fork.sampler.reseed(new.seed)
+        var encoder = tokenizer.encoder(for: begun), own = RecordedStream.plain(fork)
+        try own.feed(encoder.whole(line))
+        let session = own.session
         if session.logits == nil {
           ended[read] = new
         } else {

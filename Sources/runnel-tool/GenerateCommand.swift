@@ -15,6 +15,8 @@ struct GenerateCommand: ParsableCommand {
       With --streams the prompt is continued several times, with seeds from --seed on; --follow --streams takes every
       line of stdin as a prompt of its own, so many at a time, and prints the continuations in order:
         runnel generate stories --follow --streams 8 --json < prompts
+      With --journal all that the stream reads and draws is written down, and --rewind puts it back:
+        runnel generate stories --journal tale --rewind 1000
       """)
 
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
@@ -31,6 +33,18 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Streams side by side, in one batch.", valueName: "n")) var streams: Int?
   @Option(help: ArgumentHelp("Go on with a saved stream.", valueName: "file")) var loadState: String?
   @Option(help: ArgumentHelp("Save the stream at the end.", valueName: "file")) var saveState: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write down all that the stream reads and draws, or go on with the stream written down there.",
+      valueName: "folder"))
+  var journal: String?
+  @Option(help: ArgumentHelp("Tokens between snapshots in a journal (default: 1024).", valueName: "n"))
+  var journalEvery: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Put the stream of the journal back to this position first; what came after it is forgotten.",
+      valueName: "position"))
+  var rewind: Int?
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var text: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
@@ -46,11 +60,20 @@ struct GenerateCommand: ParsableCommand {
       throw ValidationError(
         "--streams and --json print what has ended; --max-tokens 0 never ends without a --stop")
     }
+    if journal == nil, rewind != nil || journalEvery != nil {
+      throw ValidationError("--rewind and --journal-every go with a --journal")
+    }
+    if let journalEvery, journalEvery < 1 {
+      throw ValidationError("--journal-every is \(journalEvery); it must be at least 1")
+    }
+    if let rewind, rewind < 0 { throw ValidationError("--rewind is \(rewind); it must be 0 or more") }
     guard let streams else { return }
     guard (1...4096).contains(streams) else {
       throw ValidationError("--streams is \(streams); it must lie between 1 and 4096")
     }
-    if saveState != nil { throw ValidationError("--save-state keeps one stream; leave --streams out") }
+    if saveState != nil || journal != nil {
+      throw ValidationError("--save-state and --journal keep one stream; leave --streams out")
+    }
   }
 
   func run() throws {
@@ -73,17 +96,18 @@ struct GenerateCommand: ParsableCommand {
 
   /// One stream, to its end.
   private func generate(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
-    var (session, pending) = try start(model)
-    try readPrompt(into: &session, tokenizer)
+    var pending: [UInt8] = []
+    var stream = try begin(model, pending: &pending)
+    try readPrompt(into: &stream, tokenizer)
     var continuation = Continuation(tokenizer, stops: stop, maximum: maxTokens, pending: pending)
     var printed: [UInt8] = []
     while continuation.end == nil && !Interrupt.hasArrived {
-      guard let token = session.next() else { break }
+      guard let token = try stream.next() else { break }
       continuation.add(token)
       if json { printed += continuation.take() } else if !Output.write(continuation.take()) { break }
     }
     if let saveState {
-      try StateFile.save(session, pending: continuation.pending, to: saveState)
+      try StateFile.save(stream.session, pending: continuation.pending, to: saveState)
     } else if !json {
       Output.write(continuation.finish())
     }
@@ -106,36 +130,54 @@ struct GenerateCommand: ParsableCommand {
     return (session, pending)
   }
 
+  /// The same with its journal, if it has one.
+  ///
+  /// - Parameter pending: receives the bytes that the stream held back.
+  func begin(_ model: LanguageModel, pending: inout [UInt8]) throws -> RecordedStream {
+    var session: Session
+    guard let path = journal else {
+      (session, pending) = try start(model)
+      return .plain(session)
+    }
+    let isThere = Journal.exists(path)
+    if isThere, loadState != nil {
+      throw ToolError("\(path) holds a stream already; leave --load-state out, or choose another --journal")
+    }
+    (session, pending) = try start(model)
+    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024)
+    if let rewind { try journal.rewind(to: rewind) }
+    if isThere {
+      var sampler = journal.sampler
+      if let seed = sampling.seed { sampler.reseed(seed) }
+      sampler.settings = sampling.changed(sampler.settings)
+      try journal.setSampler(sampler)
+    }
+    return .recorded(journal)
+  }
+
   /// Reads --prompt, or else all of stdin; refuses where there is nothing to continue.
-  func readPrompt(into session: inout Session, _ tokenizer: some Tokenizer) throws {
-    var encoder = tokenizer.encoder(for: session)
+  func readPrompt(into stream: inout RecordedStream, _ tokenizer: some Tokenizer) throws {
+    let isBegun = stream.session.position > 0
+    var encoder = tokenizer.encoder(for: stream.session)
     var ids: [Int32] = []
     func take(_ bytes: [UInt8]) throws {
       bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
-      try feed(ids, to: &session)
+      try stream.feed(ids)
       ids.removeAll(keepingCapacity: true)
     }
     if let prompt {
       try take(Array(prompt.utf8))
-    } else if loadState == nil || isatty(STDIN_FILENO) == 0 {
+    } else if !isBegun || isatty(STDIN_FILENO) == 0 {
       // A saved stream goes on by itself; it waits for stdin only where something is piped in.
       while let bytes = try Input.read() { try take(bytes) }
     }
     // What continues it belongs to the same text: no mark of an end comes between.
     encoder.flush(into: &ids)
-    try feed(ids, to: &session)
-    guard session.logits != nil else {
+    try stream.feed(ids)
+    guard stream.session.logits != nil else {
       throw ToolError(
         "the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
     }
-  }
-
-  func feed(_ ids: [Int32], to session: inout Session) throws {
-    guard ids.allSatisfy({ Int($0) < session.model.vocabularySize }) else {
-      throw ToolError(
-        "the prompt has bytes outside the model's vocabulary of \(session.model.vocabularySize)")
-    }
-    session.feed(ids)
   }
 
   /// Prints a continuation of one stream as JSON; `number` counts from one. False once nobody reads any more.

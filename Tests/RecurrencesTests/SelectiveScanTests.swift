@@ -5,12 +5,15 @@ import Testing
 
 @Suite("the selective scan: h_t = exp(Δ_t A) h_{t−1} + Δ_t u_t B_t, y_t = C_t h_t + D u_t, in every form")
 struct SelectiveScanTests {
-  static func laws(channels E: Int, states N: Int) -> RecurrenceLaws {
+  static func laws(
+    channels E: Int, states N: Int, delta: ClosedRange<Float> = 0.001...0.3,
+    A: ClosedRange<Float> = -8 ... -0.1
+  ) -> RecurrenceLaws {
     RecurrenceLaws(
       operands: { steps in
         [
-          random([2, steps, E], seed: 21), random([2, steps, E], seed: 22, 0.001...0.3),
-          random([E, N], seed: 23, -8 ... -0.1), random([2, steps, N], seed: 24),
+          random([2, steps, E], seed: 21), random([2, steps, E], seed: 22, delta),
+          random([E, N], seed: 23, A), random([2, steps, N], seed: 24),
           random([2, steps, N], seed: 25), random([E], seed: 26), random([2, E, N], seed: 27),
         ]
       },
@@ -31,6 +34,12 @@ struct SelectiveScanTests {
     let laws = Self.laws(channels: channels, states: states)
     laws.formsEqualTheReference(steps: steps, resets: .none)
     if steps > 12 { laws.formsEqualTheReference(steps: steps, resets: DiagonalTests.resets) }
+  }
+
+  @Test("decays next to one remember thousands of tokens, and those that underflow leave nothing of the past")
+  func extremeDecays() {
+    Self.laws(channels: 19, states: 16, delta: 0...0.002).formsEqualTheReference(steps: 4096, resets: .none)
+    Self.laws(channels: 19, states: 16, A: -1e30 ... -1e4).formsEqualTheReference(steps: 40, resets: .none)
   }
 
   @Test func gradients() {

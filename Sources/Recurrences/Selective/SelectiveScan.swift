@@ -55,8 +55,8 @@ extension SelectiveScan {
     let lanes = LaneScan.lanes, blocks = (E + lanes - 1) / lanes
     return Tensor(u.shape) { y in
       state.mutate { state in
-        // Blocks of rows of channels; below some 32 K states another thread is not worth waking.
-        WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 11) / max(1, N))) { items in
+        // Some 4 K states take longer than handing them out.
+        WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 8) / max(1, N))) { items in
           var next = items.lowerBound
           while next < items.upperBound {
             // What is left of the row, or of the share.

@@ -155,6 +155,8 @@ extension JournalFolder {
     let snapshot = try snapshot(before: position ?? .max)
     var session = try load(snapshot, into: model)
     var offset = snapshot.offset
+    // What lies behind the position is not looked at, so it may be damaged.
+    guard session.position != position else { return (session, offset) }
     try forEachRecord(from: offset) { record, end in
       if let position, session.position + record.tokens > position {
         if case .fed(let ids) = record { session.feed(ids.prefix(position - session.position)) }
@@ -162,7 +164,7 @@ extension JournalFolder {
       }
       try session.replay(record, in: logPath)
       offset = end
-      return true
+      return session.position != position
     }
     if let position, session.position < position {
       throw FileError(
