@@ -144,7 +144,8 @@ public struct Mamba: SequenceMixer {
     let B = u.shape[0]
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])
     let x = causalConvolution(
-      projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, window: &state.window)
+      projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, window: &state.window
+    )
     let operands = linear(x, operandWeight, sizes: [R, N, N])
     let y = SelectiveScan.gatedStep(
       u: x.reshaped([B, E]), raw: linear(operands[0], stepWeight).reshaped([B, E]), bias: stepBias, A: decay,

@@ -39,8 +39,10 @@ public struct CheckResult: Codable, Sendable {
 }
 
 public struct ModelCheck: Sendable {
-  /// Frozen.
+  /// Frozen. Of a model in int8 or int4, what its weights stand for: its products round what they multiply, which turns
+  /// differences of a last bit into steps of 1/127, so its forms agree to that alone (`roundedForms`).
   let model: LanguageModel
+  private let packed: LanguageModel?
   let original: LanguageModel
   let ids: [Int32]
   let seed: UInt64
@@ -48,8 +50,10 @@ public struct ModelCheck: Sendable {
   /// - Parameter tokens: how many random tokens the forms are compared on.
   public init(_ model: LanguageModel, tokens: Int, seed: UInt64) {
     precondition(tokens >= 16, "ModelCheck: \(tokens) tokens are too few to change form in; at least 16")
-    self.model = model.frozen()
-    original = model
+    let isRounded = model.packing?.isQuantised == true
+    packed = isRounded ? model.frozen() : nil
+    original = isRounded ? model.unpacked() : model
+    self.model = original.frozen()
     self.seed = seed
     var generator = SeededGenerator(seed: seed)
     let vocabulary = model.vocabularySize
@@ -83,6 +87,15 @@ public struct ModelCheck: Sendable {
     }
     add("a row in company is the row alone", company())
     return results
+  }
+
+  /// How far apart a model in int8 or int4 leaves `mix` and `step`: relative L2 of the logits; nil for others.
+  public func roundedForms() -> Double? {
+    guard let packed else { return nil }
+    var states = (packed.initialState(batch: 1), packed.initialState(batch: 1))
+    let mixed = packed.logits(ids, batch: 1, form: .mix, state: &states.0)
+    let stepped = ids.flatMap { packed.step([$0], state: &states.1).scalars }
+    return relativeDifference(mixed.scalars, stepped)
   }
 
   private func whole(

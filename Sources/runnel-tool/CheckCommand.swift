@@ -50,6 +50,8 @@ struct CheckCommand: ParsableCommand {
     let mixer: String
     let tokens: Int
     let passed: Bool
+    /// Of a model in int8 or int4: how far apart rounding leaves its forms.
+    let rounded_forms_relative_error: Double?
     let laws: [CheckResult]
   }
 
@@ -58,7 +60,8 @@ struct CheckCommand: ParsableCommand {
     if !output.json {
       Output.line("\(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(tokens) tokens")
     }
-    let results = try ModelCheck(model, tokens: tokens, seed: seed).run { result in
+    let check = ModelCheck(model, tokens: tokens, seed: seed)
+    let results = try check.run { result in
       if !output.json {
         Output.line(
           String(
@@ -67,9 +70,18 @@ struct CheckCommand: ParsableCommand {
             result.tolerance) + result.law)
       }
     }
-    let passed = results.allSatisfy(\.passed)
+    let passed = results.allSatisfy(\.passed), rounded = check.roundedForms()
     if output.json {
-      try Output.json(Result(mixer: model.mixerName, tokens: tokens, passed: passed, laws: results))
+      try Output.json(
+        Result(
+          mixer: model.mixerName, tokens: tokens, passed: passed, rounded_forms_relative_error: rounded,
+          laws: results))
+    } else if let rounded {
+      Output.line(
+        String(
+          format:
+            "measured %8.1e                  mix against step as packed, with rounded activations; the laws are of "
+            + "the numbers that the weights stand for", rounded))
     }
     if !passed { throw ExitCode(1) }
   }

@@ -75,6 +75,8 @@ struct InfoCommand: ParsableCommand {
     let mixer: String
     let parameters, layers, width, vocabulary_size, state_bytes: Int
     let fingerprint: String
+    /// How weights are packed; missing in the parallel form.
+    let dtype: PackedElement?
     let run: RunRecord?
   }
 
@@ -87,7 +89,7 @@ struct InfoCommand: ParsableCommand {
           mixer: model.mixerName, parameters: model.parameterCount, layers: model.layerCount,
           width: model.width,
           vocabulary_size: model.vocabularySize, state_bytes: stateBytes, fingerprint: model.fingerprint,
-          run: record))
+          dtype: model.packing, run: record))
     }
     var rows = [
       ["mixer", model.mixerName],
@@ -95,6 +97,7 @@ struct InfoCommand: ParsableCommand {
       ["layers", "\(model.layerCount) of width \(model.width)"],
       ["vocabulary", Output.grouped(model.vocabularySize)],
       ["state", "\(Output.grouped(stateBytes)) bytes for a stream of any length"],
+      ["form", model.packing.map { "recurrent, packed in \($0)" } ?? "parallel"],
     ]
     if let record {
       rows.append(["corpus", record.corpus])

@@ -34,7 +34,8 @@ extension ToolTests {
       #expect(try RecurrenceFile.read(place("stream.safetensors")).map(\.name) == names)
 
       let one = try place.run(
-        "convert", "kernel.safetensors", "one.safetensors", "--to", "recurrent", "--tensor", "layers.1.kernel",
+        "convert", "kernel.safetensors", "one.safetensors", "--to", "recurrent", "--tensor",
+        "layers.1.kernel",
         "--tolerance", "1e-2"
       ).succeeded()
       for word in ["layers.1.kernel", "states per channel", "no fewer than", "streamed"] {

@@ -47,6 +47,20 @@ extension ToolTests {
       #expect(try place.run("info", "a").succeeded().text.contains("began with"))
     }
 
+    @Test func `a model in its recurrent form is a beginning, with the numbers that its weights stand for`()
+      throws
+    {
+      let model = try place.makeModel("mamba", steps: 30)
+      try place.run("convert", model, "packed", "--to", "recurrent", "--dtype", "int8", "--tokens", "50")
+        .succeeded()
+      try place.run("convert", "packed", "numbers", "--to", "parallel", "--tokens", "50").succeeded()
+      for from in ["packed", "numbers"] {
+        try place.run(self.from(from, out: from + "-run", "--steps", "3")).succeeded()
+      }
+      let weights = try place.bytes(of: "packed-run/model.safetensors")
+      #expect(try weights == place.bytes(of: "numbers-run/model.safetensors"))
+    }
+
     @Test func `a folder of another library is a beginning too`() throws {
       _ = try place.makeCorpus()
       try place.makeForeignModel("folder")
