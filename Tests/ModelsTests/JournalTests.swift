@@ -70,6 +70,17 @@ struct JournalTests {
       #expect(journal.session.position == 31)
       #expect(
         sentence { _ = try Journal.session(in: folder + "/j", at: 90, of: model) }.contains("at most 31"))
+      // What led there stays: positions before and behind it come back too.
+      for _ in 0..<5 { _ = try journal.next() }
+      func fed(_ count: Int, draws: Int = 0) -> Session {
+        var session = Session(model, sampler: Sampler(seed: 1))
+        session.feed(prompt.prefix(count))
+        for _ in 0..<draws { _ = session.next() }
+        return session
+      }
+      #expect(Self.agree(journal.session, fed(31, draws: 5)))
+      #expect(Self.agree(try Journal.session(in: folder + "/j", at: 36, of: model), fed(31, draws: 5)))
+      #expect(Self.agree(try Journal.session(in: folder + "/j", at: 20, of: model), fed(20)))
     }
   }
 

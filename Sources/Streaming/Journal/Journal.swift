@@ -37,7 +37,7 @@ public struct Journal: ~Copyable {
     var log = try AppendFile(folder.logPath)
     if isThere {
       let offset: Int
-      (session, offset) = try folder.session(at: nil, of: session.model)
+      (session, offset, _) = try folder.session(at: nil, of: session.model)
       // What a killed process left of its last record.
       try log.truncate(to: offset)
     } else {
@@ -84,13 +84,13 @@ public struct Journal: ~Copyable {
   /// - Throws: `FileError` where the position is not the journal's, or a file is damaged.
   public mutating func rewind(to position: Int) throws {
     guard position != session.position else { return }
-    let (earlier, offset) = try folder.session(at: position, of: session.model)
+    let (earlier, offset, piece) = try folder.session(at: position, of: session.model)
     for snapshot in try folder.snapshots() where snapshot.position > position || snapshot.offset > offset {
       folder.remove(snapshot)
     }
     try log.truncate(to: offset)
     session = earlier
-    // Whatever led here within a piece, this state goes on.
+    if !piece.isEmpty { try write(.fed(piece)) }
     try folder.save(session, offset: log.count)
     lastSnapshot = position
   }
@@ -143,10 +143,11 @@ extension Journal {
 }
 
 extension JournalFolder {
-  /// The stream at a position, or at the end, and how many bytes of the log led there.
+  /// The stream at a position, or at the end; how many bytes of the log led there, and what was read of the piece behind them
+  /// where the position lies within one.
   fileprivate func session(
     at position: Int?, of model: LanguageModel
-  ) throws -> (session: Session, offset: Int) {
+  ) throws -> (session: Session, offset: Int, piece: [Int32]) {
     guard header.fingerprint == model.fingerprint else {
       throw FileError(
         logPath, at: "fingerprint", expected: "a journal of this model, \(model.fingerprint)",
@@ -156,10 +157,14 @@ extension JournalFolder {
     var session = try load(snapshot, into: model)
     var offset = snapshot.offset
     // What lies behind the position is not looked at, so it may be damaged.
-    guard session.position != position else { return (session, offset) }
+    guard session.position != position else { return (session, offset, []) }
+    var piece: [Int32] = []
     try forEachRecord(from: offset) { record, end in
       if let position, session.position + record.tokens > position {
-        if case .fed(let ids) = record { session.feed(ids.prefix(position - session.position)) }
+        if case .fed(let ids) = record {
+          piece = Array(ids.prefix(position - session.position))
+          try session.replay(.fed(piece), in: logPath)
+        }
         return false
       }
       try session.replay(record, in: logPath)
@@ -171,7 +176,7 @@ extension JournalFolder {
         path, at: "position \(position)", expected: "at most \(session.position), where the journal ends",
         found: "\(position)", remedy: "choose an earlier position")
     }
-    return (session, offset)
+    return (session, offset, piece)
   }
 }
 
