@@ -129,7 +129,7 @@ package enum PackedProduct {
     } else {
       // Pairs of tiles, which wide products take at once.
       let pairs = (tiles + 1) / 2
-      WorkerPool.shared.split(pairs, grain: max(1, grain / max(1, 2 * tileRows * columns * count))) {
+      WorkerPool.shared.splitTapering(pairs, grain: max(1, grain / max(1, 2 * tileRows * columns * count))) {
         runnel_packed_product(
           level, type, rows, columns, packed, 2 * $0.lowerBound, min(tiles, 2 * $0.upperBound), count,
           prepared,

@@ -154,4 +154,21 @@ extension WorkerPool {
       if !range.isEmpty { body(range) }
     }
   }
+
+  /// The same for work that memory bounds: every thread first takes a long stretch, then ever shorter ones, so that it reads
+  /// in order and yet does not wait long for the last. Each round hands out half of what is left; none is below `grain`.
+  package func splitTapering(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+    let least = max(1, grain) * threads
+    guard threads > 1, count >= 2 * max(1, grain) else {
+      if count > 0 { body(0..<count) }
+      return
+    }
+    let rounds = max(0, Int.bitWidth - 1 - max(1, count / least).leadingZeroBitCount)
+    run(threads * (rounds + 1)) { piece in
+      let (round, place) = piece.quotientAndRemainder(dividingBy: threads)
+      let start = count - count >> round, end = round == rounds ? count : count - count >> (round + 1)
+      let range = start + (end - start) * place / threads..<start + (end - start) * (place + 1) / threads
+      if !range.isEmpty { body(range) }
+    }
+  }
 }
