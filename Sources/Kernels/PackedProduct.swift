@@ -43,6 +43,8 @@ package enum PackedProduct {
   package static let tileRows = 16
   /// Vectors that are prepared together.
   private static let panel = 4
+  /// Bytes of weights that are worth claiming.
+  private static let pieceBytes = 1 << 15
   /// Multiplications that are worth handing out.
   private static let grain = 1 << 15
 
@@ -127,11 +129,13 @@ package enum PackedProduct {
           prepared + vectorBytes(element, count: first, columns: columns), adding ? 1 : 0, y + first * rows)
       }
     } else {
-      // Pairs of tiles, which wide products take at once.
-      let pairs = (tiles + 1) / 2
-      WorkerPool.shared.splitTapering(pairs, grain: max(1, grain / max(1, 2 * tileRows * columns * count))) {
+      ReadAhead.note(packed, byteCount: byteCount(element, rows: rows, columns: columns))
+      // Pieces of whole pairs of tiles, which wide products take at once: small, so that no thread waits long for another.
+      let pieceTiles = max(2, pieceBytes / max(1, runnel_packed_tile_bytes(type, columns)) / 2 * 2)
+      let pieces = (tiles + pieceTiles - 1) / pieceTiles
+      WorkerPool.shared.run(pieces) {
         runnel_packed_product(
-          level, type, rows, columns, packed, 2 * $0.lowerBound, min(tiles, 2 * $0.upperBound), count,
+          level, type, rows, columns, packed, $0 * pieceTiles, min(tiles, ($0 + 1) * pieceTiles), count,
           prepared,
           adding ? 1 : 0, y)
       }

@@ -1,8 +1,10 @@
 /// One pool of threads for the whole process, which hands out work in about a microsecond.
 ///
-/// A job is a count and a body; the caller and the workers claim indices from one atomic word until none is left.
-/// Idle workers spin for some tens of microseconds (decoding makes hundreds of small products per token) and then
-/// sleep. What an index computes never depends on who computes it, so results do not depend on the thread count.
+/// A job is a count and a body. Every thread gets an equal stretch of the indices and takes them from its front; who is
+/// through takes from the ends of the others' stretches. So a thread reads memory in order, and the same part of it each
+/// time. Idle workers spin for some tens of microseconds (decoding makes hundreds of small products per token), reading
+/// ahead meanwhile, and then sleep. What an index computes never depends on who computes it, so results do not depend on
+/// the thread count.
 
 import CKernels
 import Synchronization
@@ -31,28 +33,65 @@ public final class WorkerPool: @unchecked Sendable {
 
   public let threads: Int
 
-  /// What is being claimed: generation (24 bits), count (20 bits), next index (20 bits). The count stands in the
-  /// same word as the index, so a late worker can never claim beyond the job that it saw.
-  private let ticket = Atomic<UInt64>(0)
-  private let finished = Atomic<Int>(0)
+  /// What a job does with an index. Borrowed, so that no thread counts references to it, in one word that all would write.
+  private struct Job: ~Copyable {
+    private let body: (Int) -> Void
+    init(_ body: @escaping (Int) -> Void) { self.body = body }
+    borrowing func run(_ index: Int) { body(index) }
+  }
+
+  /// One thread's part of a job, and what it has done of that job. They lie on cache lines of their own: where two threads
+  /// share no cache, a line that both use travels between them each time, in a good part of a microsecond.
+  private struct Share: ~Copyable {
+    /// The stretch that is left. It names its job, so a late thread never claims from another job than it saw.
+    let left = Atomic<UInt64>(0)
+    /// Its job, and that job's number: written before `left` is published, read only by holders of an index claimed from it.
+    var job: UnsafePointer<Job>?
+    var number: UInt64 = 0
+    private let padding = InlineArray<13, UInt64>(repeating: 0)
+    /// Job (44 bits) and how many of its indices (20 bits) this thread ran, written by it alone.
+    let done = Atomic<UInt64>(0)
+    private let morePadding = InlineArray<15, UInt64>(repeating: 0)
+  }
+
+  /// The job's number (its low 24 bits), end (20 bits) and begin (20 bits) of a stretch in one word.
+  private struct Stretch {
+    var word: UInt64
+    static let bits: UInt64 = 20
+    static let mask: UInt64 = (1 << bits) - 1
+    init(_ word: UInt64) { self.word = word }
+    init(_ number: UInt64, _ range: Range<Int>) {
+      word = number << (2 * Self.bits) | UInt64(range.upperBound) << Self.bits | UInt64(range.lowerBound)
+    }
+    var begin: Int { Int(word & Self.mask) }
+    var end: Int { Int(word >> Self.bits & Self.mask) }
+    var isEmpty: Bool { begin >= end }
+    var withoutFirst: Stretch { Stretch(word + 1) }
+    var withoutLast: Stretch { Stretch(word - 1 << Self.bits) }
+  }
+
+  /// The largest count of one job.
+  package static let maximumCount = Int(Stretch.mask)
+
+  private let shares: UnsafeMutablePointer<Share>
+  /// Held by the thread whose job runs, which is number 0 as long.
   private let busy = Atomic<Bool>(false)
+  private nonisolated(unsafe) var number: UInt64 = 0
+  private nonisolated(unsafe) var ahead: ReadAhead.Reader
   private let sleepers = Atomic<Int>(0)
-  /// Written by the caller before the ticket is published, read only by holders of a claimed index.
-  private nonisolated(unsafe) var body: UnsafeRawPointer?
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  private typealias Body = (Int) -> Void
-  private static let indexBits: UInt64 = 20
-  private static let mask: UInt64 = (1 << 20) - 1
-  /// The largest count of one job.
-  package static let maximumCount = Int(mask)
-
-  private init(threads: Int) {
+  package init(threads: Int) {
     self.threads = threads
+    ahead = ReadAhead.Reader(thread: 0, of: threads)
+    shares = UnsafeMutableRawPointer.allocate(
+      byteCount: threads * MemoryLayout<Share>.stride, alignment: 128
+    ).bindMemory(to: Share.self, capacity: threads)
+    for thread in 0..<threads { (shares + thread).initialize(to: Share()) }
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
-    for _ in 1..<max(1, threads) { startWorker() }
+    for thread in 1..<max(1, threads) { startWorker(thread) }
   }
 
   /// Calls `body` once for every index in `0..<count`, on all threads, and returns when all calls have.
@@ -64,57 +103,96 @@ public final class WorkerPool: @unchecked Sendable {
       return
     }
     withoutActuallyEscaping(body) { escaping in
-      withUnsafePointer(to: escaping) { pointer in
-        self.body = UnsafeRawPointer(pointer)
-        finished.store(0, ordering: .relaxed)
-        let generation = (ticket.load(ordering: .relaxed) >> (2 * Self.indexBits)) &+ 1
-        ticket.store(
-          (generation << (2 * Self.indexBits)) | (UInt64(count) << Self.indexBits),
-          ordering: .sequentiallyConsistent)
-        if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-          pthread_mutex_lock(mutex)
-          pthread_cond_broadcast(wake)
-          pthread_mutex_unlock(mutex)
+      let job = Job(escaping)
+      withUnsafePointer(to: job) { job in
+        number += 1
+        for thread in (0..<threads).reversed() {
+          var range = count * thread / threads..<count * (thread + 1) / threads
+          // The caller's first index is its own without a claim, which would wait until all have seen their stretches.
+          if thread == 0, !range.isEmpty { range = range.lowerBound + 1..<range.upperBound }
+          shares[thread].job = job
+          shares[thread].number = number
+          shares[thread].left.store(Stretch(number, range).word, ordering: .releasing)
         }
-        claimAll()
-        var spins = 0
-        while finished.load(ordering: .acquiring) < count {
-          spins += 1
-          if spins & 0x3FFF == 0 { sched_yield() } else { Self.pause() }
+        var mine = 0
+        if count >= threads {
+          wakeSleepers()
+          job.pointee.run(0)
+          mine = 1
         }
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        wakeSleepers()
+        mine += claimAll(as: 0).count
+        waitForOthers(count - mine, of: number)
       }
     }
     busy.store(false, ordering: .releasing)
   }
 
-  private func claimAll() {
-    var seen = ticket.load(ordering: .acquiring)
+  private func wakeSleepers() {
+    guard sleepers.load(ordering: .relaxed) > 0 else { return }
+    pthread_mutex_lock(mutex)
+    pthread_cond_broadcast(wake)
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func waitForOthers(_ count: Int, of number: UInt64) {
+    var ahead = ahead
+    defer { self.ahead = ahead }
+    var spins = 0
     while true {
-      guard seen & Self.mask < (seen >> Self.indexBits) & Self.mask else { return }
-      let (claimed, current) = ticket.weakCompareExchange(
-        expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing)
-      guard claimed else {
-        seen = current
-        continue
+      var done = 0
+      for thread in 1..<threads {
+        let word = shares[thread].done.load(ordering: .acquiring)
+        if word >> Stretch.bits == number { done += Int(word & Stretch.mask) }
       }
-      if let body { body.assumingMemoryBound(to: Body.self).pointee(Int(seen & Self.mask)) }
-      finished.wrappingAdd(1, ordering: .releasing)
-      seen = ticket.load(ordering: .acquiring)
+      guard done < count else { return }
+      if ahead.advance() { continue }
+      spins += 1
+      if spins & 0x3FFF == 0 { sched_yield() } else { runnel_pause() }
     }
   }
 
-  private var hasWork: Bool {
-    let seen = ticket.load(ordering: .sequentiallyConsistent)
-    return seen & Self.mask < (seen >> Self.indexBits) & Self.mask
+  /// Runs what is left of a thread's stretch and then of all others'; how many indices that were, and of which job. They
+  /// are all of one, since a job does not end before what was claimed of it is done.
+  private func claimAll(as thread: Int) -> (count: Int, job: UInt64) {
+    var count = 0, job: UInt64 = 0
+    for offset in 0..<threads {
+      let victim = shares + (thread + offset) % threads
+      var seen = Stretch(victim.pointee.left.load(ordering: .acquiring))
+      while !seen.isEmpty {
+        let rest = offset == 0 ? seen.withoutFirst : seen.withoutLast
+        let (claimed, current) = victim.pointee.left.weakCompareExchange(
+          expected: seen.word, desired: rest.word, ordering: .acquiringAndReleasing)
+        guard claimed else {
+          seen = Stretch(current)
+          continue
+        }
+        victim.pointee.job?.pointee.run(offset == 0 ? seen.begin : rest.end)
+        (count, job) = (count + 1, victim.pointee.number)
+        seen = Stretch(victim.pointee.left.load(ordering: .acquiring))
+      }
+    }
+    return (count, job)
   }
 
-  private func work() -> Never {
+  private func work(as thread: Int) -> Never {
+    let own = shares + thread
+    var ahead = ReadAhead.Reader(thread: thread, of: threads)
+    var hasWork: Bool { !Stretch(own.pointee.left.load(ordering: .sequentiallyConsistent)).isEmpty }
     while true {
-      claimAll()
+      let (count, job) = claimAll(as: thread)
+      if count > 0 {
+        // A thread that was woken may come to a job twice.
+        let before = own.pointee.done.load(ordering: .relaxed)
+        let word = (before >> Stretch.bits == job ? before : job << Stretch.bits) + UInt64(count)
+        own.pointee.done.store(word, ordering: .releasing)
+      }
       var spins = 0
       while !hasWork && spins < 3000 {
+        if ahead.advance() { continue }
         spins += 1
-        Self.pause()
+        runnel_pause()
       }
       guard !hasWork else { continue }
       pthread_mutex_lock(mutex)
@@ -126,19 +204,24 @@ public final class WorkerPool: @unchecked Sendable {
     }
   }
 
-  private func startWorker() {
+  private final class Start {
+    let pool: WorkerPool, thread: Int
+    init(_ pool: WorkerPool, _ thread: Int) { (self.pool, self.thread) = (pool, thread) }
+  }
+
+  private func startWorker(_ number: Int) {
     var thread = pthread_t(bitPattern: 0)
     let created = pthread_create(
       &thread, nil,
       { argument in
-        if let argument { Unmanaged<WorkerPool>.fromOpaque(argument).takeUnretainedValue().work() }
-        return nil
-      }, Unmanaged.passRetained(self).toOpaque())
+        guard let argument else { return nil }
+        let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        start.pool.work(as: start.thread)
+      }, Unmanaged.passRetained(Start(self, number)).toOpaque())
     precondition(
       created == 0, "WorkerPool: the system refused a thread (error \(created)); use fewer with --threads")
   }
 
-  @inline(__always) private static func pause() { runnel_pause() }
 }
 
 extension WorkerPool {
@@ -151,23 +234,6 @@ extension WorkerPool {
     }
     run(pieces) { piece in
       let range = count * piece / pieces..<count * (piece + 1) / pieces
-      if !range.isEmpty { body(range) }
-    }
-  }
-
-  /// The same for work that memory bounds: every thread first takes a long stretch, then ever shorter ones, so that it reads
-  /// in order and yet does not wait long for the last. Each round hands out half of what is left; none is below `grain`.
-  package func splitTapering(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
-    let least = max(1, grain) * threads
-    guard threads > 1, count >= 2 * max(1, grain) else {
-      if count > 0 { body(0..<count) }
-      return
-    }
-    let rounds = max(0, Int.bitWidth - 1 - max(1, count / least).leadingZeroBitCount)
-    run(threads * (rounds + 1)) { piece in
-      let (round, place) = piece.quotientAndRemainder(dividingBy: threads)
-      let start = count - count >> round, end = round == rounds ? count : count - count >> (round + 1)
-      let range = start + (end - start) * place / threads..<start + (end - start) * (place + 1) / threads
       if !range.isEmpty { body(range) }
     }
   }

@@ -37,6 +37,11 @@ static inline void runnel_pause(void) {
 #endif
 }
 
+// Asks for the cache lines of `bytes` bytes from p on, without waiting for them.
+static inline void runnel_prefetch(const void *p, ptrdiff_t bytes) {
+  for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 2);
+}
+
 // y [rows] = w [rows columns] x [columns] + beta y. With beta = 0, y may be uninitialised.
 void runnel_gemv(
     ptrdiff_t rows, ptrdiff_t columns, const float *w, const float *x, float beta, float *y);
