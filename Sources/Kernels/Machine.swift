@@ -67,16 +67,18 @@ public enum Machine {
 package final class ReadProbe: Sendable {
   package let byteCount: Int
   private nonisolated(unsafe) let memory: UnsafeMutablePointer<Float>
+  private let owner: LargePages
   private static let pieces = 64
 
-  /// About `byteCount` bytes.
-  package init(byteCount: Int) {
-    let count = max(1, byteCount / 4 / Self.pieces / 16) * Self.pieces * 16
-    self.byteCount = 4 * count
-    memory = .allocate(capacity: count)
-    memory.initialize(repeating: 1, count: count)
+  /// About `bytes` bytes, in the pages that weights are in.
+  package init(byteCount bytes: Int) {
+    let count = max(1, bytes / 4 / Self.pieces / 16) * Self.pieces * 16
+    byteCount = 4 * count
+    let (memory, owner) = LargePages.allocate(byteCount: byteCount)
+    self.memory = memory.bindMemory(to: Float.self, capacity: count)
+    self.owner = owner
+    self.memory.initialize(repeating: 1, count: count)
   }
-  deinit { memory.deallocate() }
 
   /// Reads all of it on the pool.
   package func read() {

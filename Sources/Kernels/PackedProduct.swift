@@ -44,7 +44,7 @@ package enum PackedProduct {
   /// Vectors that are prepared together.
   private static let panel = 4
   /// Bytes of weights that are worth claiming.
-  private static let pieceBytes = 1 << 15
+  private static let pieceBytes = 1 << 14
   /// Multiplications that are worth handing out.
   private static let grain = 1 << 15
 
@@ -140,5 +140,15 @@ package enum PackedProduct {
           adding ? 1 : 0, y)
       }
     }
+  }
+
+  /// Rows `range`, which begin at a multiple of 16, of y [count rows] = x Wᵀ; on the calling thread.
+  package static func run(
+    _ element: PackedElement, rows: Int, of range: Range<Int>, columns: Int, _ packed: UnsafeRawPointer,
+    count: Int, _ prepared: UnsafeRawPointer, into y: UnsafeMutablePointer<Float>
+  ) {
+    runnel_packed_product(
+      runnel_level(UInt32(InstructionSet.best.rawValue)), element.type, rows, columns, packed,
+      range.lowerBound / tileRows, (range.upperBound + tileRows - 1) / tileRows, count, prepared, 0, y)
   }
 }

@@ -30,6 +30,7 @@ package enum ReadAhead {
   /// Bytes of one memory that a thread reads ahead, and how many memories: together they fit a cache of the second level.
   private static let stretch = 1 << 18
   private static let hops = 3
+  private static let chunk = 512
 
   private static func slot(_ address: UInt) -> Int {
     Int(truncatingIfNeeded: ((address >> 6) &* 0x9E37_79B9_7F4A_7C15) >> 52)
@@ -67,7 +68,8 @@ package enum ReadAhead {
 
     package init(thread: Int, of threads: Int) { (self.thread, self.threads) = (thread, threads) }
 
-    /// Asks for the next kilobyte; false when there is nothing to ask for.
+    /// Asks for the next few lines and waits for about as long as they take, since a processor forgets what it is asked for
+    /// too fast; false when there is nothing to ask for.
     package mutating func advance() -> Bool {
       let latest = ReadAhead.latest.load(ordering: .relaxed)
       if latest != from { move(to: latest) }
@@ -79,8 +81,9 @@ package enum ReadAhead {
         enter(address, byteCount)
       }
       guard let line = UnsafeRawPointer(bitPattern: next) else { return false }
-      runnel_prefetch(line, 1024)
-      next += 1024
+      runnel_prefetch(line, ReadAhead.chunk)
+      runnel_pause()
+      next += UInt(ReadAhead.chunk)
       return true
     }
 
@@ -99,13 +102,11 @@ package enum ReadAhead {
       (memory, distance, next, end) = (latest, 0, 0, 0)
     }
 
-    /// The stretch of a memory that a product split over the pool gives this thread first, or all of a small one.
+    /// The beginning of the stretch of a memory that the pool hands this thread.
     private mutating func enter(_ address: UInt, _ byteCount: Int) {
       memory = address
-      let whole = byteCount <= ReadAhead.stretch
-      let start = whole ? 0 : byteCount / (2 * threads) * thread / 64 * 64
-      next = address + UInt(start)
-      end = next + UInt(whole ? byteCount : min(ReadAhead.stretch, byteCount / (2 * threads)))
+      next = address + UInt(byteCount * thread / threads / 64 * 64)
+      end = next + UInt(min(ReadAhead.stretch, byteCount / threads))
     }
   }
 }

@@ -119,8 +119,10 @@ public struct Mamba: SequenceMixer {
   }
 
   public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    if form == .step, u.shape[1] == 1, let decay, resets.isEmpty, configuration.operandNormEpsilon == nil {
-      return fusedStep(u, decay: decay, state: &state)
+    if form == .step, u.shape[1] == 1, resets.isEmpty, configuration.operandNormEpsilon == nil, let decay,
+      let step = stepWeight.matrix, let output = outputWeight.matrix
+    {
+      return fusedStep(u, decay: decay, step: step, output: output, state: &state)
     }
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])  // x, z: [B T E]
@@ -138,8 +140,11 @@ public struct Mamba: SequenceMixer {
     return linear(gated(y, by: projected[1], .silu), outputWeight, bias: outputBias)
   }
 
-  /// The same function of one token for a frozen copy: all between the projections in two passes over the channels.
-  private func fusedStep(_ u: Tensor, decay: Tensor, state: inout State) -> Tensor {
+  /// The same function of one token for a frozen copy, with as few jobs for the pool as there are products that need all
+  /// of what comes before.
+  private func fusedStep(
+    _ u: Tensor, decay: Tensor, step: PackedMatrix, output: PackedMatrix, state: inout State
+  ) -> Tensor {
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
     let B = u.shape[0]
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])
@@ -148,10 +153,10 @@ public struct Mamba: SequenceMixer {
     )
     let operands = linear(x, operandWeight, sizes: [R, N, N])
     let y = SelectiveScan.gatedStep(
-      u: x.reshaped([B, E]), raw: linear(operands[0], stepWeight).reshaped([B, E]), bias: stepBias, A: decay,
+      u: x.reshaped([B, E]), delta: operands[0].reshaped([B, R]), step: step, bias: stepBias, A: decay,
       B: operands[1].reshaped([B, N]), C: operands[2].reshaped([B, N]), D: skip,
-      gate: projected[1].reshaped([B, E]), state: &state.memory)
-    return linear(y.reshaped([B, 1, E]), outputWeight, bias: outputBias)
+      gate: projected[1].reshaped([B, E]), for: output.element, state: &state.memory)
+    return linear(y, output, bias: outputBias, shape: [B, 1])
   }
 
   public func frozen() -> Mamba {

@@ -149,24 +149,57 @@ public struct PackedMatrix: Sendable {
   }
 }
 
+extension PackedMatrix {
+  /// Rows `rows`, which begin at a multiple of 16, of the same product; on the calling thread.
+  package func multiply(_ x: PackedVectors, rows range: Range<Int>, into y: UnsafeMutablePointer<Float>) {
+    precondition(
+      x.columns == columns && x.isQuantised == element.isQuantised && Self.isBorder(range.lowerBound)
+        && range.upperBound <= rows,
+      "PackedMatrix: rows \(range) of [\(rows) \(columns)] in \(element) by vectors of \(x.columns)")
+    guard let base = memory.bytes.baseAddress else { return }
+    PackedProduct.run(
+      element, rows: rows, of: range, columns: columns, base, count: x.count, x.base, into: y)
+  }
+}
+
 /// Vectors prepared for packed matrices of a type: once for all matrices that they meet.
 package struct PackedVectors: Sendable {
   package let count: Int
   package let columns: Int
-  /// Whether they are for int8 and int4, or for f32 and bf16.
-  package let isQuantised: Bool
+  private let element: PackedElement
   private let storage: Storage
+
+  /// Columns that are prepared together.
+  package static let block = 32
+
+  /// `count` vectors that are still to be filled.
+  package init(count: Int, columns: Int, for element: PackedElement) {
+    (self.count, self.columns, self.element) = (count, columns, element)
+    storage = Storage(
+      capacity: PackedProduct.vectorBytes(element, count: count, columns: columns)
+        / MemoryLayout<Float>.stride)
+  }
 
   /// The vectors `x` [… in]. In a block of 32 that is quantised, what is below 1e-36 counts as zero; where it holds a NaN
   /// or an infinity, all products become NaN.
   package init(_ x: Tensor, for element: PackedElement) {
-    (count, columns, isQuantised) = (x.shape.rows, x.shape.width, element.isQuantised)
-    storage = Storage(
-      capacity: PackedProduct.vectorBytes(element, count: count, columns: columns)
-        / MemoryLayout<Float>.stride)
+    self.init(count: x.shape.rows, columns: x.shape.width, for: element)
     PackedProduct.prepare(element, count: count, columns: columns, x.base, into: storage.base)
   }
 
+  /// Prepares columns `range` of the only vector, x [in]; it begins at a multiple of 32, and ends at one or with the vector.
+  package func fill(_ range: Range<Int>, from x: UnsafePointer<Float>) {
+    precondition(
+      count == 1 && range.lowerBound % Self.block == 0 && range.upperBound <= columns,
+      "PackedVectors: columns \(range) of \(count) vectors of \(columns)")
+    PackedProduct.prepare(
+      element, count: 1, columns: range.count, x + range.lowerBound,
+      into: UnsafeMutableRawPointer(storage.base)
+        + PackedProduct.vectorBytes(element, count: 1, columns: range.lowerBound))
+  }
+
+  /// Whether they are for int8 and int4, or for f32 and bf16.
+  package var isQuantised: Bool { element.isQuantised }
   fileprivate var base: UnsafeRawPointer { UnsafeRawPointer(storage.base) }
 }
 
@@ -187,6 +220,20 @@ public func linear(
   precondition(
     residual == nil || residual?.shape == shape,
     "linear: a residual of \(residual?.shape ?? []) for \(shape); they must be equal")
+  return product(PackedVectors(x, for: weight.element), weight, shape, bias: bias, residual: residual)
+}
+
+/// The same of vectors that are prepared: → [shape… out].
+package func linear(_ x: PackedVectors, _ weight: PackedMatrix, bias: Tensor? = nil, shape: Shape) -> Tensor {
+  precondition(shape.elements == x.count, "linear: \(x.count) vectors do not fill the shape \(shape)")
+  var out = shape
+  out.append(weight.rows)
+  return product(x, weight, out, bias: bias?.isEmpty == true ? nil : bias, residual: nil)
+}
+
+private func product(
+  _ vectors: PackedVectors, _ weight: PackedMatrix, _ shape: Shape, bias: Tensor?, residual: Tensor?
+) -> Tensor {
   var y = residual?.detached ?? Tensor(uninitialized: shape)
   if let bias {
     if residual != nil {
@@ -197,7 +244,6 @@ public func linear(
       }
     }
   }
-  let vectors = PackedVectors(x, for: weight.element)
   let adding = bias != nil || residual != nil
   y.mutate { weight.multiply(vectors, adding: adding, into: $0) }
   return y
@@ -222,20 +268,19 @@ public struct PackingError: Error, CustomStringConvertible, Sendable, Equatable 
   }
 }
 
-/// The bytes of a packed matrix: its own, or those of an owner. They are written once, before anyone reads them.
+/// The bytes of a packed matrix, which are written once, before anyone reads them, and who keeps them.
 private final class PackedMemory: @unchecked Sendable {
   let bytes: UnsafeRawBufferPointer
-  private let owner: (any AnyObject & Sendable)?
+  private let owner: any AnyObject & Sendable
 
   init(byteCount: Int, filledBy fill: (UnsafeMutableRawPointer) -> Void) {
-    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(64, byteCount), alignment: 64)
-    if let base = memory.baseAddress { fill(base) }
-    bytes = UnsafeRawBufferPointer(rebasing: memory[..<byteCount])
-    owner = nil
+    let (base, owner) = LargePages.allocate(byteCount: byteCount)
+    fill(base)
+    bytes = UnsafeRawBufferPointer(start: base, count: byteCount)
+    self.owner = owner
   }
   init(over bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable) {
     self.bytes = bytes
     self.owner = owner
   }
-  deinit { if owner == nil { bytes.deallocate() } }
 }

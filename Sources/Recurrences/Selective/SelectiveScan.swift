@@ -31,47 +31,54 @@ public enum SelectiveScan {
 }
 
 extension SelectiveScan {
-  /// One token of constants, with what stands around the scan in Mamba: Δ = softplus(raw + bias) before it, and
-  /// y ⊙ silu(gate) behind it, in one pass over the channels.
+  /// One token of constants, with what stands around the scan in Mamba: Δ = softplus(W δ + bias) before it, and y ⊙ silu(gate)
+  /// behind it, prepared for the product that comes next. It is one job over the channels, so a thread uses what it made.
   ///
   /// - Parameters:
-  ///   - u, raw, gate: [B E]; bias: [E]; A: < 0, [E N]; B, C: [B N]; D: [E], or absent.
+  ///   - u, gate: [B E]; delta: δ, [B R]; step: W, [E R]; bias: [E]; A: < 0, [E N]; B, C: [B N]; D: [E], or absent.
+  ///   - element: how the weight is stored that the result is prepared for.
   ///   - state: [B E N]; in and out.
-  /// - Returns: [B E].
-  public static func gatedStep(
-    u: Tensor, raw: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, gate: Tensor,
-    state: inout Tensor
-  ) -> Tensor {
+  /// - Returns: B vectors of E.
+  package static func gatedStep(
+    u: Tensor, delta: Tensor, step: PackedMatrix, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor,
+    gate: Tensor, for element: PackedElement, state: inout Tensor
+  ) -> PackedVectors {
     let (batch, E, N) = (u.shape[0], u.shape[1], A.shape[1])
     precondition(
-      raw.shape == u.shape && gate.shape == u.shape && bias.shape == [E] && A.shape[0] == E
-        && B.shape == [batch, N] && C.shape == B.shape && (D.isEmpty || D.shape == [E])
+      delta.shape == [batch, step.columns] && step.rows == E && gate.shape == u.shape && bias.shape == [E]
+        && A.shape[0] == E && B.shape == [batch, N] && C.shape == B.shape && (D.isEmpty || D.shape == [E])
         && state.shape == [batch, E, N],
       """
-      SelectiveScan: u \(u.shape), raw \(raw.shape), gate \(gate.shape), bias \(bias.shape), A \(A.shape), \
-      B \(B.shape), C \(C.shape), D \(D.shape), state \(state.shape); expected [B E] thrice, [E], [E N], [B N] twice, \
-      [E], [B E N]
+      SelectiveScan: u \(u.shape), delta \(delta.shape), step [\(step.rows) \(step.columns)], gate \(gate.shape), \
+      bias \(bias.shape), A \(A.shape), B \(B.shape), C \(C.shape), D \(D.shape), state \(state.shape); expected [B E], \
+      [B R], [E R], [B E], [E], [E N], [B N] twice, [E], [B E N]
       """)
-    let lanes = LaneScan.lanes, blocks = (E + lanes - 1) / lanes
-    return Tensor(u.shape) { y in
+    let vectors = PackedVectors(delta, for: step.element)
+    let prepared = PackedVectors(count: batch, columns: E, for: element)
+    var raw = Tensor(uninitialized: u.shape)
+    let y = Tensor(u.shape) { y in
       state.mutate { state in
-        // Some 4 K states take longer than handing them out.
-        WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 8) / max(1, N))) { items in
-          var next = items.lowerBound
-          while next < items.upperBound {
-            // What is left of the row, or of the share.
-            let row = next / blocks, first = next % blocks * lanes
-            let end = min(items.upperBound, (row + 1) * blocks)
-            let width = min(E, (end - row * blocks) * lanes) - first
-            let i = row * E + first
-            runnel_selective_gated_step(
-              width, N, u.base + i, raw.base + i, bias.base + first, A.base + first * N, B.base + row * N,
-              C.base + row * N, D.isEmpty ? nil : D.base + first, gate.base + i, state + i * N, y + i)
-            next = end
+        raw.mutate { raw in
+          // Shares are whole blocks of what is prepared. Some 4 K states take longer than handing them out.
+          let block = PackedVectors.block
+          WorkerPool.shared.split(
+            (E + block - 1) / block, grain: max(1, (1 << 12) / max(1, batch * block * N))
+          ) { blocks in
+            let channels = blocks.lowerBound * block..<min(E, blocks.upperBound * block)
+            step.multiply(vectors, rows: channels, into: raw)
+            for row in 0..<batch {
+              let first = channels.lowerBound, i = row * E + first
+              runnel_selective_gated_step(
+                channels.count, N, u.base + i, raw + i, bias.base + first, A.base + first * N,
+                B.base + row * N, C.base + row * N, D.isEmpty ? nil : D.base + first, gate.base + i,
+                state + i * N, y + i)
+            }
+            if batch == 1 { prepared.fill(channels, from: y) }
           }
         }
       }
     }
+    return batch == 1 ? prepared : PackedVectors(y, for: element)
   }
 }
 
