@@ -43,8 +43,6 @@ package enum PackedProduct {
   package static let tileRows = 16
   /// Vectors that are prepared together.
   private static let panel = 4
-  /// Bytes of weights that are worth claiming.
-  private static let pieceBytes = 1 << 14
   /// Multiplications that are worth handing out.
   private static let grain = 1 << 15
 
@@ -131,7 +129,7 @@ package enum PackedProduct {
     } else {
       ReadAhead.note(packed, byteCount: byteCount(element, rows: rows, columns: columns))
       // Pieces of whole pairs of tiles, which wide products take at once: small, so that no thread waits long for another.
-      let pieceTiles = max(2, pieceBytes / max(1, runnel_packed_tile_bytes(type, columns)) / 2 * 2)
+      let pieceTiles = max(2, (grain / max(1, tileRows * columns * count) + 1) / 2 * 2)
       let pieces = (tiles + pieceTiles - 1) / pieceTiles
       WorkerPool.shared.run(pieces) {
         runnel_packed_product(
