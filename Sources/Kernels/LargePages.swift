@@ -29,7 +29,7 @@ package final class LargePages: @unchecked Sendable {
     base = .allocate(byteCount: size, alignment: Self.pageBytes)
     #if os(Linux)
       // A wish: without it, pages are small.
-      madvise(base, size, 14)  // MADV_HUGEPAGE
+      madvise(base, size, MADV_HUGEPAGE)
     #endif
   }
   deinit { base.deallocate() }
