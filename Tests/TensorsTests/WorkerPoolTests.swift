@@ -40,4 +40,29 @@ import Testing
     }
     #expect(total.load(ordering: .relaxed) == 4 * 500 * 7 * 3)
   }
+
+  @Test("threads that are taken off their processors anywhere lose no index")
+  func crowded() {
+    // Far more threads than processors, each pool with its caller.
+    let wrong = Counter(), end = ContinuousClock.now + .seconds(2)
+    let callers = (0..<6).map { _ in
+      Thread {
+        let pool = WorkerPool(threads: 4), runs = UnsafeMutablePointer<Int>.allocate(capacity: 12)
+        while ContinuousClock.now < end {
+          runs.initialize(repeating: 0, count: 12)
+          pool.run(12) { runs[$0] += 1 }
+          if (0..<12).contains(where: { runs[$0] != 1 }) { wrong.value.wrappingAdd(1, ordering: .relaxed) }
+        }
+        runs.deallocate()
+        finished.signal()
+      }
+    }
+    for caller in callers { caller.start() }
+    for _ in callers { finished.wait() }
+    #expect(wrong.value.load(ordering: .relaxed) == 0)
+  }
 }
+
+private let finished = DispatchSemaphore(value: 0)
+
+private final class Counter: Sendable { let value = Atomic<Int>(0) }
