@@ -36,20 +36,18 @@ package final class LargePages: @unchecked Sendable {
 
   /// Uninitialised bytes at a multiple of 64, and who keeps them.
   package static func allocate(byteCount: Int) -> (base: UnsafeMutableRawPointer, owner: LargePages) {
-    current.withLock { current in
-      if let region = current, let base = region.take(byteCount) { return (base, region) }
-      let region = LargePages(byteCount: max(byteCount, regionBytes))
+    let needed = (byteCount + 63) / 64 * 64
+    return current.withLock { current in
+      if let region = current, region.size - region.used >= needed { return (region.take(needed), region) }
+      let region = LargePages(byteCount: max(needed, regionBytes))
       // What fills a region by itself leaves the current one to others.
-      if byteCount < regionBytes { current = region }
-      region.used = (byteCount + 63) / 64 * 64
-      return (region.base, region)
+      if needed < regionBytes { current = region }
+      return (region.take(needed), region)
     }
   }
 
-  private func take(_ byteCount: Int) -> UnsafeMutableRawPointer? {
-    let start = used, end = start + (byteCount + 63) / 64 * 64
-    guard end <= size else { return nil }
-    used = end
-    return base + start
+  private func take(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    defer { used += byteCount }
+    return base + used
   }
 }

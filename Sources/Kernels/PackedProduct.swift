@@ -116,15 +116,17 @@ package enum PackedProduct {
     _ prepared: UnsafeRawPointer, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
     on instructions: InstructionSet = .best
   ) {
-    let level = runnel_level(UInt32(instructions.rawValue)), type = element.type
     let tiles = (rows + tileRows - 1) / tileRows
     let panels = (count + panel - 1) / panel
     if panels >= 4 * WorkerPool.shared.threads {
       WorkerPool.shared.split(panels, grain: max(1, grain / max(1, panel * rows * columns))) {
         let first = $0.lowerBound * panel
-        runnel_packed_product(
-          level, type, rows, columns, packed, 0, tiles, min(count, $0.upperBound * panel) - first,
-          prepared + vectorBytes(element, count: first, columns: columns), adding ? 1 : 0, y + first * rows)
+        run(
+          element, rows: rows, of: 0..<rows, columns: columns, packed,
+          count: min(count, $0.upperBound * panel) - first,
+          prepared + vectorBytes(element, count: first, columns: columns), adding: adding,
+          into: y + first * rows,
+          on: instructions)
       }
     } else {
       ReadAhead.note(packed, byteCount: byteCount(element, rows: rows, columns: columns))
@@ -132,21 +134,23 @@ package enum PackedProduct {
       let pieceTiles = max(2, (grain / max(1, tileRows * columns * count) + 1) / 2 * 2)
       let pieces = (tiles + pieceTiles - 1) / pieceTiles
       WorkerPool.shared.run(pieces) {
-        runnel_packed_product(
-          level, type, rows, columns, packed, $0 * pieceTiles, min(tiles, ($0 + 1) * pieceTiles), count,
-          prepared,
-          adding ? 1 : 0, y)
+        let first = $0 * pieceTiles * tileRows
+        run(
+          element, rows: rows, of: first..<min(rows, first + pieceTiles * tileRows), columns: columns, packed,
+          count: count, prepared, adding: adding, into: y, on: instructions)
       }
     }
   }
 
-  /// Rows `range`, which begin at a multiple of 16, of y [count rows] = x Wᵀ; on the calling thread.
+  /// Rows `range`, which begin at a multiple of 16, of the same product; on the calling thread.
   package static func run(
     _ element: PackedElement, rows: Int, of range: Range<Int>, columns: Int, _ packed: UnsafeRawPointer,
-    count: Int, _ prepared: UnsafeRawPointer, into y: UnsafeMutablePointer<Float>
+    count: Int, _ prepared: UnsafeRawPointer, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
+    on instructions: InstructionSet = .best
   ) {
     runnel_packed_product(
-      runnel_level(UInt32(InstructionSet.best.rawValue)), element.type, rows, columns, packed,
-      range.lowerBound / tileRows, (range.upperBound + tileRows - 1) / tileRows, count, prepared, 0, y)
+      runnel_level(UInt32(instructions.rawValue)), element.type, rows, columns, packed,
+      range.lowerBound / tileRows, (range.upperBound + tileRows - 1) / tileRows, count, prepared,
+      adding ? 1 : 0, y)
   }
 }

@@ -68,8 +68,8 @@ package enum ReadAhead {
 
     package init(thread: Int, of threads: Int) { (self.thread, self.threads) = (thread, threads) }
 
-    /// Asks for the next few lines and waits for about as long as they take, since a processor forgets what it is asked for
-    /// too fast; false when there is nothing to ask for.
+    /// Asks for the next few lines and waits for about as long as they take, since asking faster than memory answers was
+    /// worth less; false when there is nothing to ask for.
     package mutating func advance() -> Bool {
       let latest = ReadAhead.latest.load(ordering: .relaxed)
       if latest != from { move(to: latest) }

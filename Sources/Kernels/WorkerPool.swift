@@ -74,7 +74,7 @@ public final class WorkerPool: @unchecked Sendable {
   package static let maximumCount = Int(Stretch.mask)
 
   private let shares: UnsafeMutablePointer<Share>
-  /// Held by the thread whose job runs, which is number 0 as long.
+  /// Held by the thread whose job runs; while it is held, that one is thread 0, and alone uses the next two.
   private let busy = Atomic<Bool>(false)
   private nonisolated(unsafe) var number: UInt64 = 0
   private nonisolated(unsafe) var ahead: ReadAhead.Reader
@@ -116,6 +116,7 @@ public final class WorkerPool: @unchecked Sendable {
         }
         var mine = 0
         if count >= threads {
+          // Now, since waking takes long, and again behind the fence, for who fell asleep meanwhile.
           wakeSleepers()
           job.pointee.run(0)
           mine = 1

@@ -139,26 +139,28 @@ public struct PackedMatrix: Sendable {
     _ x: PackedVectors, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
     on instructions: InstructionSet = .best
   ) {
-    precondition(
-      x.columns == columns && x.isQuantised == element.isQuantised,
-      "PackedMatrix: [\(rows) \(columns)] in \(element) by vectors of \(x.columns) prepared for another type")
+    require(x)
     guard let base = memory.bytes.baseAddress else { return }
     PackedProduct.run(
       element, rows: rows, columns: columns, base, count: x.count, x.base, adding: adding, into: y,
       on: instructions)
   }
-}
 
-extension PackedMatrix {
-  /// Rows `rows`, which begin at a multiple of 16, of the same product; on the calling thread.
+  /// Rows `range`, which begin at a multiple of 16, of the same product; on the calling thread.
   package func multiply(_ x: PackedVectors, rows range: Range<Int>, into y: UnsafeMutablePointer<Float>) {
+    require(x)
     precondition(
-      x.columns == columns && x.isQuantised == element.isQuantised && Self.isBorder(range.lowerBound)
-        && range.upperBound <= rows,
-      "PackedMatrix: rows \(range) of [\(rows) \(columns)] in \(element) by vectors of \(x.columns)")
+      Self.isBorder(range.lowerBound) && range.upperBound <= rows,
+      "PackedMatrix: rows \(range) of \(rows), or not from a multiple of 16 on")
     guard let base = memory.bytes.baseAddress else { return }
     PackedProduct.run(
       element, rows: rows, of: range, columns: columns, base, count: x.count, x.base, into: y)
+  }
+
+  private func require(_ x: PackedVectors) {
+    precondition(
+      x.columns == columns && x.isQuantised == element.isQuantised,
+      "PackedMatrix: [\(rows) \(columns)] in \(element) by vectors of \(x.columns) prepared for another type")
   }
 }
 
@@ -190,7 +192,8 @@ package struct PackedVectors: Sendable {
   /// Prepares columns `range` of the only vector, x [in]; it begins at a multiple of 32, and ends at one or with the vector.
   package func fill(_ range: Range<Int>, from x: UnsafePointer<Float>) {
     precondition(
-      count == 1 && range.lowerBound % Self.block == 0 && range.upperBound <= columns,
+      count == 1 && range.lowerBound % Self.block == 0 && range.upperBound <= columns
+        && (range.upperBound % Self.block == 0 || range.upperBound == columns),
       "PackedVectors: columns \(range) of \(count) vectors of \(columns)")
     PackedProduct.prepare(
       element, count: 1, columns: range.count, x + range.lowerBound,

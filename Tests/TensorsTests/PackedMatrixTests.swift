@@ -112,6 +112,17 @@ struct PackedMatrixTests {
     }
   }
 
+  @Test("rows and columns in parts give the bits of all", arguments: PackedElement.allCases)
+  func parts(element: PackedElement) throws {
+    let w = try packed(random([83, 71], seed: 1), element), x = random([1, 71], seed: 2)
+    let vectors = PackedVectors(count: 1, columns: 71, for: element)
+    for columns in [32..<64, 0..<32, 64..<71] { vectors.fill(columns, from: x.base) }
+    var y = Tensor(repeating: .nan, [1, 83])
+    y.mutate { y in for rows in [48..<83, 0..<16, 16..<48] { w.multiply(vectors, rows: rows, into: y) } }
+    let same = y.scalars == product(x, w).scalars
+    #expect(same)
+  }
+
   @Test("one thread gives the bits of all", arguments: PackedElement.allCases)
   func threads(element: PackedElement) throws {
     let weight = random([500, 300], seed: 8)
