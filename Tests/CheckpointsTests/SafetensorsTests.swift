@@ -199,7 +199,7 @@ struct SafetensorsIndexTests {
       ),
       (
         #"{"weight_map": {}, "a": \#(String(repeating: "[", count: 40))"#,
-        "JSON at byte 56: expected at most 32 levels of nesting, found one more; "
+        "JSON at byte 64: expected a value, found the end of the document; "
           + "the file is damaged: save or download it again"
       ),
     ])
