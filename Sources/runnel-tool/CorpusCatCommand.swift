@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Runnel
+import RunnelFiles
 
 extension CorpusCommand {
   struct Cat: ParsableCommand {
@@ -18,7 +19,12 @@ extension CorpusCommand {
     @Option(help: ArgumentHelp("Only this document, counted from 0.", valueName: "n")) var document: Int?
     @Option(help: ArgumentHelp("Only documents a..<b.", valueName: "a:b")) var documents: IndexRange?
     @Flag(help: "Print token ids, a document a line.") var ids = false
-    @Flag(help: "Print a JSON object with the field text for each document.") var jsonl = false
+    @Flag(
+      help: """
+        Print a JSON object for each document: its text, or where that is not UTF-8 its bytes in hexadecimal. `corpus build` \
+        reads both.
+        """)
+    var jsonl = false
     @Flag(help: "Print what can be read of a damaged corpus; the damage goes to stderr.") var salvage = false
 
     func validate() throws {
@@ -84,8 +90,7 @@ extension CorpusCommand {
     private func starts(in corpus: Corpus, _ range: Range<Int>) -> ArraySlice<Int> {
       if let document { return corpus.documentStarts[document...document] }
       if let documents = documents?.range { return corpus.documentStarts[documents] }
-      let isLast = range.upperBound == corpus.count && (!range.isEmpty || corpus.count == 0)
-      return corpus.documentStarts(in: range.lowerBound..<range.upperBound + (isLast ? 1 : 0))
+      return corpus.documents(startingIn: range)
     }
   }
 }
@@ -103,7 +108,7 @@ private struct DocumentPrinter {
   private var isInside = false
   private var isEmpty = true
 
-  private struct Line: Encodable { let text: String }
+  private struct Line: Encodable { let text, bytes: String? }
 
   init(
     _ tokenizer: (any Tokenizer)?, asJSON: Bool, starts: ArraySlice<Int>, _ range: Range<Int>
@@ -159,7 +164,12 @@ private struct DocumentPrinter {
     decoder = tokenizer?.decoder()
     (isInside, isEmpty) = (false, true)
     if asJSON {
-      try Output.json(Line(text: String(decoding: bytes, as: UTF8.self)), pretty: false)
+      let text = String(validating: bytes, as: UTF8.self)
+      try Output.json(
+        Line(
+          text: text,
+          bytes: text == nil ? bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined() : nil), pretty: false
+      )
     } else {
       try flush()
     }

@@ -25,7 +25,8 @@ extension CorpusCommand {
       String?
     @Option(help: "How many ids there are, without a tokenizer.") var vocabulary: Int?
     @Option(help: "nanogpt, llmc or megatron.") var format: TokenFileFormat?
-    @Option(help: "The type of the ids in nanoGPT's files.") var dtype = TokenFileElement.u16
+    @Option(help: "The type of the ids in nanoGPT's files (default: u16, where the vocabulary fits it).")
+    var dtype: TokenFileElement?
     @Option(
       help: ArgumentHelp("A document ends with each of this id, as in nanoGPT's data.", valueName: "id"))
     var documentEnd: Int32?
@@ -87,6 +88,8 @@ extension CorpusCommand {
     var out: String
     @Option(help: "nanogpt, llmc or megatron.") var format = TokenFileFormat.nanogpt
     @Option(help: "Only this split: train or validation.") var split: SplitName?
+    @Option(help: "The type of the ids in nanoGPT's file; its own reader takes u16 only.")
+    var dtype: TokenFileElement?
     @Option(help: ArgumentHelp("Put this id after every document.", valueName: "id")) var documentEnd: Int32?
     @OptionGroup var output: OutputOptions
 
@@ -98,7 +101,7 @@ extension CorpusCommand {
     func run() throws {
       var line = ProgressLine()
       let count = try Corpus(path: path).export(
-        split?.split ?? .all, to: out, as: format, documentEnd: documentEnd
+        split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd
       ) { done in line.show(done, "exporting \(out)") }
       line.finish()
       if output.json { return try Output.json(Result(path: out, tokens: count)) }

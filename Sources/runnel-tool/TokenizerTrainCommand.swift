@@ -93,9 +93,9 @@ extension TokenizerCommand {
     /// Counts the words of all texts.
     private func count() throws -> WordCounter {
       let counter = WordCounter(threads: WorkerPool.shared.threads)
-      let texts = try CorpusInput.all(inputs, reading.reading)
+      let texts = try reading.texts(inputs)
       var progress = ReadingProgress(of: texts)
-      try CorpusInput.readDocuments(of: texts) {
+      let bad = try CorpusInput.readDocuments(of: texts) {
         try progress.show($0)
       } _: { event in
         switch event {
@@ -105,6 +105,7 @@ extension TokenizerCommand {
         }
       }
       progress.finish()
+      ReadingOptions.note(bad)
       guard counter.bytes > 0 else {
         throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
       }

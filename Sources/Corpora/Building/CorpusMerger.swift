@@ -28,13 +28,14 @@ public enum CorpusMerger {
   /// - Parameters:
   ///   - validation: the share of the new texts kept for validation; nil to go on with the corpus's own.
   ///   - threads: as `CorpusBuilder` has it; nil for one per core.
+  ///   - badLines: as `CorpusBuilder` has it.
   ///   - progress: called with the bytes of input read so far; what it throws ends the work.
   /// - Returns: the header as written.
   /// - Throws: a sentence; the corpus is as it was then.
   @discardableResult
   public static func append(
     _ inputs: [CorpusInput], to path: String, validation: Double? = nil, threads: Int? = nil,
-    progress: (Int) throws -> Void = { _ in }
+    badLines: (BadLines) -> Void = { _ in }, progress: (Int) throws -> Void = { _ in }
   ) throws -> CorpusHeader {
     let corpus = try Corpus(path: path, cacheBytes: 0)
     let header = corpus.header
@@ -58,7 +59,7 @@ public enum CorpusMerger {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
     let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
     defer { unlink(temporary) }
-    try builder.build(inputs, to: temporary, progress: progress)
+    try builder.build(inputs, to: temporary, badLines: badLines, progress: progress)
     return try merge([corpus, Corpus(path: temporary, cacheBytes: 0)], into: path) { _ in }
   }
 
