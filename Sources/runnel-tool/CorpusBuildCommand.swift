@@ -39,6 +39,7 @@ extension CorpusCommand {
       help: ArgumentHelp("Bytes of token ids per frame, the unit of random access.", valueName: "bytes"))
     var frameSize = 256 << 10
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     enum SplitRule: String, ExpressibleByArgument, CaseIterable { case tail, document }
@@ -55,6 +56,7 @@ extension CorpusCommand {
 
     func run() throws {
       let texts = try reading.texts(inputs)
+      try replacing.check(path, for: .corpus, inputs: texts.map(\.path))
       var builder = CorpusBuilder(
         tokenizer: try Tokenizers.load(tokenizer), validation: validation, level: level)
       builder.endToken = appendToken

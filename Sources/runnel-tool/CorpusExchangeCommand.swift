@@ -35,6 +35,7 @@ extension CorpusCommand {
     var documentStart: Int32?
     @OptionGroup var split: ValidationOptions
     @Option(help: "zstd's level, 1 to 22.") var level = 3
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -54,6 +55,8 @@ extension CorpusCommand {
     }
 
     func run() throws {
+      let all = inputs + validationInput
+      try replacing.check(path, for: .corpus, inputs: all + all.map { MegatronIndex.path(beside: $0) })
       var line = ProgressLine()
       let writer =
         if let tokenizer = try tokenizer.map({ try Tokenizers.load($0) }) {
@@ -91,6 +94,7 @@ extension CorpusCommand {
     @Option(help: "The type of the ids in nanoGPT's file; its own reader takes u16 only.")
     var dtype: TokenFileElement?
     @Option(help: ArgumentHelp("Put this id after every document.", valueName: "id")) var documentEnd: Int32?
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     private struct Result: Encodable {
@@ -99,6 +103,9 @@ extension CorpusCommand {
     }
 
     func run() throws {
+      for file in format == .megatron ? [out, MegatronIndex.path(beside: out)] : [out] {
+        try replacing.check(file, for: .tokens(format), inputs: [path])
+      }
       var line = ProgressLine()
       let count = try Corpus(path: path).export(
         split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd

@@ -18,6 +18,15 @@ public enum CorpusMerger {
   public static func merge(
     _ inputs: [String], into output: String, progress: (Double) throws -> Void = { _ in }
   ) throws -> CorpusHeader {
+    // Into one of its inputs: what another process writes there is waited for and read, not lost.
+    guard fileExists(output) else { return try mergeAll(inputs, into: output, progress) }
+    let lock = try lock(output) { try progress(0) }
+    return try withExtendedLifetime(lock) { try mergeAll(inputs, into: output, progress) }
+  }
+
+  private static func mergeAll(
+    _ inputs: [String], into output: String, _ progress: (Double) throws -> Void
+  ) throws -> CorpusHeader {
     try merge(inputs.map { try Corpus(path: $0, cacheBytes: 0) }, into: output, progress)
   }
 
@@ -36,6 +45,27 @@ public enum CorpusMerger {
   public static func append(
     _ inputs: [CorpusInput], to path: String, validation: Double? = nil, threads: Int? = nil,
     badLines: (BadLines) -> Void = { _ in }, progress: (Int) throws -> Void = { _ in }
+  ) throws -> CorpusHeader {
+    let lock = try lock(path) { try progress(0) }
+    return try withExtendedLifetime(lock) {
+      try appendAlone(inputs, to: path, validation, threads, badLines, progress)
+    }
+  }
+
+  /// Waits for the lock on a file, calling `idle` now and then; what it throws ends the waiting.
+  private static func lock(_ path: String, _ idle: () throws -> Void) throws -> FileLock {
+    while true {
+      do throws(FileError) { return try FileLock(path) } catch {
+        guard error.found == FileLock.busy else { throw error }
+        try idle()
+        usleep(50_000)
+      }
+    }
+  }
+
+  private static func appendAlone(
+    _ inputs: [CorpusInput], to path: String, _ validation: Double?, _ threads: Int?,
+    _ badLines: (BadLines) -> Void, _ progress: (Int) throws -> Void
   ) throws -> CorpusHeader {
     let corpus = try Corpus(path: path, cacheBytes: 0)
     let header = corpus.header

@@ -93,14 +93,19 @@ struct Signature: Equatable {
     "write its text as .jsonl first, as pandas does with to_json(orient=\"records\", lines=True)"
   private static let isImported = "`runnel corpus import` reads token ids"
 
+  static let corpus = Signature(
+    what: "a corpus", magic: [0x52, 0x2A, 0x4D, 0x18, nil, nil, nil, nil] + ascii("RNLB"),
+    suffixes: [".tokens.zst"],
+    remedy: "`runnel corpus merge` joins corpora, and `runnel corpus cat --jsonl` prints their documents")
+
   static let all: [Signature] = [
-    .init(what: "gzip data", magic: [0x1F, 0x8B], suffixes: [".gz", ".tgz"], command: "zcat FILE"),
+    .init(what: "gzip data", magic: [0x1F, 0x8B], suffixes: [".gz", ".tgz"], command: "zcat < FILE"),
     .init(
-      what: "xz data", magic: [0xFD] + ascii("7zXZ\0"), suffixes: [".xz", ".lzma"], command: "xz -dc FILE"),
+      what: "xz data", magic: [0xFD] + ascii("7zXZ\0"), suffixes: [".xz", ".lzma"], command: "xz -dc < FILE"),
     .init(
       what: "bzip2 data", magic: ascii("BZh") + [nil, 0x31, 0x41, 0x59, 0x26], suffixes: [".bz2"],
-      command: "bzip2 -dc FILE"),
-    .init(what: "lz4 data", magic: [0x04, 0x22, 0x4D, 0x18], suffixes: [".lz4"], command: "lz4 -dc FILE"),
+      command: "bzip2 -dc < FILE"),
+    .init(what: "lz4 data", magic: [0x04, 0x22, 0x4D, 0x18], suffixes: [".lz4"], command: "lz4 -dc < FILE"),
     .init(what: "a zip archive", magic: ascii("PK\u{3}\u{4}"), suffixes: [".zip"], command: "unzip -p FILE"),
     .init(
       what: "a 7z archive", magic: [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], suffixes: [".7z"],
@@ -121,9 +126,7 @@ struct Signature: Equatable {
     .init(what: "a file of llm.c's token ids", magic: [0x88, 0xD8, 0x34, 0x01], remedy: isImported),
     .init(what: "a file of llm.c's token ids", magic: [0xA1, 0xD9, 0x34, 0x01], remedy: isImported),
     .init(what: "Megatron's index", magic: ascii("MMIDIDX\0"), suffixes: [".idx"], remedy: isImported),
-    .init(
-      what: "a corpus", magic: [0x52, 0x2A, 0x4D, 0x18, nil, nil, nil, nil] + ascii("RNLB"),
-      suffixes: [".tokens.zst"], command: "runnel corpus cat FILE"),
+    corpus,
     .init(what: "a model", magic: ascii("GGUF"), suffixes: [".gguf", ".safetensors", ".pth"]),
     .init(what: "a PNG image", magic: [0x89] + ascii("PNG\r\n"), suffixes: [".png"]),
     .init(what: "a JPEG image", magic: [0xFF, 0xD8, 0xFF], suffixes: [".jpg", ".jpeg"]),

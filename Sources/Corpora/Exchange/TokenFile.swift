@@ -78,9 +78,9 @@ enum LLMCHeader {
 /// each), n places in bytes (8 each), m numbers of sequences at which documents begin or end (8 each: from 0 to n, never
 /// falling), and in later versions perhaps n modes (1 each), which are 0 for text. The places follow from the lengths, as
 /// each sequence begins where the one before ends, and the last ends with the file of ids.
-enum MegatronIndex {
+package enum MegatronIndex {
   /// Where the index of a file of ids lies.
-  static func path(beside data: String) -> String {
+  package static func path(beside data: String) -> String {
     (data.hasSuffix(".bin") ? String(data.dropLast(4)) : data) + ".idx"
   }
 
