@@ -39,11 +39,11 @@ extension CorpusCommand {
       let corpus = try Corpus(path: path, salvage: salvage)
       let range = try range(in: corpus)
       if corpus.header.tokenizer == .task, !ids, !jsonl, !salvage {
-        return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
+        return try corpus.writeSymbols(of: range) { try Self.write(Array($0.utf8)) }
       }
       let tokenizer = ids ? nil : try tokenizer(of: corpus)
       if tokenizer is ByteTokenizer, !jsonl, !salvage {
-        return try corpus.write(range, to: STDOUT_FILENO)
+        return try corpus.forEachStretch(of: range) { try Self.write(Array($0)) }
       }
       if jsonl && tokenizer == nil {
         throw ToolError("\(path) keeps no tokenizer that could make text of its ids; leave --jsonl out")
@@ -63,6 +63,11 @@ extension CorpusCommand {
       try printer.finish()
       for finding in found { Output.note("\(finding)") }
       if !found.isEmpty { throw ExitCode(1) }
+    }
+
+    /// A reader that has gone, as `head` does, ends the work and is no failure.
+    fileprivate static func write(_ bytes: [UInt8]) throws {
+      guard Output.write(bytes) else { throw ExitCode.success }
     }
 
     private func tokenizer(of corpus: Corpus) throws -> (any Tokenizer)? {
@@ -165,11 +170,9 @@ private struct DocumentPrinter {
     (isInside, isEmpty) = (false, true)
     if asJSON {
       let text = String(validating: bytes, as: UTF8.self)
-      try Output.json(
-        Line(
-          text: text,
-          bytes: text == nil ? bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined() : nil), pretty: false
-      )
+      let hex = text == nil ? bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined() : nil
+      try CorpusCommand.Cat.write(
+        Array((Output.encoded(Line(text: text, bytes: hex)) + "\n").utf8))
     } else {
       try flush()
     }
@@ -177,8 +180,7 @@ private struct DocumentPrinter {
   }
 
   private mutating func flush() throws {
-    // A reader that has gone, as `head` does, ends the work and is no failure.
-    guard Output.write(bytes) else { throw ExitCode.success }
+    try CorpusCommand.Cat.write(bytes)
     bytes.removeAll(keepingCapacity: true)
   }
 }

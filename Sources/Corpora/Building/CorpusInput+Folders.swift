@@ -18,16 +18,15 @@ extension CorpusInput {
     }
     return try arguments.flatMap { argument in
       guard argument != "-", isFolder(argument) else { return [try CorpusInput(argument, reading)] }
-      var search = FolderSearch(argument, reading)
+      var search = FolderSearch(reading)
       try search.collect(Array(argument.utf8), below: [])
-      search.skipped.forEach(note)
       guard !search.inputs.isEmpty else {
-        throw CorpusError(
-          argument,
+        let none =
           reading.format == nil
-            ? "holds no .txt or .jsonl, nor either with .zst; a --format takes all its files"
-            : "holds no files")
+          ? "holds no .txt or .jsonl, nor either with .zst; a --format takes all its files" : "holds no files"
+        throw CorpusError(argument, ([none] + search.skipped).joined(separator: "; "))
       }
+      search.skipped.forEach { note("\(printable(argument)): \($0)") }
       return search.inputs
     }
   }
@@ -35,19 +34,18 @@ extension CorpusInput {
 
 /// What has been found below a folder. Paths are bytes, as the system has them.
 private struct FolderSearch {
-  private let folder: String
   private let reading: CorpusInput.Reading
   private(set) var inputs: [CorpusInput] = []
   /// The paths of what is passed over, by reason.
   private var passed: [String: [String]] = [:]
 
-  init(_ folder: String, _ reading: CorpusInput.Reading) { (self.folder, self.reading) = (folder, reading) }
+  init(_ reading: CorpusInput.Reading) { self.reading = reading }
 
   /// A line for each reason.
   var skipped: [String] {
     passed.sorted { $0.key < $1.key }.map { reason, paths in
       let more = paths.count > 3 ? " and \(paths.count - 3) more" : ""
-      return "\(printable(folder)): passed over \(paths.prefix(3).joined(separator: ", "))\(more): \(reason)"
+      return "passed over \(paths.prefix(3).map { printable($0) }.joined(separator: ", "))\(more): \(reason)"
     }
   }
 
@@ -73,7 +71,10 @@ private struct FolderSearch {
     let format = reading.format ?? CorpusInput.format(ofName: shown)
     let path = String(validating: place, as: UTF8.self)
     guard let format else {
-      passed["no .txt or .jsonl, nor either with .zst; a --format takes all files", default: []].append(shown)
+      let reason =
+        CorpusInput.otherKind(shown)
+        ?? "of another name than .txt or .jsonl, either with .zst; a --format takes all files"
+      passed[reason, default: []].append(shown)
       return
     }
     if reading.format == .text, let what = Self.beginning(of: place) {

@@ -64,12 +64,7 @@ public struct CorpusInput: Sendable, Equatable {
   /// - Throws: `CorpusError` when neither the name nor `reading` tells the format.
   public init(_ path: String, _ reading: Reading = Reading(), name: String? = nil) throws {
     guard let format = reading.format ?? Self.format(ofName: path) ?? (isPipe(path) ? .text : nil) else {
-      if let signature = Signature.named(path) {
-        throw CorpusError(
-          path,
-          "is \(signature.what) by its name, not text; \(signature.advice(for: Self.command(takingLines: path.lowercased().contains(".jsonl"))))"
-        )
-      }
+      if let kind = Self.otherKind(path) { throw CorpusError(path, "is " + kind) }
       throw CorpusError(
         path,
         "unknown kind of input; expected .txt, .jsonl, either with .zst, a folder of these, or -; a --format "
@@ -95,6 +90,13 @@ public struct CorpusInput: Sendable, Equatable {
   /// The command that takes the text of a file that cannot be read as it is.
   static func command(takingLines isLines: Bool) -> String {
     "runnel corpus build OUT -" + (isLines ? " --format jsonl" : "")
+  }
+
+  /// What a file is by its name that is no text, and the way to its text.
+  static func otherKind(_ path: String) -> String? {
+    Signature.named(path).map {
+      "\($0.what) by its name, not text; \($0.advice(for: command(takingLines: path.lowercased().contains(".jsonl"))))"
+    }
   }
 
   /// The size on disk; nil for standard input and what cannot be asked.

@@ -106,7 +106,8 @@ public enum CorpusMerger {
       plan: CorpusPlan(
         tokenizer: first.header.tokenizer, tokenizerFile: keeper?.tokenizerFile(),
         vocabularySize: first.header.vocabularySize, level: first.header.level,
-        frameBytes: first.header.frameBytes))
+        frameBytes: first.header.frameBytes),
+      isLocked: true)
     let compressor = try ZstdCompressor(level: first.header.level)
     let total = corpora.reduce(0) { $0 + $1.count }
     var training = 0
