@@ -166,4 +166,31 @@ func expectLayer<L: SequenceLayer>(
       }
     }
   }
+  expectRange(mixer, name, text, x, sourceLocation: sourceLocation, reference: reference)
+}
+
+/// With all weights multiplied, as a run that goes astray leaves them, what Double computes within a Float's range must
+/// be numbers here, in every form.
+private func expectRange<L: SequenceLayer>(
+  _ mixer: L, _ name: String, _ text: Text, _ x: Tensor, sourceLocation: SourceLocation,
+  reference: (MixerReference, [[Double]]) -> [[Double]]
+) {
+  for scale: Float in [1e2, 1e4, 1e6] {
+    var large = mixer
+    for field in L.fields { field.change(in: &large) { scale * $0 } }
+    let parameters = MixerReference(large.doubles)
+    let expected = text.reference(x.detached.doubles) { reference(parameters, $0) }
+    guard expected.allSatisfy({ abs($0) < 1e37 }) else { continue }
+    for model in [large, large.frozen()] {
+      for form in Form.allCases {
+        var state = model.initialState(batch: text.B)
+        let y = text.joined(
+          zip(text.cut(x), [Resets.none, text.resets]).map {
+            model.run($0, form: form, resets: $1, state: &state)
+          })
+        #expect(y.allSatisfy(\.isFinite), "\(name) times \(scale), \(form)", sourceLocation: sourceLocation)
+        if name == name { print("RANGE", name, scale, form, relativeError(y, expected)) }
+      }
+    }
+  }
 }

@@ -5,7 +5,7 @@ import Testing
 
 /// y [count rows] = x Wᵀ on a given instruction set, written over NaN.
 private func product(
-  _ x: Tensor, _ w: PackedMatrix, on instructions: InstructionSet = .best
+  _ x: Tensor, _ w: PackedMatrix, on instructions: InstructionSet = .current
 ) -> Tensor {
   var y = Tensor(repeating: .nan, [x.shape.rows, w.rows])
   let vectors = PackedVectors(x, for: w.element)
