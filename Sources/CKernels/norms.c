@@ -194,10 +194,11 @@ LEAF(void, runnel_gated_rms_norm_backward,
       float r = inverse_root(squares, width, e), c = product / (float)width * r * r;
       for (ptrdiff_t i = 0; i < width; i++) {
         float g = bounded(gate[i]), p = dgate[i], silu = g * p, slope = p * (1.f + g * (1.f - p));
-        float u = dx[i], du = h * r * (dy[i] * s[i] - u * c);
+        float u = dx[i], du = r * (dy[i] * s[i] - u * c);
         ds[i] += dy[i] * u * r;
-        dgate[i] = du * (f * x[i]) * slope;
-        dx[i] = f * du * silu;
+        // Each large factor meets its own h or f first.
+        dgate[i] = h * (du * (f * x[i]) * slope);
+        dx[i] = f * (du * (h * silu));
       }
     }
     x += width, gate += width, dy += width, dx += width, dgate += width;

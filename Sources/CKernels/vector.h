@@ -159,9 +159,11 @@ INLINE float sigmoid1(float x) { return 1.f / (1.f + exp1(-x)); }
 INLINE float bounded(float x) { return x < -87.f ? -87.f : x; }
 INLINE float silu1(float x) { return bounded(x) * sigmoid1(x); }
 
-// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); log1p(y) = 2 atanh(y / (2 + y)), whose argument is at most 1/3.
+// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); log1p(y) = 2 atanh(y / (2 + y)), whose argument is at most 1/3. Where exp
+// saturates it is zero: steps of nothing must be nothing beside the largest rates.
 INLINE float softplus1(float x) {
   float y = exp1(x < 0 ? x : -x);
+  y = x < -87.f ? 0.f : y;
   float s = y / (2.f + y), q = s * s;
   float p = 1.f / 17;
   p = p * q + 1.f / 15;

@@ -31,7 +31,8 @@ public enum InstructionSet: Int, CaseIterable, Sendable, CustomStringConvertible
     guard let text = getenv(variable).map({ String(cString: $0) }), !text.isEmpty else { return nil }
     let names = present.map(\.description)
     if names.contains(text) { return nil }
-    return "\(variable): \(text) is none of the instruction sets of this machine: \(names.joined(separator: ", "))"
+    return
+      "\(variable): \(text) is none of the instruction sets of this machine: \(names.joined(separator: ", "))"
   }
 
   private init(_ level: runnel_level) { self = InstructionSet(rawValue: Int(level.rawValue)) ?? .portable }

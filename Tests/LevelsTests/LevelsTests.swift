@@ -13,18 +13,20 @@ struct Kernels: Sendable, CustomTestStringConvertible {
 
   /// All that this machine can run. Each kind of OpenBLAS is met with the loops that a processor of its time has.
   static let present: [Kernels] = [
-    Kernels(instructions: .portable, core: "Prescott"), Kernels(instructions: .portable, core: "Nehalem"),
+    Kernels(instructions: .portable, core: "Prescott"),
     Kernels(instructions: .avx2, core: "Haswell"), Kernels(instructions: .avx2, core: "Zen"),
     Kernels(instructions: .avx512, core: "SkylakeX"), Kernels(instructions: .avx512VNNI, core: "Haswell"),
   ].filter { InstructionSet.present.contains($0.instructions) }
 }
 
 /// The same binary of tests, started again for each way with what decides it in the environment.
-@Suite("every law and every promise of bits holds in each instruction set, whatever OpenBLAS chooses", .serialized)
+@Suite(
+  "every law and every promise of bits holds in each instruction set, whatever OpenBLAS chooses", .serialized)
 struct LevelsTests {
   /// The laws: operations, recurrences and mixers against Double, and what is promised to the bit.
   static let laws = [
-    "TensorsTests", "RecurrencesTests", "MixersTests", "SessionBatchTests", "RegistryLawsTests", "AnswerTests",
+    "TensorsTests", "RecurrencesTests", "MixersTests", "SessionBatchTests", "RegistryLawsTests",
+    "AnswerTests",
   ]
 
   @Test(arguments: Kernels.present)
@@ -40,9 +42,14 @@ struct LevelsTests {
       try child.run()
       let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
       child.waitUntilExit()
-      let faults = text.split(separator: "\n").filter { $0.contains("recorded an issue") || $0.contains("rror:") }
-      #expect(child.terminationStatus == 0, "\(kernels.testDescription): \(faults.prefix(20).joined(separator: "\n"))")
-      #expect(text.contains("tests passed") || text.contains("passed after"), "no test ran: \(text.suffix(400))")
+      let faults = text.split(separator: "\n").filter {
+        $0.contains("recorded an issue") || $0.contains("rror:")
+      }
+      #expect(
+        child.terminationStatus == 0,
+        "\(kernels.testDescription): \(faults.prefix(20).joined(separator: "\n"))")
+      #expect(
+        text.contains("tests passed") || text.contains("passed after"), "no test ran: \(text.suffix(400))")
     #endif
   }
 

@@ -13,7 +13,9 @@ struct StepProductTests {
   ) {
     let rows = companies.max() ?? 1
     let x = random([rows, 1, width], seed: 5), values = x.scalars
-    let alone = (0..<rows).map { operation(Tensor(Array(values[$0 * width..<($0 + 1) * width]), [1, 1, width])) }
+    let alone = (0..<rows).map {
+      operation(Tensor(Array(values[$0 * width..<($0 + 1) * width]), [1, 1, width]))
+    }
     let exact = (0..<rows).flatMap { reference(values[$0 * width..<($0 + 1) * width].map(Double.init)) }
     #expect(relativeError(alone.flatMap(\.doubles), exact) < 1e-6, "\(what)")
     for company in companies {
@@ -46,7 +48,9 @@ struct StepProductTests {
     }
   }
 
-  @Test("by the blocks of a block-diagonal matrix", arguments: [(1, 5, 7), (5, 32, 192), (4, 33, 9), (8, 130, 140)])
+  @Test(
+    "by the blocks of a block-diagonal matrix",
+    arguments: [(1, 5, 7), (5, 32, 192), (4, 33, 9), (8, 130, 140)])
   func blocks(heads: Int, inner: Int, out: Int) {
     let w = random([heads, inner, out], seed: 1), bias = random([heads, out], seed: 2)
     Self.expectAlone(width: heads * inner, "blockLinear") {
