@@ -96,7 +96,7 @@ struct AuthorsRWKV {
       layer: { "blocks.\($0)." },
       part: { _, part in ["norm": "ln1", "mixer": "att", "mlp_norm": "ln2", "mlp": "ffn"][part] ?? part },
       // The first layer has no other's values to mix in; some files keep the parameters all the same.
-      isIgnored: { ["v0", "v1", "v2"].map { "blocks.0.att." + $0 }.contains($0) })
+      idle: Set(["v0", "v1", "v2"].map { "blocks.0.att." + $0 }))
     return ForeignModel(configuration: configuration, names: names)
   }
 }

@@ -39,6 +39,32 @@ public struct ForeignFamily: Sendable {
 struct ForeignModel {
   var configuration: ModelConfiguration
   var names: ForeignNames
+
+  /// The same with the head that the files have, as the libraries treat a configuration that calls it tied: a head
+  /// that is not the embedding stays a head of its own, and where only one of the two is there it is both.
+  func settingHead(from source: any TensorSource) throws -> ForeignModel {
+    var copy = self
+    if let older = names.olderEmbedding, !source.contains(names.embedding), source.contains(older) {
+      copy.names.embedding = older
+    }
+    let (embedding, head) = (copy.names.embedding, names.head)
+    guard configuration.tiesEmbedding, source.contains(head) else { return copy }
+    if !source.contains(embedding) {
+      copy.names.embedding = head
+    } else if try source.holdsEqual(embedding, head) {
+      copy.names.copies.insert(head)
+    } else {
+      copy.configuration.tiesEmbedding = false
+    }
+    return copy
+  }
+}
+
+extension TensorSource {
+  fileprivate func holdsEqual(_ a: String, _ b: String) throws(FileError) -> Bool {
+    guard try entry(a).shape == entry(b).shape else { return false }
+    return try tensor(a).scalars == tensor(b).scalars
+  }
 }
 
 extension ForeignFamily {
@@ -58,6 +84,7 @@ extension ForeignFamily {
   static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws
     -> LanguageModel
   {
+    let foreign = try foreign.settingHead(from: source)
     do { try foreign.configuration.validate() } catch {
       throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
