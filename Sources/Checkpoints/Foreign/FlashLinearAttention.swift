@@ -68,7 +68,8 @@ extension ForeignConfiguration {
 
   /// Two thirds of the ratio, in whole multiples of 256, unless it is given. A ratio of null is 4 in all families.
   private func hiddenWidth(ratio: Double) throws -> Int {
-    let hidden = Double(try count("hidden_size")) * (try number("hidden_ratio", default: ratio, null: 4)) * 2 / 3
+    let hidden =
+      Double(try count("hidden_size")) * (try number("hidden_ratio", default: ratio, null: 4)) * 2 / 3
     guard hidden >= 0, hidden < 0x1p32 else { throw error("hidden_ratio", expected: "a ratio of two widths") }
     let standard = (Int(hidden) + 255) / 256 * 256
     return try count("intermediate_size", default: standard, null: standard)

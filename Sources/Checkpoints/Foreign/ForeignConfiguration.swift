@@ -27,6 +27,7 @@ struct ForeignConfiguration {
   func contains(_ name: String) -> Bool { fields[name] != nil }
   /// Whether the field is there and not null.
   func says(_ name: String) -> Bool { fields[name].map { $0 != .null } ?? false }
+  var names: [String] { fields.keys.sorted() }
   func value(_ name: String) -> ForeignValue? { fields[name] }
 
   /// The fields of an object in a field; none where it is absent or null.

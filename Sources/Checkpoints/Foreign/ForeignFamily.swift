@@ -32,7 +32,7 @@ public struct ForeignFamily: Sendable {
   /// Every family that is read. mamba and mamba2 stand for both libraries: their files have one form.
   /// The first of a model type reads its folders.
   public static let all: [ForeignFamily] =
-    transformersMamba + [rwkv, authorsRWKV, recurrentGemma] + flashLinearAttention
+    transformersMamba + [rwkv, authorsRWKV, folderRWKV5, recurrentGemma] + flashLinearAttention
 }
 
 /// What a foreign configuration says.
@@ -72,7 +72,16 @@ extension ForeignFamily {
   static func load(
     _ configuration: ForeignConfiguration, weights source: any TensorSource
   ) throws -> LanguageModel {
+    let source = source.withoutPrefixes(wrapperPrefixes)
+    if isAuthorsMamba(configuration) {
+      return try load(authorsMamba(configuration), path: configuration.path, weights: source)
+    }
     let type = try configuration.text("model_type")
+    if ["rwkv5", "rwkv6"].contains(type), source.contains(AuthorsRWKV.folderEmbedding) {
+      let source = AuthorsRWKV.ofFolder(source)
+      return try load(
+        AuthorsRWKV(source, configuration).model(), path: configuration.path, weights: source)
+    }
     guard let family = all.first(where: { $0.modelType == type }) else {
       throw configuration.error(
         "model_type", expected: "one of \(Set(all.map(\.modelType)).sorted().joined(separator: ", "))",

@@ -29,7 +29,8 @@ extension ForeignFamily {
     let attention = MixerChoice(
       Attention.self,
       Attention.Configuration(
-        width: width, heads: heads, keyValueHeads: try json.count("num_key_value_heads", default: heads, null: heads),
+        width: width, heads: heads,
+        keyValueHeads: try json.count("num_key_value_heads", default: heads, null: heads),
         headWidth: try json.count("head_dim", default: width / heads),
         window: try json.count(json.agreed("attention_window_size", "sliding_window"), default: 2048),
         rotaryFraction: try rotary.number(

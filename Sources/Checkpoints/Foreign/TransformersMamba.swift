@@ -11,13 +11,13 @@ extension ForeignFamily {
       modelType: "mamba", library: "transformers, flash-linear-attention", mixers: ["mamba"],
       writing: .of(Mamba.self, "MambaForCausalLM", fields: mambaFields)
     ) {
-      json, _ in try mamba(json, normEpsilonName: nil)
+      json, _ in try mamba(json)
     },
     ForeignFamily(
       modelType: "falcon_mamba", library: "transformers", mixers: ["mamba"],
       writing: .of(Mamba.self, "FalconMambaForCausalLM", fields: mambaFields)
     ) {
-      json, _ in try mamba(json, normEpsilonName: "mixer_rms_eps")
+      json, _ in try mamba(json, operandNorm: "mixer_rms_eps")
     },
     ForeignFamily(
       modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"],
@@ -120,7 +120,7 @@ extension ForeignFamily {
     }
   }
 
-  private static func mamba(_ json: ForeignConfiguration, normEpsilonName: String?) throws -> ForeignModel {
+  static func mamba(_ json: ForeignConfiguration, operandNorm: String? = nil) throws -> ForeignModel {
     try requireSilu(json)
     let width = try json.count("hidden_size")
     // "auto" is ⌈D / 16⌉.
@@ -135,7 +135,7 @@ extension ForeignFamily {
       stepRank: isAutomatic ? (width + 15) / 16 : try json.count(rank),
       hasBias: try json.flag("use_bias", default: false),
       hasConvolutionBias: try json.flag("use_conv_bias", default: true),
-      operandNormEpsilon: try normEpsilonName.map { Float(try json.number($0, default: 1e-6)) })
+      operandNormEpsilon: try operandNorm.map { Float(try json.number($0, default: 1e-6)) })
     return try model(json, MixerChoice(Mamba.self, configuration), isTied: !isFlash(json))
   }
 
@@ -145,7 +145,7 @@ extension ForeignFamily {
     return Int(expanded)
   }
 
-  private static func mamba2(_ json: ForeignConfiguration) throws -> ForeignModel {
+  static func mamba2(_ json: ForeignConfiguration) throws -> ForeignModel {
     try requireSilu(json)
     let width = try json.count("hidden_size")
     let headWidth = try json.count("head_dim", default: 64)
@@ -161,7 +161,8 @@ extension ForeignFamily {
         "expand", expected: "one by which the width \(width) becomes \(heads) heads of \(headWidth)")
     }
     let configuration = Mamba2.Configuration(
-      width: width, heads: heads, headWidth: headWidth, groups: try json.count("n_groups", default: isFlash(json) ? 1 : 8),
+      width: width, heads: heads, headWidth: headWidth,
+      groups: try json.count("n_groups", default: isFlash(json) ? 1 : 8),
       stateSize: try json.count("state_size", default: 128),
       convolutionWidth: try json.count("conv_kernel", default: 4),
       normEpsilon: try epsilon(json),

@@ -50,4 +50,9 @@ extension ForeignFamily {
   static let authorsRWKV = ForeignFamily(
     modelType: "rwkv", library: "BlinkDL", mixers: ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
   ) { json, source in try AuthorsRWKV(source, json).model() }
+
+  /// Folders of RWKV-5 that come with their own code; those of RWKV-6 have the `model_type` of a library.
+  static let folderRWKV5 = ForeignFamily(
+    modelType: "rwkv5", library: "its folder's own code", mixers: ["rwkv5"]
+  ) { json, source in try AuthorsRWKV(source, json).model() }
 }
