@@ -74,12 +74,12 @@ struct ForeignConfiguration {
     }
   }
 
-  /// A finite number.
+  /// A finite number, in 32 bits too.
   func number(_ name: String, default standard: Double? = nil, null: Double? = nil) throws(FileError)
     -> Double
   {
     try field(name, standard, null, expected: "a finite number") {
-      $0.number.flatMap { $0.isFinite ? $0 : nil }
+      $0.number.flatMap { Float($0).isFinite ? $0 : nil }
     }
   }
 

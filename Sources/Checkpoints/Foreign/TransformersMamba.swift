@@ -152,7 +152,8 @@ extension ForeignFamily {
     let expanded = try expanded(json, width)
     let limit = try json.agreed("dt_limit", "time_step_limit")
     let limits = try json.numbers(limit)
-    guard !json.contains(limit) || limits.count == 2 && limits[0] <= limits[1] else {
+    guard !json.contains(limit) || limits.count == 2 && limits[0] <= limits[1] && Float(limits[0]).isFinite
+    else {
       throw json.error(limit, expected: "the least and the largest step")
     }
     let heads = try json.count("num_heads", default: headWidth > 0 ? expanded / headWidth : 0)
