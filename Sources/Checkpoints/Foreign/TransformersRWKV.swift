@@ -53,6 +53,6 @@ extension ForeignFamily {
 
   /// Folders of RWKV-5 that come with their own code; those of RWKV-6 have the `model_type` of a library.
   static let folderRWKV5 = ForeignFamily(
-    modelType: "rwkv5", library: "its folder's own code", mixers: ["rwkv5"]
+    modelType: "rwkv5", library: "RWKV's folders", mixers: ["rwkv5"]
   ) { json, source in try AuthorsRWKV(source, json).model() }
 }
