@@ -72,6 +72,8 @@ extension ForeignFamily {
   static func load(
     _ configuration: ForeignConfiguration, weights source: any TensorSource
   ) throws -> LanguageModel {
+    try configuration.require(
+      "quantization_config", isAbsentBecause: "weights that others packed are not read")
     let source = source.withoutPrefixes(wrapperPrefixes)
     if isAuthorsMamba(configuration) {
       return try load(authorsMamba(configuration), path: configuration.path, weights: source)
