@@ -32,14 +32,17 @@ struct RenamedTensors: TensorSource {
 
 extension TensorSource {
   /// The same without what stands in front of all names: wrappers of training code, such as `module.`, and a model
-  /// that is a part of another.
+  /// that is a part of another. Few are ever wrapped twice.
   func withoutPrefixes(_ prefixes: [String]) -> any TensorSource {
-    guard
-      let prefix = prefixes.first(where: { prefix in
-        !names.isEmpty && names.allSatisfy { $0.hasPrefix(prefix) }
-      })
-    else { return self }
-    return RenamedTensors(self) { String($0.dropFirst(prefix.count)) }.withoutPrefixes(prefixes)
+    var source: any TensorSource = self
+    for _ in 0..<3 {
+      let names = source.names
+      guard !names.isEmpty,
+        let prefix = prefixes.first(where: { prefix in names.allSatisfy { $0.hasPrefix(prefix) } })
+      else { break }
+      source = RenamedTensors(source) { String($0.dropFirst(prefix.count)) }
+    }
+    return source
   }
 }
 

@@ -15,7 +15,7 @@ struct AuthorsTests {
     let plain = try golden.load(configuration: golden.configuration([:]))
     golden.check(plain)
     try withFolder { folder in
-      for prefix in ["module.", "_forward_module.", "model.rwkv."] {
+      for prefix in ["module.", "module.module.", "_forward_module.", "model.rwkv."] {
         try golden.write(to: folder) { $0.map { (prefix + $0.name, $0.value) } }
         let file = try ModelFolder.load(folder + "/model.safetensors")
         #expect(
@@ -141,6 +141,13 @@ struct AuthorsTests {
     let text = try golden.configuration(
       fields.merging(["pad_vocab_size_multiple": padding]) { $1 }, leavingOut: true)
     golden.check(try golden.load(configuration: text, changing: Self.authorsNames))
+    // Layer norms have a bias.
+    let layered = try golden.configuration(
+      fields.merging(["pad_vocab_size_multiple": padding, "rms_norm": "false"]) { $1 }, leavingOut: true)
+    let error = #expect(throws: FileError.self) {
+      try golden.load(configuration: layered, changing: Self.authorsNames)
+    }
+    #expect(error?.expected.contains("norm.bias") == true, "\(String(describing: error))")
   }
 
   @Test(
