@@ -156,7 +156,8 @@ extension ForeignFamily {
     else {
       throw json.error(limit, expected: "the least and the largest step")
     }
-    let heads = try json.count("num_heads", default: headWidth > 0 ? expanded / headWidth : 0)
+    let heads = try json.count(
+      "num_heads", default: isFlash(json) ? headWidth > 0 ? expanded / headWidth : 0 : 128)
     guard Double(heads) * Double(headWidth) == Double(expanded) else {
       throw json.error(
         "expand", expected: "one by which the width \(width) becomes \(heads) heads of \(headWidth)")
