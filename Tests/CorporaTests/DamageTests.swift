@@ -151,7 +151,8 @@ import Testing
       try finish(documents: 1 << 40)
       #expect(sentence { _ = try Corpus(path: path) }.contains("1 are listed"))
       try finish(documents: 1, nesting: 100_000)
-      #expect(sentence { _ = try Corpus(path: path) }.contains("expected at most 32 levels of nesting"))
+      // Deep nesting in a field that is not read is no fault.
+      #expect(sentence { _ = try Corpus(path: path) } == "no error")
 
       try write("just some text, long enough".utf8, to: path)
       #expect(sentence { _ = try Corpus(path: path) }.contains("not a corpus, or cut short"))
