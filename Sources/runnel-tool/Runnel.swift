@@ -33,6 +33,7 @@ enum Main {
   static func main() {
     Descriptors.prepare()
     do {
+      try RunnelTool.checkArguments()
       var command = try RunnelTool.parseAsRoot()
       try command.run()
     } catch {
