@@ -189,9 +189,10 @@ import Testing
       var notes: [String] = []
       let found = try CorpusInput.all([folder + "/t"]) { notes.append($0) }
       #expect(found.map(\.name) == ["A.TXT", #"caf\xe9.txt"#])
-      #expect(notes.count == 4, "\(notes)")
+      #expect(notes.count == 5, "\(notes)")
       for words in [
-        ["1.md, 2.md, 3.md and 3 more", "of another name"], ["pipe.txt: a pipe"],
+        ["1.md, 2.md, 3.md and 2 more", "of another name"], ["u/i.png: a PNG image by its name"],
+        ["pipe.txt: a pipe"],
         ["gone.txt, self.txt: a link to nothing"], ["u/up: a link to a folder"],
       ] {
         #expect(notes.contains { note in words.allSatisfy { note.contains($0) } }, "\(words) \(notes)")
