@@ -81,6 +81,7 @@ package func record(
   rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
 ) -> [Tensor] {
   let node = Node(inputs: inputs.map(\.origin), outputs: values.count, operation: operation, rule: rule)
+  NonFiniteSearch.active?.look(node, inputs, values)
   return values.enumerated().map { index, value in
     Tensor(
       shape: value.shape, storage: value.storage, offset: value.offset,

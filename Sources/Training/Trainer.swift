@@ -38,14 +38,12 @@ struct Optimizer: Sendable {
   ) throws -> StepReport {
     var next = state
     var (loss, gradients) = differentiate(inputs, targets, batch, resets, &next)
-    guard loss.isFinite else {
-      throw TrainingError("\(culprit) is not finite in step \(steps + 1); lower --learning-rate")
-    }
     let squares = gradients.map(\.sumOfSquares)
-    if let bad = squares.firstIndex(where: { !$0.isFinite }) {
-      throw TrainingError(
-        "the gradient of \(model.parameters[bad].name) is not finite in step \(steps + 1); lower --learning-rate"
-      )
+    guard loss.isFinite, squares.allSatisfy(\.isFinite) else {
+      // The search needs their memory.
+      gradients = []
+      let culprit = culprit(inputs, targets, batch, resets, state)
+      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit); lower --learning-rate")
     }
     let norm = squares.reduce(0, +).squareRoot()
     let rate =
@@ -61,21 +59,35 @@ struct Optimizer: Sendable {
   private func differentiate(
     _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: inout LanguageModel.State
   ) -> (loss: Double, gradients: [Tensor]) {
-    var leaves: [Tensor] = []
-    let tracked = model.replacingParameters {
-      let leaf = $0.value.tracked()
-      leaves.append(leaf)
-      return leaf
-    }
+    let (tracked, leaves) = tracked
     let loss = tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &state).mean
     state = state.detached
     guard loss.scalar.isFinite else { return (Double(loss.scalar), []) }
-    return (Double(loss.scalar), RunnelTensors.gradients(of: loss, for: leaves))
+    return (Double(loss.scalar), RunnelTensors.gradients(of: loss, for: leaves.map(\.value)))
   }
 
-  /// The first parameter that is not finite, or else the loss itself.
-  private var culprit: String {
-    model.parameters.first { !$0.value.sumOfSquares.isFinite }.map(\.name) ?? "the loss"
+  /// The model on the tape, and its parameters there.
+  private var tracked: (model: LanguageModel, leaves: [(name: String, value: Tensor)]) {
+    var leaves: [(name: String, value: Tensor)] = []
+    let tracked = model.replacingParameters {
+      let leaf = $0.value.tracked()
+      leaves.append(($0.name, leaf))
+      return leaf
+    }
+    return (tracked, leaves)
+  }
+
+  /// Where the first number arose that is not finite: the layer, the operation and the parameter there.
+  private func culprit(
+    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: LanguageModel.State
+  ) -> String {
+    let (tracked, leaves) = tracked
+    let search = NonFiniteSearch(leaves: leaves)
+    search.run {
+      var state = state
+      return tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &state).mean
+    }
+    return search.finding ?? "the loss is not finite"
   }
 
   /// Changes parameters and moments in place, and lets go of each gradient.

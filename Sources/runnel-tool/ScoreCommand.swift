@@ -184,13 +184,12 @@ struct ScoreCommand: ParsableCommand {
         // A document ends where the next one begins.
         let starts = corpus.documentStarts(in: position + 1..<position + piece.count + 1)
         units?.read(piece, documentEnds: starts.map { $0 - 1 - position })
-        for start in stride(from: 0, to: piece.count, by: 4096) {
-          line.show(
-            Double(position + start - range.lowerBound) / Double(range.count),
-            "scored \(Output.grouped(position + start - range.lowerBound)) of \(Output.grouped(range.count)) tokens")
-          try feed(Array(piece[start..<min(start + 4096, piece.count)]))
-        }
+        let done = position - range.lowerBound
+        line.show(
+          Double(done) / Double(range.count),
+          "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
         position += piece.count
+        try feed(piece)
       }
       line.finish()
     } else if let tokenizer {
