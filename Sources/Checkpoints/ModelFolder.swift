@@ -29,6 +29,7 @@ public enum ModelFolder {
         remedy: "name the folder that holds \(configurationName)")
     }
     let bytes = try readSmallFile(path)
+    try Seal.check(bytes, path)
     let foreign = try ForeignConfiguration(bytes, path: path)
     if foreign.contains("model_type"), !foreign.contains("mixer"), !foreign.contains("mixers") {
       return try ForeignFamily.load(foreign, weights: openTensors(at: folder))
@@ -85,8 +86,14 @@ public enum ModelFolder {
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
     for parameter in model.parameters { writer.add(parameter.name, parameter.value, as: type) }
-    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    try saveConfiguration(of: model, to: folder)
     try writer.write(to: folder + "/" + weightsName)
+  }
+
+  /// Writes the configuration, with a checksum.
+  static func saveConfiguration(of model: LanguageModel, to folder: String) throws {
+    try AtomicFile.write(
+      Seal.sealed(try model.encodeConfiguration()), to: folder + "/" + configurationName)
   }
 
   /// Makes a folder, with those above it, where there is none.
