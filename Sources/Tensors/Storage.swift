@@ -14,13 +14,21 @@ import Synchronization
 package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutablePointer<Float>
   package let capacity: Int
+  private let gauge = MemoryGauge.active
+  /// Bytes that were asked for.
+  private let asked: Int
 
   /// The contents are whatever was there before.
   package init(capacity: Int) {
     self.capacity = BufferPool.rounded(capacity)
+    asked = 4 * capacity
     base = BufferPool.take(self.capacity)
+    gauge?.add(asked)
   }
-  deinit { BufferPool.give(base, capacity) }
+  deinit {
+    BufferPool.give(base, capacity)
+    gauge?.add(-asked)
+  }
 }
 
 /// Free buffers, in classes a quarter of a power of two apart.

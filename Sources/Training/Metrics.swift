@@ -41,6 +41,7 @@ struct Metrics {
     var seconds: Double
     var loss, learning_rate, gradient_norm: Double?
     var validation_loss, bits_per_byte, validation_accuracy, validation_document_accuracy: Double?
+    var validation_tokens, validation_split_tokens: Int?
     var validation: [CorpusValidation]?
   }
 
@@ -57,6 +58,7 @@ struct Metrics {
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
         validation_loss: validation.loss, bits_per_byte: validation.bitsPerByte,
         validation_accuracy: validation.accuracy,
-        validation_document_accuracy: validation.documentAccuracy, validation: validation.each))
+        validation_document_accuracy: validation.documentAccuracy, validation_tokens: validation.tokens,
+        validation_split_tokens: validation.splitTokens, validation: validation.each))
   }
 }

@@ -36,8 +36,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var seed: UInt64 = 1
   /// Steps between validations; 0 for only one at the end.
   public var validationInterval = 0
-  /// The most validation tokens looked at during the run; the last validation sees all.
-  public var validationTokens = 65_536
+  /// The most validation tokens that a validation looks at, spread evenly over the split; 0 for all of them. Without one,
+  /// 65,536 during the run, and at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576.
+  public var validationTokens: Int?
   /// Steps between checkpoints; 0 for only one at the end.
   public var checkpointInterval = 0
 
@@ -57,7 +58,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     (beta1, beta2, epsilon) = (try read(.beta1), try read(.beta2), try read(.epsilon))
     (weightDecay, clip) = (try read(.weightDecay), try read(.clip))
     (carryState, resetAtDocuments) = (try read(.carryState), try read(.resetAtDocuments))
-    (validationInterval, validationTokens) = (try read(.validationInterval), try read(.validationTokens))
+    validationInterval = try read(.validationInterval)
+    validationTokens = try fields.decodeIfPresent(Int.self, forKey: .validationTokens)
     checkpointInterval = try read(.checkpointInterval)
     if fields.contains(.targets) { targets = try read(.targets) }
     if fields.contains(.sampling) { sampling = try read(.sampling) }
@@ -73,8 +75,18 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     case carryState = "carry_state"
     case resetAtDocuments = "reset_at_documents"
     case validationInterval = "validation_interval"
-    case validationTokens = "validation_tokens"
+    // The key `validation_tokens` of older records was no choice of the user's.
+    case validationTokens = "validation_limit"
     case checkpointInterval = "checkpoint_interval"
+  }
+
+  /// How many validation tokens to look at during a run, or at its end.
+  func validationLimit(isLast: Bool, trained: Int) -> Int {
+    switch validationTokens {
+    case nil: isLast ? min(max(trained / 10, 1 << 14), 1 << 20) : 1 << 16
+    case 0: .max
+    case let limit?: limit
+    }
   }
 
   public func validate() throws {

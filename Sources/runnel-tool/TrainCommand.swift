@@ -62,7 +62,15 @@ struct TrainCommand: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Let documents reset the state.") var resetDocuments = true
   @Option(help: "The seed of weights and data order.") var seed: UInt64 = 1
   @Option(help: "Steps between validations (0: only at the end).") var validateEvery: Int?
+  @Option(
+    help: ArgumentHelp(
+      """
+      The most validation tokens that a validation looks at, spread evenly over the split; 0 for all (default: 65,536 \
+      during the run; at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576).
+      """, valueName: "n"))
+  var validationTokens: Int?
   @Option(help: "Steps between checkpoints (0: only at the end).") var checkpointEvery: Int?
+  @Flag(help: "Say what the run would train and the memory it takes, and stop.") var dryRun = false
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
 
@@ -84,9 +92,12 @@ struct TrainCommand: ParsableCommand {
         throw ValidationError("--\(name) is \(value); it must be positive")
       }
     }
-    for (name, value) in [("validate-every", validateEvery), ("checkpoint-every", checkpointEvery)] {
+    for (name, value, zero) in [
+      ("validate-every", validateEvery, "only at the end"),
+      ("checkpoint-every", checkpointEvery, "only at the end"), ("validation-tokens", validationTokens, "all"),
+    ] {
       if let value, value < 0 {
-        throw ValidationError("--\(name) is \(value); it must be 0 (only at the end) or more")
+        throw ValidationError("--\(name) is \(value); it must be 0 (\(zero)) or more")
       }
     }
     if !resume && corpus == nil {
@@ -132,14 +143,15 @@ struct TrainCommand: ParsableCommand {
         }
         let model = try StartingModel.load(from, for: corpora)
         let preset = TrainingPreset(budget: budget ?? .minutes(3), model: model.configuration)
-        try start(model.configuration, preset, corpora) { _ in model }
+        let configuration = model.configuration
+        try start(configuration, preset, corpora, from: consume model)
       } else if let mixer {
         let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: mixer.pattern)
         var configuration = ModelConfiguration(
           mixer.pattern, vocabularySize: corpora.parts[0].corpus.header.vocabularySize,
           width: width ?? preset.width, layers: layers ?? preset.layers)
         if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
-        try start(configuration, preset, corpora) { try LanguageModel($0, seed: seed) }
+        try start(configuration, preset, corpora)
       }
     }
   }
@@ -148,10 +160,10 @@ struct TrainCommand: ParsableCommand {
     try CorpusMixture(named: name) { try Corpus(path: $0, targets: targets) }
   }
 
-  /// - Parameter make: makes the model, once it is known that it can be trained.
+  /// - Parameter model: of this configuration; without one, a fresh one is made once it is known that it can be trained.
   private func start(
     _ configuration: ModelConfiguration, _ preset: TrainingPreset, _ corpora: CorpusMixture,
-    make: (ModelConfiguration) throws -> LanguageModel
+    from model: consuming LanguageModel? = nil
   ) throws {
     var defaults = preset.settings
     defaults.carryState = configuration.forgets
@@ -159,26 +171,50 @@ struct TrainCommand: ParsableCommand {
     let settings = settings(defaults)
     try settings.validate()
     try configuration.validate()
-    // What a step keeps is at least some ten numbers per token, layer and channel.
-    let bytes =
-      40 * Double(settings.batch) * Double(settings.segment)
-      * Double(configuration.layers * configuration.width)
-    if bytes > Double(Machine.physicalMemory) {
-      throw ToolError(
-        "a step of \(settings.batch) × \(settings.segment) tokens needs more than \(Int(bytes / 1e9)) GB of memory; "
-          + "lower --batch or --segment")
-    }
+    // Before anything large is made.
+    let memory = try TrainingMemory(configuration, batch: settings.batch, segment: settings.segment)
+    try memory.check()
+    if dryRun { return try show(configuration, settings, memory) }
     let sampler = try SegmentSampler(
       corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment, seed: seed,
       resetAtDocuments: settings.resetAtDocuments)
-    try train(Trainer(make(configuration), settings: settings, sampler: sampler))
+    let first = try (consume model) ?? LanguageModel(configuration, seed: seed)
+    try train(Trainer(consume first, settings: settings, sampler: sampler), memory)
   }
 
-  private func resume(_ model: LanguageModel, record: RunRecord, _ corpora: CorpusMixture) throws {
+  private func resume(_ model: consuming LanguageModel, record: RunRecord, _ corpora: CorpusMixture) throws {
     if let mixer, mixer.name != record.mixer {
       throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.name); leave --mixer out")
     }
-    try train(RunFolder.resume(out, model: model, corpora: corpora, budget: budget))
+    let memory = try TrainingMemory(
+      model.configuration, batch: record.settings.batch, segment: record.settings.segment)
+    try memory.check()
+    if dryRun { return try show(model.configuration, record.settings, memory) }
+    let trainer = try RunFolder.resume(out, model: consume model, corpora: corpora, budget: budget)
+    try train(consume trainer, memory)
+  }
+
+  private struct Plan: Encodable {
+    let mixer: String
+    let parameters, layers, width, batch, segment: Int
+    let training_memory: TrainingMemory
+  }
+
+  /// What a run is going to be.
+  private func show(
+    _ configuration: ModelConfiguration, _ settings: TrainingSettings, _ memory: TrainingMemory
+  ) throws {
+    let plan = Plan(
+      mixer: configuration.mixerName, parameters: memory.parameterCount, layers: configuration.layers,
+      width: configuration.width, batch: settings.batch, segment: settings.segment, training_memory: memory)
+    if output.json { return try Output.json(plan) }
+    Output.table([
+      ["mixer", plan.mixer],
+      ["parameters", Output.grouped(plan.parameters)],
+      ["layers", "\(plan.layers) of width \(plan.width)"],
+      ["step", "\(plan.batch) lanes of \(plan.segment) tokens"],
+      ["memory", "about \(TrainingMemory.text(memory.total)): \(memory.parts)"],
+    ])
   }
 
   private func settings(_ preset: TrainingSettings) -> TrainingSettings {
@@ -192,6 +228,7 @@ struct TrainCommand: ParsableCommand {
     if let weightDecay { settings.weightDecay = weightDecay }
     if let clip { settings.clip = clip }
     if let validateEvery { settings.validationInterval = validateEvery }
+    if let validationTokens { settings.validationTokens = validationTokens }
     if let checkpointEvery { settings.checkpointInterval = checkpointEvery }
     if let carryState { settings.carryState = carryState }
     if let loss { settings.targets = loss }
@@ -201,23 +238,29 @@ struct TrainCommand: ParsableCommand {
     return settings
   }
 
-  private func train(_ trainer: Trainer) throws {
+  /// - Parameter trainer: given away, so that its memory has one owner and is changed in place.
+  private func train(_ trainer: consuming Trainer, _ memory: TrainingMemory) throws {
     Interrupt.watch()
-    let model = trainer.model
     let training = trainer.sampler.mixture.parts.reduce(0) { $0 + $1.corpus.range(of: .train).count }
     Output.note(
       """
-      \(model.mixerName): \(Output.grouped(model.parameterCount)) parameters, \(model.layerCount) layers of width \
-      \(model.width); \(Output.grouped(training)) training tokens; \
-      \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads
+      \(trainer.model.mixerName): \(Output.grouped(trainer.model.parameterCount)) parameters, \
+      \(trainer.model.layerCount) layers of width \(trainer.model.width); \(Output.grouped(training)) training tokens; \
+      \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads; about \
+      \(TrainingMemory.text(memory.total)) of memory
       """)
-    var line = ProgressLine()
-    var run = TrainingRun(trainer, folder: out)
-    let summary = try run.run(
-      shouldStop: { Interrupt.hasArrived }, report: { line.show($0.progress, $0.text) })
+    var line = ProgressLine(), validating = ProgressLine()
+    var run = TrainingRun(consume trainer, folder: out)
+    let summary = try run.run(shouldStop: { Interrupt.hasArrived }) {
+      if let share = $0.validated {
+        validating.show(share, String(format: "%3.0f%% of a validation at step %d", 100 * share, $0.step))
+      } else {
+        line.show($0.progress, $0.text)
+      }
+    }
     line.finish()
     if output.json { return try Output.json(summary) }
-    if summary.wasInterrupted {
+    if summary.wasInterrupted, run.trainer.progress < 1 {
       Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
       return
     }
@@ -243,13 +286,18 @@ struct TrainCommand: ParsableCommand {
       let bits = summary.bitsPerByte.map { String(format: ", %.4f bits per byte", $0) } ?? ""
       Output.line(String(format: "validation loss %.4f nats per token", loss) + bits)
     }
+    if let read = summary.validationTokens, let all = summary.validationSplitTokens, read < all {
+      Output.line(
+        "  on \(Output.grouped(read)) of \(Output.grouped(all)) tokens, spread evenly; --validation-tokens 0 takes all")
+    }
     for part in summary.validation ?? [] {
       Output.line(
         String(format: "  %@ (%.1f %%): %.4f nats per token", part.corpus, 100 * part.weight, part.loss))
     }
     if let step = summary.validationStepLoss, let mix = summary.validationMixLoss {
-      Output.line(String(format: "its first tokens, token by token %.6f, chunkwise %.6f", step, mix))
+      Output.line(String(format: "some of them token by token %.6f, chunkwise %.6f", step, mix))
     }
+    if summary.wasInterrupted { Output.line("a signal ended the validation; --resume makes it anew") }
     Output.line("saved in \(out)")
   }
 }

@@ -162,12 +162,29 @@ struct TrainerTests {
         #expect(trainer.model.fingerprint == before.0 && trainer.sampler.cursor == before.1)
         #expect(trainer.steps == 0 && trainer.tokens == 0)
       }
-      // Finite parameters whose loss overflows.
-      let factors: [String: Float] = ["norm.weight": 1e38, "embedding.weight": 1e3]
+    }
+  }
+
+  @Test(
+    "finite parameters whose numbers overflow are told by the place where they first do",
+    arguments: [
+      // What is made large; the place and the operation in it.
+      (["norm.weight": 1e38, "embedding.weight": 1e3], "embedding: linearCrossEntropy, at embedding.weight, gives"),
+      (["layers.1.mixer.in_proj.weight": 3e38], "layers.1.mixer: linear, at layers.1.mixer.in_proj.weight, gives"),
+      (["layers.0.norm.weight": 3e38, "layers.1.norm.weight": 3e38], "layers.0."),
+      (["layers.0.mixer.out_proj.weight": 2e38, "layers.1.norm.weight": 3e38], "layers.0.mixer: linear"),
+      // The loss is finite, but not what goes back: a norm of numbers so small that its gradient is huge.
+      (["embedding.weight": 1e-20, "layers.0.norm.weight": 1e30], "gradient behind"),
+    ] as [([String: Float], String)])
+  func overflow(factors: [String: Float], place: String) throws {
+    try withFolder { folder in
+      let good = try Self.trainer(Mamba.self, Self.corpus(in: folder))
       let huge = good.model.replacingParameters { (factors[$0.name] ?? 1) * $0.value }
       var trainer = Trainer(huge, settings: Self.settings, sampler: good.sampler)
+      let before = trainer.model.fingerprint
       let text = sentence { _ = try trainer.step() }
-      #expect(text.contains("the loss is not finite") && trainer.steps == 0, "\(text)")
+      #expect(text.contains("overflow in step 1") && text.contains(place), "\(text)")
+      #expect(trainer.steps == 0 && trainer.model.fingerprint == before)
     }
   }
 
