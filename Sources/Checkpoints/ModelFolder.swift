@@ -34,6 +34,21 @@ public enum ModelFolder {
     if foreign.contains("model_type"), !foreign.contains("mixer"), !foreign.contains("mixers") {
       return try ForeignFamily.load(foreign, weights: openTensors(at: folder))
     }
+    let configuration = try configuration(from: bytes, path: path)
+    let source = try openTensors(at: folder + "/" + weightsName)
+    try bound(configuration, by: source)
+    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+  }
+
+  /// The configuration of a folder of this library.
+  package static func configuration(_ folder: String) throws -> ModelConfiguration {
+    let path = folder + "/" + configurationName, bytes = try readSmallFile(path)
+    try Seal.check(bytes, path)
+    return try configuration(from: bytes, path: path)
+  }
+
+  /// The configuration of this library that `bytes` of a file are.
+  package static func configuration(from bytes: [UInt8], path: String) throws -> ModelConfiguration {
     let names = try decode(MixerNames.self, from: bytes, path: path)
     for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
     where !Registry.names.contains(mixer) {
@@ -47,9 +62,7 @@ public enum ModelFolder {
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "mend the file or train the model again")
     }
-    let source = try openTensors(at: folder + "/" + weightsName)
-    try bound(configuration, by: source)
-    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+    return configuration
   }
 
   private static func require(_ mixer: String?, _ path: String) throws -> String {
@@ -62,7 +75,7 @@ public enum ModelFolder {
   }
 
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
-  static func bound(
+  package static func bound(
     _ configuration: ModelConfiguration, by source: any TensorSource
   ) throws {
     let stored = try source.names.reduce(0.0) { sum, name in

@@ -43,7 +43,7 @@ struct Optimizer: Sendable {
       // The search needs their memory.
       gradients = []
       let culprit = culprit(inputs, targets, batch, resets, state)
-      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit); lower --learning-rate")
+      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit); begin anew, or resume, with a lower --learning-rate")
     }
     let norm = squares.reduce(0, +).squareRoot()
     let rate =
@@ -127,6 +127,8 @@ public struct Trainer: Sendable {
   public internal(set) var tokens = 0
   /// Time spent in earlier sessions of the run.
   public internal(set) var seconds = 0.0
+  /// What was changed of its settings where the run was resumed.
+  public internal(set) var changes: [SettingChange] = []
 
   /// - Parameter prefetches: whether the next segment is made while a step computes; the bits are the same either way.
   public init(

@@ -69,7 +69,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
       var state = tracked.initialState(batch: rows)
       let ids = [Int32](repeating: 0, count: rows * tokens)
       let loss = tracked.loss(ids, targets: ids, batch: rows, state: &state)
-      _ = gradients(of: loss.mean, for: leaves)
+      _ = RunnelTensors.gradients(of: loss.mean, for: leaves)
     }
     return gauge.peak - 4 * tracked.parameterCount
   }
