@@ -88,6 +88,11 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     case keptCheckpoints = "kept_checkpoints"
   }
 
+  /// The learning rate where this share of the budget is spent.
+  public func learningRate(at progress: Double) -> Double {
+    learningRate * schedule.factor(progress: progress, warmup: warmup, final: finalRate)
+  }
+
   /// How many validation tokens to look at during a run, or at its end.
   func validationLimit(isLast: Bool, trained: Int) -> Int {
     switch validationTokens {
