@@ -29,10 +29,26 @@ public enum ModelFolder {
         remedy: "name the folder that holds \(configurationName)")
     }
     let bytes = try readSmallFile(path)
+    try Seal.check(bytes, path)
     let foreign = try ForeignConfiguration(bytes, path: path)
     if foreign.contains("model_type"), !foreign.contains("mixer"), !foreign.contains("mixers") {
       return try ForeignFamily.load(foreign, weights: openTensors(at: folder))
     }
+    let configuration = try configuration(from: bytes, path: path)
+    let source = try openTensors(at: folder + "/" + weightsName)
+    try bound(configuration, by: source)
+    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+  }
+
+  /// The configuration of a folder of this library.
+  package static func configuration(_ folder: String) throws -> ModelConfiguration {
+    let path = folder + "/" + configurationName, bytes = try readSmallFile(path)
+    try Seal.check(bytes, path)
+    return try configuration(from: bytes, path: path)
+  }
+
+  /// The configuration of this library that `bytes` of a file are.
+  package static func configuration(from bytes: [UInt8], path: String) throws -> ModelConfiguration {
     let names = try decode(MixerNames.self, from: bytes, path: path)
     for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
     where !Registry.names.contains(mixer) {
@@ -46,9 +62,7 @@ public enum ModelFolder {
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "mend the file or train the model again")
     }
-    let source = try openTensors(at: folder + "/" + weightsName)
-    try bound(configuration, by: source)
-    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+    return configuration
   }
 
   private static func require(_ mixer: String?, _ path: String) throws -> String {
@@ -61,7 +75,7 @@ public enum ModelFolder {
   }
 
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
-  static func bound(
+  package static func bound(
     _ configuration: ModelConfiguration, by source: any TensorSource
   ) throws {
     let stored = try source.names.reduce(0.0) { sum, name in
@@ -85,8 +99,14 @@ public enum ModelFolder {
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
     for parameter in model.parameters { writer.add(parameter.name, parameter.value, as: type) }
-    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    try saveConfiguration(of: model, to: folder)
     try writer.write(to: folder + "/" + weightsName)
+  }
+
+  /// Writes the configuration, with a checksum.
+  static func saveConfiguration(of model: LanguageModel, to folder: String) throws {
+    try AtomicFile.write(
+      Seal.sealed(try model.encodeConfiguration()), to: folder + "/" + configurationName)
   }
 
   /// Makes a folder, with those above it, where there is none.

@@ -29,6 +29,21 @@ struct PackedWeights {
     self.file = file
     self.fingerprint = fingerprint
     mapping = try MappedFile(source.path)
+    try check()
+  }
+
+  /// Refuses matrices that are not those that were written. Their bytes are read here first, on all threads, and stay in
+  /// memory for the products.
+  private func check() throws(FileError) {
+    var matrices: [TensorEntry] = []
+    for name in file.names where Self.element(ofName: name) != nil { matrices.append(try file.entry(name)) }
+    guard matrices.contains(where: { $0.checksum != nil }) else { return }
+    let hashes = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: matrices.count)
+    defer { hashes.deallocate() }
+    WorkerPool.shared.run(matrices.count) {
+      hashes[$0] = xxh64(UnsafeRawBufferPointer(rebasing: mapping.bytes[matrices[$0].bytes]))
+    }
+    for (matrix, hash) in zip(matrices, hashes) { try matrix.check(hash, file.path) }
   }
 
   /// How a tensor of this name is packed; nil where it is numbers.
@@ -83,7 +98,7 @@ extension ModelFolder {
         writer.add(place.name, stored.numbers)
       }
     }
-    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    try saveConfiguration(of: model, to: folder)
     try writer.write(to: folder + "/" + weightsName)
   }
 }

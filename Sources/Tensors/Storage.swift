@@ -1,14 +1,7 @@
 /// Memory of tensors: buffers from free lists by size, so that a warm step or training step asks the system for nothing.
 
+import RunnelKernels
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
 
 /// One buffer of floats, owned; it goes back to the free list of its size when the last tensor lets go.
 package final class Storage: @unchecked Sendable {
@@ -57,11 +50,7 @@ enum BufferPool {
     let place = place(capacity)
     let address = free.withLock { $0[place].popLast() }
     if let address, let pointer = UnsafeMutablePointer<Float>(bitPattern: address) { return pointer }
-    var memory: UnsafeMutableRawPointer?
-    let failed = posix_memalign(&memory, alignment, capacity * MemoryLayout<Float>.stride)
-    guard failed == 0, let memory else {
-      preconditionFailure("Tensor: the system has no \(capacity * 4) bytes of memory left")
-    }
+    let memory = OutOfMemory.allocate(capacity * MemoryLayout<Float>.stride, alignment: alignment)
     return memory.bindMemory(to: Float.self, capacity: capacity)
   }
 

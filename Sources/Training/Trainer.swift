@@ -43,12 +43,10 @@ struct Optimizer: Sendable {
       // The search needs their memory.
       gradients = []
       let culprit = culprit(inputs, targets, batch, resets, state)
-      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit); lower --learning-rate")
+      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit); begin anew, or resume, with a lower --learning-rate")
     }
     let norm = squares.reduce(0, +).squareRoot()
-    let rate =
-      settings.learningRate
-      * settings.schedule.factor(progress: progress, warmup: settings.warmup, final: settings.finalRate)
+    let rate = settings.learningRate(at: progress)
     update(&gradients, rate: rate, scale: norm > settings.clip ? settings.clip / norm : 1)
     state = next
     steps += 1
@@ -95,14 +93,14 @@ struct Optimizer: Sendable {
     var index = 0
     model.storedFingerprint = nil
     model.visit { place, stored in
-      stored.change {
+      func apply(_ value: inout Tensor, _ moments: inout Moments) {
         adamWUpdate(
-          &$0, gradient: gradients[index], firstMoment: &moments[index].first,
-          secondMoment: &moments[index].second, step: steps + 1,
-          learningRate: rate * Double(place.traits.learningRate), beta1: settings.beta1,
+          &value, gradient: gradients[index], firstMoment: &moments.first, secondMoment: &moments.second,
+          step: steps + 1, learningRate: rate * Double(place.traits.learningRate), beta1: settings.beta1,
           beta2: settings.beta2, epsilon: settings.epsilon,
           weightDecay: place.traits.decays ? settings.weightDecay : 0, gradientScale: scale)
       }
+      stored.change { apply(&$0, &moments[index]) }
       gradients[index] = .absent
       index += 1
     }
@@ -127,6 +125,8 @@ public struct Trainer: Sendable {
   public internal(set) var tokens = 0
   /// Time spent in earlier sessions of the run.
   public internal(set) var seconds = 0.0
+  /// What was changed of its settings where the run was resumed.
+  public internal(set) var changes: [SettingChange] = []
 
   /// - Parameter prefetches: whether the next segment is made while a step computes; the bits are the same either way.
   public init(

@@ -16,7 +16,7 @@ extension TrainingRun {
     do {
       guard let validation = try validation(limit: limit, progress, shouldStop, report) else { return }
       lastValidation = validation
-      try metrics.add(validation, trainer: trainer)
+      metrics.add(validation, trainer: trainer)
     } catch is Stopped {}
   }
 
@@ -28,7 +28,7 @@ extension TrainingRun {
     let limit = trainer.settings.validationLimit(isLast: true, trained: trainer.tokens)
     do {
       guard let validation = try validation(limit: limit, progress, shouldStop, report) else { return }
-      try metrics.add(validation, trainer: trainer)
+      metrics.add(validation, trainer: trainer, isFinal: true)
       summary.validationLoss = validation.loss
       summary.validationTokens = validation.tokens
       summary.validationSplitTokens = validation.splitTokens
@@ -69,7 +69,7 @@ extension TrainingRun {
     let validation = Validation(parts: results)
     guard validation.loss.isFinite else {
       throw TrainingError(
-        "the validation loss is \(validation.loss) after step \(trainer.steps); begin anew with a lower --learning-rate"
+        "the validation loss is \(validation.loss) after step \(trainer.steps); begin anew, or resume an older checkpoint, with a lower --learning-rate"
       )
     }
     return validation

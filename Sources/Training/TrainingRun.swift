@@ -77,6 +77,8 @@ public struct TrainingRun: Sendable {
   public private(set) var trainer: Trainer
   let folder: String
   private var lossMean = RunningMean()
+  /// The step of the newest checkpoint; nil before the first.
+  private var savedStep: Int?
   var lastValidation: Validation?
   /// The bytes of every token; nil where tokens are bytes, none where nothing says what tokens are.
   var byteLengths: [Int]?
@@ -87,9 +89,46 @@ public struct TrainingRun: Sendable {
     self.folder = folder
   }
 
-  /// Trains until the budget is spent or `shouldStop` says so; a checkpoint is on disk afterwards.
+  /// Trains until the budget is spent or `shouldStop` says so. Whatever ends it, a checkpoint of the last step is on disk
+  /// afterwards, if its numbers are finite and the disk has room.
+  ///
+  /// - Parameter note: is told what went wrong without ending the run.
   public mutating func run(
-    shouldStop: () -> Bool, report: (TrainingProgress) -> Void
+    shouldStop: () -> Bool, report: (TrainingProgress) -> Void, note: (String) -> Void = { _ in }
+  ) throws -> TrainingSummary {
+    try RunFolder.checkSpace(for: trainer, in: folder)
+    var metrics = try Metrics(folder: folder, upTo: trainer.steps, changes: trainer.changes)
+    if metrics.damagedLines > 0 {
+      note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
+    }
+    if RunFolder.exists(folder) {
+      // Whatever became of the files beside the checkpoint, they are whole from here on.
+      try RunFolder.saveModel(of: trainer, to: folder)
+      savedStep = trainer.changes.last?.step == trainer.steps ? nil : trainer.steps
+    }
+    let summary: TrainingSummary
+    do {
+      summary = try train(&metrics, shouldStop, report, note)
+    } catch {
+      try? metrics.finish()
+      throw TrainingError("\(error); \(lastSave())")
+    }
+    do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
+    return summary
+  }
+
+  /// Saves before an error ends the run; what came of it.
+  private mutating func lastSave() -> String {
+    if savedStep == trainer.steps { return "\(folder) holds the run at step \(trainer.steps)" }
+    let before = savedStep.map { "\(folder) holds the run at step \($0)" } ?? "nothing is saved"
+    guard trainer.isFinite else { return before }
+    do { try save() } catch { return "\(before): \(error)" }
+    return "the run is saved in \(folder) at step \(trainer.steps)"
+  }
+
+  private mutating func train(
+    _ metrics: inout Metrics, _ shouldStop: () -> Bool, _ report: (TrainingProgress) -> Void,
+    _ note: (String) -> Void
   ) throws -> TrainingSummary {
     let settings = trainer.settings
     if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
@@ -99,10 +138,19 @@ public struct TrainingRun: Sendable {
     } else {
       byteLengths = []
     }
-    var metrics = try Metrics(folder: folder, upTo: trainer.steps)
     var clock = BudgetClock()
     let (firstTokens, firstSeconds) = (trainer.tokens, trainer.seconds)
     var isInterrupted = false
+    var lastCheckpoint = ContinuousClock.now
+    var complaints: Set<String> = []
+    // Each kind of trouble is told once, and again after it was over.
+    func complain(_ kind: String, _ text: String?) {
+      if let text {
+        if complaints.insert(kind).inserted { note(text) }
+      } else {
+        complaints.remove(kind)
+      }
+    }
     var progress = TrainingProgress(
       step: trainer.steps, tokens: trainer.tokens, loss: 0, validationLoss: nil, validationAccuracy: nil,
       learningRate: 0, tokensPerSecond: 0, progress: min(1, trainer.progress), secondsLeft: 0)
@@ -114,8 +162,22 @@ public struct TrainingRun: Sendable {
       let step = try trainer.step()
       lossMean.add(step.loss)
       trainer.spend(seconds: clock.lap())
-      if trainer.steps % 10 == 0 { try metrics.add(step, trainer: trainer) }
-      if settings.checkpointInterval > 0, trainer.steps % settings.checkpointInterval == 0 { try save() }
+      if trainer.steps % 10 == 0 {
+        metrics.add(step, trainer: trainer)
+        complain("metrics", metrics.failure.map { "lines of the log wait: \($0)" })
+      }
+      let elapsed = (ContinuousClock.now - lastCheckpoint).seconds
+      if settings.checkpointInterval > 0 && trainer.steps % settings.checkpointInterval == 0
+        || settings.checkpointMinutes > 0 && elapsed >= 60 * settings.checkpointMinutes
+      {
+        do {
+          try save()
+          complain("checkpoint", nil)
+        } catch {
+          complain("checkpoint", "no checkpoint at step \(trainer.steps), the run goes on: \(error)")
+        }
+        lastCheckpoint = .now
+      }
       let spent = trainer.seconds - firstSeconds
       let share = min(1, trainer.progress)
       progress = TrainingProgress(
@@ -131,7 +193,7 @@ public struct TrainingRun: Sendable {
         try validate(&metrics, progress, shouldStop, report)
       }
     }
-    try save()
+    if savedStep != trainer.steps { try save() }
     var summary = TrainingSummary(
       steps: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
       tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, trainer.seconds - firstSeconds),
@@ -141,12 +203,10 @@ public struct TrainingRun: Sendable {
     return summary
   }
 
-  private func save() throws {
-    let record = RunRecord(
-      mixer: trainer.model.mixerName, settings: trainer.settings, corpus: trainer.sampler.mixture.name,
-      cursor: trainer.sampler.cursor, steps: trainer.steps,
-      tokens: trainer.tokens, seconds: trainer.seconds, threads: WorkerPool.shared.threads)
+  private mutating func save() throws {
+    let record = RunRecord(trainer, threads: WorkerPool.shared.threads)
     try RunFolder.save(trainer, record: record, to: folder)
+    savedStep = trainer.steps
   }
 }
 
