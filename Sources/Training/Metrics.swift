@@ -30,6 +30,7 @@ struct Metrics: ~Copyable {
     try ModelFolder.makeFolder(folder)
     let path = folder + "/" + RunFolder.metricsName
     var kept: [UInt8] = []
+    var isWhole = false
     if step > 0, fileExists(path) {
       let input = try InputFile(path), bytes = try input.bytes(at: 0, count: input.size)
       let lines = bytes.split(separator: 0x0A)
@@ -44,8 +45,9 @@ struct Metrics: ~Copyable {
         if line.is_final ?? false { validatedStep = line.step }
         kept += bytes + [0x0A]
       }
+      isWhole = kept.count == input.size
     }
-    try AtomicFile.write(kept, to: path)
+    if !isWhole { try AtomicFile.write(kept, to: path) }
     file = try AppendFile(path)
     for change in changes where change.step == step { write(change) }
   }

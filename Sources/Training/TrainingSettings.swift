@@ -72,7 +72,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     origin = try fields.decodeIfPresent(String.self, forKey: .origin)
   }
 
-  enum CodingKeys: String, CodingKey {
+  enum CodingKeys: String, CodingKey, CaseIterable {
     case batch, sampling, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
     case origin = "from"
     case learningRate = "learning_rate"

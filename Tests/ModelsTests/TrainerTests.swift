@@ -95,8 +95,7 @@ struct TrainerTests {
           threads: 2)
         try RunFolder.save(trainer, record: record, to: folder + "/run")
         #expect(try RunFolder.record(folder + "/run") == record)
-        let blank = try LanguageModel(trainer.model.configuration, seed: 99)
-        var resumed = try RunFolder.resume(folder + "/run", model: blank, corpora: CorpusMixture(corpus))
+        var resumed = try RunFolder.resume(folder + "/run", corpora: CorpusMixture(corpus))
         #expect(resumed.steps == 5 && resumed.tokens == trainer.tokens && resumed.seconds == 1.5)
         // Past the end of the first epoch, whose seed is then needed.
         #expect(try Self.losses(&resumed, 15) == Self.losses(&trainer, 15))
@@ -118,7 +117,7 @@ struct TrainerTests {
       try RunFolder.save(trainer, record: record, to: folder + "/run")
       let other = try makeCorpus(chains([500], vocabulary: 32, seed: 1), vocabulary: 32, in: folder)
       let text = sentence {
-        _ = try RunFolder.resume(folder + "/run", model: trainer.model, corpora: CorpusMixture(other))
+        _ = try RunFolder.resume(folder + "/run", corpora: CorpusMixture(other))
       }
       #expect(text.contains("500 tokens") && text.contains("2491"))
     }
