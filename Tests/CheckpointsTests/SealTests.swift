@@ -2,6 +2,7 @@
 
 import RunnelCheckpoints
 import RunnelFiles
+import RunnelKernels
 import RunnelMixers
 import RunnelModels
 import RunnelTensors
