@@ -120,9 +120,11 @@ public struct SafetensorsWriter: Sendable {
       end += entries[index].byteCount
     }
     var metadata = metadata
-    metadata[Seal.key] = Self.seal([String](repeating: Seal.blank, count: entries.count))
+    if !entries.isEmpty || !metadata.isEmpty {
+      metadata[Seal.key] = Self.seal([String](repeating: Seal.blank, count: entries.count))
+    }
     let pairs = metadata.sorted { $0.key < $1.key }.map { "\($0.key.jsonLiteral):\($0.value.jsonLiteral)" }
-    var members = ["\"__metadata__\":{\(pairs.joined(separator: ","))}"]
+    var members = pairs.isEmpty ? [] : ["\"__metadata__\":{\(pairs.joined(separator: ","))}"]
     for (entry, start) in zip(entries, starts) {
       let shape = entry.shape.map(String.init).joined(separator: ",")
       members.append(

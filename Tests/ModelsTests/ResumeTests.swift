@@ -88,7 +88,6 @@ struct ResumeTests {
     let corpora = try mixture(2), run = folder.path + "/run"
     var stopped = TrainingRun(try trainer(corpora, .lanes), folder: run)
     _ = try stopped.run(shouldStop: { true }, report: { _ in })
-    let model = stopped.trainer.model
     let other = try CorpusMixture(corpora.parts.map { ($0.corpus, 1) })
     let text = sentence { _ = try RunFolder.resume(run, corpora: other) }
     #expect(text.contains("for the weight 0.7, here it is 0.5"), "\(text)")

@@ -97,7 +97,7 @@ struct SettingChangeTests {
   func extending() {
     var settings = TrainingSettings()
     (settings.budget, settings.warmup, settings.learningRate) = (.steps(1000), 0.1, 1)
-    // Ended: twenty times as long, half of the old length is the new warm-up's.
+    // Ended: its hundred steps of warm-up are behind it.
     let ended = settings.extended(to: .steps(20_000), steps: 1000, tokens: 0, seconds: 0)
     #expect(abs(ended.warmup - 0.005) < 1e-12)
     #expect(ended.learningRate(at: 0.05) > 0.99)

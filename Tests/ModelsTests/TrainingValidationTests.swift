@@ -3,6 +3,7 @@ import RunnelCorpora
 import RunnelMixers
 import RunnelModels
 import RunnelRecurrences
+import RunnelStreaming
 import RunnelTensors
 import Testing
 
