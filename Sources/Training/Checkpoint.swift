@@ -112,10 +112,11 @@ public struct Checkpoint: Sendable {
   }
 
   private func restore(_ trainer: inout Trainer) throws {
-    trainer.optimizer.moments = try trainer.model.parameters.map {
-      Optimizer.Moments(
-        first: try file.tensor("first." + $0.name, shape: $0.value.shape),
-        second: try file.tensor("second." + $0.name, shape: $0.value.shape))
+    // One after the other, so that there are never two of each.
+    for (index, parameter) in trainer.model.parameters.enumerated() {
+      let shape = parameter.value.shape
+      trainer.optimizer.moments[index].first = try file.tensor("first." + parameter.name, shape: shape)
+      trainer.optimizer.moments[index].second = try file.tensor("second." + parameter.name, shape: shape)
     }
     trainer.state = try trainer.state.replacing(
       tensors: { try file.tensor("state." + $0, shape: $1.shape) },

@@ -164,7 +164,7 @@ public struct Trainer: Sendable {
     return report
   }
 
-  /// Adds wall-clock time to the account of the run.
+  /// Adds time to the account of the run.
   public mutating func spend(seconds: Double) { self.seconds += seconds }
 }
 
