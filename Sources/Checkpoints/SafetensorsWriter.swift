@@ -173,7 +173,8 @@ public struct SafetensorsWriter: Sendable {
         try write(values[start..<min(start + 1 << 16, values.count)].map(bfloat16), to: &output)
       }
     case .tensor(let tensor):
-      try write(UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)), to: &output)
+      try write(
+        UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)), to: &output)
     case .integers(let integers): try write(integers, to: &output)
     case .doubles(let doubles): try write(doubles, to: &output)
     case .bytes(let bytes): try write(bytes, to: &output)

@@ -103,6 +103,13 @@ public struct TrainingRun: Sendable {
     if metrics.damagedLines > 0 {
       note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
     }
+    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
+      // Beside the weights it makes the run a model that reads and writes text.
+      try ModelFolder.save(tokenizer, to: folder)
+      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
+    } else {
+      byteLengths = []
+    }
     if RunFolder.exists(folder) {
       // Whatever became of the files beside the checkpoint, they are whole from here on.
       try RunFolder.saveModel(of: trainer, to: folder)
@@ -136,13 +143,6 @@ public struct TrainingRun: Sendable {
     _ note: (String) -> Void
   ) throws -> TrainingSummary {
     let settings = trainer.settings
-    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
-      // Beside the weights it makes the run a model that reads and writes text.
-      try ModelFolder.save(tokenizer, to: folder)
-      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
-    } else {
-      byteLengths = []
-    }
     var clock = BudgetClock()
     let (firstTokens, firstSeconds) = (trainer.tokens, trainer.seconds)
     var isInterrupted = false

@@ -63,7 +63,7 @@ struct SealTests {
         do {
           let again = try read()
           let isSame = again == seen
-        #expect(isSame, "byte \(place) ^ \(change) of \(path)")
+          #expect(isSame, "byte \(place) ^ \(change) of \(path)")
           counts.same += 1
         } catch let error as FileError {
           #expect(!error.description.contains("\n"))

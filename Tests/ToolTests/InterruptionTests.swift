@@ -76,7 +76,8 @@ extension ToolTests {
     @Test func `a kill within the first save leaves a run, or a place for one`() throws {
       let corpus = try place.makeCorpus()
       for round in 0..<8 {
-        let out = "run\(round)", start = Workplace.training("mamba", corpus: corpus, out: out, steps: 1_000_000)
+        let out = "run\(round)",
+          start = Workplace.training("mamba", corpus: corpus, out: out, steps: 1_000_000)
         let running = try place.start(start + ["--checkpoint-every", "1"])
         // The first of the four files, or the fourth but one, and what comes within a moment of it.
         let file = round % 2 == 0 ? "/optimizer.safetensors" : "/config.json"
@@ -85,7 +86,8 @@ extension ToolTests {
         running.send(SIGKILL)
         _ = try running.wait()
         try place.run(start).failed(1, "already holds a run", "--resume")
-        let resumed = try place.run("train", "--resume", "--out", out, "--steps", "9", "--threads", "1").succeeded()
+        let resumed = try place.run("train", "--resume", "--out", out, "--steps", "9", "--threads", "1")
+          .succeeded()
         #expect(resumed.text.contains("saved in"))
         try place.run("score", out, input: Workplace.story).succeeded()
       }

@@ -22,27 +22,35 @@ extension ToolTests {
     private static let options: [(words: [String], setting: String?)] = [
       (["--minutes", "60"], "budget"), (["--steps", "40"], "budget"), (["--tokens", "9000"], "budget"),
       (["--learning-rate", "0.003"], "learning_rate"), (["--schedule", "constant"], "schedule"),
-      (["--warmup", "0.5"], "warmup"), (["--weight-decay", "0.5"], "weight_decay"), (["--clip", "0.5"], "clip"),
+      (["--warmup", "0.5"], "warmup"), (["--weight-decay", "0.5"], "weight_decay"),
+      (["--clip", "0.5"], "clip"),
       (["--loss", "all"], "targets"), (["--no-carry-state"], "carry_state"),
-      (["--validate-every", "15"], "validation_interval"), (["--validation-tokens", "100"], "validation_limit"),
-      (["--checkpoint-every", "7"], "checkpoint_interval"), (["--checkpoint-minutes", "7"], "checkpoint_minutes"),
+      (["--validate-every", "15"], "validation_interval"),
+      (["--validation-tokens", "100"], "validation_limit"),
+      (["--checkpoint-every", "7"], "checkpoint_interval"),
+      (["--checkpoint-minutes", "7"], "checkpoint_minutes"),
       (["--keep-checkpoints", "2"], "kept_checkpoints"),
-      (["--mixer", "mamba"], nil), (["--size", "1m"], nil), (["--width", "64"], nil), (["--layers", "3"], nil),
-      (["--heads", "2"], nil), (["--batch", "2"], nil), (["--segment", "16"], nil), (["--sample", "segments"], nil),
-      (["--no-reset-documents"], nil), (["--seed", "2"], nil), (["--resume-at", "3"], nil), (["--from", "run"], nil),
+      (["--mixer", "mamba"], nil), (["--size", "1m"], nil), (["--width", "64"], nil),
+      (["--layers", "3"], nil),
+      (["--heads", "2"], nil), (["--batch", "2"], nil), (["--segment", "16"], nil),
+      (["--sample", "segments"], nil),
+      (["--no-reset-documents"], nil), (["--seed", "2"], nil), (["--resume-at", "3"], nil),
+      (["--from", "run"], nil),
     ]
     /// Options that say where and how, not what.
     private static let others = ["corpus", "out", "resume", "dry-run", "threads", "json", "help", "version"]
 
     @Test func `every option of train is in the table`() throws {
       let help = try place.run("train", "--help").succeeded().text
-      let known = Self.options.map { String($0.words[0].trimmingPrefix("--").trimmingPrefix("no-")) } + Self.others
+      let known =
+        Self.options.map { String($0.words[0].trimmingPrefix("--").trimmingPrefix("no-")) } + Self.others
       let all = Set(help.matches(of: /--(?:no-)?([a-z][a-z-]*)/).map { String($0.1) })
         .subtracting(["budget", "no"])
       for option in all { #expect(known.contains(option), "--\(option)") }
     }
 
-    @Test func `a resumed run takes every option, or refuses it in a sentence, and never in silence`() throws {
+    @Test func `a resumed run takes every option, or refuses it in a sentence, and never in silence`() throws
+    {
       try place.run(training("run", steps: 20)).succeeded()
       for (words, setting) in Self.options {
         try place.copy("run", to: "again")
@@ -57,7 +65,8 @@ extension ToolTests {
         // A minute's budget is not waited for.
         let running = try place.start(resume)
         if setting == "budget" {
-          try running.wait(until: { place.metrics("again").contains { $0["setting"] as? String == "budget" } })
+          try running.wait(until: { place.metrics("again").contains { $0["setting"] as? String == "budget" } }
+          )
           running.send(SIGINT)
         }
         let outcome = try running.wait().succeeded()
@@ -66,16 +75,19 @@ extension ToolTests {
         let change = try #require(changes.first { $0["setting"] as? String == setting })
         #expect(change["step"] as? Int == 20 && change["to"] as? String != change["from"] as? String)
         let line = place.metrics("again").first { $0["setting"] as? String == setting }
-        #expect(line?["step"] as? Int == 20 && line?["to"] as? String == change["to"] as? String, "\(setting)")
+        #expect(
+          line?["step"] as? Int == 20 && line?["to"] as? String == change["to"] as? String, "\(setting)")
       }
       // The same words again are no change.
       try place.copy("run", to: "again")
       let same = try place.run(training("again", steps: 20) + ["--resume", "--seed", "1"]).succeeded()
-      #expect(!same.errors.contains("from step") && place.metrics("again").count == place.metrics("run").count)
+      #expect(
+        !same.errors.contains("from step") && place.metrics("again").count == place.metrics("run").count)
     }
 
     @Test func `a run that overflows is saved, and goes on with a lower learning rate`() throws {
-      let hot = try training("run", steps: 400) + ["--schedule", "constant", "--warmup", "0", "--clip", "1e30"]
+      let hot =
+        try training("run", steps: 400) + ["--schedule", "constant", "--warmup", "0", "--clip", "1e30"]
       try place.run(hot.map { $0 == "400" ? "5" : $0 }).succeeded()
       let resume = ["train", "--resume", "--out", "run", "--threads", "1", "--steps"]
       let outcome = try place.run(resume + ["400", "--learning-rate", "1e18"])
@@ -91,7 +103,8 @@ extension ToolTests {
       try place.run("convert", "run", "model", "--to", "recurrent", "--dtype", "int8").succeeded()
       let before = try place.bytes(of: "model/model.safetensors")
       try place.run(training("model")).failed(1, "\"config.json\" in it", "choose another --out")
-      try place.run(["train", "--corpus", "story.tokens.zst", "--from", "run", "--out", "model"]).failed(1, "--out")
+      try place.run(["train", "--corpus", "story.tokens.zst", "--from", "run", "--out", "model"]).failed(
+        1, "--out")
       #expect(try place.bytes(of: "model/model.safetensors") == before)
       try place.run(training(".")).failed(1, "choose another --out")
       try FileManager.default.createDirectory(atPath: place("empty"), withIntermediateDirectories: false)
@@ -127,7 +140,8 @@ extension ToolTests {
       #expect(try running.wait().succeeded().text.contains("stopped at step"))
       try place.run("train", "--resume", "--out", "run", "--steps", "5").succeeded()
       // As nohup does it.
-      let words = Workplace.training("lru", corpus: corpus, out: "kept", steps: 1_000_000).joined(separator: " ")
+      let words = Workplace.training("lru", corpus: corpus, out: "kept", steps: 1_000_000).joined(
+        separator: " ")
       let deaf = try place.start(["-c", "trap '' HUP; exec runnel \(words)"], shell: true)
       try deaf.wait(until: { !place.metrics("kept").isEmpty })
       let before = place.metrics("kept").count
@@ -144,7 +158,9 @@ extension ToolTests {
       try place.run("score", "run", input: Workplace.story).succeeded()
     }
 
-    @Test func `a limit on the size of files is said before the run, and met in the log it ends no run`() throws {
+    @Test func `a limit on the size of files is said before the run, and met in the log it ends no run`()
+      throws
+    {
       let words = try training("run", steps: 20).joined(separator: " ")
       // In units of 512 bytes.
       let refused = try place.shell("ulimit -f 8; exec runnel \(words)")
@@ -166,8 +182,10 @@ extension ToolTests {
       try place.run(training("run")).succeeded()
       let line = "mkdir elsewhere; cd elsewhere; exec runnel train --resume --out ../run --steps 40"
       try place.shell(line).failed(1, "story.tokens.zst", "No such file", "--corpus")
-      try place.shell("cd elsewhere; exec runnel train --resume --out ../run --steps 40 --corpus ../story.tokens.zst")
-        .succeeded()
+      try place.shell(
+        "cd elsewhere; exec runnel train --resume --out ../run --steps 40 --corpus ../story.tokens.zst"
+      )
+      .succeeded()
     }
 
     @Test func `memory that is not there is a sentence`() throws {
