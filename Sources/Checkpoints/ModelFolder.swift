@@ -92,12 +92,15 @@ public enum ModelFolder {
 
   /// Writes the configuration and the weights as numbers, those of a packed model unpacked; each file is replaced in one
   /// step. The folder is made if need be.
+  ///
+  /// - Parameter sha256: of the tokenizer's file that is put beside them; another one is refused then.
   public static func save(
     _ model: LanguageModel, to folder: String, as type: ElementType = .float32,
-    metadata: [String: String] = [:]
+    metadata: [String: String] = [:], tokenizer sha256: String? = nil
   ) throws {
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
+    writer.metadata[tokenizerKey] = sha256
     for parameter in model.parameters { writer.add(parameter.name, parameter.value, as: type) }
     try saveConfiguration(of: model, to: folder)
     try writer.write(to: folder + "/" + weightsName)

@@ -84,13 +84,14 @@ extension ModelFolder {
   ///
   /// - Throws: `PackingError` where a weight is not a finite number, `FileError` where a file cannot be written.
   public static func savePacked(
-    _ model: LanguageModel, to folder: String, as element: PackedElement
+    _ model: LanguageModel, to folder: String, as element: PackedElement, tokenizer sha256: String? = nil
   ) throws {
     var packed = try model.packed(as: element)
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: [
       "format": "pt", "form": PackedWeights.form, "fingerprint": packed.fingerprint,
     ])
+    writer.metadata[tokenizerKey] = sha256
     packed.visit { place, stored in
       if case .weight(let weight) = stored, let matrix = weight.matrix {
         writer.add("\(place.name).\(matrix.element.rawValue)", matrix)

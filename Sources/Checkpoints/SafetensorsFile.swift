@@ -44,7 +44,8 @@ public struct SafetensorsFile: TensorSource, TensorFile {
   }
 
   /// What to do about a checksum that is wrong on purpose.
-  static let resealing = "or another program changed it and left its \"\(Seal.key)\" as it was: then write it without that metadata"
+  static let resealing =
+    "or another program changed it and left its \"\(Seal.key)\" as it was: then write it without that metadata"
   private static let notSafetensors = "check that this is a safetensors file"
 
   private static func headerLength(_ input: InputFile) throws(FileError) -> Int {

@@ -120,9 +120,11 @@ public struct SafetensorsWriter: Sendable {
       end += entries[index].byteCount
     }
     var metadata = metadata
-    metadata[Seal.key] = Self.seal([String](repeating: Seal.blank, count: entries.count))
+    if !entries.isEmpty || !metadata.isEmpty {
+      metadata[Seal.key] = Self.seal([String](repeating: Seal.blank, count: entries.count))
+    }
     let pairs = metadata.sorted { $0.key < $1.key }.map { "\($0.key.jsonLiteral):\($0.value.jsonLiteral)" }
-    var members = ["\"__metadata__\":{\(pairs.joined(separator: ","))}"]
+    var members = pairs.isEmpty ? [] : ["\"__metadata__\":{\(pairs.joined(separator: ","))}"]
     for (entry, start) in zip(entries, starts) {
       let shape = entry.shape.map(String.init).joined(separator: ",")
       members.append(
@@ -171,7 +173,8 @@ public struct SafetensorsWriter: Sendable {
         try write(values[start..<min(start + 1 << 16, values.count)].map(bfloat16), to: &output)
       }
     case .tensor(let tensor):
-      try write(UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)), to: &output)
+      try write(
+        UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)), to: &output)
     case .integers(let integers): try write(integers, to: &output)
     case .doubles(let doubles): try write(doubles, to: &output)
     case .bytes(let bytes): try write(bytes, to: &output)

@@ -20,10 +20,14 @@ public struct Checkpoint: Sendable {
     let path = RunFolder.checkpointPath(folder, at: step)
     guard fileExists(path) else {
       let kept = RunFolder.keptSteps(folder).map(String.init).joined(separator: ", ")
+      let (found, remedy) =
+        !kept.isEmpty
+        ? ("those of the steps \(kept)", "choose one of these with --resume-at")
+        : RunFolder.exists(folder)
+          ? ("only the newest", "leave --resume-at out") : ("none", "begin a run without --resume")
       throw FileError(
         folder, at: "checkpoint" + (step.map { " of step \($0)" } ?? ""), expected: fileName(of: path),
-        found: kept.isEmpty ? "none" : "those of the steps \(kept)",
-        remedy: kept.isEmpty ? "begin a run without --resume" : "choose one of these with --resume-at")
+        found: found, remedy: remedy)
     }
     (file, record, configuration) = try Self.advising(folder, at: step) {
       let file = try SafetensorsFile(path)

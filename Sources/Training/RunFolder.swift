@@ -78,7 +78,10 @@ public enum RunFolder {
 
   /// Writes the model alone, as a folder that streams.
   static func saveModel(of trainer: Trainer, to folder: String) throws {
-    try ModelFolder.save(trainer.model, to: folder, metadata: ["step": String(trainer.steps)])
+    let tokenizer = trainer.sampler.mixture.parts[0].corpus.header.tokenizer
+    try ModelFolder.save(
+      trainer.model, to: folder, metadata: ["step": String(trainer.steps)],
+      tokenizer: ModelFolder.hasTokenizer(folder) ? tokenizer.sha256 : nil)
   }
 
   /// Gives the newest checkpoint a second name, and removes the oldest of more than `count`, and those of a future that the

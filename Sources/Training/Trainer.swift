@@ -43,7 +43,9 @@ struct Optimizer: Sendable {
       // The search needs their memory.
       gradients = []
       let culprit = culprit(inputs, targets, batch, resets, state)
-      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit); begin anew, or resume, with a lower --learning-rate")
+      throw TrainingError(
+        "numbers overflow in step \(steps + 1): \(culprit); begin anew, or resume, with a lower --learning-rate"
+      )
     }
     let norm = squares.reduce(0, +).squareRoot()
     let rate = settings.learningRate(at: progress)

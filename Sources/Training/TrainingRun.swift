@@ -79,6 +79,8 @@ public struct TrainingRun: Sendable {
   private var lossMean = RunningMean()
   /// The step of the newest checkpoint; nil before the first.
   private var savedStep: Int?
+  /// Whether that is where the trainer is.
+  private var isSaved = false
   var lastValidation: Validation?
   /// The bytes of every token; nil where tokens are bytes, none where nothing says what tokens are.
   var byteLengths: [Int]?
@@ -101,27 +103,37 @@ public struct TrainingRun: Sendable {
     if metrics.damagedLines > 0 {
       note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
     }
+    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
+      // Beside the weights it makes the run a model that reads and writes text.
+      try ModelFolder.save(tokenizer, to: folder)
+      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
+    } else {
+      byteLengths = []
+    }
     if RunFolder.exists(folder) {
       // Whatever became of the files beside the checkpoint, they are whole from here on.
       try RunFolder.saveModel(of: trainer, to: folder)
-      savedStep = trainer.changes.last?.step == trainer.steps ? nil : trainer.steps
+      savedStep = try? RunFolder.record(folder).steps
+      isSaved = savedStep == trainer.steps && trainer.changes.last?.step != trainer.steps
     }
     let summary: TrainingSummary
     do {
       summary = try train(&metrics, shouldStop, report, note)
     } catch {
       try? metrics.finish()
-      throw TrainingError("\(error); \(lastSave())")
+      throw TrainingError("\(error); \(lastSave(hasOverflowed: error is TrainingError))")
     }
     do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
     return summary
   }
 
-  /// Saves before an error ends the run; what came of it.
-  private mutating func lastSave() -> String {
-    if savedStep == trainer.steps { return "\(folder) holds the run at step \(trainer.steps)" }
+  /// Saves before an error ends the run; what came of it. Numbers from which a step overflows are saved over none from which
+  /// none did: whatever the learning rate, going on with them leads there again.
+  private mutating func lastSave(hasOverflowed: Bool) -> String {
     let before = savedStep.map { "\(folder) holds the run at step \($0)" } ?? "nothing is saved"
-    guard trainer.isFinite else { return before }
+    guard !isSaved, !(hasOverflowed && RunFolder.exists(folder)), trainer.isFinite else {
+      return before
+    }
     do { try save() } catch { return "\(before): \(error)" }
     return "the run is saved in \(folder) at step \(trainer.steps)"
   }
@@ -131,13 +143,6 @@ public struct TrainingRun: Sendable {
     _ note: (String) -> Void
   ) throws -> TrainingSummary {
     let settings = trainer.settings
-    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
-      // Beside the weights it makes the run a model that reads and writes text.
-      try ModelFolder.save(tokenizer, to: folder)
-      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
-    } else {
-      byteLengths = []
-    }
     var clock = BudgetClock()
     let (firstTokens, firstSeconds) = (trainer.tokens, trainer.seconds)
     var isInterrupted = false
@@ -160,6 +165,7 @@ public struct TrainingRun: Sendable {
         break
       }
       let step = try trainer.step()
+      isSaved = false
       lossMean.add(step.loss)
       trainer.spend(seconds: clock.lap())
       if trainer.steps % 10 == 0 {
@@ -193,7 +199,7 @@ public struct TrainingRun: Sendable {
         try validate(&metrics, progress, shouldStop, report)
       }
     }
-    if savedStep != trainer.steps { try save() }
+    if !isSaved { try save() }
     var summary = TrainingSummary(
       steps: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
       tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, trainer.seconds - firstSeconds),
@@ -206,7 +212,7 @@ public struct TrainingRun: Sendable {
   private mutating func save() throws {
     let record = RunRecord(trainer, threads: WorkerPool.shared.threads)
     try RunFolder.save(trainer, record: record, to: folder)
-    savedStep = trainer.steps
+    (savedStep, isSaved) = (trainer.steps, true)
   }
 }
 

@@ -112,7 +112,8 @@ struct InfoCommand: ParsableCommand {
       ["state", "\(Output.grouped(stateBytes)) bytes for a stream of any length"],
       ["form", model.packing.map { "recurrent, packed in \($0)" } ?? "parallel"],
       [
-        "to train it", "about \(TrainingMemory.text(memory.total)) with \(batch) lanes of \(segment): \(memory.parts)",
+        "to train it",
+        "about \(TrainingMemory.text(memory.total)) with \(batch) lanes of \(segment): \(memory.parts)",
       ],
     ]
     if let record {
@@ -122,6 +123,12 @@ struct InfoCommand: ParsableCommand {
         "trained",
         "\(Output.grouped(record.steps)) steps, \(Output.grouped(record.tokens)) tokens, \(Output.duration(record.seconds))",
       ])
+      for change in record.changes {
+        rows.append([
+          "changed",
+          "from step \(change.step) on: \(change.setting) \(change.to ?? "none"), before \(change.from ?? "none")",
+        ])
+      }
     }
     Output.table(rows)
   }

@@ -19,7 +19,8 @@ struct ComputeOptions: ParsableArguments {
     if let threads { WorkerPool.use(threads: threads) }
     OutOfMemory.handle { bytes in
       Output.note(
-        "Error: the system has no \(bytes) bytes of memory left; take a smaller model, --batch or --segment, or free some")
+        "Error: the system has no \(bytes) bytes of memory left; take a smaller model, --batch or --segment, or free some"
+      )
       // No thread can go on, so none is waited for.
       _exit(1)
     }

@@ -25,7 +25,8 @@ struct TrainCommand: ParsableCommand {
   var resume = false
   @Option(
     help: ArgumentHelp(
-      "Go on with --resume from an older checkpoint, one of those that --keep-checkpoints kept.", valueName: "step"))
+      "Go on with --resume from an older checkpoint, one of those that --keep-checkpoints kept.",
+      valueName: "step"))
   var resumeAt: Int?
   @Option(
     help: ArgumentHelp(
@@ -65,7 +66,8 @@ struct TrainCommand: ParsableCommand {
     inversion: .prefixedNo,
     help: "Carry each lane's state into its next segment (default: yes, if the recurrence forgets).")
   var carryState: Bool?
-  @Flag(inversion: .prefixedNo, help: "Let documents reset the state (default: yes).") var resetDocuments: Bool?
+  @Flag(inversion: .prefixedNo, help: "Let documents reset the state (default: yes).") var resetDocuments:
+    Bool?
   @Option(help: "The seed of weights and data order (default: 1).") var seed: UInt64?
   @Option(help: "Steps between validations (0: only at the end).") var validateEvery: Int?
   @Option(
@@ -78,7 +80,8 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Steps between checkpoints (0: only at the end; default: by time).") var checkpointEvery: Int?
   @Option(help: "Minutes between checkpoints (0: none by time; default: 5, or 0 with --checkpoint-every).")
   var checkpointMinutes: Double?
-  @Option(help: "How many checkpoints stay, for --resume-at (default: 1, the newest).") var keepCheckpoints: Int?
+  @Option(help: "How many checkpoints stay, for --resume-at (default: 1, the newest).") var keepCheckpoints:
+    Int?
   @Flag(help: "Say what the run would train and the memory it takes, and stop.") var dryRun = false
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -103,14 +106,16 @@ struct TrainCommand: ParsableCommand {
     }
     for (name, value, zero) in [
       ("validate-every", validateEvery, "only at the end"),
-      ("checkpoint-every", checkpointEvery, "only at the end"), ("validation-tokens", validationTokens, "all"),
+      ("checkpoint-every", checkpointEvery, "only at the end"),
+      ("validation-tokens", validationTokens, "all"),
     ] {
       if let value, value < 0 {
         throw ValidationError("--\(name) is \(value); it must be 0 (\(zero)) or more")
       }
     }
     if let checkpointMinutes, !(checkpointMinutes >= 0 && checkpointMinutes.isFinite) {
-      throw ValidationError("--checkpoint-minutes is \(checkpointMinutes); it must be 0 (none by time) or more")
+      throw ValidationError(
+        "--checkpoint-minutes is \(checkpointMinutes); it must be 0 (none by time) or more")
     }
     if let keepCheckpoints, !(1...1000).contains(keepCheckpoints) {
       throw ValidationError("--keep-checkpoints is \(keepCheckpoints); it must lie between 1 and 1000")
@@ -180,7 +185,9 @@ struct TrainCommand: ParsableCommand {
   ) throws {
     var defaults = preset.settings
     defaults.carryState = configuration.forgets
-    if corpora.parts.allSatisfy({ $0.corpus.task != nil }), resetDocuments ?? true { defaults.sampling = .documents }
+    if corpora.parts.allSatisfy({ $0.corpus.task != nil }), resetDocuments ?? true {
+      defaults.sampling = .documents
+    }
     var settings = settings(defaults)
     settings.origin = from
     try settings.validate()
@@ -194,7 +201,8 @@ struct TrainCommand: ParsableCommand {
     // Another run may have begun meanwhile.
     try RunFolder.checkIsFree(out)
     let sampler = try SegmentSampler(
-      corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment, seed: settings.seed,
+      corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment,
+      seed: settings.seed,
       resetAtDocuments: settings.resetAtDocuments)
     let first = try (consume model) ?? LanguageModel(configuration, seed: settings.seed)
     try train(Trainer(consume first, settings: settings, sampler: sampler), memory)
@@ -224,22 +232,25 @@ struct TrainCommand: ParsableCommand {
     let changes = trainer.changes.dropFirst(record.changes.count)
     for change in changes {
       Output.note(
-        "from step \(change.step) on: \(change.setting) \(change.to ?? "none"), before \(change.from ?? "none")")
+        "from step \(change.step) on: \(change.setting) \(change.to ?? "none"), before \(change.from ?? "none")"
+      )
     }
     if !changes.isEmpty && trainer.progress < 1 {
       let progress = record.settings.budget.progress(
         steps: record.steps, tokens: record.tokens, seconds: record.seconds)
       Output.note(
         String(
-          format: "the learning rate goes on at %.3g, before %.3g", settings.learningRate(at: trainer.progress),
+          format: "the learning rate goes on at %.3g, before %.3g",
+          settings.learningRate(at: trainer.progress),
           record.settings.learningRate(at: progress)))
     }
     try train(consume trainer, memory)
   }
 
   private func openCorpora(of record: RunRecord, targets: TargetChoice) throws -> CorpusMixture {
-    do { return try open(corpus ?? record.corpus, targets: targets) } catch where corpus == nil {
-      throw ToolError("\(error); the run in \(out) names its corpus so: name it as it is found from here with --corpus")
+    do { return try open(corpus ?? record.corpus, targets: targets) } catch  where corpus == nil {
+      throw ToolError(
+        "\(error); the run in \(out) names its corpus so: name it as it is found from here with --corpus")
     }
   }
 
@@ -248,7 +259,8 @@ struct TrainCommand: ParsableCommand {
     func require(_ option: String, _ given: String, _ isSame: Bool, _ own: String) throws {
       guard !isSame else { return }
       throw ToolError(
-        "the run in \(out) is of \(own), and cannot go on as one of \(given); leave --\(option) out, or begin a new run")
+        "the run in \(out) is of \(own), and cannot go on as one of \(given); leave --\(option) out, or begin a new run"
+      )
     }
     let shape = "width \(configuration.width) and \(configuration.layers) layers"
     if let mixer { try require("mixer", mixer.name, mixer.name == record.mixer, record.mixer) }
@@ -302,7 +314,9 @@ struct TrainCommand: ParsableCommand {
     if let clip { settings.clip = clip }
     if let validateEvery { settings.validationInterval = validateEvery }
     if let validationTokens { settings.validationTokens = validationTokens }
-    if let checkpointEvery { (settings.checkpointInterval, settings.checkpointMinutes) = (checkpointEvery, 0) }
+    if let checkpointEvery {
+      (settings.checkpointInterval, settings.checkpointMinutes) = (checkpointEvery, 0)
+    }
     if let checkpointMinutes { settings.checkpointMinutes = checkpointMinutes }
     if let keepCheckpoints { settings.keptCheckpoints = keepCheckpoints }
     if let carryState { settings.carryState = carryState }
@@ -364,7 +378,8 @@ struct TrainCommand: ParsableCommand {
     }
     if let read = summary.validationTokens, let all = summary.validationSplitTokens, read < all {
       Output.line(
-        "  on \(Output.grouped(read)) of \(Output.grouped(all)) tokens, spread evenly; --validation-tokens 0 takes all")
+        "  on \(Output.grouped(read)) of \(Output.grouped(all)) tokens, spread evenly; --validation-tokens 0 takes all"
+      )
     }
     for part in summary.validation ?? [] {
       Output.line(

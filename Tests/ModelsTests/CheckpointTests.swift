@@ -64,9 +64,10 @@ struct CheckpointTests {
   }
 
   private func metrics(_ folder: String) throws -> [[String: Any]] {
-    String(decoding: try bytes(of: folder + "/metrics.jsonl"), as: UTF8.self).split(separator: "\n").compactMap {
-      (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
-    }
+    String(decoding: try bytes(of: folder + "/metrics.jsonl"), as: UTF8.self).split(separator: "\n")
+      .compactMap {
+        (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
+      }
   }
 
   private static let besides = ["config.json", "model.safetensors", "run.json", "metrics.jsonl"]
@@ -92,7 +93,11 @@ struct CheckpointTests {
       try write(checkpoint, to: RunFolder.checkpointPath(run))
       var changed = file
       let place = Int(generator.next() % UInt64(file.count))
-      if round % 4 == 0 { changed.removeLast(place) } else { changed[place] ^= UInt8(1 + generator.next() % 255) }
+      if round % 4 == 0 {
+        changed.removeLast(place)
+      } else {
+        changed[place] ^= UInt8(1 + generator.next() % 255)
+      }
       try write(changed, to: run + "/" + name)
       let resumed = try train(RunFolder.resume(run, corpora: corpora), in: run)
       #expect(essence(resumed.trainer) == essence(straight.trainer), "\(name), round \(round)")
@@ -119,6 +124,25 @@ struct CheckpointTests {
       }
     }
     #expect(refusals >= 198)
+  }
+
+  @Test("a checkpoint of an older version, without checksums, configuration and newer settings, goes on")
+  func older() throws {
+    let straight = try train(trainer(), in: folder.path + "/straight")
+    try train(trainer(), in: run, for: 9)
+    let path = RunFolder.checkpointPath(run)
+    var file = try bytes(of: path)
+    for (new, old) in [
+      ("xxh64\":\"", "other\":\""), ("\"config\":", "\"former\":"),
+      ("checkpoint_minutes", "checkpoint_hourses"),
+      ("kept_checkpoints", "left_checkpoints"), ("\\\"tokenizer\\\"", "\\\"nothing12\\\""),
+    ] {
+      let place = try #require(file.firstRange(of: Array(new.utf8)), "\(new)")
+      file.replaceSubrange(place, with: Array(old.utf8))
+    }
+    try write(file, to: path)
+    let resumed = try train(RunFolder.resume(run, corpora: corpora), in: run)
+    #expect(essence(resumed.trainer) == essence(straight.trainer))
   }
 
   @Test("killed between any two writes of a save, the first or a later one, a run goes on bit for bit")
@@ -258,6 +282,7 @@ struct CheckpointTests {
     var notes: [String] = []
     try train(RunFolder.resume(run, corpora: corpora), in: run, note: { notes.append($0) })
     #expect(notes.count == 1 && notes[0].contains("1 lines"), "\(notes)")
-    #expect(try metrics(run).compactMap { $0["step"] as? Int } == [10, 20] + (4...20).map { 10 * $0 } + [200])
+    #expect(
+      try metrics(run).compactMap { $0["step"] as? Int } == [10, 20] + (4...20).map { 10 * $0 } + [200])
   }
 }

@@ -24,33 +24,81 @@ struct SettingChangeTests {
     _ key: TrainingSettings.CodingKeys, _ settings: inout TrainingSettings
   ) -> (from: String?, to: String) {
     switch key {
-    case .batch: settings.batch = 3; return ("2", "3")
-    case .sampling: settings.sampling = .segments; return ("lanes", "segments")
-    case .segment: settings.segment = 8; return ("16", "8")
-    case .schedule: settings.schedule = .linear; return ("cosine", "linear")
-    case .warmup: settings.warmup = 0.5; return ("0.05", "0.5")
-    case .beta1: settings.beta1 = 0.5; return ("0.9", "0.5")
-    case .beta2: settings.beta2 = 0.5; return ("0.98", "0.5")
-    case .epsilon: settings.epsilon = 0.5; return ("1e-08", "0.5")
-    case .clip: settings.clip = 0.5; return ("1", "0.5")
-    case .targets: settings.targets = .all; return ("answers", "all")
-    case .budget: settings.budget = .tokens(900); return ("24 steps", "900 tokens")
-    case .seed: settings.seed = 18_446_744_073_709_551_615; return ("1", "18446744073709551615")
-    case .origin: settings.origin = "there"; return (nil, "there")
-    case .learningRate: settings.learningRate = 0.5; return ("0.002", "0.5")
-    case .finalRate: settings.finalRate = 0.5; return ("0.02", "0.5")
-    case .weightDecay: settings.weightDecay = 0.5; return ("0.1", "0.5")
-    case .carryState: settings.carryState = false; return ("yes", "no")
-    case .resetAtDocuments: settings.resetAtDocuments = false; return ("yes", "no")
-    case .validationInterval: settings.validationInterval = 7; return ("0", "7")
-    case .validationTokens: settings.validationTokens = 9; return (nil, "9")
-    case .checkpointInterval: settings.checkpointInterval = 7; return ("0", "7")
-    case .checkpointMinutes: settings.checkpointMinutes = 7; return ("5", "7")
-    case .keptCheckpoints: settings.keptCheckpoints = 7; return ("1", "7")
+    case .batch:
+      settings.batch = 3
+      return ("2", "3")
+    case .sampling:
+      settings.sampling = .segments
+      return ("lanes", "segments")
+    case .segment:
+      settings.segment = 8
+      return ("16", "8")
+    case .schedule:
+      settings.schedule = .linear
+      return ("cosine", "linear")
+    case .warmup:
+      settings.warmup = 0.5
+      return ("0.05", "0.5")
+    case .beta1:
+      settings.beta1 = 0.5
+      return ("0.9", "0.5")
+    case .beta2:
+      settings.beta2 = 0.5
+      return ("0.98", "0.5")
+    case .epsilon:
+      settings.epsilon = 0.5
+      return ("1e-08", "0.5")
+    case .clip:
+      settings.clip = 0.5
+      return ("1", "0.5")
+    case .targets:
+      settings.targets = .all
+      return ("answers", "all")
+    case .budget:
+      settings.budget = .tokens(900)
+      return ("24 steps", "900 tokens")
+    case .seed:
+      settings.seed = 18_446_744_073_709_551_615
+      return ("1", "18446744073709551615")
+    case .origin:
+      settings.origin = "there"
+      return (nil, "there")
+    case .learningRate:
+      settings.learningRate = 0.5
+      return ("0.002", "0.5")
+    case .finalRate:
+      settings.finalRate = 0.5
+      return ("0.02", "0.5")
+    case .weightDecay:
+      settings.weightDecay = 0.5
+      return ("0.1", "0.5")
+    case .carryState:
+      settings.carryState = false
+      return ("yes", "no")
+    case .resetAtDocuments:
+      settings.resetAtDocuments = false
+      return ("yes", "no")
+    case .validationInterval:
+      settings.validationInterval = 7
+      return ("0", "7")
+    case .validationTokens:
+      settings.validationTokens = 9
+      return (nil, "9")
+    case .checkpointInterval:
+      settings.checkpointInterval = 7
+      return ("0", "7")
+    case .checkpointMinutes:
+      settings.checkpointMinutes = 7
+      return ("5", "7")
+    case .keptCheckpoints:
+      settings.keptCheckpoints = 7
+      return ("1", "7")
     }
   }
 
-  @Test("every setting is applied and recorded with its step, or refused", arguments: TrainingSettings.CodingKeys.allCases)
+  @Test(
+    "every setting is applied and recorded with its step, or refused",
+    arguments: TrainingSettings.CodingKeys.allCases)
   func table(key: TrainingSettings.CodingKeys) throws {
     let run = folder.path + "/run"
     var settings = TrainingSettings()
@@ -88,9 +136,10 @@ struct SettingChangeTests {
   }
 
   private func metrics(_ folder: String) throws -> [[String: Any]] {
-    String(decoding: try bytes(of: folder + "/metrics.jsonl"), as: UTF8.self).split(separator: "\n").compactMap {
-      (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
-    }
+    String(decoding: try bytes(of: folder + "/metrics.jsonl"), as: UTF8.self).split(separator: "\n")
+      .compactMap {
+        (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
+      }
   }
 
   @Test("a longer budget does not warm up again, and a warm-up under way keeps its length")
