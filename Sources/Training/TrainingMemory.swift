@@ -96,7 +96,9 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
 
   /// 1.2 GB, 340 MB.
   public static func text(_ bytes: Int) -> String {
-    func rounded(_ value: Double) -> String { value < 10 ? "\((value * 10).rounded() / 10)" : "\(Int(value.rounded()))" }
+    func rounded(_ value: Double) -> String {
+      value < 10 ? "\((value * 10).rounded() / 10)" : "\(Int(value.rounded()))"
+    }
     let megabytes = Double(bytes) / 1e6
     return megabytes < 1000 ? rounded(megabytes) + " MB" : rounded(megabytes / 1000) + " GB"
   }

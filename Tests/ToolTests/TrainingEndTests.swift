@@ -37,7 +37,9 @@ extension ToolTests {
       let run = Workplace.training("mamba", corpus: corpus, out: "run", steps: 3)
       let running = try place.start(run + ["--validation-tokens", "0"])
       let log = place(running.name + ".err")
-      try running.wait(until: { (try? String(contentsOfFile: log, encoding: .utf8))?.contains("of a validation") == true })
+      try running.wait(until: {
+        (try? String(contentsOfFile: log, encoding: .utf8))?.contains("of a validation") == true
+      })
       running.send(signal)
       let ended = try running.wait().succeeded()
       #expect(ended.text.contains("a signal ended the validation") && ended.text.contains("saved in run"))
