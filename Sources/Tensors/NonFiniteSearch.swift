@@ -51,9 +51,11 @@ package final class NonFiniteSearch: @unchecked Sendable {
     guard let value = values.enumerated().lazy.compactMap({ $1.oddity(allowsMinus: $0 > 0) }).first else {
       return
     }
-    if let (name, value) = used.lazy.compactMap({ leaf in leaf.value.oddity().map { (leaf.name, $0) } }).first {
+    if let (name, value) = used.lazy.compactMap({ leaf in leaf.value.oddity().map { (leaf.name, $0) } }).first
+    {
       finding = "\(name) is \(value)"
-    } else if let value = inputs.lazy.compactMap({ $0.isTracked ? nil : $0.oddity(allowsMinus: true) }).first {
+    } else if let value = inputs.lazy.compactMap({ $0.isTracked ? nil : $0.oddity(allowsMinus: true) }).first
+    {
       finding = "\(part): the memory that \(node.name) goes on from is \(value)"
     } else {
       finding = "\(part): \(node.name), at \(parameter), gives \(value)"

@@ -52,7 +52,8 @@ extension Tensor {
   /// The same value as a leaf of the tape: gradients can be asked for it.
   public func tracked() -> Tensor {
     var leaf = self
-    leaf.origin = Origin(node: Node(inputs: [], outputs: 1, operation: "tracked", rule: { _ in [] }), output: 0)
+    leaf.origin = Origin(
+      node: Node(inputs: [], outputs: 1, operation: "tracked", rule: { _ in [] }), output: 0)
     return leaf
   }
 

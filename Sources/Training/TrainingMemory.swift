@@ -57,17 +57,21 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
   private static func peakBeyondGradients(
     _ configuration: ModelConfiguration, rows: Int, tokens: Int
   ) throws -> Int {
-    let blank = try LanguageModel(blank: configuration)
+    let model = try LanguageModel(blank: configuration).replacingParameters { $0.value }
     var leaves: [Tensor] = []
-    let tracked = blank.replacingParameters {
+    let tracked = model.replacingParameters {
       let leaf = $0.value.tracked()
       leaves.append(leaf)
       return leaf
     }
     let gauge = MemoryGauge()
     gauge.measure {
-      var state = tracked.initialState(batch: rows)
+      var state = model.initialState(batch: rows)
       let ids = [Int32](repeating: 0, count: rows * tokens)
+      // In the middle of a run, windows are full.
+      for _ in 0..<max(1, 512 / tokens) {
+        _ = model.hidden(ids, batch: rows, form: .mix, resets: .none, state: &state)
+      }
       let loss = tracked.loss(ids, targets: ids, batch: rows, state: &state)
       _ = RunnelTensors.gradients(of: loss.mean, for: leaves)
     }
@@ -92,7 +96,9 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
 
   /// 1.2 GB, 340 MB.
   public static func text(_ bytes: Int) -> String {
-    func rounded(_ value: Double) -> String { value < 10 ? "\((value * 10).rounded() / 10)" : "\(Int(value.rounded()))" }
+    func rounded(_ value: Double) -> String {
+      value < 10 ? "\((value * 10).rounded() / 10)" : "\(Int(value.rounded()))"
+    }
     let megabytes = Double(bytes) / 1e6
     return megabytes < 1000 ? rounded(megabytes) + " MB" : rounded(megabytes / 1000) + " GB"
   }

@@ -36,8 +36,10 @@ extension TrainingRun {
       summary.validationAccuracy = validation.accuracy
       summary.validationDocumentAccuracy = validation.documentAccuracy
       summary.validation = validation.each
+      // Token by token a large model takes many times as long.
+      let few = min(8192, max(256, limit / 32))
       let losses = try [Form.step, .mix].map {
-        try self.validation(form: $0, limit: min(8192, limit), progress, shouldStop, report)?.loss
+        try self.validation(form: $0, limit: few, progress, shouldStop, report)?.loss
       }
       (summary.validationStepLoss, summary.validationMixLoss) = (losses[0], losses[1])
     } catch is Stopped { summary.wasInterrupted = true }

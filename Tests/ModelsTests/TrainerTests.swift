@@ -168,8 +168,14 @@ struct TrainerTests {
     "finite parameters whose numbers overflow are told by the place where they first do",
     arguments: [
       // What is made large; the place and the operation in it.
-      (["norm.weight": 1e38, "embedding.weight": 1e3], "embedding: linearCrossEntropy, at embedding.weight, gives"),
-      (["layers.1.mixer.in_proj.weight": 3e38], "layers.1.mixer: linear, at layers.1.mixer.in_proj.weight, gives"),
+      (
+        ["norm.weight": 1e38, "embedding.weight": 1e3],
+        "embedding: linearCrossEntropy, at embedding.weight, gives"
+      ),
+      (
+        ["layers.1.mixer.in_proj.weight": 3e38],
+        "layers.1.mixer: linear, at layers.1.mixer.in_proj.weight, gives"
+      ),
       (["layers.0.norm.weight": 3e38, "layers.1.norm.weight": 3e38], "layers.0."),
       (["layers.0.mixer.in_proj.weight": 3e38, "layers.1.norm.weight": 3e38], "layers.0.mixer: linear"),
     ] as [([String: Float], String)])

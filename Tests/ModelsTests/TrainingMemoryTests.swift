@@ -45,7 +45,7 @@ struct TrainingMemoryTests {
 
   @Test(
     "sixteen bytes per parameter: a step changes parameters and moments where they are",
-    arguments: ["mamba", "retnet", "rwkv7", "s4"], [true, false])
+    arguments: ["mamba", "retnet", "rwkv7", "gla"], [true, false])
   func nothingTwice(name: String, isTied: Bool) throws {
     try withFolder { folder in
       let configuration = ModelConfiguration(

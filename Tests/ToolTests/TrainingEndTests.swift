@@ -28,7 +28,7 @@ extension ToolTests {
       let whole = Workplace.training("mingru", corpus: corpus, out: "whole", steps: 3)
       let rest = try place.run(whole + ["--validation-tokens", "0", "--json"]).succeeded().json()
       #expect(rest["validation_tokens"] as? Int == all)
-      try place.run(whole + ["--validation-tokens", "-1"]).failed(64, "--validation-tokens is -1")
+      try place.run(whole + ["--validation-tokens=-1"]).failed(64, "--validation-tokens is -1")
     }
 
     @Test(arguments: [SIGINT, SIGTERM])
@@ -37,7 +37,9 @@ extension ToolTests {
       let run = Workplace.training("mamba", corpus: corpus, out: "run", steps: 3)
       let running = try place.start(run + ["--validation-tokens", "0"])
       let log = place(running.name + ".err")
-      try running.wait(until: { (try? String(contentsOfFile: log, encoding: .utf8))?.contains("of a validation") == true })
+      try running.wait(until: {
+        (try? String(contentsOfFile: log, encoding: .utf8))?.contains("of a validation") == true
+      })
       running.send(signal)
       let ended = try running.wait().succeeded()
       #expect(ended.text.contains("a signal ended the validation") && ended.text.contains("saved in run"))
@@ -91,7 +93,7 @@ extension ToolTests {
       let corpus = try place.makeCorpus()
       let run = [
         "train", "--corpus", corpus, "--mixer", "mamba", "--out", "run", "--steps", "2", "--width", "768",
-        "--layers", "8", "--batch", "1", "--segment", "32", "--threads", "1", "--json",
+        "--layers", "4", "--batch", "1", "--segment", "32", "--threads", "1", "--json",
       ]
       let plan = try place.run(run + ["--dry-run"]).succeeded().json()
       let said = try #require((plan["training_memory"] as? [String: Int])?["total_bytes"])
@@ -99,7 +101,7 @@ extension ToolTests {
       let bare = try #require(
         try place.run(Workplace.training("mamba", corpus: corpus, out: "bare", steps: 1) + ["--json"])
           .succeeded().json()["peak_rss_bytes"] as? Int)
-      #expect(said > 400_000_000)
+      #expect(said > 200_000_000)
       #expect(Double(taken - bare) < 1.1 * Double(said), "\(taken) for \(said) beside \(bare)")
       // A second life begins with one copy, too.
       let again = try place.run(["train", "--out", "run", "--resume", "--steps", "3", "--json"]).succeeded()
