@@ -63,8 +63,8 @@ public struct TensorEntry: Sendable, Equatable {
   func check(_ own: UInt64, _ path: String) throws(FileError) {
     guard let checksum, own != checksum else { return }
     throw Seal.mismatch(
-      path, at: "tensor \(quoted(name))", found: hexadecimal(own, digits: 16),
-      expected: hexadecimal(checksum, digits: 16), remedy: SafetensorsFile.resealing)
+      path, at: "tensor \(quoted(name))", stored: hexadecimal(checksum, digits: 16),
+      computed: hexadecimal(own, digits: 16), remedy: SafetensorsFile.resealing)
   }
 
   private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {

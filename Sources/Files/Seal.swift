@@ -35,18 +35,18 @@ package enum Seal {
     close(&closed)
     guard closed == json else {
       throw mismatch(
-        path, at: "field \"\(key)\"", found: String(decoding: json[place], as: UTF8.self),
-        expected: String(decoding: closed[place], as: UTF8.self),
+        path, at: "field \"\(key)\"", stored: String(decoding: json[place], as: UTF8.self),
+        computed: String(decoding: closed[place], as: UTF8.self),
         remedy: "or was changed by hand: then remove this field")
     }
   }
 
   /// The error of bytes that are not those that were written.
   package static func mismatch(
-    _ path: String, at place: String, found: String, expected: String, remedy: String
+    _ path: String, at place: String, stored: String, computed: String, remedy: String
   ) -> FileError {
     FileError(
-      path, at: place, expected: "the checksum of what it was written with, \(found)", found: expected,
+      path, at: place, expected: "the checksum of what was written, \(quoted(stored))", found: quoted(computed),
       remedy: "the file is damaged, \(remedy)")
   }
 

@@ -152,13 +152,10 @@ struct TrainCommand: ParsableCommand {
     compute.apply()
     if resume { return try goOn() }
     if let corpus {
+      try checkOrigin()
       try RunFolder.checkIsFree(out)
       let corpora = try open(corpus, targets: loss ?? .answers)
       if let from {
-        let places = [from, out].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
-        guard places[0] != places[1] else {
-          throw ToolError("--out is the model of --from, which would be lost; choose another folder")
-        }
         let model = try StartingModel.load(from, for: corpora)
         let preset = TrainingPreset(budget: budget ?? .minutes(3), model: model.configuration)
         let configuration = model.configuration
@@ -171,6 +168,15 @@ struct TrainCommand: ParsableCommand {
         if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
         try start(configuration, preset, corpora)
       }
+    }
+  }
+
+  /// Refuses to begin with the model that the run would replace.
+  private func checkOrigin() throws {
+    guard let from else { return }
+    let places = [from, out].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
+    guard places[0] != places[1] else {
+      throw ToolError("--out is the model of --from, which would be lost; choose another folder")
     }
   }
 

@@ -35,10 +35,13 @@ extension ToolTests {
       // Two tokens exchanged: a sound file, and another tokenizer.
       let json = try place.bytes(of: "run/tokenizer.json")
       var changed = String(decoding: json, as: UTF8.self)
-      for (old, new) in [("\"A\"", "\"#\""), ("\"B\"", "\"A\""), ("\"#\"", "\"B\"")] { changed.replace(old, with: new) }
+      for (old, new) in [("\"A\"", "\"@@@@\""), ("\"B\"", "\"A\""), ("\"@@@@\"", "\"B\"")] {
+        changed.replace(old, with: new)
+      }
       try place.write(changed.utf8, to: "run/tokenizer.json")
       try place.run("score", "run", input: Array("Abc".utf8)).failed(1, "run: tokenizer", "--tokenizer")
-      try place.run("train", "--from", "run", "--corpus", "book.tokens.zst", "--out", "new").failed(1, "run: tokenizer")
+      try place.run("train", "--from", "run", "--corpus", "book.tokens.zst", "--out", "new").failed(
+        1, "run: tokenizer")
       try place.write(json, to: "run/tokenizer.json")
       try place.run("convert", "run", "small", "--to", "recurrent", "--dtype", "int8").succeeded()
       try place.write(changed.utf8, to: "small/tokenizer.json")
