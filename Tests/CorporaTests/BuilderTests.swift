@@ -82,7 +82,7 @@ import Testing
       #expect(
         sentence {
           try CorpusBuilder().build([folder + "/c.txt.zst"], to: folder + "/c")
-        }.contains("is not sound zstd data"))
+        }.contains("does not begin as zstd data does"))
     }
   }
 
@@ -134,7 +134,7 @@ import Testing
       try FileManager.default.createDirectory(
         atPath: folder + "/d.txt", withIntermediateDirectories: true)
       #expect(build(folder + "/d.txt").contains("holds no .txt or .jsonl"))
-      #expect(build("notes.pdf").hasPrefix("notes.pdf: unknown kind of input; expected .txt"))
+      #expect(build("notes.doc").hasPrefix("notes.doc: unknown kind of input; expected .txt"))
     }
   }
 }
