@@ -21,6 +21,8 @@ public struct BPEEncoder: TokenEncoder {
 
   private struct StepState: Sendable {
     var held = HeldBytes()
+    /// How many of the bytes held are done with, and matter only to what comes behind them.
+    var context = 0
     /// The piece has had bytes.
     var hasBegun = false
     /// Part of a piece has gone on to the next step, which has not been told its end.
@@ -183,9 +185,10 @@ public struct BPEEncoder: TokenEncoder {
     var held = HeldBytes()
     swap(&held, &steps[index].held)
     held.take(bytes, isFinal: ends) { buffer in
-      var position = 0
+      var search = PatternSearch(pattern, buffer, isFinal: ends)
+      var position = steps[index].context
       while position < buffer.count {
-        let found = pattern.find(buffer, from: position, isFinal: ends)
+        let found = search.find(from: position)
         let whole = ends ? buffer.count : buffer.count - CharacterReader.incompleteTail(buffer)
         let start = found?.start ?? max(position, whole)
         if start > position {
@@ -205,7 +208,9 @@ public struct BPEEncoder: TokenEncoder {
         steps[index].isGap = false
         position = found.end
       }
-      return position
+      let kept = ends ? buffer.count : pattern.context(of: position, in: buffer)
+      steps[index].context = position - kept
+      return kept
     }
     swap(&held, &steps[index].held)
     if ends {

@@ -15,12 +15,15 @@ struct NormalizerStream: Sendable {
   private let steps: [NormalizerStep]
   private var held: [HeldBytes]
   private var hasBegun: [Bool]
+  /// How many of the bytes held are done with, and matter only to what comes behind them.
+  private var context: [Int]
   private var buffers: [[UInt8]]
 
   init(_ steps: [NormalizerStep]) {
     self.steps = steps
     held = Array(repeating: HeldBytes(), count: steps.count)
     hasBegun = Array(repeating: false, count: steps.count)
+    context = Array(repeating: 0, count: steps.count)
     buffers = Array(repeating: [], count: steps.count)
   }
 
@@ -64,17 +67,20 @@ struct NormalizerStream: Sendable {
     case .replaceLiteral(let wanted, let content):
       return Self.replace(wanted, content, bytes, ends, into: &text)
     case .replace(let pattern, let content):
-      var position = 0
+      var search = PatternSearch(pattern, bytes, isFinal: ends)
+      var position = context[index]
       while position < bytes.count {
-        let found = pattern.find(bytes, from: position, isFinal: ends)
+        let found = search.find(from: position)
         let start = found?.start ?? bytes.count
         text.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<start]))
-        guard let found else { return bytes.count }
-        guard found.end != Pattern.undecided else { return start }
+        position = start
+        guard let found, found.end != Pattern.undecided else { break }
         text += content
         position = found.end
       }
-      return bytes.count
+      let kept = ends ? bytes.count : pattern.context(of: position, in: bytes)
+      context[index] = position - kept
+      return kept
     case .lowercase:
       let end = ends ? bytes.count : bytes.count - CharacterReader.incompleteTail(bytes)
       Self.lowercase(UnsafeBufferPointer(rebasing: bytes[..<end]), into: &text)

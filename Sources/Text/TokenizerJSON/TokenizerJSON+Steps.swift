@@ -103,7 +103,7 @@ extension TokenizerJSON {
       spaces.hasSpace = true
       return [.split(Pattern(spaces), .removed, isInverted: false)]
     case .string("Whitespace"):
-      guard let pattern = try? Pattern(#"[\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+"#, rustWords: true)
+      guard let pattern = try? Pattern(#"[\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+"#, dialect: .rust)
       else { return [] }
       return [.split(pattern, .removed, isInverted: true)]
     case .string("Metaspace"): return try metaspaceSteps(value, field)
