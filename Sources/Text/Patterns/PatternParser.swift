@@ -323,8 +323,7 @@ struct PatternParser {
     case "d", "D": set.categories = PatternSet.categories("Nd") ?? 0
     case "w", "W":
       set.hasWord = true
-      // The original's library has the Latin-1 digits and fractions too.
-      if dialect == .oniguruma { set.ranges = PatternSet.latinNumbers }
+      set.ranges = dialect == .rust ? PatternSet.rustJoiners : PatternSet.latinNumbers
     case "n": return literal("\n")
     case "r": return literal("\r")
     case "t": return literal("\t")

@@ -16,7 +16,9 @@ package struct PatternSearch {
   private var runs: [Run]
   /// By step and place: the end, or `failed`.
   private var results: [UInt64: Int] = [:]
+  /// Steps of this match and characters of its repetitions, and of all before.
   private var work = 0
+  package private(set) var workBefore = 0
 
   /// Steps of one match before results are remembered, and how many are.
   private static let workBeforeMemory = 256
@@ -63,7 +65,10 @@ package struct PatternSearch {
 
   /// The end of the match that begins at `position`; `failed`; or `undecided`.
   package mutating func match(at position: Int) -> Int {
-    work = 0
+    defer {
+      workBefore += work
+      work = 0
+    }
     return run(pattern.start, position)
   }
 
@@ -206,6 +211,7 @@ package struct PatternSearch {
       count += 1
       if count == least { first = position }
     }
+    work += count
     guard count >= least else { return .failed }
     if let known {
       position = known.end

@@ -5,8 +5,8 @@ struct PatternSet: Sendable {
   var ranges: [ClosedRange<UInt32>] = []
   /// Bit per category of ``CharacterClasses``.
   var categories: UInt32 = 0
-  /// Rising ranges of a script.
-  var script: [ClosedRange<UInt32>] = []
+  /// Rising ranges, of a script for instance.
+  var sorted: [ClosedRange<UInt32>] = []
   var hasSpace = false
   /// Alphabetic characters, marks, decimal digits and connectors.
   var hasWord = false
@@ -37,17 +37,17 @@ struct PatternSet: Sendable {
     return ranges.contains { $0.contains(scalar) }
       || categories != 0 && categories >> UInt32(CharacterClasses.category(scalar)) & 1 == 1
       || hasSpace && CharacterClasses.isSpace(scalar) || hasWord && Self.isWord(scalar)
-      || !script.isEmpty && isInScript(scalar)
+      || !sorted.isEmpty && isInSorted(scalar)
       || parts.contains { $0.decide(scalar) }
   }
 
-  private func isInScript(_ scalar: UInt32) -> Bool {
-    var (low, high) = (0, script.count)
+  private func isInSorted(_ scalar: UInt32) -> Bool {
+    var (low, high) = (0, sorted.count)
     while low < high {
       let middle = (low + high) / 2
-      if script[middle].upperBound < scalar { low = middle + 1 } else { high = middle }
+      if sorted[middle].upperBound < scalar { low = middle + 1 } else { high = middle }
     }
-    return low < script.count && script[low].contains(scalar)
+    return low < sorted.count && sorted[low].contains(scalar)
   }
 
   mutating func seal() {
@@ -65,7 +65,8 @@ struct PatternSet: Sendable {
   /// What Oniguruma's `\w` has besides: Latin-1's digits and fractions.
   static let latinNumbers: [ClosedRange<UInt32>] = [0xB2...0xB3, 0xB9...0xB9, 0xBC...0xBE]
 
-  /// The word characters of Rust's expressions, by which some steps are defined: two joiners more.
+  /// What Rust's `\w` has besides.
+  static let rustJoiners: [ClosedRange<UInt32>] = [0x200C...0x200D]
   static func isRustWord(_ scalar: UInt32) -> Bool { scalar == 0x200C || scalar == 0x200D || isWord(scalar) }
 
   /// The categories called by one letter or two; nil if it is the name of something else.
@@ -97,7 +98,7 @@ struct PatternSet: Sendable {
     {
       categories = bits
     } else if let ranges = Scripts.ranges(of: key) {
-      script = ranges
+      sorted = ranges
     } else {
       return nil
     }

@@ -43,7 +43,13 @@ public struct BPEEncoder: TokenEncoder {
   public mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
     guard !bytes.isEmpty else { return }
     begin(into: &ids)
-    raw(bytes, ends: false, into: &ids)
+    // Where steps make much of little, a little at a time.
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = rest.prefix(plan.mostAtOnce)
+      raw(UnsafeBufferPointer(rebasing: part), ends: false, into: &ids)
+      rest = rest.dropFirst(part.count)
+    }
   }
 
   public mutating func finish(into ids: inout [Int32]) {
@@ -144,6 +150,7 @@ public struct BPEEncoder: TokenEncoder {
       pass(index, text, ends: ends, into: &ids)
     case .metaspace(let sign, let scheme): metaspace(index, sign, scheme, bytes, ends, into: &ids)
     case .cut(let sign, let after): cut(index, sign, after, bytes, ends, into: &ids)
+    case .lengths(let length): lengths(index, length, bytes, ends, into: &ids)
     }
   }
 
@@ -285,6 +292,26 @@ public struct BPEEncoder: TokenEncoder {
       guard ends else { return start }
       piece(index + 1, UnsafeBufferPointer(rebasing: buffer[start...]), ends: true, into: &ids)
       return buffer.count
+    }
+    swap(&held, &steps[index].held)
+  }
+
+  private mutating func lengths(
+    _ index: Int, _ length: Int, _ bytes: UnsafeBufferPointer<UInt8>, _ ends: Bool, into ids: inout [Int32]
+  ) {
+    var held = HeldBytes()
+    swap(&held, &steps[index].held)
+    held.take(bytes, isFinal: ends) { buffer in
+      let whole = ends ? buffer.count : buffer.count - CharacterReader.incompleteTail(buffer)
+      var (start, position, count) = (0, 0, 0)
+      while position < whole {
+        position += CharacterReader.next(buffer, at: position).length
+        count += 1
+        guard count == length || ends && position == whole else { continue }
+        piece(index + 1, UnsafeBufferPointer(rebasing: buffer[start..<position]), ends: true, into: &ids)
+        (start, count) = (position, 0)
+      }
+      return start
     }
     swap(&held, &steps[index].held)
   }

@@ -1,13 +1,23 @@
 /// What becomes of the text before it is cut into words: one step after the other, each on bytes as they come.
 
 enum NormalizerStep: Sendable {
-  case form(CanonicalForm)
+  case form(NormalForm)
   /// Before each text that is not empty.
   case prepend([UInt8])
   case replaceLiteral([UInt8], with: [UInt8])
   case replace(Pattern, with: [UInt8])
   case lowercase
   case strip(left: Bool, right: Bool)
+  /// What becomes of characters of some sets; the first set that has one counts.
+  case characters([(PatternSet, CharacterEffect)])
+  /// Each byte becomes the character that stands for it.
+  case spellBytes
+}
+
+enum CharacterEffect: Sendable {
+  case removed
+  case space
+  case betweenSpaces
 }
 
 /// A chain of steps within one stretch of text.
@@ -87,6 +97,24 @@ struct NormalizerStream: Sendable {
       return end
     case .strip(let left, let right):
       return strip(index, left, right, bytes, ends, into: &text)
+    case .characters(let rules):
+      let end = ends ? bytes.count : bytes.count - CharacterReader.incompleteTail(bytes)
+      var position = 0
+      while position < end {
+        let (scalar, length) = CharacterReader.next(bytes, at: position)
+        let character = UnsafeBufferPointer(rebasing: bytes[position..<position + length])
+        switch rules.first(where: { $0.0.contains(scalar) })?.1 {
+        case .removed: break
+        case .space: text.append(0x20)
+        case .betweenSpaces: text += [0x20] + character + [0x20]
+        case nil: text.append(contentsOf: character)
+        }
+        position += length
+      }
+      return end
+    case .spellBytes:
+      for byte in bytes { text += ByteSpelling.scalars[Int(byte)].utf8 }
+      return bytes.count
     }
   }
 
