@@ -190,18 +190,21 @@ package struct PatternSearch {
   private mutating func repeated(
     _ step: Int, _ set: Int, _ least: Int, _ most: Int, _ isPossessive: Bool, _ run: Int, _ start: Int
   ) -> Repeated {
-    var known: Run?
-    if most == .max {
-      if runs[run].start <= start, start <= runs[run].end { known = runs[run] }
-    } else if let result = remembered(step, start) {
+    let isUnbounded = most == .max
+    if !isUnbounded, let result = remembered(step, start) {
       return result == Pattern.failed ? .failed : .ended(result)
     }
+    let known = isUnbounded ? runs[run] : Run()
+    var isKnown = false
     var position = start
     var count = 0
-    /// Where going on begins to be possible.
+    /// Where going on begins to be possible, and where it is tried first.
     var first = start
-    while count < (known == nil ? most : least) {
-      if let known, position >= known.end { break }
+    while count < most {
+      if count >= least, known.start <= position, position <= known.end {
+        (isKnown, position) = (true, known.end)
+        break
+      }
       guard let (scalar, length) = read(position) else {
         if isFinal { break }
         return .undecided
@@ -213,19 +216,27 @@ package struct PatternSearch {
     }
     work += count
     guard count >= least else { return .failed }
-    if let known {
-      position = known.end
-      if !isPossessive {
-        if known.best >= first { return .ended(known.result) }
-        if known.tried <= first || known.best >= 0 { return .failed }
+    if isPossessive {
+      if isKnown {
+        runs[run].start = min(start, known.start)
+      } else if isUnbounded {
+        runs[run] = Run(start: start, end: position)
       }
-    } else if most == .max {
+      return .goesOn(position)
+    }
+    var last = position
+    if isKnown {
+      if known.best >= first { return .ended(known.result) }
+      if known.best >= 0 || known.tried <= first { return .failed }
+      if known.tried <= position { last = max(first, CharacterReader.start(bytes, before: known.tried)) }
+      runs[run].start = min(start, known.start)
+    } else if isUnbounded {
       runs[run] = Run(start: start, end: position)
     }
-    if !isPossessive, position > first {
-      frames.append(Frame(step: step, start: start, least: first, last: position, end: position))
+    if last > first || isUnbounded {
+      frames.append(Frame(step: step, start: start, least: first, last: last, end: position))
     }
-    return .goesOn(position)
+    return .goesOn(last)
   }
 
   /// A part ended well: so does what is left to try of it, from where it is now.

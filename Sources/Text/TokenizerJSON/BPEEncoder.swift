@@ -94,7 +94,10 @@ public struct BPEEncoder: TokenEncoder {
 
   private mutating func text(_ bytes: UnsafeBufferPointer<UInt8>, ends: Bool, into ids: inout [Int32]) {
     guard var stream = normalizer.take() else { return normalized(bytes, ends: ends, into: &ids) }
-    stream.feed(bytes, ends: ends) { normalized($0, ends: ends, into: &ids) }
+    stream.feed(bytes, ends: ends) { bytes, hasDropped in
+      if hasDropped { isAtStart = false }
+      normalized(bytes, ends: ends, into: &ids)
+    }
     normalizer = stream
   }
 

@@ -25,6 +25,8 @@ struct NormalizerStream: Sendable {
   private let steps: [NormalizerStep]
   private var held: [HeldBytes]
   private var hasBegun: [Bool]
+  /// Something before the first byte that is left has been dropped.
+  private var hasDropped = false
   /// How many of the bytes held are done with, and matter only to what comes behind them.
   private var context: [Int]
   private var buffers: [[UInt8]]
@@ -37,18 +39,20 @@ struct NormalizerStream: Sendable {
     buffers = Array(repeating: [], count: steps.count)
   }
 
-  /// Calls `body` with what of the text is normalised; after the end another stretch may follow.
+  /// Calls `body` with what of the text is normalised, and whether the text once had a beginning that is not there;
+  /// after the end another stretch may follow.
   mutating func feed(
-    _ bytes: UnsafeBufferPointer<UInt8>, ends: Bool, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    _ bytes: UnsafeBufferPointer<UInt8>, ends: Bool, _ body: (UnsafeBufferPointer<UInt8>, Bool) -> Void
   ) {
     feed(0, bytes, ends, body)
+    if ends { hasDropped = false }
   }
 
   private mutating func feed(
     _ index: Int, _ bytes: UnsafeBufferPointer<UInt8>, _ ends: Bool,
-    _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    _ body: (UnsafeBufferPointer<UInt8>, Bool) -> Void
   ) {
-    guard index < steps.count else { return body(bytes) }
+    guard index < steps.count else { return body(bytes, hasDropped) }
     var text: [UInt8] = []
     swap(&text, &buffers[index])
     text.removeAll(keepingCapacity: text.capacity <= 1 << 20)
@@ -56,6 +60,7 @@ struct NormalizerStream: Sendable {
     swap(&stage, &held[index])
     stage.take(bytes, isFinal: ends) { apply(index, $0, ends, into: &text) }
     swap(&stage, &held[index])
+    if !text.isEmpty { hasBegun[index] = true }
     if ends { hasBegun[index] = false }
     text.withUnsafeBufferPointer { feed(index + 1, $0, ends, body) }
     swap(&text, &buffers[index])
@@ -75,6 +80,7 @@ struct NormalizerStream: Sendable {
       text.append(contentsOf: bytes)
       return bytes.count
     case .replaceLiteral(let wanted, let content):
+      if content.isEmpty, !hasBegun[index], bytes.starts(with: wanted) { hasDropped = true }
       return Self.replace(wanted, content, bytes, ends, into: &text)
     case .replace(let pattern, let content):
       var search = PatternSearch(pattern, bytes, isFinal: ends)
@@ -85,6 +91,7 @@ struct NormalizerStream: Sendable {
         text.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[position..<start]))
         position = start
         guard let found, found.end != Pattern.undecided else { break }
+        if content.isEmpty, !hasBegun[index], text.isEmpty { hasDropped = true }
         text += content
         position = found.end
       }
@@ -104,7 +111,7 @@ struct NormalizerStream: Sendable {
         let (scalar, length) = CharacterReader.next(bytes, at: position)
         let character = UnsafeBufferPointer(rebasing: bytes[position..<position + length])
         switch rules.first(where: { $0.0.contains(scalar) })?.1 {
-        case .removed: break
+        case .removed: if !hasBegun[index], text.isEmpty { hasDropped = true }
         case .space: text.append(0x20)
         case .betweenSpaces: text += [0x20] + character + [0x20]
         case nil: text.append(contentsOf: character)
@@ -179,6 +186,7 @@ struct NormalizerStream: Sendable {
           break
         }
         start += length
+        hasDropped = true
       }
     }
     var end = whole
