@@ -925,6 +925,71 @@ enum SmallTokenizers {
       texts: [
         ("a\u{E9} the\n", [2, 32, 33, 25, 18], "a\u{E9} the\n")
       ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Strip",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Strip","strip_left":true,"strip_right":false},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [20, 27], "the a"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [1, 16, 20, 1, 16], "xthe x"),
+        ("x \u{7}the", [1, 16, 1, 0, 20], "x <unk>the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Nmt",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Nmt"},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [21, 27], "the a"),
+        ("\u{7}the", [20], "the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [1, 16, 20, 1, 16], "xthe x"),
+        ("x \u{7}the", [1, 16, 21], "x the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by StripAccents",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"StripAccents"},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [21, 27], "the a"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [20], "the"),
+        ("xthe x", [1, 16, 20, 1, 16], "xthe x"),
+        ("x \u{7}the", [1, 16, 1, 0, 20], "x <unk>the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Replace String",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"String":"x"},"content":""},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [21, 27], "the a"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [20, 1], "the "),
+        ("x \u{7}the", [1, 0, 20], "<unk>the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Replace Regex",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"Regex":"x|\\s"},"content":""},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 2], "thea"),
+        (" the a", [20, 2], "thea"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [20], "the"),
+        ("x \u{7}the", [0, 20], "<unk>the"),
+      ]),
   ]
 
   /// What stands around a document.

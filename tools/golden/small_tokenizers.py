@@ -71,6 +71,9 @@ BN=lambda c,h,s,l:{"type":"BertNormalizer","clean_text":c,"handle_chinese_chars"
 for k in [(True,False,False,False),(False,True,False,False),(False,False,True,False),(True,True,None,True)]:
     case("BERT's normalising %s %s %s %s"%k,n,normalizer=BN(*k),unk="<unk>",pre_tokenizer=BL(),decoder=BLd)
 case("bytes spelled by the normalizer",["a\u00e9 the\n"],normalizer={"type":"ByteLevel"},decoder=BLd)
+for x in [{"type":"Strip","strip_left":True,"strip_right":False},{"type":"Nmt"},{"type":"StripAccents"},{"type":"Replace","pattern":ST("x"),"content":""},{"type":"Replace","pattern":R(r"x|\s"),"content":""}]:
+    case("a sign before the first piece, unless its beginning is dropped by "+x["type"]+("" if "pattern" not in x else " "+list(x["pattern"])[0]),
+        ["the a"," the a","\x07the","\u0301the","xthe x","x \x07the"],normalizer=x,pre_tokenizer=MS("first"),decoder=MS("first"),unk="<unk>")
 T=[]
 ST2=lambda a,b:{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":a,"type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":b,"type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{a:{"id":a,"ids":[TOK.index(a)],"tokens":[a]},b:{"id":b,"ids":[TOK.index(b)],"tokens":[b]}}}
 PR={"RobertaProcessing":{"type":"RobertaProcessing","sep":["x",16],"cls":["c",4],"trim_offsets":True,"add_prefix_space":False},"BertProcessing":{"type":"BertProcessing","sep":["1",9],"cls":["2",10]},"TemplateProcessing":ST2("a","b")}

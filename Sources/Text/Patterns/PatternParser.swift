@@ -47,7 +47,7 @@ struct PatternParser {
     var union = PatternSet()
     for node in nodes {
       guard case .set(let set) = node else { return .alternatives(nodes) }
-      union.parts.append(sets[set])
+      union.add(sets[set])
     }
     return .set(add(union))
   }
@@ -279,12 +279,12 @@ struct PatternParser {
       if scalar == "[" {
         // Sets within sets are one, named classes are refused.
         if skip("[:") { throw refusal("a named class") }
-        set.parts.append(try bracket())
+        set.add(try bracket())
         continue
       }
       let element = try element()
       guard let low = element.character else {
-        set.parts.append(element.set)
+        set.add(element.set)
         continue
       }
       if next == "-", index + 1 < scalars.count, scalars[index + 1] != "]" {

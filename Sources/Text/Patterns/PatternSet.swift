@@ -50,6 +50,18 @@ struct PatternSet: Sendable {
     return low < sorted.count && sorted[low].contains(scalar)
   }
 
+  /// Adds what another set has.
+  mutating func add(_ other: PatternSet) {
+    guard !other.isNegated, other.common.isEmpty, other.sorted.isEmpty, other.foldsCase == foldsCase else {
+      return parts.append(other)
+    }
+    ranges += other.ranges
+    categories |= other.categories
+    hasSpace = hasSpace || other.hasSpace
+    hasWord = hasWord || other.hasWord
+    parts += other.parts
+  }
+
   mutating func seal() {
     for scalar in UInt32(0)..<64 where decide(scalar) { ascii.0 |= 1 << UInt64(scalar) }
     for scalar in UInt32(64)..<128 where decide(scalar) { ascii.1 |= 1 << UInt64(scalar - 64) }

@@ -22,20 +22,20 @@ struct TekkenFile {
   ]
   private static let mostSpecials = 1 << 16
 
-  /// Whether an object has the members of such a file: a vocabulary that is a list, and no model.
+  /// Whether an object has the members of such a file, and no model.
   static func recognizes(_ bytes: [UInt8]) -> Bool {
     var scanner = JSONScanner(bytes, file: "")
-    var hasList = false
+    var hasConfiguration = false
     do {
       try scanner.beginObject()
       while let name = try scanner.nextKey() {
         if name == "model" { return false }
         if name == "vocab", scanner.kind() == .array { return true }
-        hasList = hasList || name == "config"
+        if name == "config", scanner.kind() == .object { hasConfiguration = true }
         try scanner.skipValue()
       }
     } catch {}
-    return hasList
+    return hasConfiguration
   }
 
   static func plan(_ file: TokenizerFile, path: String) throws(FileError) -> BPEPlan {
