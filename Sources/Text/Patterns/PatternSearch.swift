@@ -162,9 +162,8 @@ package struct PatternSearch {
         return (next, place)
       case .repetition(_, _, .max, _, let run, _):
         runs[run] = Run(start: frame.start, end: frame.end, tried: frame.least)
-      default: break
+      default: remember(frame, Pattern.failed)
       }
-      remember(frame, Pattern.failed)
       frames.removeLast()
     }
     return nil
