@@ -304,16 +304,14 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
       struct Enough: Error {}
       let lock = try FileLock(folder + "/a")
       try withExtendedLifetime(lock) {
-        for work in [
-          {
-            try CorpusMerger.append(
-              CorpusInput.all([folder + "/b.jsonl"]), to: folder + "/a", progress: { _ in throw Enough() })
-          },
-          {
-            try CorpusMerger.merge([folder + "/a", folder + "/b"], into: folder + "/a") { _ in throw Enough()
-            }
-          },
-        ] as [() throws -> CorpusHeader] { #expect(throws: Enough.self) { try work() } }
+        #expect(throws: Enough.self) {
+          try CorpusMerger.append(
+            CorpusInput.all([folder + "/b.jsonl"]), to: folder + "/a", progress: { _ in throw Enough() })
+        }
+        #expect(throws: Enough.self) {
+          try CorpusMerger.merge(
+            [folder + "/a", folder + "/b"], into: folder + "/a", progress: { _ in throw Enough() })
+        }
         for work in [
           { try CorpusBuilder().build([folder + "/b.jsonl"], to: folder + "/a") },
           { try damaged.repair(to: folder + "/a").header },
