@@ -59,7 +59,7 @@ let package = Package(
     tests(
       "Checkpoints",
       [
-        "RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors",
+        "RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelKernels",
         "RunnelReference",
       ]),
     tests("Corpora", ["RunnelCorpora", "RunnelText", "RunnelFiles"]),

@@ -20,17 +20,35 @@ extension ModelFolder {
         remedy: "put its tokenizer.json there, or name it with --tokenizer")
     }
     let tokenizer: any Tokenizer = hasFile ? try Tokenizers.load(path) : ByteTokenizer()
+    try checkSeal(tokenizer.file, beside: path)
     try check(tokenizer, fits: model, at: path)
     return tokenizer
   }
 
-  private static func hasTokenizer(_ path: String) -> Bool {
+  package static func hasTokenizer(_ path: String) -> Bool {
     isFolder(path) && Tokenizers.fileNames.contains { fileExists(path + "/" + $0) }
   }
 
   /// The file of the tokenizer in a model folder; nil where there is none.
   public static func tokenizerFile(at path: String) throws -> TokenizerFile? {
-    hasTokenizer(path) ? try Tokenizers.load(path).file : nil
+    let file = hasTokenizer(path) ? try Tokenizers.load(path).file : nil
+    try checkSeal(file, beside: path)
+    return file
+  }
+
+  /// What the weights say of the tokenizer that was put beside them.
+  static let tokenizerKey = "tokenizer_sha256"
+
+  /// Refuses another tokenizer than that which was put beside the weights.
+  private static func checkSeal(_ file: TokenizerFile?, beside path: String) throws {
+    let weights = path + "/" + weightsName
+    guard fileExists(weights), let sha256 = try SafetensorsFile(weights).metadata[tokenizerKey],
+      sha256 != file?.sha256
+    else { return }
+    throw FileError(
+      path, at: "tokenizer", expected: "that of the weights, of sha256 \(printable(sha256.prefix(12)))",
+      found: file.map { "\($0.name) of sha256 \($0.sha256.prefix(12))" } ?? "none",
+      remedy: "its file is damaged or was changed: restore it, or name the tokenizer to use with --tokenizer")
   }
 
   /// Refuses a tokenizer with ids that the model does not have. (Models may have more: some round theirs up.)

@@ -30,11 +30,27 @@ public enum ModelFolder {
     }
     guard fileExists(path) else { return try loadOther(folder) }
     let bytes = try readSmallFile(path)
+    try Seal.check(bytes, path)
     let foreign = try ForeignConfiguration(bytes, path: path)
     let isForeign = foreign.contains("model_type") || ForeignFamily.isAuthorsMamba(foreign)
     if isForeign, !foreign.contains("mixer"), !foreign.contains("mixers") {
       return try ForeignFamily.load(foreign, weights: openTensors(at: folder))
     }
+    let configuration = try configuration(from: bytes, path: path)
+    let source = try openTensors(at: folder + "/" + weightsName)
+    try bound(configuration, by: source)
+    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+  }
+
+  /// The configuration of a folder of this library.
+  package static func configuration(_ folder: String) throws -> ModelConfiguration {
+    let path = folder + "/" + configurationName, bytes = try readSmallFile(path)
+    try Seal.check(bytes, path)
+    return try configuration(from: bytes, path: path)
+  }
+
+  /// The configuration of this library that `bytes` of a file are.
+  package static func configuration(from bytes: [UInt8], path: String) throws -> ModelConfiguration {
     let names = try decode(MixerNames.self, from: bytes, path: path)
     for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
     where !Registry.names.contains(mixer) {
@@ -48,9 +64,7 @@ public enum ModelFolder {
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "mend the file or train the model again")
     }
-    let source = try openTensors(at: folder + "/" + weightsName)
-    try bound(configuration, by: source)
-    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+    return configuration
   }
 
   /// The model of a folder without a `config.json`.
@@ -80,7 +94,7 @@ public enum ModelFolder {
   }
 
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
-  static func bound(
+  package static func bound(
     _ configuration: ModelConfiguration, by source: any TensorSource
   ) throws {
     let stored = try source.names.reduce(0.0) { sum, name in
@@ -97,15 +111,24 @@ public enum ModelFolder {
 
   /// Writes the configuration and the weights as numbers, those of a packed model unpacked; each file is replaced in one
   /// step. The folder is made if need be.
+  ///
+  /// - Parameter sha256: of the tokenizer's file that is put beside them; another one is refused then.
   public static func save(
     _ model: LanguageModel, to folder: String, as type: ElementType = .float32,
-    metadata: [String: String] = [:]
+    metadata: [String: String] = [:], tokenizer sha256: String? = nil
   ) throws {
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
+    writer.metadata[tokenizerKey] = sha256
     for parameter in model.parameters { writer.add(parameter.name, parameter.value, as: type) }
-    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    try saveConfiguration(of: model, to: folder)
     try writer.write(to: folder + "/" + weightsName)
+  }
+
+  /// Writes the configuration, with a checksum.
+  static func saveConfiguration(of model: LanguageModel, to folder: String) throws {
+    try AtomicFile.write(
+      Seal.sealed(try model.encodeConfiguration()), to: folder + "/" + configurationName)
   }
 
   /// Makes a folder, with those above it, where there is none.

@@ -29,6 +29,21 @@ struct PackedWeights {
     self.file = file
     self.fingerprint = fingerprint
     mapping = try MappedFile(source.path)
+    try check()
+  }
+
+  /// Refuses matrices that are not those that were written. Their bytes are read here first, on all threads, and stay in
+  /// memory for the products.
+  private func check() throws(FileError) {
+    var matrices: [TensorEntry] = []
+    for name in file.names where Self.element(ofName: name) != nil { matrices.append(try file.entry(name)) }
+    guard matrices.contains(where: { $0.checksum != nil }) else { return }
+    let hashes = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: matrices.count)
+    defer { hashes.deallocate() }
+    WorkerPool.shared.run(matrices.count) {
+      hashes[$0] = xxh64(UnsafeRawBufferPointer(rebasing: mapping.bytes[matrices[$0].bytes]))
+    }
+    for (matrix, hash) in zip(matrices, hashes) { try matrix.check(hash, file.path) }
   }
 
   /// How a tensor of this name is packed; nil where it is numbers.
@@ -69,13 +84,14 @@ extension ModelFolder {
   ///
   /// - Throws: `PackingError` where a weight is not a finite number, `FileError` where a file cannot be written.
   public static func savePacked(
-    _ model: LanguageModel, to folder: String, as element: PackedElement
+    _ model: LanguageModel, to folder: String, as element: PackedElement, tokenizer sha256: String? = nil
   ) throws {
     var packed = try model.packed(as: element)
     try makeFolder(folder)
     var writer = SafetensorsWriter(metadata: [
       "format": "pt", "form": PackedWeights.form, "fingerprint": packed.fingerprint,
     ])
+    writer.metadata[tokenizerKey] = sha256
     packed.visit { place, stored in
       if case .weight(let weight) = stored, let matrix = weight.matrix {
         writer.add("\(place.name).\(matrix.element.rawValue)", matrix)
@@ -83,7 +99,7 @@ extension ModelFolder {
         writer.add(place.name, stored.numbers)
       }
     }
-    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    try saveConfiguration(of: model, to: folder)
     try writer.write(to: folder + "/" + weightsName)
   }
 }

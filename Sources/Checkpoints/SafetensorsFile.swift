@@ -5,7 +5,8 @@
 ///
 /// Opening reads and checks the header alone: every tensor's bytes lie inside the file, fit its shape, and
 /// together they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing
-/// else.
+/// else. Where the file has checksums, as those that this library writes have, the header's is checked on opening, a
+/// tensor's on reading it.
 
 import RunnelFiles
 
@@ -33,11 +34,18 @@ public struct SafetensorsFile: TensorSource, TensorFile {
     var parser = HeaderParser(path: path, dataStart: 8 + length, size: input.size)
     try parser.parse(JSONScanner(header, file: path, start: 8))
     try parser.checkCoverage()
+    if let checksums = parser.metadata.removeValue(forKey: Seal.key) {
+      try Seal.check(header, path)
+      try parser.setChecksums(checksums)
+    }
     self.path = path
     self.input = input
     (names, entries, metadata) = (parser.names, parser.entries, parser.metadata)
   }
 
+  /// What to do about a checksum that is wrong on purpose.
+  static let resealing =
+    "or another program changed it and left its \"\(Seal.key)\" as it was: then write it without that metadata"
   private static let notSafetensors = "check that this is a safetensors file"
 
   private static func headerLength(_ input: InputFile) throws(FileError) -> Int {
@@ -189,6 +197,22 @@ private struct HeaderParser {
       numbers.append(number)
     }
     return numbers
+  }
+
+  /// Gives each tensor its checksum, from the words of the metadata.
+  mutating func setChecksums(_ text: String) throws(FileError) {
+    let words = text.split(separator: " ").dropFirst()
+    guard words.count == names.count else {
+      throw FileError(
+        path, at: "metadata \"\(Seal.key)\"", expected: "a checksum for each of \(names.count) tensors",
+        found: "\(words.count)", remedy: "the file is damaged, \(SafetensorsFile.resealing)")
+    }
+    for (name, word) in zip(names, words) {
+      guard let checksum = UInt64(word, radix: 16) else {
+        throw failure(name, "checksum", expected: "sixteen digits", found: quoted(word))
+      }
+      entries[name]?.checksum = checksum
+    }
   }
 
   /// The tensors, in the order of their bytes, must lie back to back up to the end of the file.

@@ -8,6 +8,9 @@
 /// every tensor starts at a multiple of its element's size without the gaps that the format forbids. Packed matrices
 /// come before all others and start at multiples of 64 bytes of the file, so that they can be mapped. The same tensors
 /// give the same bytes.
+///
+/// The metadata's `xxh64` seals the file: the checksum of the header (`Seal`), then one of each tensor's bytes, in the order
+/// of the header, all in sixteen digits with spaces between.
 
 import RunnelFiles
 import RunnelTensors
@@ -90,15 +93,21 @@ public struct SafetensorsWriter: Sendable {
     let order = entries.indices.sorted {
       (-entries[$0].alignment, $0) < (-entries[$1].alignment, $1)
     }
-    let header = header(order)
+    var header = header(order)
     guard header.count - 8 <= SafetensorsFile.maximumHeader else {
       throw FileError(
         path, at: "header", expected: "at most \(SafetensorsFile.maximumHeader) bytes",
         found: "\(header.count - 8)", remedy: "write fewer tensors or less metadata")
     }
     try AtomicFile.write(to: path) { output throws(FileError) in
-      try Self.write(header, to: &output)
-      for index in order { try Self.write(entries[index], to: &output) }
+      try output.write(header)
+      var checksums = [String](repeating: "", count: entries.count)
+      for index in order {
+        checksums[index] = hexadecimal(try Self.write(entries[index], to: &output), digits: Seal.blank.count)
+      }
+      // The tensors' checksums are known only now.
+      Self.fill(checksums, into: &header)
+      try output.overwrite(header, at: 0)
     }
   }
 
@@ -110,11 +119,12 @@ public struct SafetensorsWriter: Sendable {
       starts[index] = end
       end += entries[index].byteCount
     }
-    var members: [String] = []
-    if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\($0.key.jsonLiteral):\($0.value.jsonLiteral)" }
-      members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
+    var metadata = metadata
+    if !entries.isEmpty || !metadata.isEmpty {
+      metadata[Seal.key] = Self.seal([String](repeating: Seal.blank, count: entries.count))
     }
+    let pairs = metadata.sorted { $0.key < $1.key }.map { "\($0.key.jsonLiteral):\($0.value.jsonLiteral)" }
+    var members = pairs.isEmpty ? [] : ["\"__metadata__\":{\(pairs.joined(separator: ","))}"]
     for (entry, start) in zip(entries, starts) {
       let shape = entry.shape.map(String.init).joined(separator: ",")
       members.append(
@@ -127,34 +137,51 @@ public struct SafetensorsWriter: Sendable {
     return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
   }
 
-  private static func write(_ entry: Entry, to output: inout OutputFile) throws(FileError) {
+  private static func seal(_ checksums: [String]) -> String {
+    ([Seal.blank] + checksums).joined(separator: " ")
+  }
+
+  /// Puts the checksums into their places, and then the header's own.
+  private static func fill(_ checksums: [String], into header: inout [UInt8]) {
+    var json = Array(header[8...])
+    let blank = Array(seal(checksums.map { _ in Seal.blank }).utf8)
+    // Before it there is only text whose quotation marks are escaped.
+    let mark = Array("\"\(Seal.key)\":\"".utf8)
+    guard let start = json.firstRange(of: mark + blank)?.lowerBound else { return }
+    let place = start + mark.count
+    json.replaceSubrange(place..<place + blank.count, with: Array(seal(checksums).utf8))
+    Seal.close(&json)
+    header.replaceSubrange(8..., with: json)
+  }
+
+  /// Returns the checksum of the entry's bytes.
+  private static func write(_ entry: Entry, to output: inout OutputFile) throws(FileError) -> UInt64 {
+    var hash = XXH64()
+    func write(_ bytes: UnsafeRawBufferPointer, to output: inout OutputFile) throws(FileError) {
+      hash.update(bytes)
+      try output.write(bytes)
+    }
+    func write(_ elements: [some BitwiseCopyable], to output: inout OutputFile) throws(FileError) {
+      try elements.withUnsafeBufferPointer { buffer throws(FileError) in
+        try write(UnsafeRawBufferPointer(buffer), to: &output)
+      }
+    }
     switch entry.contents {
-    case .tensor(let tensor) where entry.type == .bfloat16: try writeRounded(tensor, to: &output)
+    case .tensor(let tensor) where entry.type == .bfloat16:
+      let values = UnsafeBufferPointer(start: tensor.base, count: tensor.count)
+      for start in stride(from: 0, to: values.count, by: 1 << 16) {
+        try write(values[start..<min(start + 1 << 16, values.count)].map(bfloat16), to: &output)
+      }
     case .tensor(let tensor):
-      try output.write(UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)))
+      try write(
+        UnsafeRawBufferPointer(UnsafeBufferPointer(start: tensor.base, count: tensor.count)), to: &output)
     case .integers(let integers): try write(integers, to: &output)
     case .doubles(let doubles): try write(doubles, to: &output)
     case .bytes(let bytes): try write(bytes, to: &output)
     case .packed(let matrix):
-      try matrix.withBytes { bytes throws(FileError) in try output.write(bytes) }
+      try matrix.withBytes { bytes throws(FileError) in try write(bytes, to: &output) }
     }
-  }
-
-  private static func write(
-    _ elements: [some BitwiseCopyable], to output: inout OutputFile
-  ) throws(FileError) {
-    try elements.withUnsafeBufferPointer { buffer throws(FileError) in
-      try output.write(UnsafeRawBufferPointer(buffer))
-    }
-  }
-
-  private static func writeRounded(
-    _ tensor: Tensor, to output: inout OutputFile
-  ) throws(FileError) {
-    let values = UnsafeBufferPointer(start: tensor.base, count: tensor.count)
-    for start in stride(from: 0, to: values.count, by: 1 << 16) {
-      try write(values[start..<min(start + 1 << 16, values.count)].map(bfloat16), to: &output)
-    }
+    return hash.finish()
   }
 
   /// The nearest bfloat16, ties to even; NaN stays NaN.

@@ -1,5 +1,7 @@
 /// What a safetensors header says about one tensor.
 
+import RunnelFiles
+
 /// How a number lies in a file; the raw value is the format's own word.
 public enum ElementType: String, Sendable, CaseIterable {
   case bool = "BOOL"
@@ -39,6 +41,8 @@ public struct TensorEntry: Sendable, Equatable {
   public let bytes: Range<Int>
   /// For each axis, how many elements apart its neighbours lie in `bytes`; nil for row-major order.
   public let strides: [Int]?
+  /// XXH64 of these bytes, where the file says it.
+  var checksum: UInt64?
 
   init(name: String, elementType: ElementType, shape: [Int], bytes: Range<Int>, strides: [Int]? = nil) {
     self.name = name
@@ -49,6 +53,19 @@ public struct TensorEntry: Sendable, Equatable {
   }
 
   public var count: Int { shape.reduce(1, *) }
+
+  /// Refuses bytes that are not those that were written.
+  func check(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(FileError) {
+    guard checksum != nil else { return }
+    try check(xxh64(bytes), path)
+  }
+
+  func check(_ own: UInt64, _ path: String) throws(FileError) {
+    guard let checksum, own != checksum else { return }
+    throw Seal.mismatch(
+      path, at: "tensor \(quoted(name))", stored: hexadecimal(checksum, digits: 16),
+      computed: hexadecimal(own, digits: 16), remedy: SafetensorsFile.resealing)
+  }
 
   private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {
     var expected = 1

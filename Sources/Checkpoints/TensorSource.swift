@@ -123,6 +123,7 @@ extension TensorFile {
     var elements = [Element](repeating: zero, count: entry.bytes.count / MemoryLayout<Element>.size)
     try elements.withUnsafeMutableBufferPointer { buffer throws(FileError) in
       try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
+      try entry.check(UnsafeRawBufferPointer(buffer), path)
     }
     return elements
   }
@@ -144,7 +145,9 @@ extension TensorFile {
     _ entry: TensorEntry, into values: UnsafeMutableBufferPointer<Float>
   ) throws(FileError) {
     switch entry.elementType {
-    case .float32: try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(values))
+    case .float32:
+      try read(at: entry.bytes.lowerBound, into: UnsafeMutableRawBufferPointer(values))
+      try entry.check(UnsafeRawBufferPointer(values), path)
     case .float16: try convert(entry, UInt16.self, into: values, floatFromHalf)
     case .bfloat16: try convert(entry, UInt16.self, into: values) { Float(bitPattern: UInt32($0) << 16) }
     case .float64: try convert(entry, Double.self, into: values) { Float($0) }
@@ -163,13 +166,16 @@ extension TensorFile {
     let size = MemoryLayout<Stored>.size
     let block = UnsafeMutableBufferPointer<Stored>.allocate(capacity: min(1 << 16, max(1, values.count)))
     defer { block.deallocate() }
+    var hash = XXH64()
     for start in stride(from: 0, to: values.count, by: block.count) {
       let count = min(block.count, values.count - start)
       let part = UnsafeMutableRawBufferPointer(
         rebasing: UnsafeMutableRawBufferPointer(block)[..<(count * size)])
       try read(at: entry.bytes.lowerBound + start * size, into: part)
+      if entry.checksum != nil { hash.update(UnsafeRawBufferPointer(part)) }
       for i in 0..<count { values[start + i] = value(block[i]) }
     }
+    try entry.check(hash.finish(), path)
   }
 }
 

@@ -1,5 +1,7 @@
 // The payload of our skippable frames: a tag, a version, a body and a checksum (format, section 3).
 
+import RunnelFiles
+
 /// What rides in a skippable frame of a corpus.
 enum MetadataBlock {
   /// First frame of the file: enough to read the tokens if all else is lost.

@@ -151,6 +151,22 @@ package struct OutputFile: ~Copyable {
     }
   }
 
+  /// Puts bytes in the place of as many that were written at `offset`.
+  package mutating func overwrite(_ bytes: [UInt8], at offset: Int) throws(FileError) {
+    precondition(offset + bytes.count <= count, "OutputFile: only what was written can be overwritten")
+    var done = 0
+    while done < bytes.count {
+      let written = bytes[done...].withUnsafeBytes {
+        pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset + done))
+      }
+      guard written >= 0 || errno == EINTR else {
+        throw FileError.system(
+          path, "writing byte \(offset + done)", expected: "room on the disk", remedy: "check the disk")
+      }
+      done += max(0, written)
+    }
+  }
+
   /// Forces the bytes to disk and gives them their name in one step.
   package mutating func commit() throws(FileError) {
     guard fsync(descriptor) == 0 else {

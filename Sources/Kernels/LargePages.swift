@@ -26,13 +26,13 @@ package final class LargePages: @unchecked Sendable {
 
   private init(byteCount: Int) {
     size = (byteCount + Self.pageBytes - 1) / Self.pageBytes * Self.pageBytes
-    base = .allocate(byteCount: size, alignment: Self.pageBytes)
+    base = OutOfMemory.allocate(size, alignment: Self.pageBytes)
     #if os(Linux)
       // A wish: without it, pages are small.
       madvise(base, size, MADV_HUGEPAGE)
     #endif
   }
-  deinit { base.deallocate() }
+  deinit { free(base) }
 
   /// Uninitialised bytes at a multiple of 64, and who keeps them.
   package static func allocate(byteCount: Int) -> (base: UnsafeMutableRawPointer, owner: LargePages) {

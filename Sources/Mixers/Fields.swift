@@ -60,7 +60,8 @@ public struct Field<Root>: Sendable {
     (self.name, self.traits, self.place) = (name, traits, place)
   }
 
-  /// Lets `body` read or replace the parameter, if it is there.
+  /// Lets `body` read, change or replace the parameter, if it is there. Meanwhile it is not in the root, so that who changes it
+  /// may be its only owner.
   package func visit(_ root: inout Root, _ body: (inout StoredParameter) throws -> Void) rethrows {
     var stored =
       switch place {
@@ -68,12 +69,18 @@ public struct Field<Root>: Sendable {
       case .weight(let path): StoredParameter.weight(root[keyPath: path])
       }
     guard stored.shape.elements > 0 else { return }
-    try body(&stored)
-    switch (place, stored) {
-    case (.tensor(let path), .tensor(let value)): root[keyPath: path] = value
-    case (.weight(let path), .weight(let value)): root[keyPath: path] = value
-    default: preconditionFailure("\(name): a tensor cannot become a weight, nor a weight a tensor")
+    switch place {
+    case .tensor(let path): root[keyPath: path] = .absent
+    case .weight(let path): root[keyPath: path] = .absent
     }
+    defer {
+      switch (place, stored) {
+      case (.tensor(let path), .tensor(let value)): root[keyPath: path] = value
+      case (.weight(let path), .weight(let value)): root[keyPath: path] = value
+      default: preconditionFailure("\(name): a tensor cannot become a weight, nor a weight a tensor")
+      }
+    }
+    try body(&stored)
   }
 }
 
@@ -104,6 +111,14 @@ package enum StoredParameter: Sendable {
         self = .weight(weight)
       }
     }
+  }
+
+  /// Changes the numbers in place, where nobody else holds them.
+  package mutating func change(_ body: (inout Tensor) throws -> Void) rethrows {
+    var value = numbers
+    numbers = .absent
+    defer { numbers = value }
+    try body(&value)
   }
 }
 

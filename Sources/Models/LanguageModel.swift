@@ -103,9 +103,14 @@ public struct LanguageModel: Sendable {
   /// The same model for streaming: derived constants made once, and weights packed as they are, in f32 where they were
   /// not. It keeps no numbers of the original.
   public func frozen() -> Self {
-    var copy = packed()
+    packed().settled()
+  }
+
+  /// The same model with its derived constants made once; its weights stay as they are and take no more memory.
+  package func settled() -> Self {
+    var copy = self
     for i in layers.indices {
-      for j in layers[i].indices { copy.layers[i][j].body = copy.layers[i][j].body.frozen() }
+      for j in layers[i].indices { copy.layers[i][j].body = layers[i][j].body.frozen() }
     }
     return copy
   }

@@ -61,13 +61,19 @@ public struct ModelCheck: Sendable {
   }
 
   /// Measures every law, and tells each as soon as it is known.
-  public func run(report: (CheckResult) -> Void = { _ in }) throws -> [CheckResult] {
+  ///
+  /// - Parameter begin: is told each law before it is measured.
+  public func run(
+    begin: (String) -> Void = { _ in }, report: (CheckResult) -> Void = { _ in }
+  ) throws -> [CheckResult] {
     var results: [CheckResult] = []
-    func add(_ law: String, _ error: Double, tolerance: Double = 1e-4) {
-      let result = CheckResult(law, error, tolerance: tolerance)
+    func add(_ law: String, _ error: @autoclosure () throws -> Double, tolerance: Double = 1e-4) rethrows {
+      begin(law)
+      let result = CheckResult(law, try error(), tolerance: tolerance)
       results.append(result)
       report(result)
     }
+    begin("the fold of step")
     let scan = fold(ids)
     for form in [Form.mix, .parallel] {
       let (logits, state) = whole(ids, form)
@@ -78,7 +84,7 @@ public struct ModelCheck: Sendable {
     add("the form may change at any token: logits", error(mixed.logits, scan.logits))
     add("the form may change at any token: final state", error(mixed.state, scan.state))
     add("a frozen model is the model", unfrozen(scan.logits))
-    add("a saved state goes on bit for bit", try savedState(), tolerance: 0)
+    try add("a saved state goes on bit for bit", try savedState(), tolerance: 0)
     for form in Form.allCases {
       add("a packed document is the document alone, \(form.rawValue)", packed(form))
     }

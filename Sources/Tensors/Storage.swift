@@ -1,26 +1,27 @@
 /// Memory of tensors: buffers from free lists by size, so that a warm step or training step asks the system for nothing.
 
+import RunnelKernels
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
 
 /// One buffer of floats, owned; it goes back to the free list of its size when the last tensor lets go.
 package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutablePointer<Float>
   package let capacity: Int
+  private let gauge = MemoryGauge.active
+  /// Bytes that were asked for.
+  private let asked: Int
 
   /// The contents are whatever was there before.
   package init(capacity: Int) {
     self.capacity = BufferPool.rounded(capacity)
+    asked = 4 * capacity
     base = BufferPool.take(self.capacity)
+    gauge?.add(asked)
   }
-  deinit { BufferPool.give(base, capacity) }
+  deinit {
+    BufferPool.give(base, capacity)
+    gauge?.add(-asked)
+  }
 }
 
 /// Free buffers, in classes a quarter of a power of two apart.
@@ -49,11 +50,7 @@ enum BufferPool {
     let place = place(capacity)
     let address = free.withLock { $0[place].popLast() }
     if let address, let pointer = UnsafeMutablePointer<Float>(bitPattern: address) { return pointer }
-    var memory: UnsafeMutableRawPointer?
-    let failed = posix_memalign(&memory, alignment, capacity * MemoryLayout<Float>.stride)
-    guard failed == 0, let memory else {
-      preconditionFailure("Tensor: the system has no \(capacity * 4) bytes of memory left")
-    }
+    let memory = OutOfMemory.allocate(capacity * MemoryLayout<Float>.stride, alignment: alignment)
     return memory.bindMemory(to: Float.self, capacity: capacity)
   }
 

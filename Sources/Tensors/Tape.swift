@@ -9,15 +9,21 @@ import Synchronization
 /// One recorded operation. Orders increase with time, so a node's inputs always come before it.
 package final class Node: @unchecked Sendable {
   private static let clock = Atomic<Int>(0)
-  let order: Int
+  package let order: Int
   let outputs: Int
+  /// The function that recorded it.
+  package let operation: StaticString
   fileprivate private(set) var inputs: [Origin?]
   let rule: @Sendable ([Tensor?]) -> [Tensor?]
 
-  init(inputs: [Origin?], outputs: Int, rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]) {
+  init(
+    inputs: [Origin?], outputs: Int, operation: StaticString,
+    rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
+  ) {
     order = Self.clock.wrappingAdd(1, ordering: .relaxed).newValue
     self.inputs = inputs
     self.outputs = outputs
+    self.operation = operation
     self.rule = rule
   }
 
@@ -46,7 +52,8 @@ extension Tensor {
   /// The same value as a leaf of the tape: gradients can be asked for it.
   public func tracked() -> Tensor {
     var leaf = self
-    leaf.origin = Origin(node: Node(inputs: [], outputs: 1, rule: { _ in [] }), output: 0)
+    leaf.origin = Origin(
+      node: Node(inputs: [], outputs: 1, operation: "tracked", rule: { _ in [] }), output: 0)
     return leaf
   }
 
@@ -63,16 +70,19 @@ package func isTracked(_ a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d:
 
 /// Puts one value on the tape. `rule` turns its gradient into one gradient per input, nil where there is none.
 package func record(
-  _ value: Tensor, from inputs: [Tensor], rule: @escaping @Sendable (Tensor) -> [Tensor?]
+  _ value: Tensor, from inputs: [Tensor], operation: StaticString = #function,
+  rule: @escaping @Sendable (Tensor) -> [Tensor?]
 ) -> Tensor {
-  record([value], from: inputs) { gradients in gradients[0].map(rule) ?? [] }[0]
+  record([value], from: inputs, operation: operation) { gradients in gradients[0].map(rule) ?? [] }[0]
 }
 
 /// Puts several values of one operation on the tape. A gradient is nil where nothing depends on that output.
 package func record(
-  _ values: [Tensor], from inputs: [Tensor], rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
+  _ values: [Tensor], from inputs: [Tensor], operation: StaticString = #function,
+  rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
 ) -> [Tensor] {
-  let node = Node(inputs: inputs.map(\.origin), outputs: values.count, rule: rule)
+  let node = Node(inputs: inputs.map(\.origin), outputs: values.count, operation: operation, rule: rule)
+  NonFiniteSearch.active?.look(node, inputs, values)
   return values.enumerated().map { index, value in
     Tensor(
       shape: value.shape, storage: value.storage, offset: value.offset,
@@ -84,6 +94,15 @@ package func record(
 ///
 /// - Parameter outputs: values and their seeds, each of its value's shape; for one loss, `[(loss, Tensor([1], []))]`.
 public func gradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor]) -> [Tensor] {
+  gradients(of: outputs, for: leaves, watch: { _, _, _ in })
+}
+
+/// The same under the eyes of `watch`: it is shown every operation, from the last to the first, with the gradients of its
+/// outputs and those that it makes of them for its inputs.
+package func gradients(
+  of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor],
+  watch: (Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) -> Void
+) -> [Tensor] {
   var pending: [ObjectIdentifier: [Tensor?]] = [:]
   func add(_ gradient: Tensor, to origin: Origin) {
     let key = ObjectIdentifier(origin.node)
@@ -113,7 +132,9 @@ public func gradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [
 
   for node in nodes.values.sorted(by: { $0.order > $1.order }) where !node.inputs.isEmpty {
     guard let slots = pending.removeValue(forKey: ObjectIdentifier(node)) else { continue }
-    for (input, gradient) in zip(node.inputs, node.rule(slots)) {
+    let results = node.rule(slots)
+    watch(node, slots, results)
+    for (input, gradient) in zip(node.inputs, results) {
       if let input, let gradient { add(gradient, to: input) }
     }
   }

@@ -3,7 +3,7 @@
 import RunnelFiles
 
 public struct TokenizerSummary: Sendable, Equatable {
-  /// `bytes`, `BPE`, `SentencePiece` or `RWKV World`.
+  /// `bytes`, `BPE`, `SentencePiece`, `RWKV World`, `tiktoken` or `tekken`.
   public var kind: String
   /// The types of a `tokenizer.json`'s parts, where it has them.
   public var normalizer: String?
@@ -23,9 +23,22 @@ public struct TokenizerSummary: Sendable, Equatable {
   public init(_ tokenizer: any Tokenizer) throws(FileError) {
     kind = "bytes"
     guard let file = tokenizer.file else { return }
-    guard file.bytes.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") else {
-      kind = file.name.hasSuffix(".model") ? "SentencePiece" : "RWKV World"
+    switch Tokenizers.Kind(file) {
+    case .sentencePiece, nil:
+      kind = "SentencePiece"
       return
+    case .rwkv:
+      kind = "RWKV World"
+      return
+    case .tiktoken:
+      let encoding = TiktokenFile.encoding(of: file)
+      kind = "tiktoken"
+      specialTokens = encoding?.specials.map { (Int($0.id), $0.text) } ?? []
+      return
+    case .tekken:
+      kind = "tekken"
+      return
+    case .tokenizerJSON: break
     }
     var scanner = JSONScanner(file.bytes, file: file.name)
     try scanner.beginObject()

@@ -3,15 +3,39 @@
 import RunnelFiles
 
 public enum Tokenizers {
+  /// What the file of a tokenizer is, by its content.
+  public enum Kind: Sendable {
+    case tokenizerJSON, tekken, tiktoken, rwkv, sentencePiece
+
+    /// Nil for none of these.
+    public init?(_ file: TokenizerFile) {
+      if file.bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) == UInt8(ascii: "{") {
+        self = TekkenFile.recognizes(file.bytes) ? .tekken : .tokenizerJSON
+      } else if TiktokenFile.recognizes(file.bytes) {
+        self = .tiktoken
+      } else if RWKVVocabulary.recognizes(file.bytes) {
+        self = .rwkv
+      } else if SentencePieceModel.recognizes(file.bytes) {
+        self = .sentencePiece
+      } else {
+        return nil
+      }
+    }
+  }
+
   /// The names under which a folder may hold its tokenizer, in the order in which they are looked for.
-  package static let fileNames = ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt"]
+  package static let fileNames =
+    ["tokenizer.json", "tokenizer.model", "rwkv_vocab_v20230424.txt", "tekken.json"]
+    + TiktokenFile.encodings.map(\.fileName)
   /// The name under which a folder holds a tokenizer's file, whatever the file was called.
   package static func nameInFolder(for file: TokenizerFile) -> String {
-    if isJSON(file) { return fileNames[0] }
-    return RWKVVocabulary.recognizes(file.bytes) ? fileNames[2] : fileNames[1]
-  }
-  private static func isJSON(_ file: TokenizerFile) -> Bool {
-    file.bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{")
+    switch Kind(file) {
+    case .sentencePiece, nil: "tokenizer.model"
+    case .rwkv: "rwkv_vocab_v20230424.txt"
+    case .tekken: "tekken.json"
+    case .tiktoken: TiktokenFile.encoding(of: file)?.fileName ?? file.name
+    case .tokenizerJSON: "tokenizer.json"
+    }
   }
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
@@ -40,9 +64,12 @@ public enum Tokenizers {
   ///
   /// - Parameter path: what errors call it.
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
-    if isJSON(file) { return try BPETokenizer(file, path: path) }
-    if RWKVVocabulary.recognizes(file.bytes) { return try RWKVTokenizer(file, path: path) }
-    if SentencePieceModel.recognizes(file.bytes) { return try SentencePieceTokenizer(file, path: path) }
+    switch Kind(file) {
+    case .tokenizerJSON, .tekken, .tiktoken: return try BPETokenizer(file, path: path)
+    case .rwkv: return try RWKVTokenizer(file, path: path)
+    case .sentencePiece: return try SentencePieceTokenizer(file, path: path)
+    case nil: break
+    }
     throw FileError(
       path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
       remedy: "name the file of a tokenizer")

@@ -32,33 +32,33 @@ public struct AnswerScore: Sendable, Equatable {
 /// - Parameters:
 ///   - range: documents that begin or end outside it are left out.
 ///   - form: how the recurrence runs; `step` takes token by token.
-///   - limit: the most tokens looked at, one document at least.
-///   - progress: called now and then with the share that is done.
+///   - limit: about the most tokens looked at, one document at least. Where the range has more, documents are, spread
+///     evenly over it.
+///   - progress: called after every piece with the share that is done; what it throws ends the scoring.
 /// - Throws: ``TrainingError`` where the corpus asks for nothing, `CorpusError` where a frame is damaged.
 public func scoreAnswers(
   of model: LanguageModel, on corpus: Corpus, range: Range<Int>, form: Form = .mix, limit: Int = .max,
-  progress: (Double) -> Void = { _ in }
+  progress: (Double) throws -> Void = { _ in }
 ) throws -> AnswerScore {
   guard let task = corpus.task else {
     throw TrainingError(
       "\(corpus.path) is of no task that asks for answers; make one with `runnel corpus synth`")
   }
-  let model = model.frozen()
+  let model = model.settled()
+  let documents = try wholeDocuments(of: corpus, in: range, limit: limit)
+  let tokens = documents.reduce(0) { $0 + $1.count }
   var total = AnswerScore()
   var group: [Range<Int>] = []
   func finish() throws {
-    if !group.isEmpty { try total.add(group, of: task, model, corpus, form) }
+    let read = total.tokensRead
+    if !group.isEmpty {
+      try total.add(group, of: task, model, corpus, form) {
+        try progress(Double(read + $0) / Double(tokens))
+      }
+    }
     group.removeAll(keepingCapacity: true)
-    progress(Double(total.tokensRead) / Double(max(1, min(range.count, limit))))
   }
-  var read = 0
-  let first = corpus.documentStarts(in: range).startIndex
-  for index in first..<max(first, corpus.documentCount) {
-    let document = try corpus.documentRange(index)
-    guard document.upperBound <= range.upperBound else { break }
-    guard !document.isEmpty else { continue }
-    read += document.count
-    if read > limit, read > document.count { break }
+  for document in documents {
     let longest = max(document.count, group.map(\.count).max() ?? 0)
     if (group.count + 1) * longest > tokensAtOnce { try finish() }
     group.append(document)
@@ -67,12 +67,30 @@ public func scoreAnswers(
   return total
 }
 
+/// The documents that lie in a range; where they have more than `limit` tokens, some, spread evenly.
+private func wholeDocuments(of corpus: Corpus, in range: Range<Int>, limit: Int) throws -> [Range<Int>] {
+  let first = corpus.documentStarts(in: range).startIndex
+  var documents: [Range<Int>] = []
+  for index in first..<max(first, corpus.documentCount) {
+    let document = try corpus.documentRange(index)
+    guard document.upperBound <= range.upperBound else { break }
+    if !document.isEmpty { documents.append(document) }
+  }
+  let tokens = documents.reduce(0) { $0 + $1.count }
+  guard tokens > limit else { return documents }
+  let count = max(1, Int(Double(documents.count) * Double(limit) / Double(tokens)))
+  return (0..<count).map { documents[Int((Double($0) + 0.5) * Double(documents.count) / Double(count))] }
+}
+
 private let tokensAtOnce = 8192
 
 extension AnswerScore {
   /// Reads the documents of a group from fresh states, a piece of all of them at a time.
+  ///
+  /// - Parameter progress: called before every piece with the tokens of the group that were read.
   fileprivate mutating func add(
-    _ group: [Range<Int>], of task: any SyntheticTask, _ model: LanguageModel, _ corpus: Corpus, _ form: Form
+    _ group: [Range<Int>], of task: any SyntheticTask, _ model: LanguageModel, _ corpus: Corpus, _ form: Form,
+    progress: (Int) throws -> Void
   ) throws {
     let rows = group.count
     // The last token of a document has no target.
@@ -81,6 +99,7 @@ extension AnswerScore {
     var state = model.initialState(batch: rows)
     var isRight = [Bool](repeating: true, count: rows)
     for start in stride(from: 0, to: length, by: run) {
+      try progress(rows * start)
       let n = min(run, length - start)
       var inputs = [Int32](repeating: 0, count: rows * n)
       var asked: [(place: Int32, target: Int32)] = []

@@ -7,37 +7,69 @@ import RunnelRecurrences
 import RunnelStreaming
 import RunnelTensors
 
-/// Scores every target of a range once; what the corpus does not ask for is no target.
+/// Scores the targets of a range, or of a sample of it; what the corpus does not ask for is no target.
 ///
 /// - Parameters:
 ///   - lanes: how many stretches are read side by side; one gives every target its whole context.
 ///   - length: tokens per piece, which bounds memory; `step` takes them one by one.
 ///   - carryState: whether the state goes on from piece to piece, or starts afresh in each.
 ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
-///   - limit: the most tokens looked at.
+///   - limit: the most tokens looked at. Where the range has more, stretches are, spread evenly over it.
+///   - progress: called after every piece with the share that is done; what it throws ends the evaluation.
 public func evaluate(
   _ model: LanguageModel, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
   resetAtDocuments: Bool = true, carryState: Bool = true, byteLengths: [Int]? = nil,
-  limit: Int = .max
+  limit: Int = .max, progress: (Double) throws -> Void = { _ in }
 ) throws -> Score {
-  let range = range.lowerBound..<range.lowerBound + min(range.count, limit)
-  let model = model.frozen()
-  var segments = try SequentialSegments(
-    corpus, range: range, lanes: lanes, length: length, resetAtDocuments: resetAtDocuments)
+  let model = model.settled()
   var score = Score()
-  var state = model.initialState(batch: 1)
-  var rows = 0
-  while let segment = try segments.next() {
-    if rows != segment.lanes || !carryState { state = model.initialState(batch: segment.lanes) }
-    rows = segment.lanes
-    for piece in form == .step ? segment.tokens : [segment] {
-      let losses = model.loss(
-        piece.inputs, targets: piece.targets, batch: rows, form: form, resets: Resets(rows: piece.resets),
-        state: &state)
-      score.add(losses.perToken.scalars, of: piece.targets, lengths: byteLengths)
+  var walked = 0
+  func walk(_ segments: SequentialSegments, of total: Int) throws {
+    var segments = segments
+    var state = model.initialState(batch: 1)
+    var rows = 0
+    while let segment = try segments.next() {
+      if rows != segment.lanes || !carryState { state = model.initialState(batch: segment.lanes) }
+      rows = segment.lanes
+      for piece in form == .step ? segment.tokens : [segment] {
+        let losses = model.loss(
+          piece.inputs, targets: piece.targets, batch: rows, form: form, resets: Resets(rows: piece.resets),
+          state: &state)
+        score.add(losses.perToken.scalars, of: piece.targets, lengths: byteLengths)
+        walked += piece.inputs.count
+        try progress(Double(walked) / Double(total))
+      }
+    }
+  }
+  let stretches = evenStretches(of: range, limit: limit, length: length)
+  if stretches == [range] {
+    try walk(
+      SequentialSegments(
+        corpus, range: range, lanes: lanes, length: length, resetAtDocuments: resetAtDocuments),
+      of: range.count - 1)
+  } else {
+    let total = stretches.reduce(0) { $0 + $1.count - 1 }
+    for start in stride(from: 0, to: stretches.count, by: lanes) {
+      let group = Array(stretches[start..<min(start + lanes, stretches.count)])
+      try walk(
+        SequentialSegments(corpus, stretches: group, length: length, resetAtDocuments: resetAtDocuments),
+        of: total)
     }
   }
   return score
+}
+
+/// Stretches of one length that together have at most `limit` tokens, spread evenly over a range; the range itself where
+/// it has no more. They are some pieces of `length` long, so that how little a model knows at their starts hardly counts.
+func evenStretches(of range: Range<Int>, limit: Int, length: Int) -> [Range<Int>] {
+  guard range.count > limit else { return [range] }
+  let size = max(2, min(limit, max(1, 4096 / length) * length))
+  let count = max(1, limit / size), spare = range.count - count * size
+  guard spare > 0 else { return [range] }
+  return (0..<count).map {
+    let start = range.lowerBound + $0 * size + Int(Double(spare) * (Double($0) + 0.5) / Double(count))
+    return start..<start + size
+  }
 }
 
 extension Segment {

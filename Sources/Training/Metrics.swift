@@ -4,36 +4,76 @@ import Foundation
 import RunnelCheckpoints
 import RunnelFiles
 
-/// `metrics.jsonl`: one object a line. Lines after the checkpoint that a run resumes from are dropped.
-struct Metrics {
-  private let file: FileHandle
+/// `metrics.jsonl`: one object a line. Lines after the checkpoint that a run resumes from are dropped, and those that cannot
+/// be read. A line that cannot be written ends nothing: it waits, and is tried again with the next.
+struct Metrics: ~Copyable {
+  /// Lines of an earlier session that were no JSON.
+  private(set) var damagedLines = 0
+  /// Why the lines that wait could not be written.
+  private(set) var failure: FileError?
+  private var file: AppendFile
+  private var waiting: [[UInt8]] = []
+  /// The step of whose final validation there is a line.
+  private var validatedStep: Int?
 
-  init(folder: String, upTo step: Int) throws {
-    try ModelFolder.makeFolder(folder)
-    let path = folder + "/" + RunFolder.metricsName
-    struct Line: Decodable { let step: Int }
-    var kept = ""
-    if step > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
-      for line in text.split(separator: "\n") {
-        guard let entry = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)), entry.step <= step
-        else {
-          continue
-        }
-        kept += line + "\n"
-      }
-    }
-    try AtomicFile.write(kept, to: path)
-    guard let file = FileHandle(forWritingAtPath: path) else {
-      throw TrainingError("\(path) cannot be opened for writing; choose another folder for --out")
-    }
-    file.seekToEndOfFile()
-    self.file = file
+  /// What an earlier line is told by.
+  private struct Line: Decodable {
+    let step: Int
+    let setting: String?
+    let is_final: Bool?
   }
 
-  private func write(_ entry: some Encodable) throws {
+  /// - Parameters:
+  ///   - step: that of the checkpoint from which the run goes on.
+  ///   - changes: of settings, of the whole run.
+  init(folder: String, upTo step: Int = 0, changes: [SettingChange] = []) throws {
+    try ModelFolder.makeFolder(folder)
+    let path = folder + "/" + RunFolder.metricsName
+    var kept: [UInt8] = []
+    var isWhole = false
+    if step > 0, fileExists(path) {
+      let input = try InputFile(path), bytes = try input.bytes(at: 0, count: input.size)
+      let lines = bytes.split(separator: 0x0A)
+      for (i, bytes) in lines.enumerated() {
+        guard let line = try? JSONDecoder().decode(Line.self, from: Data(bytes)) else {
+          // The last line of a killed process may be cut.
+          if i < lines.count - 1 || input.size > bytes.endIndex { damagedLines += 1 }
+          continue
+        }
+        // Changes at this step are those of the checkpoint and of this session.
+        guard line.step <= step, line.step < step || line.setting == nil else { continue }
+        if line.is_final ?? false { validatedStep = line.step }
+        kept += bytes + [0x0A]
+      }
+      isWhole = kept.count == input.size
+    }
+    if !isWhole { try AtomicFile.write(kept, to: path) }
+    file = try AppendFile(path)
+    for change in changes where change.step == step { write(change) }
+  }
+
+  private mutating func write(_ entry: some Encodable) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
-    try file.write(contentsOf: try encoder.encode(entry) + Data("\n".utf8))
+    // Numbers that JSON does not have come to no line.
+    guard let line = try? encoder.encode(entry) else { return }
+    waiting.append(Array(line) + [0x0A])
+    flush()
+  }
+
+  /// Writes the lines that wait, all or none.
+  private mutating func flush() {
+    do {
+      try file.append(Array(waiting.joined()))
+      (waiting, failure) = ([], nil)
+    } catch { failure = error }
+  }
+
+  /// A last try; says how many lines are lost.
+  mutating func finish() throws {
+    flush()
+    guard let failure else { return }
+    throw TrainingError("\(waiting.count) lines of \(RunFolder.metricsName) could not be written: \(failure)")
   }
 
   private struct Entry: Encodable {
@@ -41,22 +81,29 @@ struct Metrics {
     var seconds: Double
     var loss, learning_rate, gradient_norm: Double?
     var validation_loss, bits_per_byte, validation_accuracy, validation_document_accuracy: Double?
+    var validation_tokens, validation_split_tokens: Int?
     var validation: [CorpusValidation]?
+    /// Whether it is the validation at the end of the budget.
+    var is_final: Bool?
   }
 
-  mutating func add(_ step: StepReport, trainer: Trainer) throws {
-    try write(
+  mutating func add(_ step: StepReport, trainer: Trainer) {
+    write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, loss: step.loss,
         learning_rate: step.learningRate, gradient_norm: step.gradientNorm))
   }
 
-  mutating func add(_ validation: Validation, trainer: Trainer) throws {
-    try write(
+  /// A run that has ended is validated anew when it is resumed, and its line stands already.
+  mutating func add(_ validation: Validation, trainer: Trainer, isFinal: Bool = false) {
+    guard !isFinal || validatedStep != trainer.steps else { return }
+    write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
         validation_loss: validation.loss, bits_per_byte: validation.bitsPerByte,
         validation_accuracy: validation.accuracy,
-        validation_document_accuracy: validation.documentAccuracy, validation: validation.each))
+        validation_document_accuracy: validation.documentAccuracy, validation_tokens: validation.tokens,
+        validation_split_tokens: validation.splitTokens, validation: validation.each,
+        is_final: isFinal ? true : nil))
   }
 }

@@ -1,147 +1,135 @@
 /// A RUN on disk: a model folder plus what it takes to go on exactly where training stopped.
 ///
-/// `optimizer.safetensors` alone is enough to resume: it holds the parameters, AdamW's means, the lanes' states and, in
-/// its metadata, the record of the run. It is replaced in one step, so at every instant a whole checkpoint is on disk,
-/// whatever moment a kill strikes. `model.safetensors` and `run.json` are written after it, for use and for reading.
+/// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so at every instant a whole
+/// checkpoint is on disk, whatever moment a kill strikes. `config.json`, `model.safetensors` and `run.json` are written after
+/// it, for use and for reading. Where older checkpoints are kept, each is an `optimizer-STEP.safetensors`.
 
 import Foundation
 import RunnelCheckpoints
 import RunnelCorpora
 import RunnelFiles
 import RunnelModels
-import RunnelTensors
+import RunnelText
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
 
 public enum RunFolder {
   public static let optimizerName = "optimizer.safetensors"
   public static let recordName = "run.json"
   public static let metricsName = "metrics.jsonl"
 
-  public static func exists(_ folder: String) -> Bool {
-    FileManager.default.fileExists(atPath: folder + "/" + optimizerName)
+  /// Where the newest checkpoint is, or the one that is kept of a step.
+  static func checkpointPath(_ folder: String, at step: Int? = nil) -> String {
+    folder + "/" + (step.map { "optimizer-\($0).safetensors" } ?? optimizerName)
+  }
+
+  public static func exists(_ folder: String) -> Bool { fileExists(checkpointPath(folder)) }
+
+  /// The steps of the checkpoints that are kept beside the newest, ascending; the newest is among them.
+  public static func keptSteps(_ folder: String) -> [Int] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.compactMap { name in
+      let step = name.hasPrefix("optimizer-") ? Int(name.dropFirst(10).prefix { $0 != "." }) : nil
+      return step.flatMap { checkpointPath(folder, at: $0) == folder + "/" + name ? $0 : nil }
+    }.sorted()
+  }
+
+  /// Makes the folder and keeps other trainers out of it as long as the lock lives.
+  package static func lock(_ folder: String) throws -> FileLock {
+    try ModelFolder.makeFolder(folder)
+    do { return try FileLock(folder) } catch {
+      throw FileError(
+        folder, at: error.place, expected: "to be the only one who trains into it", found: error.found,
+        remedy: "wait for the other run, or choose another --out")
+    }
+  }
+
+  /// Refuses a folder that a new run cannot have: one with files that are not left over from a run that was ended before its
+  /// first checkpoint.
+  public static func checkIsFree(_ folder: String) throws {
+    guard !exists(folder) else {
+      throw TrainingError(
+        "\(folder) already holds a run; add --resume to go on with it, or choose another --out")
+    }
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
+      !$0.hasPrefix(".")
+    }
+    let leftovers = names.contains(metricsName) ? [metricsName] + Tokenizers.fileNames : []
+    guard let stranger = names.filter({ !leftovers.contains($0) }).sorted().first else { return }
+    throw FileError(
+      folder, at: "folder of the run", expected: "a new one, an empty one, or a run",
+      found: "\(quoted(stranger)) in it", remedy: "choose another --out")
   }
 
   /// Writes a checkpoint.
   public static func save(_ trainer: Trainer, record: RunRecord, to folder: String) throws {
     try ModelFolder.makeFolder(folder)
-    try AtomicFile.write(
-      try trainer.model.encodeConfiguration(), to: folder + "/" + ModelFolder.configurationName)
-    let json = try encode(record)
-    var writer = SafetensorsWriter(metadata: ["run": json])
-    for (parameter, moments) in zip(trainer.model.parameters, trainer.optimizer.moments) {
-      writer.add("parameter." + parameter.name, parameter.value)
-      writer.add("first." + parameter.name, moments.first)
-      writer.add("second." + parameter.name, moments.second)
-    }
-    for (name, value) in trainer.state.tensors { writer.add("state." + name, value) }
-    for (name, value) in trainer.state.counters { writer.add("counter." + name, value) }
-    try writer.write(to: folder + "/" + optimizerName)
-    try ModelFolder.save(trainer.model, to: folder, metadata: ["step": String(record.steps)])
-    try AtomicFile.write(json, to: folder + "/" + recordName)
+    try Checkpoint.write(trainer, record: record, to: checkpointPath(folder))
+    keep(record.settings.keptCheckpoints, in: folder, newest: record.steps)
+    try saveModel(of: trainer, to: folder)
+    try AtomicFile.write(try record.json(), to: folder + "/" + recordName)
   }
 
-  /// The record of the checkpoint in a folder.
-  public static func record(_ folder: String) throws -> RunRecord {
-    try record(SafetensorsFile(folder + "/" + optimizerName))
+  /// Writes the model alone, as a folder that streams.
+  static func saveModel(of trainer: Trainer, to folder: String) throws {
+    let tokenizer = trainer.sampler.mixture.parts[0].corpus.header.tokenizer
+    try ModelFolder.save(
+      trainer.model, to: folder, metadata: ["step": String(trainer.steps)],
+      tokenizer: ModelFolder.hasTokenizer(folder) ? tokenizer.sha256 : nil)
   }
 
-  private static func record(_ file: SafetensorsFile) throws -> RunRecord {
-    let json = Data((file.metadata["run"] ?? "").utf8)
-    guard let record = try? JSONDecoder().decode(RunRecord.self, from: json) else {
-      throw FileError(
-        file.path, at: "metadata \"run\"", expected: "the record of a run", found: "something else",
-        remedy: "train into a new folder")
+  /// Gives the newest checkpoint a second name, and removes the oldest of more than `count`, and those of a future that the
+  /// run went back from.
+  private static func keep(_ count: Int, in folder: String, newest: Int) {
+    if count > 1 {
+      let (path, kept) = (checkpointPath(folder), checkpointPath(folder, at: newest))
+      unlink(kept)
+      // Where the file system has no second names, a copy does.
+      if link(path, kept) != 0 { try? FileManager.default.copyItem(atPath: path, toPath: kept) }
     }
-    try check(record, file.path)
-    return record
-  }
-
-  /// Refuses numbers that no run has written.
-  private static func check(_ record: RunRecord, _ path: String) throws {
-    func refuse(_ place: String, expected: String, found: String) -> FileError {
-      FileError(
-        path, at: "metadata \"run\", \(place)", expected: expected, found: found,
-        remedy: "train into a new folder")
-    }
-    do { try record.settings.validate() } catch {
-      throw refuse("settings", expected: "settings in their ranges", found: "\(error)")
-    }
-    // What is allocated for the data is bounded by the size of the record.
-    guard record.cursor.places.count == record.settings.batch, record.settings.segment <= 1 << 24 else {
-      throw refuse(
-        "cursor", expected: "a place for each of \(record.settings.batch) lanes",
-        found: "\(record.cursor.places.count) for segments of \(record.settings.segment)")
-    }
-    guard record.cursor.parts.allSatisfy({ 0 <= $0.start && $0.start < $0.end }) else {
-      throw refuse("cursor", expected: "ranges of tokens", found: "an empty one")
-    }
-    let counts = 0..<1 << 62
-    guard counts.contains(record.steps), counts.contains(record.tokens), record.seconds.isFinite else {
-      throw refuse("steps", expected: "counts", found: "\(record.steps) steps, \(record.tokens) tokens")
+    let steps = keptSteps(folder), past = steps.filter { $0 <= newest }
+    for step in steps where !past.suffix(count > 1 ? count : 0).contains(step) {
+      unlink(checkpointPath(folder, at: step))
     }
   }
 
-  static func encode(_ record: RunRecord) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    return String(decoding: try encoder.encode(record), as: UTF8.self) + "\n"
-  }
+  /// The record of the newest checkpoint in a folder.
+  public static func record(_ folder: String) throws -> RunRecord { try Checkpoint(folder).record }
 
-  /// A trainer at the checkpoint of a folder.
+  /// A trainer at the newest checkpoint of a folder.
   ///
   /// - Parameters:
-  ///   - model: any model of the folder's configuration; its parameters are replaced.
   ///   - corpora: those that the run began with.
-  ///   - budget: another end than the one the run began with.
+  ///   - settings: what to change of the run's.
   public static func resume(
-    _ folder: String, model: LanguageModel, corpora: CorpusMixture, budget: Budget? = nil
+    _ folder: String, corpora: CorpusMixture, settings: TrainingSettings? = nil
   ) throws -> Trainer {
-    let file = try SafetensorsFile(folder + "/" + optimizerName)
-    var record = try record(file)
-    if let budget { record.settings.budget = budget }
-    // A run of one corpus stays on the range that it began with.
-    let only = record.cursor.parts.count == 1 && corpora.parts.count == 1 ? record.cursor.parts[0] : nil
-    if let only, let corpus = corpora.parts.first?.corpus, corpus.header.tokens != only.fingerprint.tokens {
-      throw TrainingError(
-        "\(corpus.path) has \(corpus.header.tokens) tokens, but the run in \(folder) was trained on "
-          + "\(only.fingerprint.tokens); resume with \(record.corpus)")
-    }
-    var sampler = try SegmentSampler(
-      corpora, strategy: record.settings.sampling, range: only.map { $0.start..<$0.end },
-      lanes: record.settings.batch, length: record.settings.segment, seed: record.settings.seed,
-      resetAtDocuments: record.settings.resetAtDocuments)
-    try sampler.restore(record.cursor)
-    var trainer = Trainer(
-      try model.loadingParameters(from: file, prefix: "parameter."), settings: record.settings,
-      sampler: sampler)
-    trainer.optimizer.moments = try trainer.model.parameters.map {
-      Optimizer.Moments(
-        first: try file.tensor("first." + $0.name, shape: $0.value.shape),
-        second: try file.tensor("second." + $0.name, shape: $0.value.shape))
-    }
-    trainer.state = try trainer.state.replacing(
-      tensors: { try file.tensor("state." + $0, shape: $1.shape) },
-      counters: { name, old in
-        let value = try file.integers("counter." + name)
-        guard value.count == old.count else {
-          throw FileError(
-            file.path, at: "counter.\(name)", expected: "\(old.count) numbers", found: "\(value.count)",
-            remedy: "train into a new folder")
-        }
-        return value
-      })
-    (trainer.optimizer.steps, trainer.tokens, trainer.seconds) = (record.steps, record.tokens, record.seconds)
-    return trainer
+    try Checkpoint(folder).resume(corpora: corpora, settings: settings)
   }
-}
 
-extension SafetensorsFile {
-  fileprivate func tensor(_ name: String, shape: Shape) throws -> Tensor {
-    let value = try tensor(name)
-    guard value.shape == shape else {
-      throw FileError(
-        path, at: "tensor \"\(name)\"", expected: "shape \(shape)", found: "\(value.shape)",
-        remedy: "train into a new folder")
+  /// Refuses to begin what the disk cannot keep.
+  public static func checkSpace(for trainer: Trainer, in folder: String) throws {
+    let settings = trainer.settings, text = TrainingMemory.text
+    let checkpoint = Checkpoint.byteCount(of: trainer), model = 4 * trainer.model.parameterCount
+    if let limit = DiskSpace.largestFile, limit < checkpoint {
+      throw TrainingError(
+        "a checkpoint of this run is a file of \(text(checkpoint)), and this process may write files of at most "
+          + "\(text(limit)); raise the limit (ulimit -f)")
     }
-    return value
+    func size(_ name: String) -> Int { (try? InputFile(folder + "/" + name).size) ?? 0 }
+    // What is there is replaced; a new checkpoint is written beside those that are kept.
+    let needed = (settings.keptCheckpoints + 1) * checkpoint + model
+    let present = size(optimizerName) * max(1, keptSteps(folder).count) + size(ModelFolder.weightsName)
+    guard let free = DiskSpace.free(at: folder), free < needed - present else { return }
+    throw TrainingError(
+      "the checkpoints of this run take \(text(needed)) on the disk of \(folder) (\(text(checkpoint)) each, and one more "
+        + "while it is written), and \(text(free)) are free; free some space, keep fewer (--keep-checkpoints), or choose "
+        + "another disk")
   }
 }

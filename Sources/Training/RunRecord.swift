@@ -1,6 +1,8 @@
-/// The record of a run: `run.json`.
+/// The record of a run: in its checkpoint, and for reading in `run.json`.
 
+import Foundation
 import RunnelCorpora
+import RunnelFiles
 
 public struct RunRecord: Codable, Sendable, Equatable {
   public static let version = 2
@@ -15,6 +17,20 @@ public struct RunRecord: Codable, Sendable, Equatable {
   public var tokens: Int
   public var seconds: Double
   public var threads: Int
+  /// What the tokens are of; nil in records of older versions.
+  public var tokenizer: CorpusHeader.Tokenizer?
+  /// What was changed on the way.
+  public var changes: [SettingChange] = []
+
+  /// Of a trainer as it is.
+  init(_ trainer: Trainer, threads: Int) {
+    let corpora = trainer.sampler.mixture
+    self.init(
+      mixer: trainer.model.mixerName, settings: trainer.settings, corpus: corpora.name,
+      cursor: trainer.sampler.cursor, steps: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
+      threads: threads)
+    (tokenizer, changes) = (corpora.parts[0].corpus.header.tokenizer, trainer.changes)
+  }
 
   public init(
     mixer: String, settings: TrainingSettings, corpus: String, cursor: SegmentSampler.Cursor, steps: Int,
@@ -25,7 +41,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case version, mixer, settings, corpus, cursor, steps, tokens, seconds, threads
+    case version, mixer, settings, corpus, cursor, steps, tokens, seconds, threads, tokenizer, changes
     case corpusTokens = "corpus_tokens"
   }
 
@@ -40,6 +56,8 @@ public struct RunRecord: Codable, Sendable, Equatable {
     try fields.encode(tokens, forKey: .tokens)
     try fields.encode(seconds, forKey: .seconds)
     try fields.encode(threads, forKey: .threads)
+    try fields.encodeIfPresent(tokenizer, forKey: .tokenizer)
+    if !changes.isEmpty { try fields.encode(changes, forKey: .changes) }
   }
 
   /// Reads version 2, and version 1, whose runs had the lanes of one corpus.
@@ -52,6 +70,8 @@ public struct RunRecord: Codable, Sendable, Equatable {
     tokens = try fields.decode(Int.self, forKey: .tokens)
     seconds = try fields.decode(Double.self, forKey: .seconds)
     threads = try fields.decode(Int.self, forKey: .threads)
+    tokenizer = try fields.decodeIfPresent(CorpusHeader.Tokenizer.self, forKey: .tokenizer)
+    changes = try fields.decodeIfPresent([SettingChange].self, forKey: .changes) ?? []
     switch try fields.decode(Int.self, forKey: .version) {
     case Self.version: cursor = try fields.decode(SegmentSampler.Cursor.self, forKey: .cursor)
     case 1:
@@ -65,6 +85,39 @@ public struct RunRecord: Codable, Sendable, Equatable {
     case let other:
       throw DecodingError.dataCorruptedError(
         forKey: .version, in: fields, debugDescription: "version \(other)")
+    }
+  }
+}
+
+extension RunRecord {
+  func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+  }
+
+  /// Refuses numbers that no run has written.
+  func check(_ path: String) throws {
+    func refuse(_ place: String, expected: String, found: String) -> FileError {
+      FileError(
+        path, at: "metadata \"run\", \(place)", expected: expected, found: found,
+        remedy: "train into a new folder")
+    }
+    do { try settings.validate() } catch {
+      throw refuse("settings", expected: "settings in their ranges", found: "\(error)")
+    }
+    // What is allocated for the data is bounded by the size of the record.
+    guard cursor.places.count == settings.batch, settings.segment <= 1 << 24 else {
+      throw refuse(
+        "cursor", expected: "a place for each of \(settings.batch) lanes",
+        found: "\(cursor.places.count) for segments of \(settings.segment)")
+    }
+    guard cursor.parts.allSatisfy({ 0 <= $0.start && $0.start < $0.end }) else {
+      throw refuse("cursor", expected: "ranges of tokens", found: "an empty one")
+    }
+    let counts = 0..<1 << 62
+    guard counts.contains(steps), counts.contains(tokens), seconds.isFinite else {
+      throw refuse("steps", expected: "counts", found: "\(steps) steps, \(tokens) tokens")
     }
   }
 }

@@ -30,8 +30,8 @@ public enum Schedule: String, Codable, Sendable, CaseIterable {
 public enum Budget: Codable, Sendable, Equatable {
   case steps(Int)
   case tokens(Int)
-  /// Wall clock, in minutes. The learning rate then follows the clock, so two runs differ; the other budgets repeat
-  /// exactly.
+  /// Minutes in which the run computes; not those in which the machine sleeps or the process is stopped. The learning rate
+  /// then follows the clock, so two runs differ; the other budgets repeat exactly.
   case minutes(Double)
 
   /// The share that is spent.

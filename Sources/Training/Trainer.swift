@@ -20,12 +20,12 @@ struct Optimizer: Sendable {
     var second: Tensor
   }
 
-  init(_ model: LanguageModel, settings: TrainingSettings) {
-    self.model = model
+  init(_ model: consuming LanguageModel, settings: TrainingSettings) {
     self.settings = settings
     moments = model.parameters.map {
       Moments(first: Tensor(zeros: $0.value.shape), second: Tensor(zeros: $0.value.shape))
     }
+    self.model = model
   }
 
   /// Forward, backward, update.
@@ -36,52 +36,75 @@ struct Optimizer: Sendable {
     _ inputs: [Int32], targets: [Int32], batch: Int, resets: Resets, state: inout LanguageModel.State,
     progress: Double
   ) throws -> StepReport {
-    var leaves: [Tensor] = []
-    let tracked = model.replacingParameters {
-      let leaf = $0.value.tracked()
-      leaves.append(leaf)
-      return leaf
-    }
     var next = state
-    let loss = tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &next).mean
-    guard loss.scalar.isFinite else {
-      throw TrainingError("\(culprit) is not finite in step \(steps + 1); lower --learning-rate")
-    }
-    let gradients = gradients(of: loss, for: leaves)
+    var (loss, gradients) = differentiate(inputs, targets, batch, resets, &next)
     let squares = gradients.map(\.sumOfSquares)
-    if let bad = squares.firstIndex(where: { !$0.isFinite }) {
+    guard loss.isFinite, squares.allSatisfy(\.isFinite) else {
+      // The search needs their memory.
+      gradients = []
+      let culprit = culprit(inputs, targets, batch, resets, state)
       throw TrainingError(
-        "the gradient of \(model.parameters[bad].name) is not finite in step \(steps + 1); lower --learning-rate"
+        "numbers overflow in step \(steps + 1): \(culprit); begin anew, or resume, with a lower --learning-rate"
       )
     }
     let norm = squares.reduce(0, +).squareRoot()
-    let rate =
-      settings.learningRate
-      * settings.schedule.factor(progress: progress, warmup: settings.warmup, final: settings.finalRate)
-    update(gradients, rate: rate, scale: norm > settings.clip ? settings.clip / norm : 1)
-    state = next.detached
+    let rate = settings.learningRate(at: progress)
+    update(&gradients, rate: rate, scale: norm > settings.clip ? settings.clip / norm : 1)
+    state = next
     steps += 1
-    return StepReport(loss: Double(loss.scalar), gradientNorm: norm, learningRate: rate)
+    return StepReport(loss: loss, gradientNorm: norm, learningRate: rate)
   }
 
-  /// The first parameter that is not finite, or else the loss itself.
-  private var culprit: String {
-    model.parameters.first { !$0.value.sumOfSquares.isFinite }.map(\.name) ?? "the loss"
+  /// The loss and, where it is finite, its gradients. The tape, which holds the parameters, is gone afterwards.
+  private func differentiate(
+    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: inout LanguageModel.State
+  ) -> (loss: Double, gradients: [Tensor]) {
+    let (tracked, leaves) = tracked
+    let loss = tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &state).mean
+    state = state.detached
+    guard loss.scalar.isFinite else { return (Double(loss.scalar), []) }
+    return (Double(loss.scalar), RunnelTensors.gradients(of: loss, for: leaves.map(\.value)))
   }
 
-  private mutating func update(_ gradients: [Tensor], rate: Double, scale: Double) {
+  /// The model on the tape, and its parameters there.
+  private var tracked: (model: LanguageModel, leaves: [(name: String, value: Tensor)]) {
+    var leaves: [(name: String, value: Tensor)] = []
+    let tracked = model.replacingParameters {
+      let leaf = $0.value.tracked()
+      leaves.append(($0.name, leaf))
+      return leaf
+    }
+    return (tracked, leaves)
+  }
+
+  /// Where the first number arose that is not finite: the layer, the operation and the parameter there.
+  private func culprit(
+    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: LanguageModel.State
+  ) -> String {
+    let (tracked, leaves) = tracked
+    let search = NonFiniteSearch(leaves: leaves)
+    search.run {
+      var state = state
+      return tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &state).mean
+    }
+    return search.finding ?? "the loss is not finite"
+  }
+
+  /// Changes parameters and moments in place, and lets go of each gradient.
+  private mutating func update(_ gradients: inout [Tensor], rate: Double, scale: Double) {
     var index = 0
-    model = model.replacingParameters { parameter in
-      defer { index += 1 }
-      var value = parameter.value
-      var moment = moments[index]
-      adamWUpdate(
-        &value, gradient: gradients[index], firstMoment: &moment.first, secondMoment: &moment.second,
-        step: steps + 1, learningRate: rate * Double(parameter.traits.learningRate), beta1: settings.beta1,
-        beta2: settings.beta2, epsilon: settings.epsilon,
-        weightDecay: parameter.traits.decays ? settings.weightDecay : 0, gradientScale: scale)
-      moments[index] = moment
-      return value
+    model.storedFingerprint = nil
+    model.visit { place, stored in
+      func apply(_ value: inout Tensor, _ moments: inout Moments) {
+        adamWUpdate(
+          &value, gradient: gradients[index], firstMoment: &moments.first, secondMoment: &moments.second,
+          step: steps + 1, learningRate: rate * Double(place.traits.learningRate), beta1: settings.beta1,
+          beta2: settings.beta2, epsilon: settings.epsilon,
+          weightDecay: place.traits.decays ? settings.weightDecay : 0, gradientScale: scale)
+      }
+      stored.change { apply(&$0, &moments[index]) }
+      gradients[index] = .absent
+      index += 1
     }
   }
 }
@@ -104,14 +127,17 @@ public struct Trainer: Sendable {
   public internal(set) var tokens = 0
   /// Time spent in earlier sessions of the run.
   public internal(set) var seconds = 0.0
+  /// What was changed of its settings where the run was resumed.
+  public internal(set) var changes: [SettingChange] = []
 
   /// - Parameter prefetches: whether the next segment is made while a step computes; the bits are the same either way.
   public init(
-    _ model: LanguageModel, settings: TrainingSettings, sampler: SegmentSampler, prefetches: Bool = true
+    _ model: consuming LanguageModel, settings: TrainingSettings, sampler: SegmentSampler,
+    prefetches: Bool = true
   ) {
-    optimizer = Optimizer(model, settings: settings)
-    data = Prefetcher(sampler, isAhead: prefetches)
     state = model.initialState(batch: settings.batch)
+    optimizer = Optimizer(consume model, settings: settings)
+    data = Prefetcher(sampler, isAhead: prefetches)
   }
 
   public var model: LanguageModel { optimizer.model }
@@ -140,7 +166,7 @@ public struct Trainer: Sendable {
     return report
   }
 
-  /// Adds wall-clock time to the account of the run.
+  /// Adds time to the account of the run.
   public mutating func spend(seconds: Double) { self.seconds += seconds }
 }
 

@@ -25,6 +25,8 @@ public struct TrainingProgress: Sendable {
   public let progress: Double
   /// Seconds until the budget is spent at this pace.
   public let secondsLeft: Double
+  /// The share of a validation that is done; nil while training.
+  public var validated: Double?
 }
 
 /// What a run ends with; keys in `--json` are these in snake_case.
@@ -35,17 +37,24 @@ public struct TrainingSummary: Codable, Sendable {
   public var tokensPerSecond: Double
   /// The running mean at the end, nats per token.
   public var loss: Double?
-  /// Over the whole validation split, chunkwise, in nats per token; of a mixture, the mean by the corpora's weights.
+  /// Over the validation split or a sample of it, chunkwise, in nats per token; of a mixture, the mean by the corpora's
+  /// weights.
   public var validationLoss: Double?
+  /// The tokens that were looked at, spread evenly over the split, and those of the split.
+  public var validationTokens: Int?
+  public var validationSplitTokens: Int?
   public var bitsPerByte: Double?
   /// Where the corpus is of a task: the share of its answers that were right, and of documents without a wrong one.
   public var validationAccuracy: Double?
   public var validationDocumentAccuracy: Double?
-  /// Over the first tokens of the validation split, token by token, and chunkwise for comparison.
+  /// Over a few tokens of the validation split, token by token, and chunkwise for comparison.
   public var validationStepLoss: Double?
   public var validationMixLoss: Double?
   /// Where there are several corpora: the validation of each.
   public var validation: [CorpusValidation]?
+  /// The most memory that the process had.
+  public var peakResidentBytes = Machine.peakResidentBytes
+  /// Whether a signal ended the training, or the last validation; the figures that it would have given are missing then.
   public var wasInterrupted: Bool
 
   enum CodingKeys: String, CodingKey {
@@ -53,10 +62,13 @@ public struct TrainingSummary: Codable, Sendable {
     case tokensPerSecond = "tokens_per_second"
     case validationLoss = "validation_loss"
     case bitsPerByte = "bits_per_byte"
+    case validationTokens = "validation_tokens"
+    case validationSplitTokens = "validation_split_tokens"
     case validationAccuracy = "validation_accuracy"
     case validationDocumentAccuracy = "validation_document_accuracy"
     case validationStepLoss = "validation_step_loss"
     case validationMixLoss = "validation_mix_loss"
+    case peakResidentBytes = "peak_rss_bytes"
     case wasInterrupted = "interrupted"
   }
 }
@@ -65,21 +77,32 @@ public struct TrainingRun: Sendable {
   public private(set) var trainer: Trainer
   let folder: String
   private var lossMean = RunningMean()
-  private var lastValidation: Validation?
+  /// The step of the newest checkpoint; nil before the first.
+  private var savedStep: Int?
+  /// Whether that is where the trainer is.
+  private var isSaved = false
+  var lastValidation: Validation?
   /// The bytes of every token; nil where tokens are bytes, none where nothing says what tokens are.
-  private var byteLengths: [Int]?
+  var byteLengths: [Int]?
 
   /// - Parameter folder: where the run is to be written; validation is on the corpora of the trainer's sampler.
-  public init(_ trainer: Trainer, folder: String) {
+  public init(_ trainer: consuming Trainer, folder: String) {
     self.trainer = trainer
     self.folder = folder
   }
 
-  /// Trains until the budget is spent or `shouldStop` says so; a checkpoint is on disk afterwards.
+  /// Trains until the budget is spent or `shouldStop` says so. Whatever ends it, a checkpoint of the last step is on disk
+  /// afterwards, if its numbers are finite and the disk has room.
+  ///
+  /// - Parameter note: is told what went wrong without ending the run.
   public mutating func run(
-    shouldStop: () -> Bool, report: (TrainingProgress) -> Void
+    shouldStop: () -> Bool, report: (TrainingProgress) -> Void, note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {
-    let settings = trainer.settings
+    try RunFolder.checkSpace(for: trainer, in: folder)
+    var metrics = try Metrics(folder: folder, upTo: trainer.steps, changes: trainer.changes)
+    if metrics.damagedLines > 0 {
+      note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
+    }
     if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
       // Beside the weights it makes the run a model that reads and writes text.
       try ModelFolder.save(tokenizer, to: folder)
@@ -87,87 +110,109 @@ public struct TrainingRun: Sendable {
     } else {
       byteLengths = []
     }
-    var metrics = try Metrics(folder: folder, upTo: trainer.steps)
-    let clock = ContinuousClock()
-    let start = clock.now
-    var last = start
+    if RunFolder.exists(folder) {
+      // Whatever became of the files beside the checkpoint, they are whole from here on.
+      try RunFolder.saveModel(of: trainer, to: folder)
+      savedStep = try? RunFolder.record(folder).steps
+      isSaved = savedStep == trainer.steps && trainer.changes.last?.step != trainer.steps
+    }
+    let summary: TrainingSummary
+    do {
+      summary = try train(&metrics, shouldStop, report, note)
+    } catch {
+      try? metrics.finish()
+      throw TrainingError("\(error); \(lastSave(hasOverflowed: error is TrainingError))")
+    }
+    do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
+    return summary
+  }
+
+  /// Saves before an error ends the run; what came of it. Numbers from which a step overflows are saved over none from which
+  /// none did: whatever the learning rate, going on with them leads there again.
+  private mutating func lastSave(hasOverflowed: Bool) -> String {
+    let before = savedStep.map { "\(folder) holds the run at step \($0)" } ?? "nothing is saved"
+    guard !isSaved, !(hasOverflowed && RunFolder.exists(folder)), trainer.isFinite else {
+      return before
+    }
+    do { try save() } catch { return "\(before): \(error)" }
+    return "the run is saved in \(folder) at step \(trainer.steps)"
+  }
+
+  private mutating func train(
+    _ metrics: inout Metrics, _ shouldStop: () -> Bool, _ report: (TrainingProgress) -> Void,
+    _ note: (String) -> Void
+  ) throws -> TrainingSummary {
+    let settings = trainer.settings
+    var clock = BudgetClock()
     let (firstTokens, firstSeconds) = (trainer.tokens, trainer.seconds)
     var isInterrupted = false
+    var lastCheckpoint = ContinuousClock.now
+    var complaints: Set<String> = []
+    // Each kind of trouble is told once, and again after it was over.
+    func complain(_ kind: String, _ text: String?) {
+      if let text {
+        if complaints.insert(kind).inserted { note(text) }
+      } else {
+        complaints.remove(kind)
+      }
+    }
+    var progress = TrainingProgress(
+      step: trainer.steps, tokens: trainer.tokens, loss: 0, validationLoss: nil, validationAccuracy: nil,
+      learningRate: 0, tokensPerSecond: 0, progress: min(1, trainer.progress), secondsLeft: 0)
     while trainer.progress < 1 {
       if shouldStop() {
         isInterrupted = true
         break
       }
       let step = try trainer.step()
+      isSaved = false
       lossMean.add(step.loss)
-      let now = clock.now
-      trainer.spend(seconds: (now - last).seconds)
-      last = now
-      if trainer.steps % 10 == 0 { try metrics.add(step, trainer: trainer) }
-      if settings.validationInterval > 0, trainer.steps % settings.validationInterval == 0 {
-        try validate(&metrics)
+      trainer.spend(seconds: clock.lap())
+      if trainer.steps % 10 == 0 {
+        metrics.add(step, trainer: trainer)
+        complain("metrics", metrics.failure.map { "lines of the log wait: \($0)" })
       }
-      if settings.checkpointInterval > 0, trainer.steps % settings.checkpointInterval == 0 { try save() }
+      let elapsed = (ContinuousClock.now - lastCheckpoint).seconds
+      if settings.checkpointInterval > 0 && trainer.steps % settings.checkpointInterval == 0
+        || settings.checkpointMinutes > 0 && elapsed >= 60 * settings.checkpointMinutes
+      {
+        do {
+          try save()
+          complain("checkpoint", nil)
+        } catch {
+          complain("checkpoint", "no checkpoint at step \(trainer.steps), the run goes on: \(error)")
+        }
+        lastCheckpoint = .now
+      }
       let spent = trainer.seconds - firstSeconds
-      let progress = min(1, trainer.progress)
-      report(
-        TrainingProgress(
-          step: trainer.steps, tokens: trainer.tokens, loss: lossMean.value,
-          validationLoss: lastValidation?.loss,
-          validationAccuracy: lastValidation?.accuracy,
-          learningRate: step.learningRate,
-          tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, spent), progress: progress,
-          secondsLeft: progress > 0 ? trainer.seconds * (1 - progress) / progress : 0))
+      let share = min(1, trainer.progress)
+      progress = TrainingProgress(
+        step: trainer.steps, tokens: trainer.tokens, loss: lossMean.value,
+        validationLoss: lastValidation?.loss,
+        validationAccuracy: lastValidation?.accuracy,
+        learningRate: step.learningRate,
+        tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, spent), progress: share,
+        secondsLeft: share > 0 ? trainer.seconds * (1 - share) / share : 0)
+      report(progress)
+      // A checkpoint of this step comes before its validation, which may take long.
+      if settings.validationInterval > 0, trainer.steps % settings.validationInterval == 0 {
+        try validate(&metrics, progress, shouldStop, report)
+      }
     }
-    try save()
+    if !isSaved { try save() }
     var summary = TrainingSummary(
       steps: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
       tokensPerSecond: Double(trainer.tokens - firstTokens) / max(1e-9, trainer.seconds - firstSeconds),
       loss: lossMean.isEmpty ? nil : lossMean.value, wasInterrupted: isInterrupted)
-    if !isInterrupted { try finish(&summary, &metrics) }
+    if !isInterrupted { try finish(&summary, &metrics, progress, shouldStop, report) }
+    summary.peakResidentBytes = Machine.peakResidentBytes
     return summary
   }
 
-  private mutating func validate(_ metrics: inout Metrics) throws {
-    guard let validation = try validation(limit: trainer.settings.validationTokens) else { return }
-    lastValidation = validation
-    try metrics.add(validation, trainer: trainer)
-  }
-
-  /// The last validation sees the whole split, and its first tokens in both forms.
-  private mutating func finish(_ summary: inout TrainingSummary, _ metrics: inout Metrics) throws {
-    guard let validation = try validation(isLast: true) else { return }
-    try metrics.add(validation, trainer: trainer)
-    summary.validationLoss = validation.loss
-    summary.bitsPerByte = validation.bitsPerByte
-    summary.validationAccuracy = validation.accuracy
-    summary.validationDocumentAccuracy = validation.documentAccuracy
-    summary.validation = validation.each
-    summary.validationStepLoss = try self.validation(form: .step, limit: 8192)?.loss
-    summary.validationMixLoss = try self.validation(form: .mix, limit: 8192)?.loss
-  }
-
-  /// The validation of every corpus that has a validation split; nil where none has.
-  private func validation(isLast: Bool = false, form: Form = .mix, limit: Int = .max) throws -> Validation? {
-    let parts = trainer.sampler.mixture.parts.compactMap { part in
-      let range = part.corpus.range(of: .validation)
-      return range.count < 2 ? nil : (part, range)
-    }
-    guard !parts.isEmpty else { return nil }
-    let results = try parts.map { part, range in
-      try Validation.Part(
-        trainer, part, range: range.prefix(max(2, limit / parts.count)), byteLengths: byteLengths,
-        isLast: isLast, form: form)
-    }
-    return Validation(parts: results)
-  }
-
-  private func save() throws {
-    let record = RunRecord(
-      mixer: trainer.model.mixerName, settings: trainer.settings, corpus: trainer.sampler.mixture.name,
-      cursor: trainer.sampler.cursor, steps: trainer.steps,
-      tokens: trainer.tokens, seconds: trainer.seconds, threads: WorkerPool.shared.threads)
+  private mutating func save() throws {
+    let record = RunRecord(trainer, threads: WorkerPool.shared.threads)
     try RunFolder.save(trainer, record: record, to: folder)
+    (savedStep, isSaved) = (trainer.steps, true)
   }
 }
 

@@ -36,14 +36,19 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var seed: UInt64 = 1
   /// Steps between validations; 0 for only one at the end.
   public var validationInterval = 0
-  /// The most validation tokens looked at during the run; the last validation sees all.
-  public var validationTokens = 65_536
-  /// Steps between checkpoints; 0 for only one at the end.
+  /// The most validation tokens that a validation looks at, spread evenly over the split; 0 for all of them. Without one,
+  /// 65,536 during the run, and at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576.
+  public var validationTokens: Int?
+  /// Steps between checkpoints; 0 for none by steps. There is one at the end in any case.
   public var checkpointInterval = 0
+  /// Minutes between checkpoints; 0 for none by time.
+  public var checkpointMinutes = 5.0
+  /// How many checkpoints stay, the newest among them.
+  public var keptCheckpoints = 1
 
   public init() {}
 
-  /// Records of older runs lack `targets` and `sampling`, which then had no other value than the default.
+  /// Records of older runs lack what then had no other value than the default.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     func read<Value: Decodable>(_ key: CodingKeys) throws -> Value {
@@ -57,14 +62,17 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     (beta1, beta2, epsilon) = (try read(.beta1), try read(.beta2), try read(.epsilon))
     (weightDecay, clip) = (try read(.weightDecay), try read(.clip))
     (carryState, resetAtDocuments) = (try read(.carryState), try read(.resetAtDocuments))
-    (validationInterval, validationTokens) = (try read(.validationInterval), try read(.validationTokens))
+    validationInterval = try read(.validationInterval)
+    validationTokens = try fields.decodeIfPresent(Int.self, forKey: .validationTokens)
     checkpointInterval = try read(.checkpointInterval)
+    if fields.contains(.checkpointMinutes) { checkpointMinutes = try read(.checkpointMinutes) }
+    if fields.contains(.keptCheckpoints) { keptCheckpoints = try read(.keptCheckpoints) }
     if fields.contains(.targets) { targets = try read(.targets) }
     if fields.contains(.sampling) { sampling = try read(.sampling) }
     origin = try fields.decodeIfPresent(String.self, forKey: .origin)
   }
 
-  enum CodingKeys: String, CodingKey {
+  enum CodingKeys: String, CodingKey, CaseIterable {
     case batch, sampling, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
     case origin = "from"
     case learningRate = "learning_rate"
@@ -73,8 +81,25 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     case carryState = "carry_state"
     case resetAtDocuments = "reset_at_documents"
     case validationInterval = "validation_interval"
-    case validationTokens = "validation_tokens"
+    // The key `validation_tokens` of older records was no choice of the user's.
+    case validationTokens = "validation_limit"
     case checkpointInterval = "checkpoint_interval"
+    case checkpointMinutes = "checkpoint_minutes"
+    case keptCheckpoints = "kept_checkpoints"
+  }
+
+  /// The learning rate where this share of the budget is spent.
+  public func learningRate(at progress: Double) -> Double {
+    learningRate * schedule.factor(progress: progress, warmup: warmup, final: finalRate)
+  }
+
+  /// How many validation tokens to look at during a run, or at its end.
+  func validationLimit(isLast: Bool, trained: Int) -> Int {
+    switch validationTokens {
+    case nil: isLast ? min(max(trained / 10, 1 << 14), 1 << 20) : 1 << 16
+    case 0: .max
+    case let limit?: limit
+    }
   }
 
   public func validate() throws {
@@ -90,6 +115,11 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     for (name, value) in [("warmup", warmup), ("final_rate", finalRate), ("weight_decay", weightDecay)]
     where !(value >= 0 && value <= 1) {
       throw ConfigurationError("\(name) is \(value); it must lie in [0, 1]")
+    }
+    guard checkpointMinutes >= 0, checkpointMinutes.isFinite, (1...1000).contains(keptCheckpoints) else {
+      throw ConfigurationError(
+        "checkpoint_minutes is \(checkpointMinutes), kept_checkpoints \(keptCheckpoints); the first must be 0 or "
+          + "more, the second lie between 1 and 1000")
     }
     guard sampling != .documents || resetAtDocuments else {
       throw ConfigurationError(

@@ -22,6 +22,8 @@ struct Validation: Sendable {
     var path: String
     var weight: Double
     var score: Score
+    /// The tokens that were looked at, and those of the split.
+    var tokens, splitTokens: Int
     /// Where the corpus is of a task.
     var answers: AnswerScore?
   }
@@ -36,6 +38,9 @@ struct Validation: Sendable {
   }
   var accuracy: Double? { mean { $0.answers?.accuracy } }
   var documentAccuracy: Double? { mean { $0.answers?.documentAccuracy } }
+  /// The tokens that were looked at, and those of the splits.
+  var tokens: Int { parts.reduce(0) { $0 + $1.tokens } }
+  var splitTokens: Int { parts.reduce(0) { $0 + $1.splitTokens } }
 
   /// Of every corpus, where there are several.
   var each: [CorpusValidation]? {
@@ -58,22 +63,26 @@ struct Validation: Sendable {
 extension Validation.Part {
   /// Scores a part's validation tokens with the settings of its training; a task is scored by its answers.
   ///
-  /// - Parameter isLast: whether to read with longer contexts, as befits the last validation.
+  /// - Parameters:
+  ///   - limit: the most tokens looked at.
+  ///   - progress: called often with the share that is done; what it throws ends the validation.
   init(
-    _ trainer: Trainer, _ part: CorpusMixture.Part, range: Range<Int>, byteLengths: [Int]?, isLast: Bool,
-    form: Form
+    _ trainer: Trainer, _ part: CorpusMixture.Part, range: Range<Int>, limit: Int, byteLengths: [Int]?,
+    form: Form, progress: (Double) throws -> Void
   ) throws {
     let settings = trainer.settings, corpus = part.corpus
-    (path, weight) = (corpus.path, part.weight)
+    (path, weight, splitTokens) = (corpus.path, part.weight, range.count)
     if corpus.task != nil, corpus.targetChoice == .answers {
-      let answers = try scoreAnswers(of: trainer.model, on: corpus, range: range, form: form)
-      (score, self.answers) = (answers.score, answers)
+      let answers = try scoreAnswers(
+        of: trainer.model, on: corpus, range: range, form: form, limit: limit, progress: progress)
+      (score, self.answers, tokens) = (answers.score, answers, answers.tokensRead)
       return
     }
+    let length = settings.carryState ? 256 : settings.segment
     score = try evaluate(
-      trainer.model, on: corpus, range: range, lanes: isLast ? min(8, max(1, range.count / 4096)) : 8,
-      length: !isLast ? 256 : settings.carryState ? 512 : settings.segment, form: form,
-      resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState,
-      byteLengths: byteLengths)
+      trainer.model, on: corpus, range: range, lanes: min(8, max(1, range.count / 4096)), length: length,
+      form: form, resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState,
+      byteLengths: byteLengths, limit: limit, progress: progress)
+    tokens = evenStretches(of: range, limit: limit, length: length).reduce(0) { $0 + $1.count }
   }
 }

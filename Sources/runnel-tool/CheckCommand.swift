@@ -61,7 +61,13 @@ struct CheckCommand: ParsableCommand {
       Output.line("\(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(tokens) tokens")
     }
     let check = ModelCheck(model, tokens: tokens, seed: seed)
-    let results = try check.run { result in
+    var line = ProgressLine()
+    var begun = 0.0
+    let results = try check.run { law in
+      line.show(begun / 15, "measuring: \(law)")
+      begun += 1
+    } report: { result in
+      line.finish()
       if !output.json {
         Output.line(
           String(

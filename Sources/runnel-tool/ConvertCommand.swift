@@ -112,7 +112,7 @@ struct ConvertCommand: ParsableCommand {
     let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
     switch destination {
     case .kernel: break
-    case .parallel: try ModelFolder.save(model, to: result, as: numbers)
+    case .parallel: try ModelFolder.save(model, to: result, as: numbers, tokenizer: tokenizer?.file?.sha256)
     case .huggingface:
       let family = try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: result, as: numbers)
       Output.note("\(result) is \(family.modelType) of \(family.library)")
@@ -121,7 +121,7 @@ struct ConvertCommand: ParsableCommand {
         Output.note(
           "\(source) is packed as \(packing) already; what that lost does not come back")
       }
-      try ModelFolder.savePacked(model.unpacked(), to: result, as: dtype)
+      try ModelFolder.savePacked(model.unpacked(), to: result, as: dtype, tokenizer: tokenizer?.file?.sha256)
     }
   }
 

@@ -10,10 +10,17 @@ struct InfoCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A model or run folder, or a .pth file of RWKV.", valueName: "model"))
   var model: String?
   @Flag(help: "List the architectures with their papers.") var mixers = false
+  @Option(help: "Lanes trained side by side, for the memory that training takes.") var batch: Int?
+  @Option(help: "Tokens per lane and step, for the same.") var segment: Int?
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
     if (model == nil) == !mixers { throw ValidationError("name a model folder, or give --mixers") }
+    for (name, value) in [("batch", batch), ("segment", segment)] {
+      if let value, !(1...1 << 24).contains(value) {
+        throw ValidationError("--\(name) is \(value); it must lie between 1 and \(1 << 24)")
+      }
+    }
   }
 
   func run() throws {
@@ -77,11 +84,17 @@ struct InfoCommand: ParsableCommand {
     let fingerprint: String
     /// How weights are packed; missing in the parallel form.
     let dtype: PackedElement?
+    /// What training it takes, with the settings of its run or of one that begins with it.
+    let training_memory: TrainingMemory
     let run: RunRecord?
   }
 
   private func describe(_ model: LanguageModel, folder: String) throws {
     let record = RunFolder.exists(folder) ? try RunFolder.record(folder) : nil
+    let settings =
+      record?.settings ?? TrainingPreset(budget: .minutes(3), model: model.configuration).settings
+    let (batch, segment) = (batch ?? settings.batch, segment ?? settings.segment)
+    let memory = try TrainingMemory(model.configuration, batch: batch, segment: segment)
     let stateBytes = model.initialState(batch: 1).byteCount
     if output.json {
       return try Output.json(
@@ -89,7 +102,7 @@ struct InfoCommand: ParsableCommand {
           mixer: model.mixerName, parameters: model.parameterCount, layers: model.layerCount,
           width: model.width,
           vocabulary_size: model.vocabularySize, state_bytes: stateBytes, fingerprint: model.fingerprint,
-          dtype: model.packing, run: record))
+          dtype: model.packing, training_memory: memory, run: record))
     }
     var rows = [
       ["mixer", model.mixerName],
@@ -98,6 +111,10 @@ struct InfoCommand: ParsableCommand {
       ["vocabulary", Output.grouped(model.vocabularySize)],
       ["state", "\(Output.grouped(stateBytes)) bytes for a stream of any length"],
       ["form", model.packing.map { "recurrent, packed in \($0)" } ?? "parallel"],
+      [
+        "to train it",
+        "about \(TrainingMemory.text(memory.total)) with \(batch) lanes of \(segment): \(memory.parts)",
+      ],
     ]
     if let record {
       rows.append(["corpus", record.corpus])
@@ -106,6 +123,12 @@ struct InfoCommand: ParsableCommand {
         "trained",
         "\(Output.grouped(record.steps)) steps, \(Output.grouped(record.tokens)) tokens, \(Output.duration(record.seconds))",
       ])
+      for change in record.changes {
+        rows.append([
+          "changed",
+          "from step \(change.step) on: \(change.setting) \(change.to ?? "none"), before \(change.from ?? "none")",
+        ])
+      }
     }
     Output.table(rows)
   }

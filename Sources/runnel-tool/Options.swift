@@ -18,6 +18,13 @@ struct ComputeOptions: ParsableArguments {
   /// Must be called before anything computes.
   func apply() {
     if let threads { WorkerPool.use(threads: threads) }
+    OutOfMemory.handle { bytes in
+      Output.note(
+        "Error: the system has no \(bytes) bytes of memory left; take a smaller model, --batch or --segment, or free some"
+      )
+      // No thread can go on, so none is waited for.
+      _exit(1)
+    }
   }
 }
 

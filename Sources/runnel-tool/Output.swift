@@ -115,9 +115,20 @@ struct ProgressLine {
   }
 }
 
-/// Whether to leave: SIGINT or SIGTERM has arrived, or nobody reads the results any more. The first signal is answered by
-/// saving and leaving, a second ends at once.
+/// Whether to leave: SIGINT, SIGTERM or SIGHUP has arrived, or nobody reads the results any more. The first signal is answered by
+/// saving and leaving, a second of the first two ends at once. (A terminal that closes may send more than one SIGHUP.)
 enum Interrupt {
+  private static func isIgnored(_ action: sigaction) -> Bool {
+    #if canImport(Glibc)
+      let handler = action.__sigaction_handler.sa_handler
+    #elseif canImport(Musl)
+      let handler = action.__sa_handler.sa_handler
+    #else
+      let handler = action.__sigaction_u.__sa_handler
+    #endif
+    return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+
   nonisolated(unsafe) private static var flag: sig_atomic_t = 0
   static var hasArrived: Bool { flag != 0 || Output.isClosed }
 
@@ -127,6 +138,7 @@ enum Interrupt {
     sigemptyset(&signals)
     sigaddset(&signals, SIGINT)
     sigaddset(&signals, SIGTERM)
+    sigaddset(&signals, SIGHUP)
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
@@ -134,5 +146,11 @@ enum Interrupt {
         signal(number, SIG_DFL)
       }
     }
+    // Who is run by nohup stays deaf to it.
+    var before = sigaction()
+    sigaction(SIGHUP, nil, &before)
+    if !isIgnored(before) { signal(SIGHUP) { _ in Interrupt.flag = 1 } }
+    // A reader that has gone, and a limit on the size of files, are errors of the write.
+    for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
   }
 }

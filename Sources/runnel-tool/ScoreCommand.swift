@@ -76,7 +76,7 @@ struct ScoreCommand: ParsableCommand {
     if let ids, let logits { return try writeLogits(of: ids, to: logits) }
     let file = try corpus.map { try Corpus(path: $0) }
     if let file, task ?? (file.task != nil && per == nil) {
-      return try scoreTask(ModelFolder.load(model), file)
+      return try scoreTask(ModelFolder.load(model).frozen(), file)
     }
     let loaded = try ModelFolder.load(model)
     // A corpus knows its own tokenizer; where it keeps none, ids can be scored but not counted in bytes.
@@ -178,14 +178,20 @@ struct ScoreCommand: ParsableCommand {
       scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
-      var position = range(in: corpus).lowerBound
-      try corpus.forEachPiece(of: range(in: corpus)) { piece in
+      let range = range(in: corpus)
+      var position = range.lowerBound, line = ProgressLine()
+      try corpus.forEachPiece(of: range) { piece in
         // A document ends where the next one begins.
         let starts = corpus.documentStarts(in: position + 1..<position + piece.count + 1)
         units?.read(piece, documentEnds: starts.map { $0 - 1 - position })
+        let done = position - range.lowerBound
+        line.show(
+          Double(done) / Double(range.count),
+          "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
         position += piece.count
         try feed(piece)
       }
+      line.finish()
     } else if let tokenizer {
       var encoder: any TokenEncoder = tokenizer.encoder(for: stream)
       var ids: [Int32] = []

@@ -7,7 +7,8 @@ struct TrainCommand: ParsableCommand {
     commandName: "train", abstract: "Train a language model on a corpus.",
     discussion: """
       Example: runnel train --corpus stories.tokens.zst --mixer mamba --minutes 3 --out stories
-      Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on.
+      Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on, with another budget,
+      learning rate, schedule, decay, clip, loss or validation where they are given.
       A model that there is learns a text of its own: runnel train --from stories --corpus mine.tokens.zst
       --out mine. It forgets less of what it knew with a lower --learning-rate.
       """)
@@ -20,7 +21,13 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "The architecture, or a pattern of several, as in mamba,mamba,attention.") var mixer:
     MixerName?
   @Option(help: ArgumentHelp("The folder that receives the run.", valueName: "folder")) var out: String
-  @Flag(help: "Go on with the run in --out; with a longer budget if one is given.") var resume = false
+  @Flag(help: "Go on with the run in --out; what else is given is changed from here on, or refused.")
+  var resume = false
+  @Option(
+    help: ArgumentHelp(
+      "Go on with --resume from an older checkpoint, one of those that --keep-checkpoints kept.",
+      valueName: "step"))
+  var resumeAt: Int?
   @Option(
     help: ArgumentHelp(
       "Begin with the weights of this model, its architecture and its tokenizer, instead of random ones.",
@@ -59,10 +66,23 @@ struct TrainCommand: ParsableCommand {
     inversion: .prefixedNo,
     help: "Carry each lane's state into its next segment (default: yes, if the recurrence forgets).")
   var carryState: Bool?
-  @Flag(inversion: .prefixedNo, help: "Let documents reset the state.") var resetDocuments = true
-  @Option(help: "The seed of weights and data order.") var seed: UInt64 = 1
+  @Flag(inversion: .prefixedNo, help: "Let documents reset the state (default: yes).") var resetDocuments:
+    Bool?
+  @Option(help: "The seed of weights and data order (default: 1).") var seed: UInt64?
   @Option(help: "Steps between validations (0: only at the end).") var validateEvery: Int?
-  @Option(help: "Steps between checkpoints (0: only at the end).") var checkpointEvery: Int?
+  @Option(
+    help: ArgumentHelp(
+      """
+      The most validation tokens that a validation looks at, spread evenly over the split; 0 for all (default: 65,536 \
+      during the run; at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576).
+      """, valueName: "n"))
+  var validationTokens: Int?
+  @Option(help: "Steps between checkpoints (0: only at the end; default: by time).") var checkpointEvery: Int?
+  @Option(help: "Minutes between checkpoints (0: none by time; default: 5, or 0 with --checkpoint-every).")
+  var checkpointMinutes: Double?
+  @Option(help: "How many checkpoints stay, for --resume-at (default: 1, the newest).") var keepCheckpoints:
+    Int?
+  @Flag(help: "Say what the run would train and the memory it takes, and stop.") var dryRun = false
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
 
@@ -84,10 +104,24 @@ struct TrainCommand: ParsableCommand {
         throw ValidationError("--\(name) is \(value); it must be positive")
       }
     }
-    for (name, value) in [("validate-every", validateEvery), ("checkpoint-every", checkpointEvery)] {
+    for (name, value, zero) in [
+      ("validate-every", validateEvery, "only at the end"),
+      ("checkpoint-every", checkpointEvery, "only at the end"),
+      ("validation-tokens", validationTokens, "all"),
+    ] {
       if let value, value < 0 {
-        throw ValidationError("--\(name) is \(value); it must be 0 (only at the end) or more")
+        throw ValidationError("--\(name) is \(value); it must be 0 (\(zero)) or more")
       }
+    }
+    if let checkpointMinutes, !(checkpointMinutes >= 0 && checkpointMinutes.isFinite) {
+      throw ValidationError(
+        "--checkpoint-minutes is \(checkpointMinutes); it must be 0 (none by time) or more")
+    }
+    if let keepCheckpoints, !(1...1000).contains(keepCheckpoints) {
+      throw ValidationError("--keep-checkpoints is \(keepCheckpoints); it must lie between 1 and 1000")
+    }
+    if let resumeAt, !resume || resumeAt < 0 {
+      throw ValidationError("--resume-at \(resumeAt) goes with --resume and the step of a checkpoint")
     }
     if !resume && corpus == nil {
       throw ValidationError("--corpus is missing; make one with `runnel corpus build`")
@@ -116,31 +150,33 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
-    if resume {
-      let record = try RunFolder.record(out)
-      let corpora = try open(corpus ?? record.corpus, targets: record.settings.targets)
-      try resume(ModelFolder.load(out), record: record, corpora)
-    } else if let corpus {
-      if RunFolder.exists(out) {
-        throw ToolError("\(out) already holds a run; add --resume to go on with it, or choose another --out")
-      }
+    if resume { return try goOn() }
+    if let corpus {
+      try checkOrigin()
+      try RunFolder.checkIsFree(out)
       let corpora = try open(corpus, targets: loss ?? .answers)
       if let from {
-        let places = [from, out].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
-        guard places[0] != places[1] else {
-          throw ToolError("--out is the model of --from, which would be lost; choose another folder")
-        }
         let model = try StartingModel.load(from, for: corpora)
         let preset = TrainingPreset(budget: budget ?? .minutes(3), model: model.configuration)
-        try start(model.configuration, preset, corpora) { _ in model }
+        let configuration = model.configuration
+        try start(configuration, preset, corpora, from: consume model)
       } else if let mixer {
         let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: mixer.pattern)
         var configuration = ModelConfiguration(
           mixer.pattern, vocabularySize: corpora.parts[0].corpus.header.vocabularySize,
           width: width ?? preset.width, layers: layers ?? preset.layers)
         if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
-        try start(configuration, preset, corpora) { try LanguageModel($0, seed: seed) }
+        try start(configuration, preset, corpora)
       }
+    }
+  }
+
+  /// Refuses to begin with the model that the run would replace.
+  private func checkOrigin() throws {
+    guard let from else { return }
+    let places = [from, out].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }
+    guard places[0] != places[1] else {
+      throw ToolError("--out is the model of --from, which would be lost; choose another folder")
     }
   }
 
@@ -148,37 +184,128 @@ struct TrainCommand: ParsableCommand {
     try CorpusMixture(named: name) { try Corpus(path: $0, targets: targets) }
   }
 
-  /// - Parameter make: makes the model, once it is known that it can be trained.
+  /// - Parameter model: of this configuration; without one, a fresh one is made once it is known that it can be trained.
   private func start(
     _ configuration: ModelConfiguration, _ preset: TrainingPreset, _ corpora: CorpusMixture,
-    make: (ModelConfiguration) throws -> LanguageModel
+    from model: consuming LanguageModel? = nil
   ) throws {
     var defaults = preset.settings
     defaults.carryState = configuration.forgets
-    if corpora.parts.allSatisfy({ $0.corpus.task != nil }), resetDocuments { defaults.sampling = .documents }
-    let settings = settings(defaults)
+    if corpora.parts.allSatisfy({ $0.corpus.task != nil }), resetDocuments ?? true {
+      defaults.sampling = .documents
+    }
+    var settings = settings(defaults)
+    settings.origin = from
     try settings.validate()
     try configuration.validate()
-    // What a step keeps is at least some ten numbers per token, layer and channel.
-    let bytes =
-      40 * Double(settings.batch) * Double(settings.segment)
-      * Double(configuration.layers * configuration.width)
-    if bytes > Double(Machine.physicalMemory) {
-      throw ToolError(
-        "a step of \(settings.batch) × \(settings.segment) tokens needs more than \(Int(bytes / 1e9)) GB of memory; "
-          + "lower --batch or --segment")
-    }
+    // Before anything large is made.
+    let memory = try TrainingMemory(configuration, batch: settings.batch, segment: settings.segment)
+    try memory.check()
+    if dryRun { return try show(configuration, settings, memory) }
+    let lock = try RunFolder.lock(out)
+    defer { withExtendedLifetime(lock) {} }
+    // Another run may have begun meanwhile.
+    try RunFolder.checkIsFree(out)
     let sampler = try SegmentSampler(
-      corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment, seed: seed,
+      corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment,
+      seed: settings.seed,
       resetAtDocuments: settings.resetAtDocuments)
-    try train(Trainer(make(configuration), settings: settings, sampler: sampler))
+    let first = try (consume model) ?? LanguageModel(configuration, seed: settings.seed)
+    try train(Trainer(consume first, settings: settings, sampler: sampler), memory)
   }
 
-  private func resume(_ model: LanguageModel, record: RunRecord, _ corpora: CorpusMixture) throws {
-    if let mixer, mixer.name != record.mixer {
-      throw ToolError("the run in \(out) is of \(record.mixer), not \(mixer.name); leave --mixer out")
+  /// Resumes the run in `out`.
+  private func goOn() throws {
+    // Says what is missing before a folder is made.
+    _ = try Checkpoint(out, at: resumeAt)
+    let lock = try RunFolder.lock(out)
+    defer { withExtendedLifetime(lock) {} }
+    let checkpoint = try Checkpoint(out, at: resumeAt), record = checkpoint.record
+    try check(checkpoint.configuration, record)
+    var settings = settings(record.settings)
+    if let budget, budget != record.settings.budget {
+      let extended = record.settings.extended(
+        to: budget, steps: record.steps, tokens: record.tokens, seconds: record.seconds)
+      settings.budget = budget
+      if warmup == nil { settings.warmup = extended.warmup }
     }
-    try train(RunFolder.resume(out, model: model, corpora: corpora, budget: budget))
+    let memory = try TrainingMemory(
+      checkpoint.configuration, batch: settings.batch, segment: settings.segment)
+    try memory.check()
+    if dryRun { return try show(checkpoint.configuration, settings, memory) }
+    let trainer = try checkpoint.resume(
+      corpora: openCorpora(of: record, targets: settings.targets), settings: settings)
+    let changes = trainer.changes.dropFirst(record.changes.count)
+    for change in changes {
+      Output.note(
+        "from step \(change.step) on: \(change.setting) \(change.to ?? "none"), before \(change.from ?? "none")"
+      )
+    }
+    if !changes.isEmpty && trainer.progress < 1 {
+      let progress = record.settings.budget.progress(
+        steps: record.steps, tokens: record.tokens, seconds: record.seconds)
+      Output.note(
+        String(
+          format: "the learning rate goes on at %.3g, before %.3g",
+          settings.learningRate(at: trainer.progress),
+          record.settings.learningRate(at: progress)))
+    }
+    try train(consume trainer, memory)
+  }
+
+  private func openCorpora(of record: RunRecord, targets: TargetChoice) throws -> CorpusMixture {
+    do { return try open(corpus ?? record.corpus, targets: targets) } catch  where corpus == nil {
+      throw ToolError(
+        "\(error); the run in \(out) names its corpus so: name it as it is found from here with --corpus")
+    }
+  }
+
+  /// Refuses another model than the run's.
+  private func check(_ configuration: ModelConfiguration, _ record: RunRecord) throws {
+    func require(_ option: String, _ given: String, _ isSame: Bool, _ own: String) throws {
+      guard !isSame else { return }
+      throw ToolError(
+        "the run in \(out) is of \(own), and cannot go on as one of \(given); leave --\(option) out, or begin a new run"
+      )
+    }
+    let shape = "width \(configuration.width) and \(configuration.layers) layers"
+    if let mixer { try require("mixer", mixer.name, mixer.name == record.mixer, record.mixer) }
+    if let width { try require("width", "width \(width)", width == configuration.width, shape) }
+    if let layers { try require("layers", "\(layers) layers", layers == configuration.layers, shape) }
+    if let heads {
+      let others = try configuration.mixers.map { try $0.withHeads(heads) }
+      try require("heads", "\(heads) heads", others == configuration.mixers, "another number of heads")
+    }
+    if let size {
+      let preset = TrainingPreset(
+        budget: record.settings.budget, size: size, mixers: configuration.mixers.map(\.mixer))
+      let isSame =
+        (width ?? preset.width, layers ?? preset.layers) == (configuration.width, configuration.layers)
+      try require("size", "size \(size.rawValue)", isSame, shape)
+    }
+  }
+
+  private struct Plan: Encodable {
+    let mixer: String
+    let parameters, layers, width, batch, segment: Int
+    let training_memory: TrainingMemory
+  }
+
+  /// What a run is going to be.
+  private func show(
+    _ configuration: ModelConfiguration, _ settings: TrainingSettings, _ memory: TrainingMemory
+  ) throws {
+    let plan = Plan(
+      mixer: configuration.mixerName, parameters: memory.parameterCount, layers: configuration.layers,
+      width: configuration.width, batch: settings.batch, segment: settings.segment, training_memory: memory)
+    if output.json { return try Output.json(plan) }
+    Output.table([
+      ["mixer", plan.mixer],
+      ["parameters", Output.grouped(plan.parameters)],
+      ["layers", "\(plan.layers) of width \(plan.width)"],
+      ["step", "\(plan.batch) lanes of \(plan.segment) tokens"],
+      ["memory", "about \(TrainingMemory.text(memory.total)): \(memory.parts)"],
+    ])
   }
 
   private func settings(_ preset: TrainingSettings) -> TrainingSettings {
@@ -192,32 +319,44 @@ struct TrainCommand: ParsableCommand {
     if let weightDecay { settings.weightDecay = weightDecay }
     if let clip { settings.clip = clip }
     if let validateEvery { settings.validationInterval = validateEvery }
-    if let checkpointEvery { settings.checkpointInterval = checkpointEvery }
+    if let validationTokens { settings.validationTokens = validationTokens }
+    if let checkpointEvery {
+      (settings.checkpointInterval, settings.checkpointMinutes) = (checkpointEvery, 0)
+    }
+    if let checkpointMinutes { settings.checkpointMinutes = checkpointMinutes }
+    if let keepCheckpoints { settings.keptCheckpoints = keepCheckpoints }
     if let carryState { settings.carryState = carryState }
     if let loss { settings.targets = loss }
-    settings.resetAtDocuments = resetDocuments
-    settings.seed = seed
-    settings.origin = from
+    if let resetDocuments { settings.resetAtDocuments = resetDocuments }
+    if let seed { settings.seed = seed }
     return settings
   }
 
-  private func train(_ trainer: Trainer) throws {
+  /// - Parameter trainer: given away, so that its memory has one owner and is changed in place.
+  private func train(_ trainer: consuming Trainer, _ memory: TrainingMemory) throws {
     Interrupt.watch()
-    let model = trainer.model
     let training = trainer.sampler.mixture.parts.reduce(0) { $0 + $1.corpus.range(of: .train).count }
     Output.note(
       """
-      \(model.mixerName): \(Output.grouped(model.parameterCount)) parameters, \(model.layerCount) layers of width \
-      \(model.width); \(Output.grouped(training)) training tokens; \
-      \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads
+      \(trainer.model.mixerName): \(Output.grouped(trainer.model.parameterCount)) parameters, \
+      \(trainer.model.layerCount) layers of width \(trainer.model.width); \(Output.grouped(training)) training tokens; \
+      \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads; about \
+      \(TrainingMemory.text(memory.total)) of memory
       """)
-    var line = ProgressLine()
-    var run = TrainingRun(trainer, folder: out)
+    var line = ProgressLine(), validating = ProgressLine()
+    var run = TrainingRun(consume trainer, folder: out)
     let summary = try run.run(
-      shouldStop: { Interrupt.hasArrived }, report: { line.show($0.progress, $0.text) })
+      shouldStop: { Interrupt.hasArrived },
+      report: {
+        if let share = $0.validated {
+          validating.show(share, String(format: "%3.0f%% of a validation at step %d", 100 * share, $0.step))
+        } else {
+          line.show($0.progress, $0.text)
+        }
+      }, note: { Output.note(Output.isTerminal ? "\r\u{1B}[K\($0)" : $0) })
     line.finish()
     if output.json { return try Output.json(summary) }
-    if summary.wasInterrupted {
+    if summary.wasInterrupted, run.trainer.progress < 1 {
       Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
       return
     }
@@ -243,13 +382,19 @@ struct TrainCommand: ParsableCommand {
       let bits = summary.bitsPerByte.map { String(format: ", %.4f bits per byte", $0) } ?? ""
       Output.line(String(format: "validation loss %.4f nats per token", loss) + bits)
     }
+    if let read = summary.validationTokens, let all = summary.validationSplitTokens, read < all {
+      Output.line(
+        "  on \(Output.grouped(read)) of \(Output.grouped(all)) tokens, spread evenly; --validation-tokens 0 takes all"
+      )
+    }
     for part in summary.validation ?? [] {
       Output.line(
         String(format: "  %@ (%.1f %%): %.4f nats per token", part.corpus, 100 * part.weight, part.loss))
     }
     if let step = summary.validationStepLoss, let mix = summary.validationMixLoss {
-      Output.line(String(format: "its first tokens, token by token %.6f, chunkwise %.6f", step, mix))
+      Output.line(String(format: "some of them token by token %.6f, chunkwise %.6f", step, mix))
     }
+    if summary.wasInterrupted { Output.line("a signal ended the validation; --resume makes it anew") }
     Output.line("saved in \(out)")
   }
 }

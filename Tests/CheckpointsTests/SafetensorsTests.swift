@@ -177,7 +177,10 @@ struct TensorIndexTests {
   @Test(
     "a wrong index is refused in a sentence",
     arguments: [
-      ("{}", "weight_map: expected the field, found none; check that this is model.safetensors.index.json"),
+      (
+        "{}",
+        "weight_map: expected the field, found none; check that this is the index beside a model's files"
+      ),
       (
         #"{"weight_map": {"w1": "../part-1.safetensors"}}"#,
         #"weight_map, "w1": expected the name of a file in the same folder, found "../part-1.safetensors"; "#

@@ -37,7 +37,7 @@ struct AuthorsTests {
   }
 
   @Test(
-    "RWKV-5 and 6 in folders with their own code", arguments: ["rwkv5-tuned", "rwkv6-plain", "rwkv6-tuned"])
+    "RWKV-5 and 6 in folders with their own code", arguments: ["rwkv5-tuned", "rwkv6-untuned", "rwkv6-tuned"])
   func folders(name: String) throws {
     let golden = try GoldenCase.named(name)
     let type = String(name.prefix(5))
@@ -83,13 +83,20 @@ struct AuthorsTests {
         let alone = model.hidden(
           Array(ids[document]), batch: 1, form: form, resets: .none, state: &own
         ).scalars
-        #expect(
-          Array(packed[document.lowerBound * D..<document.upperBound * D]) == alone, "\(form), \(document)")
+        Self.expectClose(
+          packed[document.lowerBound * D..<document.upperBound * D], alone, "\(form), \(document)")
       }
       var other = model.initialState(batch: 1)
       let row = model.hidden(Array(ids[T...]), batch: 1, form: form, resets: .none, state: &other).scalars
-      #expect(Array(packed[(T * D)...]) == row, "\(form)")
+      Self.expectClose(packed[(T * D)...], row, "\(form), the other row")
     }
+  }
+
+  /// Products of more rows may be summed in another order.
+  private static func expectClose(_ a: ArraySlice<Float>, _ b: [Float], _ note: String) {
+    let difference = zip(a, b).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+    let error = (difference / b.reduce(0.0) { $0 + pow(Double($1), 2) }).squareRoot()
+    #expect(a.count == b.count && error <= 1e-6, "\(note): \(error)")
   }
 
   @Test("no library has a word for a tuned state")

@@ -1,6 +1,7 @@
 import Foundation
 import RunnelCheckpoints
 import RunnelCorpora
+import RunnelFiles
 import RunnelMixers
 import RunnelModels
 import RunnelStreaming
@@ -65,16 +66,20 @@ struct HostileNumbersTests {
         cursor: trainer.sampler.cursor, steps: 0, tokens: 0, seconds: 0, threads: 1)
       try RunFolder.save(trainer, record: record, to: folder + "/run")
       let path = folder + "/run/" + RunFolder.optimizerName, original = try bytes(of: path)
-      let digits = original.indices.prefix(2500).filter { $0 > 8 && (0x2D...0x39).contains(original[$0]) }
+      let length = original[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+      let digits = original.indices.prefix(3500).filter { $0 > 8 && (0x2D...0x39).contains(original[$0]) }
       var refusals = 0
       for position in digits {
         for byte in Array("09-e".utf8) where byte != original[position] {
           var changed = original
           changed[position] = byte
+          // As if it had been written so.
+          var header = Array(changed[8..<8 + length])
+          Seal.close(&header)
+          changed.replaceSubrange(8..<8 + length, with: header)
           try write(changed, to: path)
           let text = sentence {
-            var resumed = try RunFolder.resume(
-              folder + "/run", model: trainer.model, corpora: CorpusMixture(corpus))
+            var resumed = try RunFolder.resume(folder + "/run", corpora: CorpusMixture(corpus))
             if resumed.settings.batch == 3 && resumed.settings.segment <= 99 { _ = try resumed.step() }
           }
           #expect(!text.contains("\n"), "\(text)")

@@ -131,7 +131,7 @@ struct HybridTests {
   func badFiles() throws {
     try withFolder { folder in
       try ModelFolder.save(try Self.model("mamba,attention"), to: folder)
-      let path = folder + "/config.json", text = String(decoding: try bytes(of: path), as: UTF8.self)
+      let path = folder + "/config.json", text = try unsealedText(path)
       func refusal(_ old: String, _ new: String) throws -> String {
         #expect(text.contains(old))
         try write(Array(text.replacingOccurrences(of: old, with: new).utf8), to: path)

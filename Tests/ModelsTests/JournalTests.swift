@@ -52,6 +52,28 @@ struct JournalTests {
       #expect(Self.agree(journal.session, drawn))
     }
   }
+  @Test("damage to the first line of the log is refused, or changes nothing")
+  func firstLine() throws {
+    let model = try Self.model("retnet")
+    try withFolder { folder in
+      _ = try Journal(Session(model, sampler: Sampler(seed: 1)), in: folder + "/j")
+      let log = folder + "/j/journal.log", original = try bytes(of: log)
+      func seen() throws -> String {
+        let summary = try Journal.summary(of: folder + "/j")
+        return summary.mixer + summary.fingerprint
+      }
+      let whole = try seen()
+      var refusals = 0
+      for place in original.indices.dropLast() {
+        var changed = original
+        changed[place] ^= UInt8(1 + place % 100)
+        try write(changed, to: log)
+        do { #expect(try seen() == whole, "byte \(place)") } catch { refusals += 1 }
+      }
+      #expect(refusals > original.count - 10)
+    }
+  }
+
   @Test("a position within a prompt is that of the shorter prompt; others are refused")
   func within() throws {
     let model = try Self.model("mamba")

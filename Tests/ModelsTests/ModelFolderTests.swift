@@ -70,7 +70,7 @@ struct ModelFolderTests {
       #expect(sentence { _ = try ModelFolder.load(folder + "/nowhere") }.contains("nowhere"))
       #expect(sentence { _ = try ModelFolder.load(folder) }.contains("config.json"))
       try ModelFolder.save(try smallModel(LRU.self), to: folder)
-      let path = folder + "/config.json", text = String(decoding: try bytes(of: path), as: UTF8.self)
+      let path = folder + "/config.json", text = try unsealedText(path)
       func refusal(_ old: String, _ new: String) throws -> String {
         #expect(text.contains(old))
         try write(Array(text.replacingOccurrences(of: old, with: new).utf8), to: path)
@@ -111,7 +111,7 @@ struct ModelFolderTests {
       let model = try smallModel(type, vocabulary: 20, width: 16, layers: 1)
       try withFolder { folder in
         try ModelFolder.save(model, to: folder)
-        let path = folder + "/config.json", original = try bytes(of: path)
+        let path = folder + "/config.json", original = Array(try unsealedText(path).utf8)
         var generator = SeededGenerator(seed: 12)
         var loaded = 0
         for i in 0..<100 {

@@ -52,9 +52,7 @@ struct ResumeTests {
       let record = try RunFolder.record(run + "\(cut)")
       #expect(record.steps == cut && record.corpus == corpora.name && record.settings.sampling == sampling)
       var resumed = TrainingRun(
-        try RunFolder.resume(
-          run + "\(cut)", model: ModelFolder.load(run + "\(cut)"),
-          corpora: CorpusMixture(named: record.corpus)),
+        try RunFolder.resume(run + "\(cut)", corpora: CorpusMixture(named: record.corpus)),
         folder: run + "\(cut)")
       let end = try resumed.run(shouldStop: { false }, report: { _ in })
       #expect(resumed.trainer.model.fingerprint == straight.trainer.model.fingerprint)
@@ -90,16 +88,15 @@ struct ResumeTests {
     let corpora = try mixture(2), run = folder.path + "/run"
     var stopped = TrainingRun(try trainer(corpora, .lanes), folder: run)
     _ = try stopped.run(shouldStop: { true }, report: { _ in })
-    let model = stopped.trainer.model
     let other = try CorpusMixture(corpora.parts.map { ($0.corpus, 1) })
-    let text = sentence { _ = try RunFolder.resume(run, model: model, corpora: other) }
+    let text = sentence { _ = try RunFolder.resume(run, corpora: other) }
     #expect(text.contains("for the weight 0.7, here it is 0.5"), "\(text)")
     // The same sizes, other tokens.
     _ = try makeCorpus(
       chains([300, 20, 1, 90, 500], vocabulary: 32, seed: 77), vocabulary: 32, in: folder.path + "/1")
     let again = try CorpusMixture(named: corpora.name)
     #expect(
-      sentence { _ = try RunFolder.resume(run, model: model, corpora: again) }.contains("hash of the frames"))
+      sentence { _ = try RunFolder.resume(run, corpora: again) }.contains("hash of the frames"))
   }
 
   @Test("a record of version 1 goes on where it stood", arguments: [0, 1, 9, 10, 14])
@@ -111,7 +108,7 @@ struct ResumeTests {
       mixer: "mingru", settings: trainer.settings, corpus: corpus.path, cursor: trainer.sampler.cursor,
       steps: steps, tokens: 72 * steps, seconds: 1, threads: 2)
     var json = try #require(
-      try JSONSerialization.jsonObject(with: Data(RunFolder.encode(record).utf8)) as? [String: Any])
+      try JSONSerialization.jsonObject(with: Data(record.json().utf8)) as? [String: Any])
     json["version"] = 1
     json["corpus_tokens"] = corpus.header.tokens
     json["cursor"] = [

@@ -84,6 +84,10 @@ func withFolder<R>(_ body: (String) throws -> R) throws -> R {
 }
 
 func bytes(of path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+/// The text of a configuration without its checksum, as it must be to be edited.
+func unsealedText(_ path: String) throws -> String {
+  String(decoding: try bytes(of: path), as: UTF8.self).replacing(/,\s*"xxh64" : "[^"]*"/, with: "")
+}
 func write(_ bytes: [UInt8], to path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
 
 /// The sentence that `body` fails with.

@@ -95,8 +95,7 @@ struct TrainerTests {
           threads: 2)
         try RunFolder.save(trainer, record: record, to: folder + "/run")
         #expect(try RunFolder.record(folder + "/run") == record)
-        let blank = try LanguageModel(trainer.model.configuration, seed: 99)
-        var resumed = try RunFolder.resume(folder + "/run", model: blank, corpora: CorpusMixture(corpus))
+        var resumed = try RunFolder.resume(folder + "/run", corpora: CorpusMixture(corpus))
         #expect(resumed.steps == 5 && resumed.tokens == trainer.tokens && resumed.seconds == 1.5)
         // Past the end of the first epoch, whose seed is then needed.
         #expect(try Self.losses(&resumed, 15) == Self.losses(&trainer, 15))
@@ -118,7 +117,7 @@ struct TrainerTests {
       try RunFolder.save(trainer, record: record, to: folder + "/run")
       let other = try makeCorpus(chains([500], vocabulary: 32, seed: 1), vocabulary: 32, in: folder)
       let text = sentence {
-        _ = try RunFolder.resume(folder + "/run", model: trainer.model, corpora: CorpusMixture(other))
+        _ = try RunFolder.resume(folder + "/run", corpora: CorpusMixture(other))
       }
       #expect(text.contains("500 tokens") && text.contains("2491"))
     }
@@ -162,12 +161,53 @@ struct TrainerTests {
         #expect(trainer.model.fingerprint == before.0 && trainer.sampler.cursor == before.1)
         #expect(trainer.steps == 0 && trainer.tokens == 0)
       }
-      // Finite parameters whose loss overflows.
-      let factors: [String: Float] = ["norm.weight": 1e38, "embedding.weight": 1e3]
+    }
+  }
+
+  @Test(
+    "finite parameters whose numbers overflow are told by the place where they first do",
+    arguments: [
+      // What is made large; the place and the operation in it.
+      (
+        ["norm.weight": 1e38, "embedding.weight": 1e3],
+        "embedding: linearCrossEntropy, at embedding.weight, gives"
+      ),
+      (
+        ["layers.1.mixer.in_proj.weight": 3e38],
+        "layers.1.mixer: linear, at layers.1.mixer.in_proj.weight, gives"
+      ),
+      (["layers.0.norm.weight": 3e38, "layers.1.norm.weight": 3e38], "layers.0."),
+      (["layers.0.mixer.in_proj.weight": 3e38, "layers.1.norm.weight": 3e38], "layers.0.mixer: linear"),
+    ] as [([String: Float], String)])
+  func overflow(factors: [String: Float], place: String) throws {
+    try withFolder { folder in
+      let good = try Self.trainer(Mamba.self, Self.corpus(in: folder))
       let huge = good.model.replacingParameters { (factors[$0.name] ?? 1) * $0.value }
       var trainer = Trainer(huge, settings: Self.settings, sampler: good.sampler)
+      let before = trainer.model.fingerprint
       let text = sentence { _ = try trainer.step() }
-      #expect(text.contains("the loss is not finite") && trainer.steps == 0, "\(text)")
+      #expect(text.contains("overflow in step 1") && text.contains(place), "\(text)")
+      #expect(trainer.steps == 0 && trainer.model.fingerprint == before)
+    }
+  }
+
+  @Test("a gradient that overflows behind a finite loss is told by its place on the way back")
+  func gradientOverflow() throws {
+    try withFolder { folder in
+      let corpus = try Self.corpus(in: folder)
+      var configuration = ModelConfiguration(
+        Mamba.self, vocabularySize: Self.vocabulary, width: 32, layers: 2, tiesEmbedding: false)
+      // Of tokens that are all zero, the model makes zero; but what goes back to them is multiplied, too.
+      configuration.embeddingScale = 3e38
+      let model = try LanguageModel(configuration, seed: 3).replacingParameters {
+        $0.name == "embedding.weight" ? Tensor(zeros: $0.value.shape) : $0.value
+      }
+      var trainer = Trainer(
+        model, settings: Self.settings, sampler: try SegmentSampler(corpus, lanes: 3, length: 40, seed: 7))
+      let text = sentence { _ = try trainer.step() }
+      #expect(
+        text.contains("in step 1: embedding: the gradient behind *, at embedding.weight, is"), "\(text)")
+      #expect(trainer.steps == 0 && trainer.model.fingerprint == model.fingerprint)
     }
   }
 

@@ -50,9 +50,8 @@ struct TrainingTests {
     _ = try stopped.run(shouldStop: { steps >= 5 }, report: { _ in steps += 1 })
     let record = try RunFolder.record(run)
     #expect(record.steps == 5 && record.mixer == names)
-    let model = try ModelFolder.load(run)
     var resumed = TrainingRun(
-      try RunFolder.resume(run, model: model, corpora: CorpusMixture(corpus)), folder: run)
+      try RunFolder.resume(run, corpora: CorpusMixture(corpus)), folder: run)
     _ = try resumed.run(shouldStop: { false }, report: { _ in })
     #expect(resumed.trainer.model.fingerprint == straight.trainer.model.fingerprint)
   }

@@ -340,5 +340,672 @@ enum SmallTokenizers {
       texts: [
         ("the ab", [20, 22], "the ab")
       ]),
+    Case(
+      description: "punctuation, Removed",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Punctuation","behavior":"Removed"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("ab-.-the.", [22, 20], "ab the"),
+        ("-ab", [22], "ab"),
+        ("b-b\u{2E43}-$\u{166D}11", [3, 3, 0, 26], "b b <unk> 11"),
+      ]),
+    Case(
+      description: "punctuation, Isolated",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Punctuation","behavior":"Isolated"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("ab-.-the.", [22, 17, 36, 17, 20, 36], "ab - . - the ."),
+        ("-ab", [17, 22], "- ab"),
+        ("b-b\u{2E43}-$\u{166D}11", [3, 17, 3, 0, 17, 0, 0, 26], "b - b <unk> - <unk> <unk> 11"),
+      ]),
+    Case(
+      description: "punctuation, MergedWithPrevious",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Punctuation","behavior":"MergedWithPrevious"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("ab-.-the.", [22, 17, 36, 17, 20, 36], "ab - . - the ."),
+        ("-ab", [17, 22], "- ab"),
+        ("b-b\u{2E43}-$\u{166D}11", [28, 3, 0, 17, 0, 0, 26], "b- b <unk> - <unk> <unk> 11"),
+      ]),
+    Case(
+      description: "punctuation, MergedWithNext",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Punctuation","behavior":"MergedWithNext"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("ab-.-the.", [22, 17, 36, 17, 20, 36], "ab - . - the ."),
+        ("-ab", [17, 22], "- ab"),
+        ("b-b\u{2E43}-$\u{166D}11", [3, 17, 3, 0, 17, 0, 0, 26], "b - b <unk> - <unk> <unk> 11"),
+      ]),
+    Case(
+      description: "punctuation, Contiguous",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Punctuation","behavior":"Contiguous"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("ab-.-the.", [22, 17, 36, 17, 20, 36], "ab - . - the ."),
+        ("-ab", [17, 22], "- ab"),
+        ("b-b\u{2E43}-$\u{166D}11", [3, 17, 3, 0, 17, 0, 0, 26], "b - b <unk> - <unk> <unk> 11"),
+      ]),
+    Case(
+      description: "cut at a character",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"CharDelimiterSplit","delimiter":"x"},"decoder":null"#,
+      options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("abtheab", [22, 20, 22], "ab the ab"),
+        ("xx", [], ""),
+      ]),
+    Case(
+      description: "cut at a letter",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"CharDelimiterSplit","delimiter":"h"},"decoder":null"#,
+      options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("theaththe", [8, 6, 2, 8, 8, 6], "t e a t t e")
+      ]),
+    Case(
+      description: "pieces of two characters",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"FixedLength","length":2},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("abcthe11\u{E9}x1", [22, 4, 8, 7, 6, 26, 15, 16, 9], "ab c t h e 11 \u{E9} x 1"),
+        ("a", [2], "a"),
+      ]),
+    Case(
+      description: "BERT's words",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"BertPreTokenizer"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the-abc 11\u{3000}the", [20, 17, 23, 26, 20], "the - abc 11 the"),
+        ("b-\u{2028}b-", [3, 17, 3, 17], "b - b -"),
+      ]),
+    Case(
+      description: "a pattern with a script",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Han}|\\p{Latin}{2}"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [19, 6, 13, 22, 4, 2, 3, 8, 13, 19, 6], "th e   ab c a b t   th e"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with a script",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Han}|\\p{Latin}{2}"},"behavior":"Removed","invert":true},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [19, 22, 4, 2, 19], "th ab c a th")
+      ]),
+    Case(
+      description: "a pattern with sets in common",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a-t&&[^e]]+"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [19, 6, 13, 23, 22, 8, 13, 19, 6], "th e   abc ab t   th e"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with sets in common",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[a-t&&[^e]]+"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [6, 13, 17, 6, 26], "e   - e 11")
+      ]),
+    Case(
+      description: "a pattern with more sets in common",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[^a-d&&b-h]+|[\\p{L}&&[^\\p{Latin}]]"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [20, 13, 2, 3, 4, 2, 3, 8, 13, 20], "the   a b c a b t   the"),
+        ("\u{5B57}ab\u{5B57}", [0, 2, 3, 0], "<unk> a b <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 2, 3, 17], "11 a 1 a 1 b 1 a b -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with more sets in common",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[^a-d&&b-h]+|[\\p{L}&&[^\\p{Latin}]]"},"behavior":"Removed","invert":true},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [20, 13, 2, 2, 17, 20, 26], "the   a a - the 11")
+      ]),
+    Case(
+      description: "a pattern with a set in either case",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?i:[A-Bh]+|'[ST])"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [8, 7, 6, 13, 22, 4, 22, 8, 13, 8, 7, 6], "t h e   ab c ab t   t h e"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 8, 7, 0, 0, 2, 13, 3], "' <unk>   t h <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with a set in either case",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?i:[A-Bh]+|'[ST])"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [8, 6, 13, 4, 17, 8, 6, 26], "t e   c - t e 11")
+      ]),
+    Case(
+      description: "a pattern with repeated groups",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:ab|c)+|(?:the)*+t"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [20, 13, 23, 22, 8, 13, 20], "the   abc ab t   the"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 8, 7, 0, 0, 2, 13, 3], "' <unk>   t h <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 28], "- c b-"),
+      ]),
+    Case(
+      description: "removed: a pattern with repeated groups",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:ab|c)+|(?:the)*+t"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [20, 13, 17, 20, 26], "the   - the 11")
+      ]),
+    Case(
+      description: "a pattern with looking behind",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?<=t)h|(?<!a|th)b"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [8, 7, 6, 13, 23, 22, 8, 13, 8, 7, 6], "t h e   abc ab t   t h e"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 8, 7, 0, 0, 2, 13, 3], "' <unk>   t h <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with looking behind",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?<=t)h|(?<!a|th)b"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [8, 6, 13, 23, 22, 17, 8, 6, 26], "t e   abc ab - t e 11")
+      ]),
+    Case(
+      description: "a pattern with looking behind across a match",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"t|(?<=t)h"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [8, 7, 6, 13, 23, 22, 8, 13, 8, 7, 6], "t h e   abc ab t   t h e"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 8, 7, 0, 0, 2, 13, 3], "' <unk>   t h <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 28], "- c b-"),
+      ]),
+    Case(
+      description: "removed: a pattern with looking behind across a match",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"t|(?<=t)h"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [6, 13, 23, 22, 17, 6, 26], "e   abc ab - e 11")
+      ]),
+    Case(
+      description: "a pattern with places",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\bt|c\\b|^a|1$|\\A-|-\\z"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [8, 7, 6, 13, 23, 22, 8, 13, 8, 7, 6], "t h e   abc ab t   t h e"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 8, 7, 0, 0, 2, 13, 3], "' <unk>   t h <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with places",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\bt|c\\b|^a|1$|\\A-|-\\z"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [7, 6, 13, 23, 22, 17, 7, 6, 9], "h e   abc ab - h e 1")
+      ]),
+    Case(
+      description: "a pattern with as short as possible",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"t.+?e|(?:a|b)??c"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [20, 13, 2, 3, 4, 22, 8, 13, 20], "the   a b c ab t   the"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 28], "- c b-"),
+      ]),
+    Case(
+      description: "removed: a pattern with as short as possible",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"t.+?e|(?:a|b)??c"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [13, 2, 22, 17, 26], "  a ab - 11")
+      ]),
+    Case(
+      description: "a pattern with atomic groups",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?>ab|a)c|(?:t|th)e"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [20, 13, 23, 22, 8, 13, 20], "the   abc ab t   the"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 22, 17], "11 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 28], "- c b-"),
+      ]),
+    Case(
+      description: "removed: a pattern with atomic groups",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?>ab|a)c|(?:t|th)e"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [13, 22, 17, 26], "  ab - 11")
+      ]),
+    Case(
+      description: "a pattern with a flag",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?i)TH|B"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [19, 6, 13, 2, 3, 4, 2, 3, 8, 13, 19, 6], "th e   a b c a b t   th e"),
+        ("\u{5B57}ab\u{5B57}", [0, 2, 3, 0], "<unk> a b <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 2, 3, 17], "11 a 1 a 1 b 1 a b -"),
+        ("-cb-", [17, 4, 3, 17], "- c b -"),
+      ]),
+    Case(
+      description: "removed: a pattern with a flag",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?i)TH|B"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [6, 13, 2, 4, 2, 17, 6, 26], "e   a c a - e 11")
+      ]),
+    Case(
+      description: "a pattern with an interval again",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"1{1,2}+a"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [20, 13, 23, 22, 8, 13, 20], "the   abc ab t   the"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [26, 2, 9, 2, 9, 3, 9, 2, 28], "11 a 1 a 1 b 1 a b-"),
+        ("-cb-", [17, 4, 28], "- c b-"),
+      ]),
+    Case(
+      description: "removed: a pattern with an interval again",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"1{1,2}+a"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [20, 13, 23, 22, 17, 20, 26], "the   abc ab - the 11")
+      ]),
+    Case(
+      description: "a pattern with a number of groups",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:1[ab]){2,3}"},"behavior":"Isolated","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcabt the", [20, 13, 23, 22, 8, 13, 20], "the   abc ab t   the"),
+        ("\u{5B57}ab\u{5B57}", [0, 22, 0], "<unk> ab <unk>"),
+        ("'S thTHa b", [11, 0, 13, 19, 0, 0, 2, 13, 3], "' <unk>   th <unk> <unk> a   b"),
+        ("11a1a1b1ab-", [9, 9, 2, 9, 2, 9, 3, 9, 22, 17], "1 1 a 1 a 1 b 1 ab -"),
+        ("-cb-", [17, 4, 28], "- c b-"),
+      ]),
+    Case(
+      description: "removed: a pattern with a number of groups",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:1[ab]){2,3}"},"behavior":"Removed","invert":false},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abcab-the11", [20, 13, 23, 22, 17, 20, 26], "the   abc ab - the 11")
+      ]),
+    Case(
+      description: "replaced after looking behind",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"Regex":"(?<=h)t|(?<=t)t"},"content":"ab"},"pre_tokenizer":null,"decoder":null"#,
+      options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("tthth the", [8, 22, 7, 22, 7, 13, 20], "t ab h ab h   the")
+      ]),
+    Case(
+      description: "NFKC",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"NFKC"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [34, 32, 33, 0, 0, 9, 14, 32, 33],
+          "A\u{E9}<unk><unk>1 \u{E9}"
+        ),
+        ("\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0], "<unk><unk><unk><unk><unk><unk>"),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [19, 32, 33, 14, 32, 0, 0, 0, 0, 20, 0, 0, 0, 0],
+          "th\u{E9} \u{FFFD}<unk><unk><unk><unk>the<unk><unk><unk><unk>"
+        ),
+        (
+          "a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [32, 0, 3, 0, 0, 0, 0, 0, 0, 4, 0, 9],
+          "\u{FFFD}<unk>b<unk><unk><unk><unk><unk><unk>c<unk>1"
+        ),
+        (
+          "\u{1CF2}\u{345} \u{FDFA}",
+          [
+            0, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 14,
+            0, 0, 0, 0, 0, 0, 0, 0,
+          ],
+          "<unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+      ]),
+    Case(
+      description: "NFKD",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"NFKD"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [34, 6, 0, 0, 0, 0, 9, 14, 6, 0, 0],
+          "Ae<unk><unk><unk><unk>1 e<unk><unk>"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 0, 0, 14, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 0, 0],
+          "the<unk><unk> <unk><unk><unk><unk><unk><unk>the<unk><unk><unk><unk><unk>"
+        ),
+        (
+          "a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [2, 0, 0, 3, 0, 0, 0, 0, 0, 0, 4, 0, 9],
+          "a<unk><unk>b<unk><unk><unk><unk><unk><unk>c<unk>1"
+        ),
+        (
+          "\u{1CF2}\u{345} \u{FDFA}",
+          [
+            0, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 14,
+            0, 0, 0, 0, 0, 0, 0, 0,
+          ],
+          "<unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk><unk><unk> <unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+      ]),
+    Case(
+      description: "StripAccents",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"StripAccents"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [0, 0, 0, 32, 33, 0, 0, 0, 0, 0, 0, 14, 6],
+          "<unk><unk><unk>\u{E9}<unk><unk><unk><unk><unk><unk> e"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 14, 32, 0, 0, 0, 0, 20, 0, 0, 0, 0],
+          "the \u{FFFD}<unk><unk><unk><unk>the<unk><unk><unk><unk>"
+        ),
+        (
+          "a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [22, 0, 0, 0, 0, 0, 0, 4, 0, 9],
+          "ab<unk><unk><unk><unk><unk><unk>c<unk>1"
+        ),
+        ("\u{1CF2}\u{345} \u{FDFA}", [14, 0, 0, 0], " <unk><unk><unk>"),
+      ]),
+    Case(
+      description: "Nmt",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Nmt"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [0, 0, 0, 32, 33, 0, 0, 0, 0, 0, 0, 14, 6, 0, 0],
+          "<unk><unk><unk>\u{E9}<unk><unk><unk><unk><unk><unk> e<unk><unk>"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 0, 0, 14, 32, 0, 0, 0, 0, 20, 0, 0, 0, 0],
+          "the<unk><unk> \u{FFFD}<unk><unk><unk><unk>the<unk><unk><unk><unk>"
+        ),
+        (
+          "a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [2, 0, 0, 3, 0, 0, 14, 4, 14, 9],
+          "a<unk><unk>b<unk><unk> c 1"
+        ),
+        (
+          "\u{1CF2}\u{345} \u{FDFA}", [0, 0, 0, 0, 0, 14, 0, 0, 0],
+          "<unk><unk><unk><unk><unk> <unk><unk><unk>"
+        ),
+      ]),
+    Case(
+      description: "compatible form, accents off",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"StripAccents"}]},"pre_tokenizer":null,"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [34, 6, 0, 0, 9, 13, 6], "A e <unk> <unk> 1   e"),
+        ("\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0], "<unk> <unk> <unk> <unk>"),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 13, 0, 0, 20, 0, 0],
+          "the   <unk> <unk> the <unk> <unk>"
+        ),
+        ("a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [22, 0, 0, 0, 4, 0, 9], "ab <unk> <unk> <unk> c <unk> 1"),
+        (
+          "\u{1CF2}\u{345} \u{FDFA}", [13, 0, 0, 0, 13, 0, 0, 0, 0, 13, 0, 0, 0, 0, 13, 0, 0, 0, 0],
+          "  <unk> <unk> <unk>   <unk> <unk> <unk> <unk>   <unk> <unk> <unk> <unk>   <unk> <unk> <unk> <unk>"
+        ),
+      ]),
+    Case(
+      description: "BERT's normalising True False False False",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":false,"strip_accents":false,"lowercase":false},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [0, 0, 0, 32, 33, 0, 0, 0, 0, 0, 0, 14, 6, 0, 0],
+          "<unk><unk><unk>\u{E9}<unk><unk><unk><unk><unk><unk> e<unk><unk>"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 0, 0, 14, 32, 0, 0, 0, 0, 20, 0, 0, 0, 0],
+          "the<unk><unk> \u{FFFD}<unk><unk><unk><unk>the<unk><unk><unk><unk>"
+        ),
+        ("a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [2, 0, 0, 3, 4, 14, 9], "a<unk><unk>bc 1"),
+        (
+          "\u{1CF2}\u{345} \u{FDFA}", [0, 0, 0, 0, 0, 14, 0, 0, 0],
+          "<unk><unk><unk><unk><unk> <unk><unk><unk>"
+        ),
+      ]),
+    Case(
+      description: "BERT's normalising False True False False",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"BertNormalizer","clean_text":false,"handle_chinese_chars":true,"strip_accents":false,"lowercase":false},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [0, 0, 0, 32, 33, 0, 0, 0, 0, 0, 0, 14, 6, 0, 0],
+          "<unk><unk><unk>\u{E9}<unk><unk><unk><unk><unk><unk> e<unk><unk>"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 0, 0, 14, 32, 0, 14, 0, 0, 0, 25, 0, 0, 0, 0],
+          "the<unk><unk> \u{FFFD}<unk> <unk><unk><unk> the<unk><unk><unk><unk>"
+        ),
+        (
+          "a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [2, 0, 0, 3, 0, 0, 0, 0, 0, 0, 4, 0, 9],
+          "a<unk><unk>b<unk><unk><unk><unk><unk><unk>c<unk>1"
+        ),
+        (
+          "\u{1CF2}\u{345} \u{FDFA}", [0, 0, 0, 0, 0, 14, 0, 0, 0],
+          "<unk><unk><unk><unk><unk> <unk><unk><unk>"
+        ),
+      ]),
+    Case(
+      description: "BERT's normalising False False True False",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"BertNormalizer","clean_text":false,"handle_chinese_chars":false,"strip_accents":true,"lowercase":false},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 14, 6],
+          "<unk><unk><unk>e<unk><unk><unk><unk><unk><unk> e"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 14, 0, 0, 0, 0, 20, 0, 0, 0],
+          "the <unk><unk><unk><unk>the<unk><unk><unk>"
+        ),
+        (
+          "a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [22, 0, 0, 0, 0, 0, 0, 4, 0, 9],
+          "ab<unk><unk><unk><unk><unk><unk>c<unk>1"
+        ),
+        ("\u{1CF2}\u{345} \u{FDFA}", [0, 0, 0, 14, 0, 0, 0], "<unk><unk><unk> <unk><unk><unk>"),
+      ]),
+    Case(
+      description: "BERT's normalising True True None True",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        (
+          "\u{FF21}\u{E9}\u{FB01}\u{2460} e\u{301}", [0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 14, 6],
+          "<unk><unk><unk>e<unk><unk><unk><unk><unk><unk> e"
+        ),
+        (
+          "\u{1112}\u{1161}\u{11AB}\u{FF76}\u{FF9E}", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk>"
+        ),
+        (
+          "the\u{301} \u{C9}\u{4E00}the\u{1F60}0", [20, 14, 6, 14, 0, 0, 0, 25, 0, 0, 0],
+          "the e <unk><unk><unk> the<unk><unk><unk>"
+        ),
+        ("a\u{300}b\u{AD}\u{200B}\u{7}c\u{9}1", [23, 14, 9], "abc 1"),
+        ("\u{1CF2}\u{345} \u{FDFA}", [0, 0, 0, 14, 0, 0, 0], "<unk><unk><unk> <unk><unk><unk>"),
+      ]),
+    Case(
+      description: "bytes spelled by the normalizer",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"ByteLevel"},"pre_tokenizer":null,"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("a\u{E9} the\n", [2, 32, 33, 25, 18], "a\u{E9} the\n")
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Strip",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Strip","strip_left":true,"strip_right":false},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [20, 27], "the a"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [1, 16, 20, 1, 16], "xthe x"),
+        ("x \u{7}the", [1, 16, 1, 0, 20], "x <unk>the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Nmt",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Nmt"},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [21, 27], "the a"),
+        ("\u{7}the", [20], "the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [1, 16, 20, 1, 16], "xthe x"),
+        ("x \u{7}the", [1, 16, 21], "x the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by StripAccents",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"StripAccents"},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [21, 27], "the a"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [20], "the"),
+        ("xthe x", [1, 16, 20, 1, 16], "xthe x"),
+        ("x \u{7}the", [1, 16, 1, 0, 20], "x <unk>the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Replace String",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"String":"x"},"content":""},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 27], "the a"),
+        (" the a", [21, 27], "the a"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [20, 1], "the "),
+        ("x \u{7}the", [1, 0, 20], "<unk>the"),
+      ]),
+    Case(
+      description: "a sign before the first piece, unless its beginning is dropped by Replace Regex",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Replace","pattern":{"Regex":"x|\\s"},"content":""},"pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the a", [21, 2], "thea"),
+        (" the a", [20, 2], "thea"),
+        ("\u{7}the", [1, 0, 20], "<unk>the"),
+        ("\u{301}the", [1, 0, 20], "<unk>the"),
+        ("xthe x", [20], "the"),
+        ("x \u{7}the", [0, 20], "<unk>the"),
+      ]),
+  ]
+
+  /// What stands around a document.
+  static let templates: [(processor: String, ids: [Int32], empty: [Int32])] = [
+    (
+      #"{"type":"RobertaProcessing","sep":["x",16],"cls":["c",4],"trim_offsets":true,"add_prefix_space":false}"#,
+      [4, 20, 16], [4, 16]
+    ),
+    (#"{"type":"BertProcessing","sep":["1",9],"cls":["2",10]}"#, [10, 20, 9], [10, 9]),
+    (
+      #"{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"a","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"b","type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{"a":{"id":"a","ids":[2],"tokens":["a"]},"b":{"id":"b","ids":[3],"tokens":["b"]}}}"#,
+      [2, 20, 3], [2, 3]
+    ),
+    (
+      #"{"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true},{"type":"BertProcessing","sep":["1",9],"cls":["2",10]}]}"#,
+      [10, 20, 9], [10, 9]
+    ),
   ]
 }

@@ -116,6 +116,27 @@ struct TokenizerJSONTests {
     #expect(ids == [38, 20, 20])
   }
 
+  @Test(
+    "settings of calls and of training change nothing",
+    arguments: [#"{"max_length":2,"strategy":"LongestFirst"}"#, "null"])
+  func callSettings(value: String) throws {
+    let json = SmallTokenizers.cases[0].json
+      .replacing(#""truncation":null,"padding":null"#, with: #""truncation":\#(value),"padding":\#(value)"#)
+      .replacing(#""dropout":null"#, with: #""dropout":0.9"#)
+    let tokenizer = try Self.tokenizer(json)
+    for (text, ids, _) in SmallTokenizers.cases[0].texts { #expect(tokenizer.encode(text) == ids) }
+  }
+
+  @Test("what the original puts around a document", arguments: SmallTokenizers.templates.indices)
+  func processors(index: Int) throws {
+    let (processor, ids, empty) = SmallTokenizers.templates[index]
+    let json = SmallTokenizers.cases[0].json
+      .replacing(#""post_processor":null"#, with: #""post_processor":\#(processor)"#)
+    let file = TokenizerFile(name: "tokenizer.json", bytes: Array(json.utf8))
+    let tokenizer = try BPETokenizer(file, path: "tokenizer.json", addsSpecialTokens: true)
+    #expect(tokenizer.encode("the") == ids && tokenizer.encode("") == empty)
+  }
+
   @Test("a flush gives all that was kept back, and the text goes on")
   func flush() throws {
     let tokenizer = try Self.tokenizer(SmallTokenizers.cases[0].json)
@@ -146,20 +167,31 @@ struct TokenizerJSONTests {
     #expect(bytes == Array(" the".utf8))
   }
 
+  private static let bert = #"{"type":"BertProcessing","sep":["x",16],"cls":["c",4]}"#
+
   static let refusals: [(members: String, options: String, words: [String])] = [
-    (#""normalizer":{"type":"NFKC"}"#, "", ["normalizer.type", "NFKC"]),
     (
-      #""normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Nmt"}]}"#, "",
-      ["normalizer.normalizers[1].type", "Nmt"]
-    ),
-    (#""pre_tokenizer":{"type":"BertPreTokenizer"}"#, "", ["pre_tokenizer.type", "BertPreTokenizer"]),
-    (
-      #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Han}"},"behavior":"Isolated","invert":false}"#,
-      "", ["pre_tokenizer.pattern", "Han"]
+      #""normalizer":{"type":"Precompiled","precompiled_charsmap":""}"#, "",
+      ["normalizer.type", "Precompiled"]
     ),
     (
-      #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?<=a)b"},"behavior":"Isolated","invert":false}"#,
-      "", ["pre_tokenizer.pattern", "group"]
+      #""normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"NFX"}]}"#, "",
+      ["normalizer.normalizers[1].type", "NFX"]
+    ),
+    (#""pre_tokenizer":{"type":"UnicodeScripts"}"#, "", ["pre_tokenizer.type", "UnicodeScripts"]),
+    (#""pre_tokenizer":{"type":"Punctuation","behavior":"Up"}"#, "", ["pre_tokenizer.behavior", "Up"]),
+    (#""pre_tokenizer":{"type":"FixedLength","length":0}"#, "", ["pre_tokenizer.length", "0"]),
+    (
+      #""pre_tokenizer":{"type":"CharDelimiterSplit","delimiter":"ab"}"#, "",
+      ["pre_tokenizer.delimiter", "ab"]
+    ),
+    (
+      #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Hun}"},"behavior":"Isolated","invert":false}"#,
+      "", ["pre_tokenizer.pattern", "Hun"]
+    ),
+    (
+      #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?<=a+)b"},"behavior":"Isolated","invert":false}"#,
+      "", ["pre_tokenizer.pattern", "behind"]
     ),
     (
       #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"a*"},"behavior":"Isolated","invert":false}"#, "",
@@ -169,11 +201,22 @@ struct TokenizerJSONTests {
       #""pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Sideways","invert":false}"#, "",
       ["pre_tokenizer.behavior", "Sideways"]
     ),
+    (#""post_processor":{"type":"Post"}"#, "", ["post_processor.type", "Post"]),
+    (
+      #""post_processor":{"type":"BertProcessing","sep":["x"],"cls":["c",4]}"#, "",
+      ["post_processor.sep", "1"]
+    ),
+    (
+      #""post_processor":{"type":"Sequence","processors":[\#(bert),\#(bert)]}"#, "",
+      ["post_processor.processors[1]", "one processor"]
+    ),
+    (#""decoder":{"type":"CTC"}"#, "", ["decoder.type", "CTC"]),
+    (#""decoder":{"type":"BPEDecoder","suffix":"</w>"}"#, "", ["decoder.type", "BPEDecoder"]),
     (#""decoder":{"type":"WordPiece"}"#, "", ["decoder.type", "WordPiece"]),
     (#""pre_tokenizer":{"type":"ByteLevel","extra":1}"#, "", ["pre_tokenizer.extra", "1"]),
     (#""post":{}"#, "", ["post", "object"]),
     (#""added_tokens":[{"id":99,"content":"<s>"}]"#, "", ["added_tokens[0].id", "38", "99"]),
-    ("", #""dropout":0.1"#, ["model.dropout", "0.1"]),
+    ("", #""dropout":"no""#, ["model.dropout", "no"]),
     ("", #""end_of_word_suffix":"</w>""#, ["model.end_of_word_suffix", "</w>"]),
     ("", #""unk_token":"none""#, ["model.unk_token", "none"]),
     ("", #""fuse_unk":3"#, ["model.fuse_unk", "3"]),

@@ -52,7 +52,7 @@ extension ToolTests {
     @Test func `a damaged model is refused by name`() throws {
       let model = try place.makeModel()
       let weights = try place.bytes(of: model + "/model.safetensors")
-      let json = String(decoding: try place.bytes(of: model + "/config.json"), as: UTF8.self)
+      let json = try place.unsealedText(model + "/config.json")
       func info(_ file: String, _ bytes: some Sequence<UInt8>) throws -> Outcome {
         try place.copy(model, to: "bad")
         try place.write(bytes, to: "bad/" + file)
@@ -83,7 +83,7 @@ extension ToolTests {
       }
       var spoilt = weights
       for index in spoilt.count - 4..<spoilt.count { spoilt[index] = 0xFF }
-      try info("model.safetensors", spoilt).failed(1, "bad/model.safetensors: ", "finite")
+      try info("model.safetensors", spoilt).failed(1, "bad/model.safetensors: ", "checksum")
       try place.run("generate", "missing", "--prompt", "a").failed(1, "missing")
       try place.run("score", "story.txt", input: [1, 2, 3]).failed(1, "story.txt")
     }

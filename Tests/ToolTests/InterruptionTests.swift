@@ -73,6 +73,26 @@ extension ToolTests {
       #expect(ended["steps"] as? Int == last + 3)
     }
 
+    @Test func `a kill within the first save leaves a run, or a place for one`() throws {
+      let corpus = try place.makeCorpus()
+      for round in 0..<8 {
+        let out = "run\(round)",
+          start = Workplace.training("mamba", corpus: corpus, out: out, steps: 1_000_000)
+        let running = try place.start(start + ["--checkpoint-every", "1"])
+        // The first of the four files, or the fourth but one, and what comes within a moment of it.
+        let file = round % 2 == 0 ? "/optimizer.safetensors" : "/config.json"
+        try running.wait(until: { place.exists(out + file) })
+        usleep(UInt32(round / 2) * 300)
+        running.send(SIGKILL)
+        _ = try running.wait()
+        try place.run(start).failed(1, "already holds a run", "--resume")
+        let resumed = try place.run("train", "--resume", "--out", out, "--steps", "9", "--threads", "1")
+          .succeeded()
+        #expect(resumed.text.contains("saved in"))
+        try place.run("score", out, input: Workplace.story).succeeded()
+      }
+    }
+
     @Test func `a finished run ends at once when resumed, and goes on with a longer budget`() throws {
       let corpus = try place.makeCorpus()
       try place.makeModel("retnet", "run", steps: 20)

@@ -32,6 +32,21 @@ extension ToolTests {
       let lines = try place.shell("head -n 4 book.txt | runnel score run --per line").succeeded()
       #expect(lines.text.split(separator: "\n").count == 5)
 
+      // Two tokens exchanged: a sound file, and another tokenizer.
+      let json = try place.bytes(of: "run/tokenizer.json")
+      var changed = String(decoding: json, as: UTF8.self)
+      for (old, new) in [("\"A\"", "\"@@@@\""), ("\"B\"", "\"A\""), ("\"@@@@\"", "\"B\"")] {
+        changed.replace(old, with: new)
+      }
+      try place.write(changed.utf8, to: "run/tokenizer.json")
+      try place.run("score", "run", input: Array("Abc".utf8)).failed(1, "run: tokenizer", "--tokenizer")
+      try place.run("train", "--from", "run", "--corpus", "book.tokens.zst", "--out", "new").failed(
+        1, "run: tokenizer")
+      try place.write(json, to: "run/tokenizer.json")
+      try place.run("convert", "run", "small", "--to", "recurrent", "--dtype", "int8").succeeded()
+      try place.write(changed.utf8, to: "small/tokenizer.json")
+      try place.run("score", "small", input: Array("Abc".utf8)).failed(1, "small: tokenizer", "--tokenizer")
+
       try FileManager.default.removeItem(atPath: place.path + "/run/tokenizer.json")
       try place.run("generate", "run", "--prompt", "Once").failed(1, "tokenizer.json", "--tokenizer")
       let named = try place.run("score", "run", "--tokenizer", "mine.json", "--corpus", "book.tokens.zst")

@@ -69,7 +69,7 @@ CASES = {
     "rwkv5-decay-per-channel": (5.2, 37, 32, 4, 40, 2, False, ("time_faaaa", True)),
     "rwkv5-tuned": (5.2, 37, 36, 3, 48, 3, True, ("time_faaaa", False)),
     "rwkv6-tuned": (6, 37, 32, 2, 48, 3, True, ("time_faaaa", False)),
-    "rwkv6-plain": (6, 50, 40, 2, 60, 2, False, ("time_faaaa", False)),
+    "rwkv6-untuned": (6, 50, 40, 2, 60, 2, False, ("time_faaaa", False)),
 }
 
 

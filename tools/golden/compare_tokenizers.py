@@ -109,7 +109,8 @@ def random_tokenizer(r, corpus):
     def splitter():
         pattern = r.choice([" ", "a", "-", "\n", "th"]) if r.random() < 0.3 else Regex(r.choice([
             r"\p{N}{1,3}", r"\s+", r"\s+(?!\S)", r"[\r\n]", r"\p{L}++", r"[^\S\n]+", r"e(?=[\p{M} ])", r"\d", r"\w+|[^\w\s]+",
-            r"(?:ab|the|a)n?", r".", r"\p{P}|\p{S}",
+            r"(?:ab|the|a)n?", r".", r"\p{P}|\p{S}", r"[\p{Han}]+|[\p{L}&&[^\p{Han}]]+", r"(?i:[a-n]+|'[sdmt])", r"(?<=\p{L})\p{N}",
+            r"(?:\p{L}\p{M}*)+", r"\b\w|\s$", r"(?>\s+)\S??", r"\p{Hiragana}|\p{Latin}{2,3}", r"\d{1,3}(?=(?:\d{3})*\b)",
             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"]))
         behavior = r.choice(["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"])
         return pre_tokenizers.Split(pattern, behavior, r.random() < 0.3)
@@ -117,11 +118,15 @@ def random_tokenizer(r, corpus):
     def cutter():
         return r.choice([
             lambda: pre_tokenizers.Digits(r.random() < 0.5), pre_tokenizers.Whitespace, pre_tokenizers.WhitespaceSplit, splitter,
-            splitter, lambda: pre_tokenizers.Metaspace(prepend_scheme=r.choice(["always", "first", "never"]), split=r.random() < 0.6)])()
+            splitter, lambda: pre_tokenizers.Punctuation(r.choice(["removed", "isolated", "merged_with_previous", "contiguous"])),
+            pre_tokenizers.BertPreTokenizer, lambda: pre_tokenizers.CharDelimiterSplit(r.choice("e \n")),
+            lambda: pre_tokenizers.FixedLength(r.randint(1, 6)), lambda: pre_tokenizers.Metaspace(prepend_scheme=r.choice(["always", "first", "never"]), split=r.random() < 0.6)])()
 
     def normalizer():
         return r.choice([
-            normalizers.NFC, normalizers.NFD, normalizers.Lowercase, lambda: normalizers.Prepend("\u2581"),
+            normalizers.NFC, normalizers.NFD, normalizers.NFKC, normalizers.NFKD, normalizers.StripAccents, normalizers.Nmt,
+            lambda: normalizers.Strip(r.random() < 0.5, r.random() < 0.5), normalizers.Lowercase,
+            lambda: normalizers.BertNormalizer(*(r.choice([True, False]) for _ in range(2)), r.choice([None, True, False]), r.random() < 0.5), lambda: normalizers.Prepend("\u2581"),
             lambda: normalizers.Replace(" ", "\u2581"), lambda: normalizers.Replace(Regex(r"\s+"), " "),
             lambda: normalizers.Replace("th", "zz")])()
 

@@ -51,6 +51,38 @@ case("merges ignored for whole tokens",["b-","th","e\u0301"],im=True)
 A=[add(38,"<a>",lstrip=True,rstrip=True),add(39,"<ab>"),add(22,"ab",single_word=True),add(40,"THE",normalized=True),add(26,"11",normalized=True,rstrip=True)]
 case("added tokens: the longest, stripping, whole words, normalised",["a <a> b","<ab<ab><a>","ab abc ab-ab","xthe the","<a>   <a>","a 11  a111 <a>","THE","é<a>\u3000<ab>"],normalizer={"type":"Lowercase"},pre_tokenizer=BL(),decoder=BLd,added=A)
 case("no decoder",["the ab"],pre_tokenizer={"type":"WhitespaceSplit"})
+for b in ["Removed","Isolated","MergedWithPrevious","MergedWithNext","Contiguous"]:
+    case("punctuation, "+b,["ab-.-the.","-ab","b-b\u2e43-$\u166d11"],pre_tokenizer={"type":"Punctuation","behavior":b},unk="<unk>")
+case("cut at a character",["abtheab","xx"],pre_tokenizer={"type":"CharDelimiterSplit","delimiter":"x"})
+case("cut at a letter",["theaththe"],pre_tokenizer={"type":"CharDelimiterSplit","delimiter":"h"})
+case("pieces of two characters",["abcthe11\u00e9x1","a"],pre_tokenizer={"type":"FixedLength","length":2},unk="<unk>")
+case("BERT's words",["the-abc 11\u3000the","b-\u2028b-"],pre_tokenizer={"type":"BertPreTokenizer"},unk="<unk>")
+for name,p in [("a script",r"\p{Han}|\p{Latin}{2}"),("sets in common",r"[a-t&&[^e]]+"),("more sets in common",r"[^a-d&&b-h]+|[\p{L}&&[^\p{Latin}]]"),
+    ("a set in either case",r"(?i:[A-Bh]+|'[ST])"),("repeated groups",r"(?:ab|c)+|(?:the)*+t"),("looking behind",r"(?<=t)h|(?<!a|th)b"),
+    ("looking behind across a match",r"t|(?<=t)h"),("places",r"\bt|c\b|^a|1$|\A-|-\z"),("as short as possible",r"t.+?e|(?:a|b)??c"),
+    ("atomic groups",r"(?>ab|a)c|(?:t|th)e"),("a flag",r"(?i)TH|B"),("an interval again",r"1{1,2}+a"),("a number of groups",r"(?:1[ab]){2,3}")]:
+    case("a pattern with "+name,["the abcabt the","\u5b57ab\u5b57","'S thTHa b","11a1a1b1ab-","-cb-"],pre_tokenizer=Sp(R(p),"Isolated"),unk="<unk>")
+    case("removed: a pattern with "+name,["the abcab-the11"],pre_tokenizer=Sp(R(p),"Removed",r"Latin" in p),unk="<unk>")
+case("replaced after looking behind",["tthth the"],normalizer={"type":"Replace","pattern":R(r"(?<=h)t|(?<=t)t"),"content":"ab"})
+n=["\uff21\u00e9\ufb01\u2460 e\u0301","\u1112\u1161\u11ab\uff76\uff9e","the\u0301 \u00c9\u4e00the\u1f600","a\u0300b\u00ad\u200b\x07c\t1","\u1cf2\u0345 \ufdfa"]
+for t in ["NFKC","NFKD","StripAccents","Nmt"]: case(t,n,normalizer={"type":t},unk="<unk>",pre_tokenizer=BL(),decoder=BLd)
+case("compatible form, accents off",n,normalizer={"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"StripAccents"}]},unk="<unk>")
+BN=lambda c,h,s,l:{"type":"BertNormalizer","clean_text":c,"handle_chinese_chars":h,"strip_accents":s,"lowercase":l}
+for k in [(True,False,False,False),(False,True,False,False),(False,False,True,False),(True,True,None,True)]:
+    case("BERT's normalising %s %s %s %s"%k,n,normalizer=BN(*k),unk="<unk>",pre_tokenizer=BL(),decoder=BLd)
+case("bytes spelled by the normalizer",["a\u00e9 the\n"],normalizer={"type":"ByteLevel"},decoder=BLd)
+for x in [{"type":"Strip","strip_left":True,"strip_right":False},{"type":"Nmt"},{"type":"StripAccents"},{"type":"Replace","pattern":ST("x"),"content":""},{"type":"Replace","pattern":R(r"x|\s"),"content":""}]:
+    case("a sign before the first piece, unless its beginning is dropped by "+x["type"]+("" if "pattern" not in x else " "+list(x["pattern"])[0]),
+        ["the a"," the a","\x07the","\u0301the","xthe x","x \x07the"],normalizer=x,pre_tokenizer=MS("first"),decoder=MS("first"),unk="<unk>")
+T=[]
+ST2=lambda a,b:{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":a,"type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":b,"type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{a:{"id":a,"ids":[TOK.index(a)],"tokens":[a]},b:{"id":b,"ids":[TOK.index(b)],"tokens":[b]}}}
+PR={"RobertaProcessing":{"type":"RobertaProcessing","sep":["x",16],"cls":["c",4],"trim_offsets":True,"add_prefix_space":False},"BertProcessing":{"type":"BertProcessing","sep":["1",9],"cls":["2",10]},"TemplateProcessing":ST2("a","b")}
+PR["Sequence"]={"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":True,"trim_offsets":False,"use_regex":True},PR["BertProcessing"]]}
+for p in PR.values():
+    j=base(pre_tokenizer=BL()); j["post_processor"]=p
+    j["truncation"]={"direction":"Right","max_length":512,"strategy":"LongestFirst","stride":0}
+    j["padding"]={"strategy":"BatchLongest","direction":"Right","pad_to_multiple_of":None,"pad_id":0,"pad_type_id":0,"pad_token":"<unk>"}
+    t=Tokenizer.from_str(json.dumps(j)); t.no_padding(); t.no_truncation(); T.append((p,t.encode("the").ids,t.encode("").ids))
 json_s=lambda v: json.dumps(v,ensure_ascii=True,separators=(",",":"))
 def sw(s):
     o='"'
@@ -91,6 +123,8 @@ for name,k,rows in C:
     out.append("    Case(\n      description: %s,\n      members: #\"%s\"#,\n      options: #\"%s\"#,\n      texts: ["%(sw(name),json_s(mem)[1:-1],json_s(opt)[1:-1]))
     for x,i,d in rows: out.append("        (%s, %s, %s),"%(sw(x),i,sw(d)))
     out.append("      ]),")
+out.append("  ]\n\n  /// What stands around a document.\n  static let templates: [(processor: String, ids: [Int32], empty: [Int32])] = [")
+for p,i,e in T: out.append("    (#\"%s\"#, %s, %s),"%(json_s(p),i,e))
 out.append("  ]\n}\n")
 import sys
 open(sys.argv[1],'w').write('\n'.join(out))

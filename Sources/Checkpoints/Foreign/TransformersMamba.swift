@@ -101,7 +101,7 @@ extension ForeignFamily {
 
   /// flash-linear-attention says norm_eps, transformers layer_norm_epsilon.
   private static func epsilon(_ json: ForeignConfiguration) throws -> Float {
-    Float(try json.number(json.agreed("norm_eps", "layer_norm_epsilon"), default: 1e-5))
+    Float(try json.number(json.agreed("layer_norm_epsilon", "norm_eps"), default: 1e-5))
   }
 
   private static func model(
@@ -124,7 +124,7 @@ extension ForeignFamily {
     try requireSilu(json)
     let width = try json.count("hidden_size")
     // "auto" is ⌈D / 16⌉.
-    let rank = try json.agreed("dt_rank", "time_step_rank")
+    let rank = try json.agreed("time_step_rank", "dt_rank")
     let isAutomatic = json.value(rank) ?? "auto" == "auto"
     let configuration = Mamba.Configuration(
       width: width,
@@ -150,7 +150,7 @@ extension ForeignFamily {
     let width = try json.count("hidden_size")
     let headWidth = try json.count("head_dim", default: 64)
     let expanded = try expanded(json, width)
-    let limit = try json.agreed("dt_limit", "time_step_limit")
+    let limit = try json.agreed("time_step_limit", "dt_limit")
     let limits = try json.numbers(limit)
     guard !json.contains(limit) || limits.count == 2 && limits[0] <= limits[1] && Float(limits[0]).isFinite
     else {

@@ -1,5 +1,7 @@
 // Which tokens are kept for validation: the tail, or documents chosen by their content.
 
+import RunnelFiles
+
 /// Where the validation split begins.
 public enum ValidationSplit: Sendable, Equatable {
   /// Everything is for training.

@@ -46,6 +46,7 @@ struct JournalFolder {
         found: "something else",
         remedy: "name the folder of a journal")
     }
+    try Seal.check(Array(bytes[..<end]), path + "/" + Self.logName)
     (self.path, self.header, start) = (path, header, end + 1)
   }
 
@@ -56,7 +57,7 @@ struct JournalFolder {
       format: format, fingerprint: session.model.fingerprint, mixer: session.model.mixerName)
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
-    try AtomicFile.write(Array(try encoder.encode(header)) + [0x0A], to: path + "/" + logName)
+    try AtomicFile.write(Seal.sealed(Array(try encoder.encode(header))) + [0x0A], to: path + "/" + logName)
     return try JournalFolder(path)
   }
 

@@ -1,5 +1,7 @@
 /// Reads the subset of regular expressions that ``Pattern`` matches; refuses the rest by what it found.
 
+import RunnelFiles
+
 struct PatternParser {
   private let scalars: [Unicode.Scalar]
   private var index = 0
@@ -12,11 +14,11 @@ struct PatternParser {
   private static let deepest = 32
   private static let largestCount = 1_000
 
-  private let rustWords: Bool
+  private let dialect: Pattern.Dialect
 
-  init(_ text: String, rustWords: Bool) {
+  init(_ text: String, dialect: Pattern.Dialect) {
     scalars = Array(text.unicodeScalars)
-    self.rustWords = rustWords
+    self.dialect = dialect
   }
 
   mutating func parse() throws(PatternError) -> Pattern.Node {
@@ -40,22 +42,36 @@ struct PatternParser {
   private mutating func alternatives() throws(PatternError) -> Pattern.Node {
     var nodes = [try sequence()]
     while skip("|") { nodes.append(try sequence()) }
-    return nodes.count == 1 ? nodes[0] : .alternatives(nodes)
+    guard nodes.count > 1 else { return nodes[0] }
+    // Single characters are one set.
+    var union = PatternSet()
+    for node in nodes {
+      guard case .set(let set) = node else { return .alternatives(nodes) }
+      union.add(sets[set])
+    }
+    return .set(add(union))
   }
 
   private mutating func sequence() throws(PatternError) -> Pattern.Node {
     var nodes: [Pattern.Node] = []
-    var previousFolded: Unicode.Scalar?
+    var previous: PatternSet?
     while let next, next != "|", next != ")" {
-      if foldsCase {
+      let atom = try atom()
+      if foldsCase, dialect == .oniguruma {
         // Some pairs of letters are one character in another case: ß, ﬀ, ﬁ, ﬂ, ﬆ.
-        let lower = next.properties.lowercaseMapping
-        if let previousFolded, ["ss", "ff", "fi", "fl", "st"].contains(String(previousFolded) + lower) {
-          throw refusal("\"\(previousFolded)\(next)\" in either case")
+        let set: PatternSet? = if case .set(let index) = atom { sets[index] } else { nil }
+        if let previous, let set,
+          ["ss", "ff", "fi", "fl", "st"].contains(where: { pair in
+            zip([previous, set], pair.unicodeScalars).allSatisfy {
+              $0.ranges.count == 1 && $0.decide($1.value)
+            }
+          })
+        {
+          throw refusal("letters that are one character in another case")
         }
-        previousFolded = lower.unicodeScalars.first
+        previous = set
       }
-      nodes.append(try quantified(try atom()))
+      nodes.append(try quantified(atom))
     }
     return nodes.count == 1 ? nodes[0] : .sequence(nodes)
   }
@@ -63,25 +79,51 @@ struct PatternParser {
   private mutating func atom() throws(PatternError) -> Pattern.Node {
     guard let next else { throw refusal("its end") }
     if next == "(" { return try group() }
-    return .set(add(try single()))
+    if let place = place() { return .place(place) }
+    return .set(add(try inEitherCase(try single())))
   }
   private mutating func add(_ set: PatternSet) -> Int {
     sets.append(set)
     return sets.count - 1
   }
 
+  private mutating func place() -> Pattern.Place? {
+    let isRust = dialect == .rust
+    if skip("^") { return isRust ? .textStart : .lineStart }
+    if skip("$") { return isRust ? .textEnd : .lineEnd }
+    if skip("\\A") { return .textStart }
+    if skip("\\z") { return .textEnd }
+    if !isRust, skip("\\Z") { return .lastLineEnd }
+    if skip("\\b") { return .wordEdge }
+    if skip("\\B") { return .noWordEdge }
+    return nil
+  }
+
   private mutating func group() throws(PatternError) -> Pattern.Node {
     depth += 1
     guard depth <= Self.deepest else { throw refusal("a group too deep") }
     let folded = foldsCase
-    var isNegative: Bool?
+    var look: (isBehind: Bool, isNegative: Bool)?
+    var isAtomic = false
     if skip("(?:") {
-    } else if skip("(?i:") {
+    } else if skip("(?i:") || skip("(?i)") {
       foldsCase = true
+      // A flag alone holds to the end of the group around it, which must begin with it.
+      if scalars[index - 1] == ")" {
+        guard isGroupStart(index - 4) else { throw refusal("a flag within a group") }
+        depth -= 1
+        return .sequence([])
+      }
+    } else if skip("(?>") {
+      isAtomic = true
     } else if skip("(?=") {
-      isNegative = false
+      look = (false, false)
     } else if skip("(?!") {
-      isNegative = true
+      look = (false, true)
+    } else if skip("(?<=") {
+      look = (true, false)
+    } else if skip("(?<!") {
+      look = (true, true)
     } else if skip("(?") {
       throw refusal("an unsupported group")
     } else {
@@ -91,8 +133,13 @@ struct PatternParser {
     guard skip(")") else { throw refusal("no ')'") }
     foldsCase = folded
     depth -= 1
-    guard let isNegative else { return body }
-    return .ahead(body, isNegative: isNegative)
+    if let look { return .look(body, isBehind: look.isBehind, isNegative: look.isNegative) }
+    return isAtomic ? .atomic(body) : body
+  }
+
+  private func isGroupStart(_ index: Int) -> Bool {
+    index == 0 || scalars[index - 1] == "("
+      || index > 1 && scalars[index - 1] == ":" && scalars[..<index].suffix(3) == ["(", "?", ":"]
   }
 
   private mutating func quantified(_ node: Pattern.Node) throws(PatternError) -> Pattern.Node {
@@ -107,23 +154,26 @@ struct PatternParser {
       isInterval = true
     default: return node
     }
-    if next == "?" { throw refusal("a repetition as short as possible") }
-    var isPossessive = false
-    if next == "+" {
-      // After an interval the original takes + as another repetition.
-      if isInterval { throw refusal("a repetition of a repetition") }
-      isPossessive = true
+    if case .look = node { throw refusal("a repetition of a look") }
+    if case .place = node { throw refusal("a repetition of a place") }
+    if case .sequence(let nodes) = node, nodes.isEmpty { throw refusal("a repetition of nothing") }
+    var greed = Pattern.Greed.greedy
+    if next == "?" {
+      // After a number the original takes ? as another repetition.
+      if isInterval, dialect == .oniguruma, least == most { throw refusal("a repetition of a repetition") }
+      (greed, index) = (.lazy, index + 1)
+    } else if next == "+" {
       index += 1
+      // After an interval the original takes + as another repetition.
+      if isInterval, dialect == .oniguruma {
+        if let next, "?*+{".unicodeScalars.contains(next) { throw refusal("a repetition of a repetition") }
+        return .repetition(
+          .repetition(node, least: least, most: most, .greedy), least: 1, most: .max, .greedy)
+      }
+      greed = .possessive
     }
     if let next, "?*+{".unicodeScalars.contains(next) { throw refusal("a repetition of a repetition") }
-    if case .set(let set) = node {
-      return .repetition(set, least: least, most: most, isPossessive: isPossessive)
-    }
-    if (least, most) == (0, 1), !isPossessive, case .ahead = node {
-    } else if (least, most) == (0, 1), !isPossessive {
-      return .optional(node)
-    }
-    throw refusal("a repetition of a group")
+    return .repetition(node, least: least, most: most, greed)
   }
 
   private mutating func interval() throws(PatternError) -> (Int, Int) {
@@ -153,58 +203,88 @@ struct PatternParser {
     guard let scalar = next else { throw refusal("its end") }
     switch scalar {
     case "[": return try bracket()
-    case "\\": return try escape()
+    case "\\":
+      let set = try escape()
+      guard set.isNegated, !foldsParts else { return set }
+      var whole = PatternSet()
+      whole.parts = [set]
+      return whole
     case ".":
       index += 1
       var set = PatternSet()
       set.ranges = [0x0A...0x0A]
       set.isNegated = true
       return set
-    case "^", "$", "*", "+", "?", "{": throw refusal("'\(scalar)'")
+    case "*", "+", "?", "{": throw refusal("'\(scalar)'")
     default:
       index += 1
-      return try literal(scalar)
+      return literal(scalar)
     }
   }
 
-  private func literal(_ scalar: Unicode.Scalar) throws(PatternError) -> PatternSet {
+  private func literal(_ scalar: Unicode.Scalar) -> PatternSet {
     var set = PatternSet()
     set.ranges = [scalar.value...scalar.value]
-    guard foldsCase else { return set }
-    guard scalar.isASCII else { throw refusal("\"\(scalar)\" in either case") }
-    if scalar.properties.isAlphabetic {
-      set.ranges = [scalar.value | 0x20...scalar.value | 0x20, scalar.value & 0x5F...scalar.value & 0x5F]
-      // The long s and the sign of kelvin.
-      if scalar == "s" || scalar == "S" { set.ranges.append(0x17F...0x17F) }
-      if scalar == "k" || scalar == "K" { set.ranges.append(0x212A...0x212A) }
-    }
+    set.foldsCase = foldsParts
     return set
   }
 
+  private var foldsParts: Bool { foldsCase && dialect == .rust }
+
+  /// A set that is not part of another, in either case where that is asked for. Oniguruma looks for the other cases of
+  /// what such a set holds in all, Rust for those of each of its parts.
+  private func inEitherCase(_ set: PatternSet) throws(PatternError) -> PatternSet {
+    guard foldsCase, dialect == .oniguruma else { return set }
+    var folded = set
+    folded.foldsCase = true
+    // There Oniguruma takes strings for one character too: "ss" for ß.
+    if !set.isNegated, CaseFolding.strings.contains(where: folded.decide) {
+      throw refusal("characters that are several in another case")
+    }
+    return folded
+  }
+
   private mutating func bracket() throws(PatternError) -> PatternSet {
-    guard !foldsCase else { throw refusal("a set in either case") }
+    depth += 1
+    guard depth <= Self.deepest else { throw refusal("a set too deep") }
+    defer { depth -= 1 }
     index += 1
     var set = PatternSet()
-    set.isNegated = skip("^")
+    set.foldsCase = foldsParts
+    let isNegated = skip("^")
+    var operands: [PatternSet] = []
     var isFirst = true
     while true {
       guard let scalar = next else { throw refusal("no ']'") }
       if scalar == "]" {
         if isFirst { throw refusal("an empty set") }
         index += 1
+        if !operands.isEmpty {
+          operands.append(set)
+          set = PatternSet()
+          set.common = operands
+        }
+        set.isNegated = isNegated
         return set
       }
+      if skip("&&") {
+        guard !isFirst, next != "]" else { throw refusal("an empty set") }
+        operands.append(set)
+        (set, isFirst) = (PatternSet(), true)
+        set.foldsCase = foldsParts
+        continue
+      }
+      if dialect == .rust, skip("--") || skip("~~") { throw refusal("a difference of sets") }
       isFirst = false
       if scalar == "[" {
         // Sets within sets are one, named classes are refused.
         if skip("[:") { throw refusal("a named class") }
-        set.parts.append(try bracket())
+        set.add(try bracket())
         continue
       }
-      if scalar == "&", index + 1 < scalars.count, scalars[index + 1] == "&" { throw refusal("'&&'") }
       let element = try element()
       guard let low = element.character else {
-        set.parts.append(element.set)
+        set.add(element.set)
         continue
       }
       if next == "-", index + 1 < scalars.count, scalars[index + 1] != "]" {
@@ -226,7 +306,8 @@ struct PatternParser {
       return (scalar.value, PatternSet())
     }
     let set = try escape()
-    guard set.ranges.count == 1, !set.isNegated, let range = set.ranges.first, range.count == 1 else {
+    guard set.ranges.count == 1, !set.isNegated, !set.hasWord, let range = set.ranges.first, range.count == 1
+    else {
       return (nil, set)
     }
     return (range.lowerBound, set)
@@ -242,28 +323,37 @@ struct PatternParser {
     case "d", "D": set.categories = PatternSet.categories("Nd") ?? 0
     case "w", "W":
       set.hasWord = true
-      // The original's library has the Latin-1 digits and fractions too.
-      if !rustWords { set.ranges = [0xB2...0xB3, 0xB9...0xB9, 0xBC...0xBE] }
-    case "n": return try literal("\n")
-    case "r": return try literal("\r")
-    case "t": return try literal("\t")
-    case "f": return try literal("\u{0C}")
-    case "v": return try literal("\u{0B}")
+      set.ranges = dialect == .rust ? PatternSet.rustJoiners : PatternSet.latinNumbers
+    case "n": return literal("\n")
+    case "r": return literal("\r")
+    case "t": return literal("\t")
+    case "f": return literal("\u{0C}")
+    case "v": return literal("\u{0B}")
     case "p", "P":
-      guard skip("{") else { throw refusal("'\\\(scalar)' without '{'") }
-      set.isNegated = skip("^") != (scalar == "P")
-      let first = index
-      while let next, next != "}" { index += 1 }
       var name = String.UnicodeScalarView()
-      name.append(contentsOf: scalars[first..<index])
-      guard skip("}"), let categories = PatternSet.categories(String(name)) else {
-        throw refusal("\\p{\(String(name))}")
+      var isNegated = scalar == "P"
+      if skip("{") {
+        isNegated = skip("^") != isNegated
+        while let next, next != "}" {
+          name.append(next)
+          index += 1
+        }
+        guard skip("}") else { throw refusal("no '}'") }
+      } else if dialect == .rust, let next {
+        name.append(next)
+        index += 1
+      } else {
+        throw refusal("'\\\(scalar)' without '{'")
       }
-      set.categories = categories
+      guard var set = PatternSet(property: String(name), dialect: dialect) else {
+        throw refusal("\\p{\(printable(String(name)))}")
+      }
+      if isNegated { set.isNegated.toggle() }
+      set.foldsCase = foldsParts
       return set
     case "x", "u": return try hexadecimal(scalar)
     case _ where !scalar.properties.isAlphabetic && !("0"..."9").contains(scalar) && scalar.isASCII:
-      return try literal(scalar)
+      return literal(scalar)
     default: throw refusal("'\\\(scalar)'")
     }
     set.isNegated = scalar.properties.isUppercase
@@ -283,6 +373,6 @@ struct PatternParser {
       isBraced || letter == "u" || value < 0x80,
       let scalar = Unicode.Scalar(value)
     else { throw refusal("a hexadecimal character") }
-    return try literal(scalar)
+    return literal(scalar)
   }
 }

@@ -30,11 +30,11 @@ public struct RWKVTokenizer: Tokenizer {
   /// A token is called by its text, or by Python's bytes literal where it is none, as in `b'\xe2\x80'`.
   public func id(of token: String) -> Int32? {
     if token == Self.endOfText { return 0 }
-    let bytes = ContiguousArray(token.utf8)
-    let match = bytes.withUnsafeBufferPointer { trie.longest(in: $0, from: 0) }
-    if match.length == bytes.count && match.value >= 0 { return match.value }
-    guard token.hasPrefix("b'\\x") else { return nil }
-    return (0..<Int32(vocabulary.count)).first { self.token(of: $0) == token }
+    func find(_ bytes: [UInt8]) -> Int32? {
+      let match = bytes.withUnsafeBufferPointer { trie.longest(in: $0, from: 0) }
+      return match.length == bytes.count && match.value >= 0 ? match.value : nil
+    }
+    return find(Array(token.utf8)) ?? TokenName.bytes(ofLiteral: token).flatMap(find)
   }
 
   public func token(of id: Int32) -> String? {
@@ -42,9 +42,7 @@ public struct RWKVTokenizer: Tokenizer {
     guard let index = Int(exactly: id), index > 0, index < vocabulary.count, !vocabulary[index].isEmpty else {
       return nil
     }
-    let bytes = vocabulary[index]
-    if let text = String(validating: bytes, as: UTF8.self) { return text }
-    return "b'" + bytes.map { "\\x" + hexadecimal(UInt64($0), digits: 2) }.joined() + "'"
+    return TokenName.name(of: vocabulary[index])
   }
 
   public func encoder() -> Encoder { Encoder(trie: trie) }

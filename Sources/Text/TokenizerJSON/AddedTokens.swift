@@ -18,7 +18,7 @@ struct AddedToken: Sendable {
     var text: [UInt8] = []
     var stream = NormalizerStream(normalizer)
     content.withUnsafeBufferPointer { content in
-      stream.feed(content, ends: true) { text.append(contentsOf: $0) }
+      stream.feed(content, ends: true) { bytes, _ in text.append(contentsOf: bytes) }
     }
     return text
   }

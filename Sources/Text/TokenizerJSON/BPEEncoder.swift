@@ -21,6 +21,8 @@ public struct BPEEncoder: TokenEncoder {
 
   private struct StepState: Sendable {
     var held = HeldBytes()
+    /// How many of the bytes held are done with, and matter only to what comes behind them.
+    var context = 0
     /// The piece has had bytes.
     var hasBegun = false
     /// Part of a piece has gone on to the next step, which has not been told its end.
@@ -41,7 +43,13 @@ public struct BPEEncoder: TokenEncoder {
   public mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
     guard !bytes.isEmpty else { return }
     begin(into: &ids)
-    raw(bytes, ends: false, into: &ids)
+    // Where steps make much of little, a little at a time.
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = rest.prefix(plan.mostAtOnce)
+      raw(UnsafeBufferPointer(rebasing: part), ends: false, into: &ids)
+      rest = rest.dropFirst(part.count)
+    }
   }
 
   public mutating func finish(into ids: inout [Int32]) {
@@ -86,7 +94,10 @@ public struct BPEEncoder: TokenEncoder {
 
   private mutating func text(_ bytes: UnsafeBufferPointer<UInt8>, ends: Bool, into ids: inout [Int32]) {
     guard var stream = normalizer.take() else { return normalized(bytes, ends: ends, into: &ids) }
-    stream.feed(bytes, ends: ends) { normalized($0, ends: ends, into: &ids) }
+    stream.feed(bytes, ends: ends) { bytes, hasDropped in
+      if hasDropped { isAtStart = false }
+      normalized(bytes, ends: ends, into: &ids)
+    }
     normalizer = stream
   }
 
@@ -142,6 +153,7 @@ public struct BPEEncoder: TokenEncoder {
       pass(index, text, ends: ends, into: &ids)
     case .metaspace(let sign, let scheme): metaspace(index, sign, scheme, bytes, ends, into: &ids)
     case .cut(let sign, let after): cut(index, sign, after, bytes, ends, into: &ids)
+    case .lengths(let length): lengths(index, length, bytes, ends, into: &ids)
     }
   }
 
@@ -183,9 +195,10 @@ public struct BPEEncoder: TokenEncoder {
     var held = HeldBytes()
     swap(&held, &steps[index].held)
     held.take(bytes, isFinal: ends) { buffer in
-      var position = 0
+      var search = PatternSearch(pattern, buffer, isFinal: ends)
+      var position = steps[index].context
       while position < buffer.count {
-        let found = pattern.find(buffer, from: position, isFinal: ends)
+        let found = search.find(from: position)
         let whole = ends ? buffer.count : buffer.count - CharacterReader.incompleteTail(buffer)
         let start = found?.start ?? max(position, whole)
         if start > position {
@@ -205,7 +218,9 @@ public struct BPEEncoder: TokenEncoder {
         steps[index].isGap = false
         position = found.end
       }
-      return position
+      let kept = ends ? buffer.count : pattern.context(of: position, in: buffer)
+      steps[index].context = position - kept
+      return kept
     }
     swap(&held, &steps[index].held)
     if ends {
@@ -280,6 +295,26 @@ public struct BPEEncoder: TokenEncoder {
       guard ends else { return start }
       piece(index + 1, UnsafeBufferPointer(rebasing: buffer[start...]), ends: true, into: &ids)
       return buffer.count
+    }
+    swap(&held, &steps[index].held)
+  }
+
+  private mutating func lengths(
+    _ index: Int, _ length: Int, _ bytes: UnsafeBufferPointer<UInt8>, _ ends: Bool, into ids: inout [Int32]
+  ) {
+    var held = HeldBytes()
+    swap(&held, &steps[index].held)
+    held.take(bytes, isFinal: ends) { buffer in
+      let whole = ends ? buffer.count : buffer.count - CharacterReader.incompleteTail(buffer)
+      var (start, position, count) = (0, 0, 0)
+      while position < whole {
+        position += CharacterReader.next(buffer, at: position).length
+        count += 1
+        guard count == length || ends && position == whole else { continue }
+        piece(index + 1, UnsafeBufferPointer(rebasing: buffer[start..<position]), ends: true, into: &ids)
+        (start, count) = (position, 0)
+      }
+      return start
     }
     swap(&held, &steps[index].held)
   }

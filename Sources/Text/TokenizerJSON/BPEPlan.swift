@@ -13,10 +13,14 @@ final class BPEPlan: Sendable {
   let prefix: [Int32]
   let suffix: [Int32]
   let decoding: BPEDecoding
+  /// Bytes that are taken through the steps at once.
+  let mostAtOnce: Int
 
+  /// - Parameter named: tokens that are never found in a text.
   init(
-    vocabulary: TokenTable, added: [AddedToken], normalizer: [NormalizerStep], steps: [PreTokenizerStep],
-    words: WordEncoder, prefix: [Int32], suffix: [Int32], decoding: BPEDecoding
+    vocabulary: TokenTable, added: [AddedToken], named: [AddedToken] = [], normalizer: [NormalizerStep],
+    steps: [PreTokenizerStep],
+    words: WordEncoder, prefix: [Int32] = [], suffix: [Int32] = [], decoding: BPEDecoding
   ) {
     self.vocabulary = vocabulary
     rawTokens = AddedTokens(added.filter { !$0.isNormalized })
@@ -26,12 +30,13 @@ final class BPEPlan: Sendable {
         token.content = token.found(after: normalizer)
         return token
       })
-    addedIDs = Dictionary(added.map { ($0.content, $0.id) }) { first, _ in first }
+    addedIDs = Dictionary((added + named).map { ($0.content, $0.id) }) { first, _ in first }
     self.normalizer = normalizer
     self.steps = steps
     self.words = words
     self.prefix = prefix
     self.suffix = suffix
     self.decoding = decoding
+    mostAtOnce = StepGrowth.most(normalizer, steps) <= 8 ? .max : 1 << 14
   }
 }

@@ -1,5 +1,5 @@
-/// A byte-pair tokenizer of Hugging Face's `tokenizer.json`, or of GPT-2's pair of files: ids equal to those of the
-/// original on every valid text.
+/// A byte-pair tokenizer of Hugging Face's `tokenizer.json`, of GPT-2's pair of files, of tiktoken's or of Mistral's
+/// `tekken.json`: ids equal to those of the original on every valid text.
 ///
 /// Text that is not UTF-8 is data too: a byte that belongs to no character counts as one by itself, of no class. A
 /// vocabulary with a token for every byte (GPT-2's) or with byte fallback encodes it without loss, unless the file
@@ -16,7 +16,7 @@ public struct BPETokenizer: Tokenizer {
   public let file: TokenizerFile?
   private let plan: BPEPlan
 
-  /// Reads `tokenizer.json`, under whatever name.
+  /// Reads such a file, under whatever name.
   ///
   /// - Parameter addsSpecialTokens: documents begin and end with the tokens that the file's post-processor names;
   ///   they do not in corpora, where boundaries are known otherwise.
@@ -30,8 +30,13 @@ public struct BPETokenizer: Tokenizer {
 
   /// - Parameter path: what errors call the file.
   public init(_ file: TokenizerFile, path: String, addsSpecialTokens: Bool = false) throws {
-    var reader = TokenizerJSON(file.bytes, path: path)
-    plan = try reader.read(addsSpecialTokens: addsSpecialTokens)
+    switch Tokenizers.Kind(file) {
+    case .tiktoken: plan = try TiktokenFile.plan(file, path: path)
+    case .tekken: plan = try TekkenFile.plan(file, path: path)
+    default:
+      var reader = TokenizerJSON(file.bytes, path: path)
+      plan = try reader.read(addsSpecialTokens: addsSpecialTokens)
+    }
     (self.file, name) = (file, file.name)
   }
 
@@ -39,9 +44,10 @@ public struct BPETokenizer: Tokenizer {
 
   public func id(of token: String) -> Int32? {
     plan.addedIDs[Array(token.utf8)] ?? plan.vocabulary.id(of: token.utf8)
+      ?? TokenName.bytes(ofLiteral: token).flatMap { plan.vocabulary.id(of: $0) }
   }
   public func token(of id: Int32) -> String? {
-    if let token = plan.vocabulary.token(of: id) { return String(decoding: token, as: UTF8.self) }
+    if let token = plan.vocabulary.token(of: id) { return TokenName.name(of: token) }
     return plan.addedIDs.first { $0.value == id }.map { String(decoding: $0.key, as: UTF8.self) }
   }
 

@@ -16,9 +16,16 @@ extension TokenizerJSON {
         steps += try normalizerSteps(part, "\(field).normalizers[\(index)]")
       }
       return steps
-    case .string("NFC"): return [.form(CanonicalForm(composes: true))]
-    case .string("NFD"): return [.form(CanonicalForm(composes: false))]
+    case .string("NFC"): return [.form(NormalForm(composes: true))]
+    case .string("NFD"): return [.form(NormalForm(composes: false))]
+    case .string("NFKC"): return [.form(NormalForm(composes: true, isCompatible: true))]
+    case .string("NFKD"): return [.form(NormalForm(composes: false, isCompatible: true))]
     case .string("Lowercase"): return [.lowercase]
+    case .string("StripAccents"): return [.characters([(CharacterSets.accents, .removed)])]
+    case .string("Nmt"):
+      return [.characters([(CharacterSets.nmtControls, .removed), (CharacterSets.nmtSpaces, .space)])]
+    case .string("ByteLevel"): return [.spellBytes]
+    case .string("BertNormalizer"): return try bertSteps(value, field)
     case .string("Prepend"):
       return [
         .prepend(Array(try Fields(value, field, self, names: ["type", "prepend"]).string("prepend").utf8))
@@ -35,9 +42,30 @@ extension TokenizerJSON {
       }
     default:
       throw refusal(
-        "\(field).type", expected: "NFC, NFD, Lowercase, Prepend, Replace, Strip or Sequence",
-        found: value["type"])
+        "\(field).type",
+        expected:
+          "NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Nmt, BertNormalizer, ByteLevel, Prepend, Replace, "
+          + "Strip or Sequence", found: value["type"])
     }
+  }
+
+  private func bertSteps(_ value: JSONValue, _ field: String) throws(FileError) -> [NormalizerStep] {
+    let fields = try Fields(
+      value, field, self, names: ["type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"])
+    var steps: [NormalizerStep] = []
+    if try fields.boolean("clean_text") {
+      steps.append(.characters([(CharacterSets.controls, .removed), (CharacterSets.spaces, .space)]))
+    }
+    if try fields.boolean("handle_chinese_chars") {
+      steps.append(.characters([(CharacterSets.ideographs, .betweenSpaces)]))
+    }
+    let lowers = try fields.boolean("lowercase")
+    if try fields.boolean("strip_accents", default: lowers) {
+      steps += [
+        .form(NormalForm(composes: false)), .characters([(CharacterSets.nonspacingMarks, .removed)]),
+      ]
+    }
+    return lowers ? steps + [.lowercase] : steps
   }
 
   private enum WrittenPattern {
@@ -94,23 +122,44 @@ extension TokenizerJSON {
       }
     case .string("Digits"):
       let fields = try Fields(value, field, self, names: ["type", "individual_digits"])
-      var numbers = PatternSet()
-      numbers.categories = PatternSet.categories("N") ?? 0
       let isIndividual = try fields.boolean("individual_digits")
-      return [.split(Pattern(numbers), isIndividual ? .isolated : .contiguous, isInverted: false)]
+      return [
+        .split(Pattern(CharacterSets.numbers), isIndividual ? .isolated : .contiguous, isInverted: false)
+      ]
+    case .string("Punctuation"):
+      let behavior = try Fields(value, field, self, names: ["type", "behavior"])
+        .choice("behavior", default: SplitBehavior.isolated)
+      return [.split(Pattern(CharacterSets.punctuation), behavior, isInverted: false)]
+    case .string("CharDelimiterSplit"):
+      let delimiter = try Fields(value, field, self, names: ["type", "delimiter"]).string("delimiter")
+      guard delimiter.unicodeScalars.count == 1 else {
+        throw refusal("\(field).delimiter", expected: "one character", found: quoted(delimiter))
+      }
+      return [.split(Pattern(literal: delimiter), .removed, isInverted: false)]
+    case .string("FixedLength"):
+      let length = try Fields(value, field, self, names: ["type", "length"]).integer("length", default: 5)
+      guard (1...1 << 16).contains(length) else {
+        throw refusal("\(field).length", expected: "a length from 1 to \(1 << 16)", found: "\(length)")
+      }
+      return [.lengths(length)]
     case .string("WhitespaceSplit"):
-      var spaces = PatternSet()
-      spaces.hasSpace = true
-      return [.split(Pattern(spaces), .removed, isInverted: false)]
+      return [.split(Pattern(CharacterSets.spaces), .removed, isInverted: false)]
+    case .string("BertPreTokenizer"):
+      return [
+        .split(Pattern(CharacterSets.spaces), .removed, isInverted: false),
+        .split(Pattern(CharacterSets.punctuation), .isolated, isInverted: false),
+      ]
     case .string("Whitespace"):
-      guard let pattern = try? Pattern(#"[\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+"#, rustWords: true)
+      guard let pattern = try? Pattern(#"\w+|[^\w\s]+"#, dialect: .rust)
       else { return [] }
       return [.split(pattern, .removed, isInverted: true)]
     case .string("Metaspace"): return try metaspaceSteps(value, field)
     default:
       throw refusal(
         "\(field).type",
-        expected: "ByteLevel, Split, Digits, Whitespace, WhitespaceSplit, Metaspace or Sequence",
+        expected:
+          "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, FixedLength, "
+          + "BertPreTokenizer, Metaspace or Sequence",
         found: value["type"])
     }
   }
@@ -144,6 +193,9 @@ extension TokenizerJSON {
 
   // MARK: Decoders
 
+  private static let longestText = 1 << 20
+  private static let largestTexts = 1 << 30
+
   /// How a chain of decoders makes a token's text, read from the file.
   private struct TextRules {
     var isByteLevel = false
@@ -163,9 +215,18 @@ extension TokenizerJSON {
     decoding.leading = rules.leading
     let contents = Dictionary(added.map { ($0.id, $0.found(after: normalizer)) }) { _, last in last }
     let bound = max(vocabulary.bound, (added.map { Int($0.id) + 1 }.max() ?? 0))
+    var total = 0
     for id in 0..<Int32(bound) {
       let token = contents[id] ?? vocabulary.token(of: id).map(Array.init) ?? []
-      decoding.append(Self.text(token, rules))
+      let text = Self.text(token, rules)
+      total += text.count
+      guard text.count <= Self.longestText, total <= Self.largestTexts else {
+        throw refusal(
+          "decoder",
+          expected: "texts of at most \(Self.longestText) bytes a token, \(Self.largestTexts) in all",
+          found: "more")
+      }
+      decoding.append(text)
       if let metaspace = rules.metaspace, metaspace.dropsFirst {
         let first = Self.replace(token, metaspace.sign, [])
         if first != token { decoding.firsts[id] = first }
@@ -218,7 +279,9 @@ extension TokenizerJSON {
     var text = token
     if rules.isByteLevel { return ByteSpelling.bytes(of: text) ?? text }
     if let metaspace = rules.metaspace { text = replace(text, metaspace.sign, [0x20]) }
-    for (wanted, content) in rules.replacements { text = replace(text, wanted, content) }
+    for (wanted, content) in rules.replacements where text.count <= longestText {
+      text = replace(text, wanted, content)
+    }
     if rules.hasByteFallback, text.count == 6,
       let byte = ByteTokenizer().id(of: String(decoding: text, as: UTF8.self))
     {

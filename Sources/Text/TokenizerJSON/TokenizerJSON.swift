@@ -12,6 +12,8 @@ struct TokenizerJSON {
   /// Ids are below it.
   static let largestVocabulary = 1 << 22
   private static let largestRest = 200_000
+  private static let mostSteps = 1_000
+  private static let largestGrowth = 1_024.0
 
   init(_ bytes: [UInt8], path: String) {
     self.path = path
@@ -131,10 +133,9 @@ struct TokenizerJSON {
     for (name, value) in rest {
       switch name {
       case "version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder": break
-      default:
-        guard ["truncation", "padding"].contains(name), value == .null else {
-          throw refusal(name, expected: "nothing of that name", found: value)
-        }
+      // Settings of calls, which are left in the file after one.
+      case "truncation", "padding": break
+      default: throw refusal(name, expected: "nothing of that name", found: value)
       }
     }
     guard let vocabulary else {
@@ -145,12 +146,14 @@ struct TokenizerJSON {
     let options = try ModelOptions(.object(model), self)
     let added = try addedTokens(root["added_tokens"], vocabulary)
     let normalizer = try normalizerSteps(root["normalizer"], "normalizer")
-    if let token = added.first(where: { $0.found(after: normalizer).isEmpty }) {
+    var steps = try preTokenizerSteps(root["pre_tokenizer"], "pre_tokenizer")
+    try checkGrowth(normalizer, steps)
+    for token in added where !(1...AddedTokens.longest).contains(token.found(after: normalizer).count) {
       throw refusal(
-        "added_tokens", expected: "tokens that normalising leaves something of",
+        "added_tokens",
+        expected: "tokens that normalising leaves something of, at most \(AddedTokens.longest) bytes",
         found: quoted(String(decoding: token.content, as: UTF8.self)))
     }
-    var steps = try preTokenizerSteps(root["pre_tokenizer"], "pre_tokenizer")
 
     // Words of bytes need not be spelled, unless a byte without its token is to be spelled by its character's bytes.
     let bytes = ByteSpelling.scalars.map { vocabulary.id(of: String($0).utf8) ?? -1 }
@@ -179,6 +182,23 @@ struct TokenizerJSON {
       words: WordEncoder(alphabet: alphabet, engine: MergeEngine(merges.table), wholeWords: wholeWords),
       prefix: addsSpecialTokens ? prefix : [], suffix: addsSpecialTokens ? suffix : [],
       decoding: try decoding(root["decoder"], vocabulary, added, normalizer))
+  }
+
+  /// Bounds what few bytes of text can become, and how often they are looked at.
+  private func checkGrowth(_ normalizer: [NormalizerStep], _ steps: [PreTokenizerStep]) throws(FileError) {
+    guard normalizer.count + steps.count <= Self.mostSteps else {
+      throw refusal(
+        "normalizer and pre_tokenizer", expected: "at most \(Self.mostSteps) steps",
+        found: "\(normalizer.count + steps.count)")
+    }
+    let growth = StepGrowth.most(normalizer, steps)
+    guard growth <= Self.largestGrowth else {
+      throw refusal(
+        "normalizer and pre_tokenizer",
+        expected: "steps that make at most \(Int(Self.largestGrowth)) bytes of one",
+        found: growth < 1e15
+          ? "some that may make \(Int(growth.rounded(.up)))" : "some that multiply without bound")
+    }
   }
 
   private func unknownID(_ vocabulary: TokenTable, _ options: ModelOptions) throws(FileError) -> Int32? {
@@ -315,15 +335,32 @@ struct TokenizerJSON {
       var (prefix, suffix): ([Int32], [Int32]) = ([], [])
       for (index, processor) in processors.enumerated() {
         let (before, after) = try template(processor, "\(field).processors[\(index)]")
-        prefix = before + prefix
-        suffix += after
+        // Of several the original puts the marks of one around each mark of the other.
+        guard prefix.isEmpty && suffix.isEmpty || before.isEmpty && after.isEmpty else {
+          throw refusal(
+            "\(field).processors[\(index)]", expected: "one processor that adds tokens", found: processor)
+        }
+        (prefix, suffix) = (prefix + before, suffix + after)
       }
       return (prefix, suffix)
     case .string("TemplateProcessing"): return try singleTemplate(value, field)
+    case .string("BertProcessing"), .string("RobertaProcessing"):
+      return ([try pairID(value["cls"], "\(field).cls")], [try pairID(value["sep"], "\(field).sep")])
     default:
       throw refusal(
-        "\(field).type", expected: "ByteLevel, TemplateProcessing or Sequence", found: value["type"])
+        "\(field).type",
+        expected: "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing or Sequence",
+        found: value["type"])
     }
+  }
+
+  /// The id of a pair of token and id.
+  private func pairID(_ value: JSONValue, _ field: String) throws(FileError) -> Int32 {
+    guard case .array(let pair) = value, pair.count == 2, case .string = pair[0],
+      case .number(let number) = pair[1],
+      let id = Int32(exactly: number), id >= 0
+    else { throw refusal(field, expected: "a token and its id", found: value) }
+    return id
   }
 
   private func singleTemplate(_ value: JSONValue, _ field: String) throws(FileError) -> ([Int32], [Int32]) {
@@ -372,8 +409,10 @@ private struct ModelOptions {
     where ![.null, .string("")].contains(model[name]) {
       throw file.refusal("model.\(name)", expected: "null", found: model[name])
     }
-    guard [.null, .number(0)].contains(model["dropout"]) else {
-      throw file.refusal("model.dropout", expected: "null", found: model["dropout"])
+    // Merges are left out at random in training alone.
+    switch model["dropout"] {
+    case .null, .number: break
+    default: throw file.refusal("model.dropout", expected: "null or a number", found: model["dropout"])
     }
     if model["unk_token"] != .null { unknown = try fields.string("unk_token") }
     fusesUnknown = try fields.boolean("fuse_unk")

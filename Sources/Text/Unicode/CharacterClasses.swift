@@ -11,6 +11,19 @@ package enum CharacterClasses {
     "Po",
     "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn",
   ]
+  /// The same in words, and what several have in common.
+  package static let longNames = [
+    "uppercaseletter", "lowercaseletter", "titlecaseletter", "modifierletter", "otherletter",
+    "nonspacingmark",
+    "spacingmark", "enclosingmark", "decimalnumber", "letternumber", "othernumber", "connectorpunctuation",
+    "dashpunctuation", "openpunctuation", "closepunctuation", "initialpunctuation", "finalpunctuation",
+    "otherpunctuation", "mathsymbol", "currencysymbol", "modifiersymbol", "othersymbol", "spaceseparator",
+    "lineseparator", "paragraphseparator", "control", "format", "surrogate", "privateuse", "unassigned",
+  ]
+  package static let groups = [
+    "letter": "L", "mark": "M", "number": "N", "punctuation": "P", "symbol": "S", "separator": "Z",
+    "other": "C",
+  ]
   /// The category of what is no character.
   package static let none: UInt8 = 31
 

@@ -1,10 +1,10 @@
 import RunnelText
 import Testing
 
-@Suite("canonical normalisation")
-struct CanonicalFormTests {
-  static let compose = CanonicalForm(composes: true)
-  static let decompose = CanonicalForm(composes: false)
+@Suite("normal forms")
+struct NormalFormTests {
+  static let compose = NormalForm(composes: true)
+  static let decompose = NormalForm(composes: false)
 
   static let forms: [(text: String, composed: String, decomposed: String)] = [
     ("e\u{301}", "\u{E9}", "e\u{301}"),

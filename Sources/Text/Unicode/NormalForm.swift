@@ -1,20 +1,36 @@
-/// Canonical normalisation, NFC and NFD (Unicode Standard Annex 15), of bytes as they come.
+/// The normal forms NFC, NFD, NFKC and NFKD (Unicode Standard Annex 15), of bytes as they come.
 ///
 /// Text that is normalised already is only looked over. What is held back at the end of the input is the last
 /// character that cannot combine with what is before it, and what follows that. Bytes of no character stay as they are
 /// and nothing combines across them.
 
-package struct CanonicalForm: Sendable {
+package struct NormalForm: Sendable {
   private let composes: Bool
+  private let isCompatible: Bool
 
-  package init(composes: Bool) { self.composes = composes }
+  /// - Parameter isCompatible: characters that are others in another dress become those.
+  package init(composes: Bool, isCompatible: Bool = false) {
+    (self.composes, self.isCompatible) = (composes, isCompatible)
+  }
+
+  /// The most bytes that one becomes: those of U+1D1C0 in NFC and NFD, and of U+FDFA.
+  var largestGrowth: Double { isCompatible ? 11 : 3 }
+
+  /// What a character does.
+  private enum Kind {
+    /// It stays as it is and never combines with what is before it.
+    static let inert: UInt8 = 0
+    /// It may change, but never combines with what is before it.
+    static let first: UInt8 = 1
+    static let other: UInt8 = 2
+  }
 
   /// Normalises bytes up to where later ones might change something; returns how many it took.
   package func apply(_ bytes: UnsafeBufferPointer<UInt8>, isFinal: Bool, into text: inout [UInt8]) -> Int {
-    let inert = composes ? Tables.composedInert : Tables.decomposedInert
+    let kinds = Tables.kinds[(composes ? 1 : 0) + (isCompatible ? 2 : 0)]
     var copied = 0
     var position = 0
-    // Where the last inert character begins: nothing before it matters to what follows it.
+    // Where the last character begins that does not combine with what is before it.
     var boundary = 0
     while position < bytes.count {
       if bytes[position] < 0x80 {
@@ -28,8 +44,9 @@ package struct CanonicalForm: Sendable {
       {
         break
       }
-      if Tables.isInert(scalar, inert) {
-        boundary = position
+      let kind = Tables.kind(scalar, kinds)
+      if kind != Kind.other { boundary = position }
+      if kind == Kind.inert {
         position += length
         continue
       }
@@ -42,7 +59,7 @@ package struct CanonicalForm: Sendable {
         {
           break
         }
-        if Tables.isInert(scalar, inert) {
+        if Tables.kind(scalar, kinds) != Kind.other {
           isDecided = true
           break
         }
@@ -72,7 +89,7 @@ package struct CanonicalForm: Sendable {
     var position = 0
     while position < bytes.count {
       let (scalar, length) = CharacterReader.next(bytes, at: position)
-      Tables.decompose(scalar, into: &scalars)
+      Tables.decompose(scalar, isCompatible, into: &scalars)
       position += length
     }
     Self.order(&scalars)
@@ -156,40 +173,60 @@ package struct CanonicalForm: Sendable {
       return classes
     }()
 
-    /// Per character, whether it stays as it is and never combines with what is before it; never freed.
-    nonisolated(unsafe) static let composedInert = inert(composes: true)
-    nonisolated(unsafe) static let decomposedInert = inert(composes: false)
+    /// Per form and character, its kind; never freed.
+    nonisolated(unsafe) static let kinds: [UnsafePointer<UInt8>] = [
+      kinds(composes: false, false), kinds(composes: true, false), kinds(composes: false, true),
+      kinds(composes: true, true),
+    ]
 
-    private static func inert(composes: Bool) -> UnsafePointer<Bool> {
-      let table = UnsafeMutablePointer<Bool>.allocate(capacity: Int(CharacterClasses.tableEnd))
-      table.initialize(repeating: true, count: Int(CharacterClasses.tableEnd))
-      for character in classes.keys { table[Int(character)] = false }
-      Decompositions.read { character, _, second, isComposite in
-        if !composes || !isComposite { table[Int(character)] = false }
-        if composes && isComposite { table[Int(second)] = false }
+    private static func kinds(composes: Bool, _ isCompatible: Bool) -> UnsafePointer<UInt8> {
+      let table = UnsafeMutablePointer<UInt8>.allocate(capacity: Int(CharacterClasses.tableEnd))
+      table.initialize(repeating: Kind.inert, count: Int(CharacterClasses.tableEnd))
+      for character in classes.keys { table[Int(character)] = Kind.other }
+      if composes {
+        for character in composites.keys.map({ UInt32(truncatingIfNeeded: $0) }) {
+          table[Int(character)] = Kind.other
+        }
+        for range in [UInt32(0x1161)..<0x1176, 0x11A8..<0x11C3] {
+          for character in range { table[Int(character)] = Kind.other }
+        }
+      } else {
+        for character in UInt32(0xAC00)..<0xD7A4 { table[Int(character)] = Kind.first }
       }
-      let hangul = composes ? [0x1161..<0x1176, 0x11A8..<0x11C3] : [0xAC00..<0xD7A4]
-      for range in hangul {
-        for character in range { table[character] = false }
+      // What decomposes begins afresh if its first part does.
+      var changed = Array(parts.keys)
+      if isCompatible { changed += CompatibilityDecompositions.parts.keys }
+      for character in changed {
+        var scalars: [UInt32] = []
+        decompose(character, isCompatible, into: &scalars)
+        if composes {
+          var composed = scalars
+          NormalForm.compose(&composed)
+          if composed == [character], table[Int(character)] == Kind.inert { continue }
+        }
+        let isFirst = table[Int(character)] != Kind.other && table[Int(scalars[0])] != Kind.other
+        table[Int(character)] = isFirst ? Kind.first : Kind.other
       }
       return UnsafePointer(table)
     }
 
     @inline(__always)
-    static func isInert(_ scalar: UInt32, _ table: UnsafePointer<Bool>) -> Bool {
-      scalar >= CharacterClasses.tableEnd || table[Int(scalar)]
+    static func kind(_ scalar: UInt32, _ table: UnsafePointer<UInt8>) -> UInt8 {
+      scalar >= CharacterClasses.tableEnd ? Kind.inert : table[Int(scalar)]
     }
 
     static func combiningClass(_ scalar: UInt32) -> UInt8 { scalar < 0x300 ? 0 : classes[scalar] ?? 0 }
 
-    static func decompose(_ scalar: UInt32, into scalars: inout [UInt32]) {
+    static func decompose(_ scalar: UInt32, _ isCompatible: Bool, into scalars: inout [UInt32]) {
       if (0xAC00..<0xD7A4).contains(scalar) {
         let index = scalar - 0xAC00
         scalars += [0x1100 + index / 588, 0x1161 + index % 588 / 28]
         if index % 28 != 0 { scalars.append(0x11A7 + index % 28) }
       } else if let (first, second) = parts[scalar] {
-        decompose(first, into: &scalars)
-        if second != 0 { decompose(second, into: &scalars) }
+        decompose(first, isCompatible, into: &scalars)
+        if second != 0 { decompose(second, isCompatible, into: &scalars) }
+      } else if isCompatible, let parts = CompatibilityDecompositions.parts[scalar] {
+        scalars += parts
       } else {
         scalars.append(scalar)
       }

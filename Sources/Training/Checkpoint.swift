@@ -1,0 +1,187 @@
+/// All of a run at one moment, in one file: the model's configuration and parameters, AdamW's means, the lanes' states, and the
+/// record with the settings and the place in the data. Nothing else is needed to go on.
+
+import Foundation
+import RunnelCheckpoints
+import RunnelCorpora
+import RunnelFiles
+import RunnelModels
+import RunnelTensors
+
+public struct Checkpoint: Sendable {
+  private let folder: String
+  private let file: SafetensorsFile
+  public let record: RunRecord
+  public let configuration: ModelConfiguration
+
+  /// - Parameter step: that of a checkpoint that is kept; nil for the newest.
+  public init(_ folder: String, at step: Int? = nil) throws {
+    self.folder = folder
+    let path = RunFolder.checkpointPath(folder, at: step)
+    guard fileExists(path) else {
+      let kept = RunFolder.keptSteps(folder).map(String.init).joined(separator: ", ")
+      let (found, remedy) =
+        !kept.isEmpty
+        ? ("those of the steps \(kept)", "choose one of these with --resume-at")
+        : RunFolder.exists(folder)
+          ? ("only the newest", "leave --resume-at out") : ("none", "begin a run without --resume")
+      throw FileError(
+        folder, at: "checkpoint" + (step.map { " of step \($0)" } ?? ""), expected: fileName(of: path),
+        found: found, remedy: remedy)
+    }
+    (file, record, configuration) = try Self.advising(folder, at: step) {
+      let file = try SafetensorsFile(path)
+      return (file, try Self.record(in: file), try Self.configuration(in: file, folder))
+    }
+  }
+
+  /// Where a checkpoint is damaged and an older one is kept, the error says so.
+  private static func advising<Result>(
+    _ folder: String, at step: Int?, _ body: () throws -> Result
+  ) throws -> Result {
+    do { return try body() } catch let error as FileError where step == nil {
+      guard let older = RunFolder.keptSteps(folder).dropLast().last else { throw error }
+      throw FileError(
+        error.file, at: error.place, expected: error.expected, found: error.found,
+        remedy: "go on from an older checkpoint: --resume-at \(older)")
+    }
+  }
+
+  private static func record(in file: SafetensorsFile) throws -> RunRecord {
+    let json = Data((file.metadata["run"] ?? "").utf8)
+    guard let record = try? JSONDecoder().decode(RunRecord.self, from: json) else {
+      throw FileError(
+        file.path, at: "metadata \"run\"", expected: "the record of a run", found: "something else",
+        remedy: "train into a new folder")
+    }
+    try record.check(file.path)
+    return record
+  }
+
+  /// Checkpoints of older versions have it beside them.
+  private static func configuration(
+    in file: SafetensorsFile, _ folder: String
+  ) throws -> ModelConfiguration {
+    guard let json = file.metadata["config"] else { return try ModelFolder.configuration(folder) }
+    let configuration = try ModelFolder.configuration(from: Array(json.utf8), path: file.path)
+    try ModelFolder.bound(configuration, by: file)
+    return configuration
+  }
+
+  static func write(_ trainer: Trainer, record: RunRecord, to path: String) throws {
+    let configuration = String(decoding: try trainer.model.encodeConfiguration(), as: UTF8.self)
+    var writer = SafetensorsWriter(metadata: ["run": try record.json(), "config": configuration])
+    for (parameter, moments) in zip(trainer.model.parameters, trainer.optimizer.moments) {
+      writer.add("parameter." + parameter.name, parameter.value)
+      writer.add("first." + parameter.name, moments.first)
+      writer.add("second." + parameter.name, moments.second)
+    }
+    for (name, value) in trainer.state.tensors { writer.add("state." + name, value) }
+    for (name, value) in trainer.state.counters { writer.add("counter." + name, value) }
+    try writer.write(to: path)
+  }
+
+  /// About how large the file of a trainer is.
+  static func byteCount(of trainer: Trainer) -> Int {
+    12 * trainer.model.parameterCount + trainer.state.byteCount + 500 * trainer.optimizer.moments.count
+      + 100 * trainer.settings.batch + 4096
+  }
+
+  /// A trainer at this point.
+  ///
+  /// - Parameters:
+  ///   - corpora: those that the run began with.
+  ///   - settings: what to change of the run's; what a run cannot change is refused.
+  public func resume(corpora: CorpusMixture, settings: TrainingSettings? = nil) throws -> Trainer {
+    let settings = settings ?? record.settings
+    let changes = try record.settings.changes(to: settings, at: record.steps)
+    try refuse(changes)
+    try settings.validate()
+    try check(corpora)
+    // A run of one corpus stays on the range that it began with.
+    let only = record.cursor.parts.count == 1 && corpora.parts.count == 1 ? record.cursor.parts[0] : nil
+    var sampler = try SegmentSampler(
+      corpora, strategy: settings.sampling, range: only.map { $0.start..<$0.end },
+      lanes: settings.batch, length: settings.segment, seed: settings.seed,
+      resetAtDocuments: settings.resetAtDocuments)
+    try sampler.restore(record.cursor)
+    return try Self.advising(folder, at: nil) {
+      let model = try LanguageModel(blank: configuration)
+      var trainer = Trainer(
+        try model.loadingParameters(from: file, prefix: "parameter."), settings: settings, sampler: sampler)
+      try restore(&trainer)
+      trainer.changes = record.changes + changes
+      return trainer
+    }
+  }
+
+  private func restore(_ trainer: inout Trainer) throws {
+    // One after the other, so that there are never two of each.
+    for (index, parameter) in trainer.model.parameters.enumerated() {
+      let shape = parameter.value.shape
+      trainer.optimizer.moments[index].first = try file.tensor("first." + parameter.name, shape: shape)
+      trainer.optimizer.moments[index].second = try file.tensor("second." + parameter.name, shape: shape)
+    }
+    trainer.state = try trainer.state.replacing(
+      tensors: { try file.tensor("state." + $0, shape: $1.shape) },
+      counters: { name, old in
+        let value = try file.integers("counter." + name)
+        guard value.count == old.count else {
+          throw FileError(
+            file.path, at: "counter.\(name)", expected: "\(old.count) numbers", found: "\(value.count)",
+            remedy: "train into a new folder")
+        }
+        return value
+      })
+    (trainer.optimizer.steps, trainer.tokens, trainer.seconds) = (record.steps, record.tokens, record.seconds)
+  }
+
+  private func refuse(_ changes: [SettingChange]) throws {
+    let options = ["sampling": "sample", "reset_at_documents": "reset-documents"]
+    for change in changes where !TrainingSettings.changeable.map(\.rawValue).contains(change.setting) {
+      let option = options[change.setting] ?? change.setting.replacing("_", with: "-")
+      throw TrainingError(
+        "the run in \(folder) has the \(change.setting) \(change.from ?? "none"), and cannot go on with "
+          + "\(change.to ?? "none"); leave --\(option) out, or begin a new run: --from \(folder)")
+    }
+  }
+
+  private func check(_ corpora: CorpusMixture) throws {
+    let corpus = corpora.parts[0].corpus
+    if let tokenizer = record.tokenizer, tokenizer != corpus.header.tokenizer {
+      let sha256 = { (other: CorpusHeader.Tokenizer) in
+        other.sha256.map { " (sha256 \($0.prefix(12)))" } ?? ""
+      }
+      let own = corpus.header.tokenizer
+      throw TrainingError(
+        "\(corpus.path) is of the tokenizer \(own.name)\(sha256(own)), the run in \(folder) of "
+          + "\(tokenizer.name)\(sha256(tokenizer)); resume with \(record.corpus)")
+    }
+    guard record.cursor.parts.count == 1, corpora.parts.count == 1,
+      case let tokens = record.cursor.parts[0].fingerprint.tokens, corpus.header.tokens != tokens
+    else { return }
+    throw TrainingError(
+      "\(corpus.path) has \(corpus.header.tokens) tokens, but the run in \(folder) was trained on \(tokens); "
+        + "resume with \(record.corpus)")
+  }
+}
+
+extension Trainer {
+  /// Whether all that a checkpoint holds of the model can be gone on with.
+  var isFinite: Bool {
+    model.parameters.allSatisfy { $0.value.sumOfSquares.isFinite }
+      && optimizer.moments.allSatisfy { $0.first.sumOfSquares.isFinite && $0.second.sumOfSquares.isFinite }
+  }
+}
+
+extension SafetensorsFile {
+  fileprivate func tensor(_ name: String, shape: Shape) throws -> Tensor {
+    let value = try tensor(name)
+    guard value.shape == shape else {
+      throw FileError(
+        path, at: "tensor \"\(name)\"", expected: "shape \(shape)", found: "\(value.shape)",
+        remedy: "train into a new folder")
+    }
+    return value
+  }
+}

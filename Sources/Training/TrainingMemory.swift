@@ -1,0 +1,105 @@
+/// What a run takes of the machine's memory, known before it begins.
+
+import RunnelKernels
+import RunnelModels
+import RunnelRecurrences
+import RunnelTensors
+
+/// Bytes of a training run. Keys in `--json` are these in snake_case.
+///
+/// AdamW takes sixteen bytes per parameter: the parameter, its gradient and two moments, each once. Activations are what the
+/// tape keeps of a segment of every lane until the gradients are known, with what their computation needs beside.
+public struct TrainingMemory: Codable, Sendable, Equatable {
+  public let parameters, gradients, moments: Int
+  /// Estimated: measured on a small model of the same layers, and multiplied.
+  public let activations: Int
+  public let total: Int
+  public var parameterCount: Int { parameters / 4 }
+
+  enum CodingKeys: String, CodingKey {
+    case parameters = "parameter_bytes"
+    case gradients = "gradient_bytes"
+    case moments = "moment_bytes"
+    case activations = "activation_bytes"
+    case total = "total_bytes"
+  }
+
+  /// - Throws: where the configuration's numbers do not fit together.
+  public init(_ configuration: ModelConfiguration, batch: Int, segment: Int) throws {
+    let bytes = 4 * (try LanguageModel(blank: configuration).parameterCount)
+    (parameters, gradients, moments) = (bytes, bytes, 2 * bytes)
+
+    // Periods of the pattern are alike, and so are rows: one and two of each tell what every further one takes.
+    let (tokens, period) = (min(segment, 256), configuration.mixers.count)
+    let rows = max(1, 128 / tokens), vocabulary = min(configuration.vocabularySize, 512)
+    let isRepeated = configuration.layers > period
+    func peak(layers: Int, rows: Int) throws -> Double {
+      var small = configuration
+      (small.layers, small.vocabularySize) = (layers, vocabulary)
+      return Double(try Self.peakBeyondGradients(small, rows: rows, tokens: tokens))
+    }
+    func allLayers(rows: Int) throws -> Double {
+      let one = try peak(layers: period, rows: rows)
+      guard isRepeated else { return one }
+      let more = try peak(layers: 2 * period, rows: rows) - one
+      return one + more * Double(configuration.layers - period) / Double(period)
+    }
+    let some = try allLayers(rows: rows), twice = try allLayers(rows: 2 * rows)
+    let further = Double(batch) * Double(segment) / Double(rows * tokens) - 1
+    // A tied table has two gradients for a moment, that of the lookup and that of the head.
+    let table =
+      configuration.tiesEmbedding ? 4 * configuration.width * (configuration.vocabularySize - vocabulary) : 0
+    activations = Int(min(1e17, max(0, some + (twice - some) * further))) + table
+    total = 4 * bytes + activations
+  }
+
+  /// The most bytes of tensors in a step, without parameters, gradients and moments.
+  private static func peakBeyondGradients(
+    _ configuration: ModelConfiguration, rows: Int, tokens: Int
+  ) throws -> Int {
+    let model = try LanguageModel(blank: configuration).replacingParameters { $0.value }
+    var leaves: [Tensor] = []
+    let tracked = model.replacingParameters {
+      let leaf = $0.value.tracked()
+      leaves.append(leaf)
+      return leaf
+    }
+    let gauge = MemoryGauge()
+    gauge.measure {
+      var state = model.initialState(batch: rows)
+      let ids = [Int32](repeating: 0, count: rows * tokens)
+      // In the middle of a run, windows are full.
+      for _ in 0..<max(1, 512 / tokens) {
+        _ = model.hidden(ids, batch: rows, form: .mix, resets: .none, state: &state)
+      }
+      let loss = tracked.loss(ids, targets: ids, batch: rows, state: &state)
+      _ = RunnelTensors.gradients(of: loss.mean, for: leaves)
+    }
+    return gauge.peak - 4 * tracked.parameterCount
+  }
+
+  /// Refuses what this machine, or what this process is given of it, cannot hold.
+  ///
+  /// - Parameter available: bytes.
+  public func check(fitsInto available: Int = Machine.usableMemory) throws {
+    guard total > available else { return }
+    throw TrainingError(
+      "training takes about \(Self.text(total)) of memory (\(parts)), and there are \(Self.text(available)); "
+        + "lower --batch or --segment, or take a smaller model")
+  }
+
+  /// What it is made of, in words.
+  public var parts: String {
+    "parameters \(Self.text(parameters)), gradients \(Self.text(gradients)), moments \(Self.text(moments)), "
+      + "activations \(Self.text(activations))"
+  }
+
+  /// 1.2 GB, 340 MB.
+  public static func text(_ bytes: Int) -> String {
+    func rounded(_ value: Double) -> String {
+      value < 10 ? "\((value * 10).rounded() / 10)" : "\(Int(value.rounded()))"
+    }
+    let megabytes = Double(bytes) / 1e6
+    return megabytes < 1000 ? rounded(megabytes) + " MB" : rounded(megabytes / 1000) + " GB"
+  }
+}
