@@ -9,14 +9,13 @@ final class BPEPlan: Sendable {
   let normalizer: [NormalizerStep]
   let steps: [PreTokenizerStep]
   let words: WordEncoder
-  /// Put before and after each document.
-  let prefix: [Int32]
-  let suffix: [Int32]
+  /// What the post-processor puts around a document.
+  let template: TokenTemplate
   let decoding: BPEDecoding
 
   init(
     vocabulary: TokenTable, added: [AddedToken], normalizer: [NormalizerStep], steps: [PreTokenizerStep],
-    words: WordEncoder, prefix: [Int32], suffix: [Int32], decoding: BPEDecoding
+    words: WordEncoder, template: TokenTemplate, decoding: BPEDecoding
   ) {
     self.vocabulary = vocabulary
     rawTokens = AddedTokens(added.filter { !$0.isNormalized })
@@ -30,8 +29,7 @@ final class BPEPlan: Sendable {
     self.normalizer = normalizer
     self.steps = steps
     self.words = words
-    self.prefix = prefix
-    self.suffix = suffix
+    self.template = template
     self.decoding = decoding
   }
 }
