@@ -81,7 +81,7 @@ CASES = {
             str(N): token(END), str(N + 1): token("<|im_start|>"), str(N + 2): token("<|im_end|>")})),
     "a tokenizer.json and an end that it lacks": one([], [token("<tool>", special=False)], tokenizer_config__json=config("PreTrainedTokenizerFast", eos_token=END)),
     "a tokenizer.json whose token the folder has otherwise": one(
-        [END], [token(END), token("<tool>")], tokenizer_config__json=config("PreTrainedTokenizerFast", added_tokens_decoder={
+        [END], [token(END), token("<tool>", special=False)], tokenizer_config__json=config("PreTrainedTokenizerFast", added_tokens_decoder={
             str(N): token(END), str(N + 1): token("<tool>", special=False, lstrip=True)})),
     "a tokenizer.json and a space before each text": one([END], [token(END)], tokenizer_config__json=config("GPT2Tokenizer", add_prefix_space=True)),
     "a tokenizer.json without the space that the file asks for": one([END], [token(END)], prefix=True, tokenizer_config__json=config("GPT2Tokenizer", add_prefix_space=False)),
