@@ -34,7 +34,7 @@ public protocol Tokenizer: Sendable {
 extension Tokenizer {
   /// Where they never stand in a text.
   public var splitsSpecialTokens: Bool {
-    get { true }
+    get { false }
     set {}
   }
 }

@@ -24,7 +24,7 @@ public struct TokenizerSummary: Sendable, Equatable {
     kind = "bytes"
     guard let file = tokenizer.file else { return }
     guard file.bytes.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") else {
-      kind = file.name.hasSuffix(".model") ? "SentencePiece" : "RWKV World"
+      kind = RWKVVocabulary.recognizes(file.bytes) ? "RWKV World" : "SentencePiece"
       return
     }
     var scanner = JSONScanner(file.bytes, file: file.name)

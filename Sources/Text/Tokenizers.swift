@@ -13,6 +13,10 @@ public enum Tokenizers {
   private static func isJSON(_ file: TokenizerFile) -> Bool {
     file.bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{")
   }
+  /// Whether a folder holds a tokenizer.
+  package static func areIn(_ folder: String) -> Bool {
+    fileNames.contains { fileExists(folder + "/" + $0) } || MergesFile.pair(in: folder) != nil
+  }
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
 

@@ -213,7 +213,8 @@ extension Tokenizers {
     begin: Int32?, end: Int32?
   ) {
     if isFolder(folder) {
-      let named = try FolderTokenizer(folder)
+      let isPair = !fileNames.contains { fileExists(folder + "/" + $0) }
+      let named = try FolderTokenizer(folder, standard: isPair ? "GPT2Tokenizer" : nil)
       if !named.settings.saysNothing {
         return (
           named.name(of: "bos_token").flatMap(tokenizer.id), named.name(of: "eos_token").flatMap(tokenizer.id)
