@@ -88,6 +88,74 @@ import Testing
     }
   }
 
+  @Test("a tokenizer.json that agrees with its folder stays byte for byte")
+  func agreement() throws {
+    let folder = try #require(Self.read.first { $0.name.hasPrefix("GPT-NeoX with") })
+    let settings = """
+      {"tokenizer_class": "GPTNeoXTokenizer", "add_prefix_space": false, "bos_token": "<|endoftext|>",
+      "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "clean_up_tokenization_spaces": true,
+      "model_max_length": 1000000000000000019884624838656}
+      """
+    try folder.use(more: ["tokenizer_config.json": settings]) { path in
+      let alone = try Tokenizers.load(path + "/tokenizer.json"), within = try Tokenizers.load(path)
+      #expect(alone.file == within.file && within.template.isEmpty)
+      #expect(try Tokenizers.marks(in: path, of: within).end == Int32(within.vocabularySize - 1))
+    }
+  }
+
+  @Test("a SentencePiece model stands in the template that its folder asks for; tokens it lacks are refused")
+  func sentencePiece() throws {
+    let model = try SentencePieceTests.bytes(SentencePieceGolden.all[1].model)
+    let plain = try SentencePieceTests.tokenizer(model)
+    let names = try (0..<3).map { try #require(plain.token(of: $0)) }
+    let begin = try #require(plain.id(of: "<s>")), end = try #require(plain.id(of: "</s>"))
+    func load(_ settings: String) throws -> (any Tokenizer, begin: Int32?, end: Int32?) {
+      var found: (any Tokenizer, Int32?, Int32?)?
+      try Folder(name: "", files: ["tokenizer_config.json": settings], texts: [], begin: nil, end: nil).use {
+        try Data(model).write(to: URL(fileURLWithPath: $0 + "/tokenizer.model"))
+        let tokenizer = try Tokenizers.load($0)
+        let marks = try Tokenizers.marks(in: $0, of: tokenizer)
+        found = (tokenizer, marks.begin, marks.end)
+      }
+      return try #require(found)
+    }
+    let decoder = #""added_tokens_decoder":{"0":{"content":"\#(names[0])"},"1":{"content":"\#(names[1])"}}"#
+    for (settings, template) in [
+      (#"{"tokenizer_class":"LlamaTokenizer",\#(decoder)}"#, TokenTemplate(before: [begin])),
+      (#"{"tokenizer_class":"LlamaTokenizer","add_bos_token":false}"#, TokenTemplate()),
+      (
+        #"{"tokenizer_class":"LlamaTokenizer","add_eos_token":true}"#,
+        TokenTemplate(before: [begin], after: [end])
+      ),
+      ("{}", TokenTemplate(before: [begin])),
+    ] {
+      let (tokenizer, first, last) = try load(settings)
+      #expect(tokenizer.template == template, "\(settings)")
+      #expect(
+        tokenizer.addingSpecialTokens().encode("a") == template.before + plain.encode("a") + template.after)
+      if settings != "{}" { #expect(first == begin && last == end) }
+    }
+    let error = #expect(throws: FileError.self) {
+      _ = try load(#"{"added_tokens_decoder":{"9000":{"content":"<pad>"}}}"#)
+    }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("<pad>"))
+  }
+
+  @Test("RWKV World's end has the name that the folder gives it")
+  func world() throws {
+    let vocabulary = (0..<256).map { "\($0 + 1) b'\\x\(hexadecimal(UInt64($0), digits: 2))' 1\n" }.joined()
+    let settings = """
+      {"tokenizer_class": "RwkvTokenizer", "eos_token": "<|rwkv_tokenizer_end_of_text|>",
+      "added_tokens_decoder": {"0": {"content": "<|rwkv_tokenizer_end_of_text|>"}}}
+      """
+    let files = ["rwkv_vocab_v20230424.txt": vocabulary, "tokenizer_config.json": settings]
+    try Folder(name: "", files: files, texts: [], begin: nil, end: nil).use { path in
+      let tokenizer = try Tokenizers.load(path)
+      #expect(tokenizer.encode("ab") == [98, 99])
+      #expect(try Tokenizers.marks(in: path, of: tokenizer).end == 0)
+    }
+  }
+
   @Test(
     "what cannot be is named with its field",
     arguments: [

@@ -178,6 +178,7 @@ extension ToolTests {
         "generate", model, "--prompt", "The", "--max-tokens", "0", "--json", "--temperature", "0",
       ]
       try place.run(endless).failed(64, "--max-tokens 0 never ends")
+      try place.run("generate", model, "--streams", "2", "--max-tokens", "0").failed(64, "--streams")
       try say(#"{"eos_token_id": 46}"#, in: "generation_config.json")
       #expect(try entries(place.run(endless).succeeded())[0].ended_by == "end_token")
       try place.run(endless + ["--ignore-eos"]).failed(64, "--max-tokens 0 never ends")

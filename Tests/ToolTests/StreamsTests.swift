@@ -215,7 +215,6 @@ extension ToolTests {
 
     @Test(arguments: [
       (["--streams", "0"], "--streams"), (["--streams", "2", "--save-state", "s"], "--save-state"),
-      (["--streams", "2", "--max-tokens", "0"], "--max-tokens"), (["--json", "--max-tokens", "0"], "--json"),
       (["--follow", "--prompt", "a"], "--follow"), (["--typical-p", "0"], "typical-p"),
       (["--frequency-penalty", "inf"], "frequency"), (["--presence-penalty", "nan"], "presence"),
       (["--repetition-window=-1"], "window"), (["--logit-bias", "5"], "--logit-bias"),

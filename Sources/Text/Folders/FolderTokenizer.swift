@@ -27,7 +27,14 @@ struct FolderTokenizer {
   }
 
   /// The name of the token with a part.
-  func name(of role: String) -> String? { specials.first { $0.role == role }?.name }
+  private func name(of role: String) -> String? { specials.first { $0.role == role }?.name }
+
+  /// The id of the token with a part.
+  func id(of role: String, in tokenizer: some Tokenizer) -> Int32? {
+    name(of: role).flatMap { name in
+      settings.declared.first { $0.content.elementsEqual(name.utf8) }?.id ?? tokenizer.id(of: name)
+    }
+  }
 
   /// The tokens that transformers adds, in its order: those with ids of their own, then those with a part.
   private func added(normalizes: Bool) -> [AddedToken] {
@@ -135,7 +142,9 @@ struct FolderTokenizer {
     if let json = tokenizer as? BPETokenizer {
       tokenizer = try adding(to: json, path: path)
     } else if let stranger = settings.declared.first(where: {
-      tokenizer.id(of: String(decoding: $0.content, as: UTF8.self)) != $0.id
+      // What RWKV World's id 0 is called, its file does not say.
+      !(tokenizer is RWKVTokenizer && $0.id == 0)
+        && tokenizer.id(of: String(decoding: $0.content, as: UTF8.self)) != $0.id
     }) {
       throw FileError(
         path, at: "token \(stranger.id)",
@@ -216,9 +225,7 @@ extension Tokenizers {
       let isPair = !fileNames.contains { fileExists(folder + "/" + $0) }
       let named = try FolderTokenizer(folder, standard: isPair ? "GPT2Tokenizer" : nil)
       if !named.settings.saysNothing {
-        return (
-          named.name(of: "bos_token").flatMap(tokenizer.id), named.name(of: "eos_token").flatMap(tokenizer.id)
-        )
+        return (named.id(of: "bos_token", in: tokenizer), named.id(of: "eos_token", in: tokenizer))
       }
     }
     switch tokenizer {
