@@ -57,12 +57,10 @@ extension ForeignConfiguration {
   /// One id or several; nil where the field is not there.
   fileprivate func tokens(_ name: String) throws -> [Int32]? {
     guard contains(name) else { return nil }
-    let numbers = try? numbers(name) ?? []
-    let ids = (try? numbers ?? [number(name)])?.map { Int32(exactly: $0) }
-    guard let ids, !ids.contains(nil) else {
-      throw error(
-        name, expected: "the id of a token or a list of ids",
-        remedy: "mend the file, or generate with --ignore-eos and a --prompt")
+    let several = try? numbers(name), one = try? number(name)
+    let ids = (several ?? one.map { [$0] } ?? []).map { Int32(exactly: $0) }
+    guard several != nil || one != nil, !ids.contains(nil) else {
+      throw error(name, expected: "the id of a token or a list of ids", remedy: "mend the file")
     }
     return ids.compactMap { $0 }
   }

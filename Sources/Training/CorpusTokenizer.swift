@@ -24,10 +24,10 @@ extension Corpus {
         "\(self.path) is of the tokenizer \(tokens.name)\(tokens.sha256.map { " (sha256 \($0.prefix(12)))" } ?? ""), "
           + "the model in \(path) of \(own); build the corpus with --tokenizer \(tokenizer ?? path)")
     }
+    // Ids of a maker that nobody has are those of the tokenizer that is named for them.
+    if tokenizer != nil, tokens.sha256 == nil, tokens != .bytes, tokens != .task { return }
     if let own = try tokenizer.map({ try Tokenizers.load($0).file }) ?? ModelFolder.tokenizerFile(at: path) {
-      // Ids of a maker that nobody has are those of the tokenizer that is named for them.
-      let isNamed = tokenizer != nil && tokens.sha256 == nil && tokens != .bytes && tokens != .task
-      guard tokens.sha256 == own.sha256 || isNamed else {
+      guard tokens.sha256 == own.sha256 else {
         throw refuse("\(own.name) (sha256 \(own.sha256.prefix(12)))")
       }
     } else if tokenizer != nil {

@@ -51,6 +51,16 @@ struct SpecialTokenOptions: ParsableArguments {
     return tokenizer.addingSpecialTokens()
   }
 
+  /// The bytes of every token; what the template adds stands for none.
+  func byteLengths(of tokenizer: some Tokenizer) -> [Int] {
+    var lengths = tokenizer.byteLengths()
+    guard addSpecialTokens else { return lengths }
+    for id in tokenizer.template.before + tokenizer.template.after where Int(id) < lengths.count {
+      lengths[Int(id)] = 0
+    }
+    return lengths
+  }
+
   /// The same for a corpus, which keeps it; nil where nothing is asked for.
   func recorded(for tokenizer: any Tokenizer) -> CorpusHeader.SpecialTokens? {
     let asked = applied(to: tokenizer)

@@ -164,7 +164,8 @@ struct ScoreCommand: ParsableCommand {
 
   private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
     let stream = try self.stream(of: model)
-    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: tokenizer?.byteLengths() ?? [])
+    var scorer = StreamScorer(
+      continuing: stream, form: form, byteLengths: tokenizer.map { special.byteLengths(of: $0) } ?? [])
     var units: ScoredUnits?
     if let per, let tokenizer {
       units = ScoredUnits(
