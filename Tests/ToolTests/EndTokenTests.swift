@@ -36,8 +36,11 @@ extension ToolTests {
     /// A letter of the text that comes late in it, and what stands before its first place.
     private func end(of whole: String) throws -> (id: UInt8, before: String) {
       let bytes = Array(whole.utf8)
-      let found = (0..<256).map { byte in (id: UInt8(byte), place: bytes.firstIndex(of: UInt8(byte)) ?? -1) }
-        .filter { $0.id < 0x80 && $0.place > 4 }.max { $0.place < $1.place }
+      var found: (id: UInt8, place: Int)?
+      for (place, byte) in bytes.enumerated()
+      where bytes.firstIndex(of: byte) == place && byte < 0x80 && place > 4 {
+        found = (byte, place)
+      }
       let end = try #require(found)
       return (end.id, String(decoding: bytes[..<end.place], as: UTF8.self))
     }
