@@ -27,7 +27,10 @@ extension ToolTests {
       return (model, whole.text)
     }
     private static func generate(_ model: String) -> [String] {
-      ["generate", model, "--prompt", "The old fox ran", "--max-tokens", "120", "--seed", "4", "--json"]
+      [
+        "generate", model, "--prompt", "The old fox ran", "--max-tokens", "120", "--seed", "4",
+        "--temperature", "0.3", "--json",
+      ]
     }
     private func say(_ json: String, in file: String) throws {
       try place.write(json.utf8, to: "model/" + file)
@@ -136,7 +139,7 @@ extension ToolTests {
       let first = try entries(
         place.run(Self.generate(model) + [option, "s", "--stop", "\(last)!!"]).succeeded())[0]
       #expect(first == Entry(text: before, tokens: before.utf8.count + 1, ended_by: "end_token"))
-      var rest = ["generate", model, "--json", "--ignore-eos", "--max-tokens", "\(120 - first.tokens)"]
+      var rest = ["generate", model, "--json", "--ignore-eos", "--temperature", "0.3", "--max-tokens", "\(120 - first.tokens)"]
       rest += option == "--journal" ? ["--journal", "s"] : ["--load-state", "s"]
       let second = try entries(place.run(rest).succeeded())[0]
       #expect(before + String(decoding: [id], as: UTF8.self) + second.text == whole)
