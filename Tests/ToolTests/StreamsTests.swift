@@ -52,7 +52,7 @@ extension ToolTests {
 
     @Test func `lines are prompts of their own, in their order, however many run at once`() throws {
       let model = try place.makeModel("rwkv7", steps: 60)
-      let words = ["generate", model, "--max-tokens", "30", "--temperature", "0.9", "--seed"]
+      let words = ["generate", model, "--max-tokens", "60", "--temperature", "0.9", "--seed"]
       // The fourth line is empty, and the last has no end.
       let lines = Self.lines[..<3] + [""] + Self.lines[3...] + Self.lines
       let input = Array(lines.joined(separator: "\n").utf8)
