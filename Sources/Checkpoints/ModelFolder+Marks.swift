@@ -56,7 +56,7 @@ extension ModelFolder {
 extension ForeignConfiguration {
   /// One id or several; nil where the field is not there.
   fileprivate func tokens(_ name: String) throws -> [Int32]? {
-    guard contains(name) else { return nil }
+    guard says(name) else { return nil }
     let several = try? numbers(name), one = try? number(name)
     let ids = (several ?? one.map { [$0] } ?? []).map { Int32(exactly: $0) }
     guard several != nil || one != nil, !ids.contains(nil) else {
