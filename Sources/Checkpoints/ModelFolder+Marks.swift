@@ -56,12 +56,17 @@ extension ModelFolder {
 extension ForeignConfiguration {
   /// One id or several; nil where the field is not there.
   fileprivate func tokens(_ name: String) throws -> [Int32]? {
-    guard says(name) else { return nil }
-    let several = try? numbers(name), one = try? number(name)
-    let ids = (several ?? one.map { [$0] } ?? []).map { Int32(exactly: $0) }
-    guard several != nil || one != nil, !ids.contains(nil) else {
-      throw error(name, expected: "the id of a token or a list of ids", remedy: "mend the file")
+    let values: [ForeignValue]
+    switch value(name) {
+    case nil, .null?: return nil
+    case .list(let list)?: values = list
+    case let one?: values = [one]
     }
-    return ids.compactMap { $0 }
+    return try values.map { value in
+      guard case .count(let count) = value, let id = Int32(exactly: count) else {
+        throw error(name, expected: "the id of a token or a list of ids", remedy: "mend the file")
+      }
+      return id
+    }
   }
 }
