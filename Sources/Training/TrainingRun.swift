@@ -83,6 +83,7 @@ public struct TrainingRun: Sendable {
     if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
       // Beside the weights it makes the run a model that reads and writes text.
       try ModelFolder.save(tokenizer, to: folder)
+      try ModelFolder.save(try marks(tokenizer), to: folder)
       byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
     } else {
       byteLengths = []
@@ -126,6 +127,15 @@ public struct TrainingRun: Sendable {
       loss: lossMean.isEmpty ? nil : lossMean.value, wasInterrupted: isInterrupted)
     if !isInterrupted { try finish(&summary, &metrics) }
     return summary
+  }
+
+  /// What begins and ends the texts of the corpora, if it is the same in all; else those of the model that the run began with.
+  private func marks(_ tokenizer: any Tokenizer) throws -> TextMarks {
+    let headers = trainer.sampler.mixture.parts.map(\.corpus.header)
+    let marks = TextMarks(of: headers[0])
+    if !marks.isEmpty, headers.allSatisfy({ TextMarks(of: $0) == marks }) { return marks }
+    guard let origin = trainer.settings.origin else { return TextMarks() }
+    return try ModelFolder.marks(of: trainer.model, at: origin, tokenizer: tokenizer, from: origin)
   }
 
   private mutating func validate(_ metrics: inout Metrics) throws {
@@ -185,4 +195,12 @@ struct RunningMean: Sendable {
 
 extension Duration {
   package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+extension TextMarks {
+  /// A token behind every document ends texts; where one stands before it, or nothing else does, it begins them.
+  fileprivate init(of header: CorpusHeader) {
+    let end = header.endOfDocument ?? header.specialTokens?.after.last
+    self.init(begin: header.specialTokens?.before.last ?? end, ends: Set([end].compactMap { $0 }))
+  }
 }

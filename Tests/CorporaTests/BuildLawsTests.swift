@@ -306,9 +306,8 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
       try withExtendedLifetime(lock) {
         for work in [
           {
-            try CorpusMerger.append(CorpusInput.all([folder + "/b.jsonl"]), to: folder + "/a") { _ in
-              throw Enough()
-            }
+            try CorpusMerger.append(
+              CorpusInput.all([folder + "/b.jsonl"]), to: folder + "/a", progress: { _ in throw Enough() })
           },
           {
             try CorpusMerger.merge([folder + "/a", folder + "/b"], into: folder + "/a") { _ in throw Enough()
