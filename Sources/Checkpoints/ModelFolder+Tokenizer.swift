@@ -26,7 +26,7 @@ extension ModelFolder {
   }
 
   package static func hasTokenizer(_ path: String) -> Bool {
-    isFolder(path) && Tokenizers.fileNames.contains { fileExists(path + "/" + $0) }
+    isFolder(path) && Tokenizers.areIn(path)
   }
 
   /// The file of the tokenizer in a model folder; nil where there is none.

@@ -91,6 +91,7 @@ extension Corpus {
       new.validationBy = header.validationBy
       new.validationFraction = header.validationFraction
       new.endOfDocument = header.endOfDocument
+      new.specialTokens = header.specialTokens
       new.duplicatesRemoved = header.duplicatesRemoved
       new.sources = header.sources
       new.task = header.task

@@ -39,6 +39,23 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     }
   }
 
+  /// What encoding did about special tokens.
+  public struct SpecialTokens: Codable, Sendable, Equatable {
+    /// The tokens around every document, from the template of the tokenizer.
+    public var before, after: [Int32]
+    /// Special tokens in the texts were taken for text.
+    public var areText: Bool
+
+    public init(before: [Int32], after: [Int32], areText: Bool) {
+      (self.before, self.after, self.areText) = (before, after, areText)
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case before, after
+      case areText = "are_text"
+    }
+  }
+
   /// One input, as it was on disk or came through the pipe.
   public struct Source: Codable, Sendable, Equatable {
     public var name: String
@@ -97,6 +114,8 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
   public var validationFraction: Double?
   /// The token that ends every document, where one was appended.
   public var endOfDocument: Int32?
+  /// What was done about special tokens, where something was asked for.
+  public var specialTokens: SpecialTokens?
   /// Documents left out because they equalled an earlier one; nil where nobody looked.
   public var duplicatesRemoved: Int?
   public var sources: [Source]
@@ -115,6 +134,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     case validationBy = "validation_by"
     case validationFraction = "validation_fraction"
     case endOfDocument = "end_of_document"
+    case specialTokens = "special_tokens"
     case duplicatesRemoved = "duplicates_removed"
     case frameBytes = "frame_bytes"
     case frameTable = "frame_table_xxh64"
@@ -170,6 +190,10 @@ extension CorpusHeader {
     }
     guard endOfDocument.map({ $0 >= 0 && Int($0) < vocabularySize }) ?? true else {
       throw CorpusProblem("the header's end_of_document is outside the vocabulary")
+    }
+    let around = (specialTokens?.before ?? []) + (specialTokens?.after ?? [])
+    guard around.allSatisfy({ $0 >= 0 && Int($0) < vocabularySize }), around.count <= 64 else {
+      throw CorpusProblem("the header's special_tokens are outside the vocabulary, or more than 64")
     }
   }
 }

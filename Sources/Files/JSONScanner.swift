@@ -77,6 +77,16 @@ package struct JSONScanner {
     guard skip(byte) else { throw failure(expected: "'\(byte)'") }
   }
 
+  /// The byte with which the next value begins.
+  package var position: Int {
+    mutating get {
+      skipSpace()
+      return index
+    }
+  }
+  /// The byte behind what was read.
+  package var end: Int { index }
+
   /// The kind of the value that comes next.
   package mutating func kind() -> Kind {
     skipSpace()

@@ -21,21 +21,31 @@ public actor LiveSession {
 
   /// The tokens that the stream draws, each when it is asked for; at most `limit`, or without end. Cancelling the task that
   /// reads them ends the sequence, not the stream.
-  public nonisolated func tokens(limit: Int? = nil) -> Tokens { Tokens(live: self, limit: limit) }
+  ///
+  /// - Parameter ends: end tokens, such as `ModelFolder.marks` knows: the stream reads one, the sequence ends before it.
+  public nonisolated func tokens(limit: Int? = nil, ends: Set<Int32> = []) -> Tokens {
+    Tokens(live: self, limit: limit, ends: ends)
+  }
 
   public struct Tokens: AsyncSequence, Sendable {
     let live: LiveSession
     let limit: Int?
-    public func makeAsyncIterator() -> Iterator { Iterator(live: live, left: limit) }
+    let ends: Set<Int32>
+    public func makeAsyncIterator() -> Iterator { Iterator(live: live, ends: ends, left: limit) }
 
     public struct Iterator: AsyncIteratorProtocol {
       let live: LiveSession
+      let ends: Set<Int32>
       var left: Int?
 
       public mutating func next() async -> Int32? {
         guard !Task.isCancelled, left != 0 else { return nil }
         left = left.map { $0 - 1 }
-        return await live.next()
+        guard let token = await live.next(), !ends.contains(token) else {
+          left = 0
+          return nil
+        }
+        return token
       }
     }
   }

@@ -5,6 +5,7 @@ public struct ByteTokenizer: Tokenizer {
   public var name: String { "bytes" }
   public var file: TokenizerFile? { nil }
   public var vocabularySize: Int { 256 }
+  public var template = TokenTemplate()
 
   /// A byte is called by its two hexadecimal digits, as in `<0x0A>`.
   public func id(of token: String) -> Int32? {

@@ -15,6 +15,10 @@ public protocol Tokenizer: Sendable {
   func id(of token: String) -> Int32?
   /// What its file calls a token; nil for an id outside the vocabulary.
   func token(of id: Int32) -> String?
+  /// What its original puts around a document when it is asked for special tokens.
+  var template: TokenTemplate { get set }
+  /// Whether special tokens that stand in the text are text (`split_special_tokens` of the originals).
+  var splitsSpecialTokens: Bool { get set }
 
   associatedtype Encoder: TokenEncoder
   associatedtype Decoder: TokenDecoder
@@ -25,6 +29,14 @@ public protocol Tokenizer: Sendable {
   ///
   /// - Parameter continuing: it goes on within a text; some tokenizers begin one with a space that is not there.
   func decoder(continuing: Bool) -> Decoder
+}
+
+extension Tokenizer {
+  /// Where they never stand in a text.
+  public var splitsSpecialTokens: Bool {
+    get { false }
+    set {}
+  }
 }
 
 /// A stream from bytes to token ids, one document after the other. How the input is cut does not matter.

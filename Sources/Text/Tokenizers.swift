@@ -37,6 +37,10 @@ public enum Tokenizers {
     case .tokenizerJSON: "tokenizer.json"
     }
   }
+  /// Whether a folder holds a tokenizer.
+  package static func areIn(_ folder: String) -> Bool {
+    fileNames.contains { fileExists(folder + "/" + $0) } || MergesFile.pair(in: folder) != nil
+  }
   /// The largest file that is read, in bytes.
   static let maximumFile = 256 << 20
 
@@ -45,16 +49,19 @@ public enum Tokenizers {
   public static func load(_ path: String) throws -> any Tokenizer {
     if path == "bytes" { return ByteTokenizer() }
     if isFolder(path) {
-      for name in fileNames where fileExists(path + "/" + name) { return try load(path + "/" + name) }
+      for name in fileNames where fileExists(path + "/" + name) {
+        let file = path + "/" + name
+        return try FolderTokenizer(path).applied(to: load(file), path: file)
+      }
       if let pair = MergesFile.pair(in: path) {
-        return try load(vocabulary: pair.vocabulary, merges: pair.merges)
+        return try FolderTokenizer.load(vocabulary: pair.vocabulary, merges: pair.merges, in: path)
       }
       throw FileError(
         path, at: "folder", expected: "one of \(fileNames.joined(separator: ", ")) in it", found: "none",
         remedy: "name the file of a tokenizer")
     }
     if let pair = MergesFile.pair(of: path) {
-      return try load(vocabulary: pair.vocabulary, merges: pair.merges)
+      return try FolderTokenizer.load(vocabulary: pair.vocabulary, merges: pair.merges, in: pair.folder)
     }
     let name = fileName(of: path)
     return try load(TokenizerFile(name: name, bytes: contents(of: path)), path: path)
@@ -73,13 +80,6 @@ public enum Tokenizers {
     throw FileError(
       path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
       remedy: "name the file of a tokenizer")
-  }
-
-  /// GPT-2's pair of files.
-  static func load(vocabulary: String, merges: String) throws -> BPETokenizer {
-    let file = try MergesFile.joined(
-      vocabulary: contents(of: vocabulary), merges: contents(of: merges), mergesPath: merges)
-    return try BPETokenizer(file, path: vocabulary)
   }
 
   /// A whole file, if it is of a size that a tokenizer may have.

@@ -106,6 +106,7 @@ public struct TrainingRun: Sendable {
     if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
       // Beside the weights it makes the run a model that reads and writes text.
       try ModelFolder.save(tokenizer, to: folder)
+      try ModelFolder.save(try marks(tokenizer), to: folder)
       byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
     } else {
       byteLengths = []
@@ -209,6 +210,15 @@ public struct TrainingRun: Sendable {
     return summary
   }
 
+  /// What begins and ends the texts of the corpora, if it is the same in all; else those of the model that the run began with.
+  private func marks(_ tokenizer: any Tokenizer) throws -> TextMarks {
+    let headers = trainer.sampler.mixture.parts.map(\.corpus.header)
+    let marks = TextMarks(of: headers[0])
+    if !marks.isEmpty, headers.allSatisfy({ TextMarks(of: $0) == marks }) { return marks }
+    guard let origin = trainer.settings.origin else { return TextMarks() }
+    return try ModelFolder.marks(of: trainer.model, at: origin, tokenizer: tokenizer, from: origin)
+  }
+
   private mutating func save() throws {
     let record = RunRecord(trainer, threads: WorkerPool.shared.threads)
     try RunFolder.save(trainer, record: record, to: folder)
@@ -230,4 +240,12 @@ struct RunningMean: Sendable {
 
 extension Duration {
   package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+extension TextMarks {
+  /// A token behind every document ends texts; where one stands before it, or nothing else does, it begins them.
+  fileprivate init(of header: CorpusHeader) {
+    let end = header.endOfDocument ?? header.specialTokens?.after.last
+    self.init(begin: header.specialTokens?.before.last ?? end, ends: Set([end].compactMap { $0 }))
+  }
 }

@@ -12,19 +12,26 @@ struct Continuation {
   private var ready: [UInt8]
   private(set) var tokens = 0
   private let maximum: Int
+  private let ends: Set<Int32>
+  /// The model has ended its text.
+  private var hasEnded = false
 
   /// Why it ended.
   enum End: String, Encodable {
-    case stop, max_tokens, line, interrupt, empty_prompt
+    case stop, end_token, max_tokens, line, interrupt, empty_prompt
   }
 
   /// - Parameters:
   ///   - stops: it ends before any of these.
   ///   - maximum: and after so many tokens; 0: never.
+  ///   - ends: it ends with any of these tokens, which stand for no text.
   ///   - pending: what an earlier continuation of the stream held back.
-  init(_ tokenizer: some Tokenizer, stops: [String], maximum: Int, pending: [UInt8] = []) {
+  init(
+    _ tokenizer: some Tokenizer, stops: [String], maximum: Int, ends: Set<Int32> = [], pending: [UInt8] = []
+  ) {
     self.stops = StopMatcher(stops)
     self.maximum = maximum
+    self.ends = ends
     // It goes on within a text, be it that of a prompt or of a saved stream.
     decoder = tokenizer.decoder(continuing: true)
     ready = characters.feed(self.stops.feed(pending).emit)
@@ -33,6 +40,7 @@ struct Continuation {
   /// Nil while it goes on.
   var end: End? {
     if let stop = stops.found { return stop == [UInt8(ascii: "\n")] ? .line : .stop }
+    if hasEnded { return .end_token }
     return maximum > 0 && tokens >= maximum ? .max_tokens : nil
   }
   /// Bytes that have not been taken.
@@ -40,6 +48,10 @@ struct Continuation {
 
   mutating func add(_ token: Int32) {
     tokens += 1
+    guard !ends.contains(token) else {
+      hasEnded = true
+      return
+    }
     decoder.feed(token, into: &bytes)
     ready += characters.feed(stops.feed(bytes).emit)
     bytes.removeAll(keepingCapacity: true)

@@ -99,6 +99,11 @@ struct ConvertCommand: ParsableCommand {
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     try write(original, tokenizer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
+    if let tokenizer {
+      let from = self.tokenizer.tokenizer ?? source
+      try ModelFolder.save(
+        ModelFolder.marks(of: original, at: source, tokenizer: tokenizer, from: from), to: result)
+    }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix

@@ -30,6 +30,7 @@ extension CorpusCommand {
     @Option(
       help: ArgumentHelp("A token to end every document with, such as <|endoftext|>.", valueName: "token"))
     var appendToken: String?
+    @OptionGroup var special: SpecialTokenOptions
     @OptionGroup var split: ValidationOptions
     @Option(help: "What is kept for validation: the tail, or documents by a hash of their text.")
     var validationBy = SplitRule.tail
@@ -57,9 +58,11 @@ extension CorpusCommand {
     func run() throws {
       let texts = try reading.texts(inputs)
       try replacing.check(path, for: .corpus, inputs: texts.map(\.path))
+      let tokenizer = try Tokenizers.load(tokenizer)
       var builder = CorpusBuilder(
-        tokenizer: try Tokenizers.load(tokenizer), validation: validation, level: level)
+        tokenizer: tokenizer, validation: validation, level: level)
       builder.endToken = appendToken
+      builder.specialTokens = special.recorded(for: tokenizer)
       builder.removesDuplicates = deduplicate
       builder.frameBytes = frameSize
       if let threads = compute.threads { builder.threads = threads }

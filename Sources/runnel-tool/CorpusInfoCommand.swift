@@ -30,6 +30,14 @@ extension CorpusCommand {
             info.ratio),
         ],
       ]
+      if let special = header.specialTokens {
+        let around = (special.before + special.after).map(String.init).joined(separator: ", ")
+        rows.append([
+          "special tokens",
+          (around.isEmpty ? "none" : "\(around)") + " around each document; in the texts "
+            + (special.areText ? "they are text" : "they are tokens"),
+        ])
+      }
       if let end = header.endOfDocument { rows.append(["end of document", "token \(end) after each"]) }
       if let duplicates = header.duplicatesRemoved {
         rows.append(["duplicates", "\(Output.grouped(duplicates)) documents left out"])

@@ -8,7 +8,7 @@ extension GenerateCommand {
 
   /// Answers every line of stdin. What the stream reads is what stands on the screen: the lines, and the answers, each with
   /// its line feed. No token waits for the next line.
-  func answerLines(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
+  func answerLines(_ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
     var pending: [UInt8] = []
     var stream = try begin(model, pending: &pending)
     var encoder = tokenizer.encoder(for: stream.session)
@@ -17,9 +17,9 @@ extension GenerateCommand {
     while !Interrupt.hasArrived, let line = try input.next(waits: true) {
       number += 1
       try stream.feed(encoder.whole(line + Self.lineFeed))
-      guard let end = try answer(number, &stream, &pending, tokenizer) else { break }
-      // A model that ended its line has read the line feed already.
-      if end != .line { try stream.feed(encoder.whole(Self.lineFeed)) }
+      guard let end = try answer(number, &stream, &pending, tokenizer, marks) else { break }
+      // A model that ended its line has read the line feed already; behind an end token another text begins.
+      if end != .line && end != .end_token { try stream.feed(encoder.whole(Self.lineFeed)) }
     }
     if let saveState {
       // Whoever goes on with the stream ends the line.
@@ -34,9 +34,11 @@ extension GenerateCommand {
   ///
   /// - Parameter pending: what a saved stream held back; taken.
   private func answer(
-    _ number: Int, _ stream: inout RecordedStream, _ pending: inout [UInt8], _ tokenizer: some Tokenizer
+    _ number: Int, _ stream: inout RecordedStream, _ pending: inout [UInt8], _ tokenizer: some Tokenizer,
+    _ marks: TextMarks
   ) throws -> Continuation.End? {
-    var continuation = Continuation(tokenizer, stops: answerStops, maximum: maxTokens, pending: pending)
+    var continuation = Continuation(
+      tokenizer, stops: answerStops, maximum: maxTokens, ends: marks.ends, pending: pending)
     pending = []
     var text: [UInt8] = []
     while continuation.end == nil && !Interrupt.hasArrived {

@@ -12,20 +12,23 @@ extension GenerateCommand {
   }
 
   private func stream(
-    _ number: Int, _ tokenizer: some Tokenizer, stops: [String], pending: [UInt8]
+    _ number: Int, _ tokenizer: some Tokenizer, _ marks: TextMarks, stops: [String], pending: [UInt8]
   ) -> Stream {
     Stream(
       number: number, seed: sampling.seed(offset: number - 1),
-      continuation: Continuation(tokenizer, stops: stops, maximum: maxTokens, pending: pending))
+      continuation: Continuation(
+        tokenizer, stops: stops, maximum: maxTokens, ends: marks.ends, pending: pending))
   }
 
   /// Continues one prompt `count` times, with seeds that count up; each is printed when it has ended.
-  func continueManyTimes(_ model: LanguageModel, _ tokenizer: some Tokenizer, count: Int) throws {
+  func continueManyTimes(
+    _ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks, count: Int
+  ) throws {
     var pending: [UInt8] = []
     var begun = try begin(model, pending: &pending)
-    try readPrompt(into: &begun, tokenizer)
+    try readPrompt(into: &begun, tokenizer, marks)
     let session = begun.session
-    var running = (1...count).map { stream($0, tokenizer, stops: stop, pending: pending) }
+    var running = (1...count).map { stream($0, tokenizer, marks, stops: stop, pending: pending) }
     var batch = SessionBatch(session.model)
     batch.add(
       running.map {
@@ -42,7 +45,9 @@ extension GenerateCommand {
 
   /// Continues every line of stdin, `limit` of them at a time: a line that has ended makes room for the next. What a line
   /// gives does not depend on those beside it. Printed in the order of the lines.
-  func continueLines(_ model: LanguageModel, _ tokenizer: some Tokenizer, atOnce limit: Int) throws {
+  func continueLines(
+    _ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks, atOnce limit: Int
+  ) throws {
     let (begun, pending) = try start(model)
     var input = LineInput(), batch = SessionBatch(begun.model)
     var running: [Stream] = [], ended: [Int: Stream] = [:]
@@ -54,10 +59,11 @@ extension GenerateCommand {
       {
         read += 1
         var fork = begun
-        let new = stream(read, tokenizer, stops: answerStops, pending: pending)
+        let new = stream(read, tokenizer, marks, stops: answerStops, pending: pending)
         fork.sampler.reseed(new.seed)
         var encoder = tokenizer.encoder(for: begun), own = RecordedStream.plain(fork)
         try own.feed(encoder.whole(line))
+        if own.session.logits == nil, let begin = marks.begin { try own.feed([begin]) }
         let session = own.session
         if session.logits == nil {
           ended[read] = new

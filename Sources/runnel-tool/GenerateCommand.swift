@@ -7,7 +7,8 @@ struct GenerateCommand: ParsableCommand {
     commandName: "generate", abstract: "Continue a text, token by token, at constant cost.",
     discussion: """
       Example: echo "Once upon a time" | runnel generate stories --max-tokens 400 --temperature 0.8
-      The prompt is --prompt, or else all of stdin; only the continuation is printed.
+      The prompt is --prompt, or else all of stdin; only the continuation is printed. It ends with an end token of the
+      model, after --max-tokens, or before a --stop. An empty prompt begins a text where the model has a token for that.
 
       With --follow the stream reads on: each line of stdin is read as it arrives, and answered with one line, or
       with text up to a --stop. The stream remembers the lines and its answers, as they stand on the screen:
@@ -29,6 +30,10 @@ struct GenerateCommand: ParsableCommand {
       "End before this text; may be given several times. With --follow, instead of at the end of a line.",
       valueName: "text"))
   var stop: [String] = []
+  @Flag(
+    name: .customLong("ignore-eos"),
+    help: "Go on behind the model's end tokens (default: a text ends with them).")
+  var ignoreEOS = false
   @Flag(help: "Answer stdin line by line, as it comes.") var follow = false
   @Option(help: ArgumentHelp("Streams side by side, in one batch.", valueName: "n")) var streams: Int?
   @Option(help: ArgumentHelp("Go on with a saved stream.", valueName: "file")) var loadState: String?
@@ -47,6 +52,7 @@ struct GenerateCommand: ParsableCommand {
   var rewind: Int?
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var text: TokenizerOptions
+  @OptionGroup var special: SpecialTokenOptions
   @OptionGroup var compute: ComputeOptions
   @Flag(help: "Print one JSON object per continuation, when it has ended.") var json = false
 
@@ -55,10 +61,6 @@ struct GenerateCommand: ParsableCommand {
     if stop.contains("") { throw ValidationError("--stop is empty; leave it out") }
     if follow, prompt != nil {
       throw ValidationError("--follow reads its prompts from stdin; leave --prompt out")
-    }
-    if json || streams != nil, maxTokens == 0, !follow, stop.isEmpty {
-      throw ValidationError(
-        "--streams and --json print what has ended; --max-tokens 0 never ends without a --stop")
     }
     if journal == nil, rewind != nil || journalEvery != nil {
       throw ValidationError("--rewind and --journal-every go with a --journal")
@@ -81,38 +83,44 @@ struct GenerateCommand: ParsableCommand {
     let loaded = try ModelFolder.load(model)
     try sampling.check(fits: loaded)
     Interrupt.watch()
-    try run(loaded, text.open(for: loaded, at: model))
+    let tokenizer = try text.open(for: loaded, at: model)
+    var marks = try ModelFolder.marks(
+      of: loaded, at: model, tokenizer: tokenizer, from: text.tokenizer ?? model)
+    if ignoreEOS { marks.ends = [] }
+    if json || streams != nil, maxTokens == 0, !follow, stop.isEmpty, marks.ends.isEmpty {
+      throw ValidationError(
+        "--streams and --json print what has ended; without end tokens of the model, --max-tokens 0 never ends "
+          + "without a --stop")
+    }
+    try run(loaded, special.applied(to: tokenizer), marks)
   }
 
-  private func run(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
+  private func run(_ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
     switch (follow, streams) {
-    case (false, nil): try generate(model, tokenizer)
-    case (true, nil): try answerLines(model, tokenizer)
-    case (false, let count?): try continueManyTimes(model, tokenizer, count: count)
-    case (true, let count?): try continueLines(model, tokenizer, atOnce: count)
+    case (false, nil): try generate(model, tokenizer, marks)
+    case (true, nil): try answerLines(model, tokenizer, marks)
+    case (false, let count?): try continueManyTimes(model, tokenizer, marks, count: count)
+    case (true, let count?): try continueLines(model, tokenizer, marks, atOnce: count)
     }
   }
 
   /// One stream, to its end.
-  private func generate(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
+  private func generate(_ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
     var pending: [UInt8] = []
     var stream = try begin(model, pending: &pending)
-    try readPrompt(into: &stream, tokenizer)
-    var continuation = Continuation(tokenizer, stops: stop, maximum: maxTokens, pending: pending)
+    try readPrompt(into: &stream, tokenizer, marks)
+    var continuation = Continuation(
+      tokenizer, stops: stop, maximum: maxTokens, ends: marks.ends, pending: pending)
     var printed: [UInt8] = []
     while continuation.end == nil && !Interrupt.hasArrived {
       guard let token = try stream.next() else { break }
       continuation.add(token)
       if json { printed += continuation.take() } else if !Output.write(continuation.take()) { break }
     }
-    if let saveState {
-      try StateFile.save(stream.session, pending: continuation.pending, to: saveState)
-    } else if !json {
-      Output.write(continuation.finish())
-    }
-    if json {
-      try printRecord(1, printed + (saveState == nil ? continuation.finish() : []), continuation)
-    }
+    // What is held back of a text that goes on is saved; of one that has ended nothing is.
+    let rest = saveState == nil || continuation.end == .end_token ? continuation.finish() : []
+    if let saveState { try StateFile.save(stream.session, pending: continuation.pending, to: saveState) }
+    if json { try printRecord(1, printed + rest, continuation) } else { Output.write(rest) }
   }
 
   // MARK: What all kinds share
@@ -154,8 +162,11 @@ struct GenerateCommand: ParsableCommand {
     return .recorded(journal)
   }
 
-  /// Reads --prompt, or else all of stdin; refuses where there is nothing to continue.
-  func readPrompt(into stream: inout RecordedStream, _ tokenizer: some Tokenizer) throws {
+  /// Reads --prompt, or else all of stdin. Where there is nothing to continue, a text begins, if the model has a token for
+  /// that.
+  func readPrompt(
+    into stream: inout RecordedStream, _ tokenizer: some Tokenizer, _ marks: TextMarks
+  ) throws {
     let isBegun = stream.session.position > 0
     var encoder = tokenizer.encoder(for: stream.session)
     var ids: [Int32] = []
@@ -173,10 +184,12 @@ struct GenerateCommand: ParsableCommand {
     // What continues it belongs to the same text: no mark of an end comes between.
     encoder.flush(into: &ids)
     try stream.feed(ids)
-    guard stream.session.logits != nil else {
+    guard stream.session.logits == nil else { return }
+    guard let begin = marks.begin else {
       throw ToolError(
         "the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
     }
+    try stream.feed([begin])
   }
 
   /// Prints a continuation of one stream as JSON; `number` counts from one. False once nobody reads any more.

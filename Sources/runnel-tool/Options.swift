@@ -43,6 +43,41 @@ struct TokenizerOptions: ParsableArguments {
   }
 }
 
+/// What is done about special tokens when text becomes ids.
+struct SpecialTokenOptions: ParsableArguments {
+  @Flag(help: "Put the tokens around a text that its tokenizer's template names, such as BOS and EOS.")
+  var addSpecialTokens = false
+  @Flag(help: "Take special tokens that stand in the text for text.") var splitSpecialTokens = false
+
+  func applied(to tokenizer: any Tokenizer) -> any Tokenizer {
+    var tokenizer = tokenizer
+    if splitSpecialTokens { tokenizer.splitsSpecialTokens = true }
+    guard addSpecialTokens else { return tokenizer }
+    if tokenizer.template.isEmpty {
+      Output.note("\(tokenizer.name): its template names no tokens; --add-special-tokens adds none")
+    }
+    return tokenizer.addingSpecialTokens()
+  }
+
+  /// The bytes of every token; what the template adds stands for none.
+  func byteLengths(of tokenizer: some Tokenizer) -> [Int] {
+    var lengths = tokenizer.byteLengths()
+    guard addSpecialTokens else { return lengths }
+    for id in tokenizer.template.before + tokenizer.template.after where Int(id) < lengths.count {
+      lengths[Int(id)] = 0
+    }
+    return lengths
+  }
+
+  /// The same for a corpus, which keeps it; nil where nothing is asked for.
+  func recorded(for tokenizer: any Tokenizer) -> CorpusHeader.SpecialTokens? {
+    let asked = applied(to: tokenizer)
+    let template = addSpecialTokens ? asked.template : TokenTemplate()
+    guard asked.splitsSpecialTokens || !template.isEmpty else { return nil }
+    return .init(before: template.before, after: template.after, areText: asked.splitsSpecialTokens)
+  }
+}
+
 extension Tokenizer {
   /// A stream of ids for a text that begins, or goes on where a saved one had come to.
   func encoder(for stream: Session) -> Encoder {

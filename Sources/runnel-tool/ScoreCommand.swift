@@ -40,6 +40,7 @@ struct ScoreCommand: ParsableCommand {
     help: ArgumentHelp("Write the logits of --ids as a tensor logits of shape [B T V].", valueName: "file"))
   var logits: String?
   @OptionGroup var text: TokenizerOptions
+  @OptionGroup var special: SpecialTokenOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
 
@@ -66,6 +67,11 @@ struct ScoreCommand: ParsableCommand {
       throw ValidationError(
         above.isNaN ? "--above is no number of bits" : "--above chooses among the lines of --follow or --per")
     }
+    if special.addSpecialTokens || special.splitSpecialTokens, corpus != nil || ids != nil {
+      throw ValidationError(
+        "--add-special-tokens and --split-special-tokens are for text; a --corpus and --ids are encoded already"
+      )
+    }
     if task == true, per != nil {
       throw ValidationError("--per prints a text's tokens; it does not go with --task")
     }
@@ -75,14 +81,13 @@ struct ScoreCommand: ParsableCommand {
     compute.apply()
     if let ids, let logits { return try writeLogits(of: ids, to: logits) }
     let file = try corpus.map { try Corpus(path: $0) }
-    if let file, task ?? (file.task != nil && per == nil) {
-      return try scoreTask(ModelFolder.load(model).frozen(), file)
-    }
     let loaded = try ModelFolder.load(model)
+    if let file { try file.check(isReadBy: loaded, at: model, tokenizer: text.tokenizer) }
+    if let file, task ?? (file.task != nil && per == nil) { return try scoreTask(loaded.frozen(), file) }
     // A corpus knows its own tokenizer; where it keeps none, ids can be scored but not counted in bytes.
     let tokenizer =
       if let file, text.tokenizer == nil { try file.tokenizer() } else {
-        try text.open(for: loaded, at: model)
+        special.applied(to: try text.open(for: loaded, at: model))
       }
     if per != nil, tokenizer == nil {
       throw ToolError(
@@ -130,11 +135,6 @@ struct ScoreCommand: ParsableCommand {
   }
 
   private func scoreTask(_ model: LanguageModel, _ corpus: Corpus) throws {
-    guard model.vocabularySize >= corpus.header.vocabularySize else {
-      throw ToolError(
-        "\(corpus.path) has \(corpus.header.vocabularySize) kinds of token, the model \(model.vocabularySize)"
-      )
-    }
     let start = ContinuousClock.now
     var line = ProgressLine()
     let result = try scoreAnswers(of: model, on: corpus, range: range(in: corpus), form: form) {
@@ -164,7 +164,8 @@ struct ScoreCommand: ParsableCommand {
 
   private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
     let stream = try self.stream(of: model)
-    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: tokenizer?.byteLengths() ?? [])
+    var scorer = StreamScorer(
+      continuing: stream, form: form, byteLengths: tokenizer.map { special.byteLengths(of: $0) } ?? [])
     var units: ScoredUnits?
     if let per, let tokenizer {
       units = ScoredUnits(

@@ -11,7 +11,7 @@ extension ScoreCommand {
   func follow(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
     Interrupt.watch()
     let stream = try self.stream(of: model)
-    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: tokenizer.byteLengths())
+    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: special.byteLengths(of: tokenizer))
     var encoder = tokenizer.encoder(for: stream)
     let clock = ContinuousClock()
     var spent = Duration.zero

@@ -16,12 +16,13 @@ extension TokenizerCommand {
         """)
     @Argument(help: ArgumentHelp("bytes, a file, or a folder.", valueName: "tokenizer")) var path: String
     @OptionGroup var documents: DocumentOptions
+    @OptionGroup var special: SpecialTokenOptions
     @Flag(help: "Print each token's id and name on a line of its own; with JSON, add the names.")
     var pieces = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-      try encode(Tokenizers.load(path))
+      try encode(special.applied(to: Tokenizers.load(path)))
     }
 
     private func encode(_ tokenizer: some Tokenizer) throws {

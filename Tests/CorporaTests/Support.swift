@@ -11,6 +11,7 @@ struct Pairs: Tokenizer {
   let name = "pairs"
   let vocabularySize = 1 << 17
   var file: TokenizerFile?
+  var template = TokenTemplate()
   static let end: Int32 = (1 << 16) + 1
   func id(of token: String) -> Int32? { token == "end" ? Self.end : nil }
   func token(of id: Int32) -> String? { nil }

@@ -102,11 +102,11 @@ struct TokenizerJSONTests {
         """#)
     #expect(try Self.tokenizer(json).encode("the") == [20])
     let file = TokenizerFile(name: "tokenizer.json", bytes: Array(json.utf8))
-    let tokenizer = try BPETokenizer(file, path: "tokenizer.json", addsSpecialTokens: true)
+    let tokenizer = try BPETokenizer(file, path: "tokenizer.json").addingSpecialTokens()
     #expect(tokenizer.encode("the") == [38, 20] && tokenizer.encode("") == [38])
     #expect(tokenizer.id(of: "<s>") == 38 && tokenizer.token(of: 38) == "<s>")
     // A flush opens a text, but neither ends nor opens one again.
-    var encoder = tokenizer.encoder()
+    var encoder: any TokenEncoder = tokenizer.encoder()
     var ids: [Int32] = []
     for part in ["the", "the", ""] {
       Array(part.utf8).withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
@@ -133,7 +133,7 @@ struct TokenizerJSONTests {
     let json = SmallTokenizers.cases[0].json
       .replacing(#""post_processor":null"#, with: #""post_processor":\#(processor)"#)
     let file = TokenizerFile(name: "tokenizer.json", bytes: Array(json.utf8))
-    let tokenizer = try BPETokenizer(file, path: "tokenizer.json", addsSpecialTokens: true)
+    let tokenizer = try BPETokenizer(file, path: "tokenizer.json").addingSpecialTokens()
     #expect(tokenizer.encode("the") == ids && tokenizer.encode("") == empty)
   }
 

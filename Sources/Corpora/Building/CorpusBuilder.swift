@@ -18,6 +18,8 @@ public struct CorpusBuilder: Sendable {
   public var validation: ValidationSplit
   /// A token by the name that the tokenizer gives it, to be appended to every document.
   public var endToken: String?
+  /// The tokens around every document, and whether special tokens in the texts are text; nil for neither.
+  public var specialTokens: CorpusHeader.SpecialTokens?
   /// Leaves out documents that equal an earlier one. Memory: about 32 bytes per document. Texts of more than
   /// 8 MiB are not held in memory, and always kept.
   public var removesDuplicates = false
@@ -55,7 +57,11 @@ public struct CorpusBuilder: Sendable {
     func open(_ tokenizer: some Tokenizer) throws -> CorpusHeader {
       try build(inputs, to: output, by: tokenizer, badLines, progress)
     }
-    return try open(tokenizer)
+    guard let specialTokens else { return try open(tokenizer) }
+    var asked = tokenizer
+    asked.template = TokenTemplate(before: specialTokens.before, after: specialTokens.after)
+    asked.splitsSpecialTokens = specialTokens.areText
+    return try open(asked.addingSpecialTokens())
   }
 
   /// Builds the corpus `output` out of files, folders or `-`, by their names.
@@ -119,6 +125,7 @@ public struct CorpusBuilder: Sendable {
     return try writer.finish(validation: validation, idle) { header in
       header.sources = sources
       header.endOfDocument = end
+      header.specialTokens = specialTokens
     }
   }
 }

@@ -85,6 +85,7 @@ public enum CorpusMerger {
     if header.frameBytes % 4 == 0, (4...Limits.frameBytes).contains(header.frameBytes) {
       builder.frameBytes = header.frameBytes
     }
+    builder.specialTokens = header.specialTokens
     builder.endToken = header.endOfDocument.flatMap { tokenizer.token(of: $0) }
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
     let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
@@ -131,6 +132,7 @@ public enum CorpusMerger {
       header.validationBy = common(headers.map(\.validationBy))
       header.validationFraction = common(headers.map(\.validationFraction))
       header.endOfDocument = common(headers.map(\.endOfDocument))
+      header.specialTokens = common(headers.map(\.specialTokens))
       header.task = common(headers.map(\.task))
       header.sources = headers.flatMap(\.sources)
     }

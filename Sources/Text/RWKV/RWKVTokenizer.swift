@@ -10,6 +10,7 @@ public struct RWKVTokenizer: Tokenizer {
   /// What id 0 is called.
   public static let endOfText = "<|endoftext|>"
 
+  public var template = TokenTemplate()
   private let source: TokenizerFile
   private let vocabulary: RWKVVocabulary
   private let trie: ByteTrie

@@ -39,7 +39,8 @@ struct RankedVocabulary {
   ///   - found: tokens that stand for themselves where they are found in the text.
   ///   - named: tokens that text never makes.
   func plan(
-    words pattern: String, normalizer: [NormalizerStep] = [], found: [AddedToken] = [],
+    words pattern: String, normalizer: [NormalizerStep] = [], template: TokenTemplate = TokenTemplate(),
+    found: [AddedToken] = [],
     named: [AddedToken] = []
   ) throws(FileError) -> BPEPlan {
     let bytes = (UInt8.min...UInt8.max).map { tokens.id(of: CollectionOfOne($0)) ?? -1 }
@@ -69,7 +70,7 @@ struct RankedVocabulary {
     return BPEPlan(
       vocabulary: tokens, added: found, named: named, normalizer: normalizer, steps: [step],
       words: WordEncoder(alphabet: Alphabet(bytes: bytes), engine: MergeEngine(merges()), wholeWords: tokens),
-      decoding: decoding)
+      template: template, decoding: decoding)
   }
 
   /// Every pair of tokens that together are one; pairs that make the same share its rank.

@@ -90,6 +90,7 @@ struct TekkenFile {
     let all = names + (names.count..<max(names.count, specialCount)).map { "<SPECIAL_\($0)>" }
     return try vocabulary.plan(
       words: pattern,
+      template: TokenTemplate(before: names.firstIndex(of: "<s>").map { [Int32($0)] } ?? []),
       named: all.enumerated().map { AddedToken(content: Array($1.utf8), id: Int32($0), isSpecial: true) })
   }
 

@@ -7,6 +7,8 @@
 import RunnelFiles
 
 public struct SentencePieceTokenizer: Tokenizer {
+  /// The beginning of a text, as Llama's own code has it; a folder may say otherwise.
+  public var template: TokenTemplate
   private let source: TokenizerFile
   fileprivate let model: SentencePieceModel
   fileprivate let normalizer: SentencePieceNormalizer
@@ -28,6 +30,8 @@ public struct SentencePieceTokenizer: Tokenizer {
     surfaces = SentencePieceSurfaces(model)
     source = file
     self.model = model
+    template = TokenTemplate()
+    template.before = id(of: "<s>").map { [$0] } ?? []
   }
 
   public var name: String { source.name }

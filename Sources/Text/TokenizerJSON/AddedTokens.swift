@@ -1,6 +1,6 @@
 /// Tokens that are found in the text before anything else: the leftmost, and of several that begin there the longest.
 
-struct AddedToken: Sendable {
+struct AddedToken: Sendable, Equatable {
   var content: [UInt8]
   var id: Int32
   var isSpecial = false
@@ -92,8 +92,11 @@ struct AddedTokens: Sendable {
   }
 
   /// Appends what is found; returns how many bytes are done with.
+  ///
+  /// - Parameter skippingSpecial: special tokens are text. They are found all the same, so that no other token is within them.
   func find(
-    _ bytes: UnsafeBufferPointer<UInt8>, isFinal: Bool, _ state: inout State, into events: inout [Event]
+    _ bytes: UnsafeBufferPointer<UInt8>, isFinal: Bool, skippingSpecial: Bool, _ state: inout State,
+    into events: inout [Event]
   ) -> Int {
     firsts.withUnsafeBufferPointer { firsts in
       search: while state.position < bytes.count {
@@ -105,6 +108,7 @@ struct AddedTokens: Sendable {
         switch longest(bytes, at, isFinal) {
         case .nothing: state.position += 1
         case .undecided: break search
+        case .token(let index, let end) where skippingSpecial && tokens[index].isSpecial: state.position = end
         case .token(let index, let end):
           guard take(tokens[index], at, end, bytes, isFinal, &state, into: &events) else { break search }
         }

@@ -17,7 +17,7 @@ public struct BPEEncoder: TokenEncoder {
   private var word: [UInt8] = []
   /// Nothing of the document has become a token or been dropped.
   private var isAtStart = true
-  private var hasBegun = false
+  private let splitsSpecialTokens: Bool
 
   private struct StepState: Sendable {
     var held = HeldBytes()
@@ -33,8 +33,9 @@ public struct BPEEncoder: TokenEncoder {
     var isGap = false
   }
 
-  init(_ plan: BPEPlan) {
+  init(_ plan: BPEPlan, splitsSpecialTokens: Bool) {
     self.plan = plan
+    self.splitsSpecialTokens = splitsSpecialTokens
     words = plan.words
     normalizer = plan.normalizer.isEmpty ? nil : NormalizerStream(plan.normalizer)
     steps = Array(repeating: StepState(), count: plan.steps.count)
@@ -42,7 +43,6 @@ public struct BPEEncoder: TokenEncoder {
 
   public mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
     guard !bytes.isEmpty else { return }
-    begin(into: &ids)
     // Where steps make much of little, a little at a time.
     var rest = bytes[...]
     while !rest.isEmpty {
@@ -54,21 +54,12 @@ public struct BPEEncoder: TokenEncoder {
 
   public mutating func finish(into ids: inout [Int32]) {
     flush(into: &ids)
-    ids += plan.suffix
     isAtStart = true
-    hasBegun = false
   }
 
   public mutating func flush(into ids: inout [Int32]) {
-    begin(into: &ids)
     raw(UnsafeBufferPointer(start: nil, count: 0), ends: true, into: &ids)
     isAtStart = false
-  }
-
-  private mutating func begin(into ids: inout [Int32]) {
-    guard !hasBegun else { return }
-    hasBegun = true
-    ids += plan.prefix
   }
 
   // MARK: Added tokens and normalising
@@ -79,7 +70,8 @@ public struct BPEEncoder: TokenEncoder {
     swap(&held, &rawHeld)
     held.take(bytes, isFinal: ends) { buffer in
       var events: [AddedTokens.Event] = []
-      let done = tokens.find(buffer, isFinal: ends, &rawState, into: &events)
+      let done = tokens.find(
+        buffer, isFinal: ends, skippingSpecial: splitsSpecialTokens, &rawState, into: &events)
       for event in events {
         switch event {
         case .text(let range, let ends):
@@ -109,7 +101,8 @@ public struct BPEEncoder: TokenEncoder {
       var events: [AddedTokens.Event] = []
       swap(&events, &self.events)
       events.removeAll(keepingCapacity: true)
-      let done = tokens.find(buffer, isFinal: ends, &normalizedState, into: &events)
+      let done = tokens.find(
+        buffer, isFinal: ends, skippingSpecial: splitsSpecialTokens, &normalizedState, into: &events)
       for event in events {
         switch event {
         case .text(let range, let ends):

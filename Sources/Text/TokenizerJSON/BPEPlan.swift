@@ -9,9 +9,8 @@ final class BPEPlan: Sendable {
   let normalizer: [NormalizerStep]
   let steps: [PreTokenizerStep]
   let words: WordEncoder
-  /// Put before and after each document.
-  let prefix: [Int32]
-  let suffix: [Int32]
+  /// What the post-processor puts around a document.
+  let template: TokenTemplate
   let decoding: BPEDecoding
   /// Bytes that are taken through the steps at once.
   let mostAtOnce: Int
@@ -20,7 +19,7 @@ final class BPEPlan: Sendable {
   init(
     vocabulary: TokenTable, added: [AddedToken], named: [AddedToken] = [], normalizer: [NormalizerStep],
     steps: [PreTokenizerStep],
-    words: WordEncoder, prefix: [Int32] = [], suffix: [Int32] = [], decoding: BPEDecoding
+    words: WordEncoder, template: TokenTemplate = TokenTemplate(), decoding: BPEDecoding
   ) {
     self.vocabulary = vocabulary
     rawTokens = AddedTokens(added.filter { !$0.isNormalized })
@@ -34,8 +33,7 @@ final class BPEPlan: Sendable {
     self.normalizer = normalizer
     self.steps = steps
     self.words = words
-    self.prefix = prefix
-    self.suffix = suffix
+    self.template = template
     self.decoding = decoding
     mostAtOnce = StepGrowth.most(normalizer, steps) <= 8 ? .max : 1 << 14
   }

@@ -14,29 +14,29 @@ import RunnelFiles
 public struct BPETokenizer: Tokenizer {
   public let name: String
   public let file: TokenizerFile?
+  /// That of the file's post-processor, where nothing else is said.
+  public var template: TokenTemplate
+  public var splitsSpecialTokens = false
   private let plan: BPEPlan
 
   /// Reads such a file, under whatever name.
   ///
-  /// - Parameter addsSpecialTokens: documents begin and end with the tokens that the file's post-processor names;
-  ///   they do not in corpora, where boundaries are known otherwise.
   /// - Throws: ``FileError``, which names what the file asks for and this cannot do.
-  public init(path: String, addsSpecialTokens: Bool = false) throws {
+  public init(path: String) throws {
     let name = fileName(of: path)
-    try self.init(
-      TokenizerFile(name: name, bytes: Tokenizers.contents(of: path)), path: path,
-      addsSpecialTokens: addsSpecialTokens)
+    try self.init(TokenizerFile(name: name, bytes: Tokenizers.contents(of: path)), path: path)
   }
 
   /// - Parameter path: what errors call the file.
-  public init(_ file: TokenizerFile, path: String, addsSpecialTokens: Bool = false) throws {
+  public init(_ file: TokenizerFile, path: String) throws {
     switch Tokenizers.Kind(file) {
     case .tiktoken: plan = try TiktokenFile.plan(file, path: path)
     case .tekken: plan = try TekkenFile.plan(file, path: path)
     default:
       var reader = TokenizerJSON(file.bytes, path: path)
-      plan = try reader.read(addsSpecialTokens: addsSpecialTokens)
+      plan = try reader.read()
     }
+    template = plan.template
     (self.file, name) = (file, file.name)
   }
 
@@ -51,6 +51,6 @@ public struct BPETokenizer: Tokenizer {
     return plan.addedIDs.first { $0.value == id }.map { String(decoding: $0.key, as: UTF8.self) }
   }
 
-  public func encoder() -> BPEEncoder { BPEEncoder(plan) }
+  public func encoder() -> BPEEncoder { BPEEncoder(plan, splitsSpecialTokens: splitsSpecialTokens) }
   public func decoder(continuing: Bool) -> BPEDecoder { BPEDecoder(plan, continuing: continuing) }
 }

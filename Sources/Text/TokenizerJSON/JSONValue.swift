@@ -41,6 +41,15 @@ indirect enum JSONValue: Equatable {
     return members.last { $0.name == name }?.value ?? .null
   }
 
+  /// Whether an object has a member of this name, be it null.
+  func has(_ name: String) -> Bool {
+    guard case .object(let members) = self else { return false }
+    return members.contains { $0.name == name }
+  }
+  var isObject: Bool {
+    if case .object = self { true } else { false }
+  }
+
   /// As errors show it.
   var description: String {
     switch self {

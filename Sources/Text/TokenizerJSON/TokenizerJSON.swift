@@ -37,7 +37,7 @@ struct TokenizerJSON {
     refusal(field, expected: expected, found: found.description)
   }
 
-  mutating func read(addsSpecialTokens: Bool) throws(FileError) -> BPEPlan {
+  mutating func read() throws(FileError) -> BPEPlan {
     var room = Self.largestRest
     try scanner.beginObject()
     while let name = try scanner.nextKey() {
@@ -48,7 +48,7 @@ struct TokenizerJSON {
       }
     }
     try scanner.finish()
-    return try plan(addsSpecialTokens: addsSpecialTokens)
+    return try plan()
   }
 
   // MARK: The model
@@ -129,7 +129,7 @@ struct TokenizerJSON {
 
   // MARK: The parts together
 
-  private func plan(addsSpecialTokens: Bool) throws(FileError) -> BPEPlan {
+  private func plan() throws(FileError) -> BPEPlan {
     for (name, value) in rest {
       switch name {
       case "version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder": break
@@ -180,7 +180,7 @@ struct TokenizerJSON {
     return BPEPlan(
       vocabulary: vocabulary, added: added, normalizer: normalizer, steps: steps,
       words: WordEncoder(alphabet: alphabet, engine: MergeEngine(merges.table), wholeWords: wholeWords),
-      prefix: addsSpecialTokens ? prefix : [], suffix: addsSpecialTokens ? suffix : [],
+      template: TokenTemplate(before: prefix, after: suffix),
       decoding: try decoding(root["decoder"], vocabulary, added, normalizer))
   }
 
@@ -281,6 +281,62 @@ struct TokenizerJSON {
 
   // MARK: Added tokens and the template
 
+  /// What a folder may change of a file, and where it stands in it.
+  struct Parts {
+    var added: [AddedToken] = []
+    var addedPlace: Range<Int>?
+    var templatePlace: Range<Int>?
+    /// The pre-tokenizer, if it is one of bytes alone.
+    var byteLevel: (place: Range<Int>, addsPrefixSpace: Bool, splits: Bool)?
+  }
+
+  static func parts(of bytes: [UInt8], path: String) throws(FileError) -> Parts {
+    var reader = TokenizerJSON(bytes, path: path), parts = Parts(), room = largestRest
+    try reader.scanner.beginObject()
+    while let name = try reader.scanner.nextKey() {
+      guard ["added_tokens", "pre_tokenizer", "post_processor"].contains(name) else {
+        try reader.scanner.skipValue()
+        continue
+      }
+      let start = reader.scanner.position
+      let value = try JSONValue(&reader.scanner, room: &room)
+      let place = start..<reader.scanner.end
+      if name == "post_processor" { parts.templatePlace = place }
+      if name == "added_tokens", case .array(let elements) = value {
+        parts.addedPlace = place
+        parts.added = []
+        for (index, element) in elements.enumerated() {
+          parts.added.append(try reader.addedToken(element, "added_tokens[\(index)]"))
+        }
+      } else if value["type"] == .string("ByteLevel") {
+        let fields = try Fields(
+          value, name, reader, names: ["type", "add_prefix_space", "trim_offsets", "use_regex"])
+        parts.byteLevel = (
+          place, try fields.boolean("add_prefix_space", default: true),
+          try fields.boolean("use_regex", default: true)
+        )
+      }
+    }
+    return parts
+  }
+
+  private func addedToken(_ element: JSONValue, _ field: String) throws(FileError) -> AddedToken {
+    let object = try Fields(
+      element, field, self,
+      names: ["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
+    let content = Array(try object.string("content").utf8), id = try object.integer("id")
+    guard content.count <= AddedTokens.longest else {
+      throw refusal(field, expected: "at most \(AddedTokens.longest) bytes", found: "\(content.count)")
+    }
+    guard (0..<Self.largestVocabulary).contains(id) else {
+      throw refusal("\(field).id", expected: "an id from 0 below \(Self.largestVocabulary)", found: "\(id)")
+    }
+    return AddedToken(
+      content: content, id: Int32(id), isSpecial: try object.boolean("special"),
+      isNormalized: try object.boolean("normalized"), stripsLeft: try object.boolean("lstrip"),
+      stripsRight: try object.boolean("rstrip"), isSingleWord: try object.boolean("single_word"))
+  }
+
   private func addedTokens(_ list: JSONValue, _ vocabulary: TokenTable) throws(FileError) -> [AddedToken] {
     if list == .null { return [] }
     guard case .array(let elements) = list else {
@@ -291,26 +347,12 @@ struct TokenizerJSON {
     var next = Int32(vocabulary.count)
     for (index, element) in elements.enumerated() {
       let field = "added_tokens[\(index)]"
-      let object = try Fields(
-        element, field, self,
-        names: ["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
-      let content = Array(try object.string("content").utf8)
+      let token = try addedToken(element, field), content = token.content
       if content.isEmpty { continue }
-      guard content.count <= AddedTokens.longest else {
-        throw refusal(field, expected: "at most \(AddedTokens.longest) bytes", found: "\(content.count)")
-      }
-      let id = try object.integer("id")
-      guard (0..<Self.largestVocabulary).contains(id) else {
-        throw refusal("\(field).id", expected: "an id from 0 below \(Self.largestVocabulary)", found: "\(id)")
-      }
-      let token = AddedToken(
-        content: content, id: Int32(id), isSpecial: try object.boolean("special"),
-        isNormalized: try object.boolean("normalized"), stripsLeft: try object.boolean("lstrip"),
-        stripsRight: try object.boolean("rstrip"), isSingleWord: try object.boolean("single_word"))
       // The original gives a new token the next id, whatever the file says.
       let expected = vocabulary.id(of: content) ?? seen[content].map { tokens[$0].id } ?? next
       guard token.id == expected else {
-        throw refusal("\(field).id", expected: "\(expected), which comes next", found: "\(id)")
+        throw refusal("\(field).id", expected: "\(expected), which comes next", found: "\(token.id)")
       }
       if token.id >= next { next = token.id + 1 }
       if let place = seen[content] {
