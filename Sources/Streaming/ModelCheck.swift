@@ -144,7 +144,7 @@ public struct ModelCheck: Sendable {
     var (loaded, _) = try StateFile.load(path, into: model)
     var worst = 0.0
     for _ in 0..<8 {
-      let (a, b) = (session.next(), loaded.next())
+      let (a, b) = (try session.next(), try loaded.next())
       guard a == b, let x = session.logits, let y = loaded.logits else { return .infinity }
       if x.scalars != y.scalars { worst = max(worst, error(x, y), .leastNonzeroMagnitude) }
     }

@@ -34,7 +34,7 @@ extension GenerateCommand {
         return fork
       })
     while !running.isEmpty {
-      for stream in step(&batch, &running) {
+      for stream in try step(&batch, &running) {
         guard try printWhole(stream, headed: true) else { return }
       }
     }
@@ -67,7 +67,7 @@ extension GenerateCommand {
         }
       }
       batch.add(joining)
-      for stream in step(&batch, &running) { ended[stream.number] = stream }
+      for stream in try step(&batch, &running) { ended[stream.number] = stream }
       while let stream = ended.removeValue(forKey: printed + 1) {
         printed += 1
         guard try printWhole(stream, headed: false) else { return }
@@ -77,8 +77,8 @@ extension GenerateCommand {
   }
 
   /// One token of every stream; those that ended with it leave the batch.
-  private func step(_ batch: inout SessionBatch, _ running: inout [Stream]) -> [Stream] {
-    for (i, token) in batch.next().enumerated() {
+  private func step(_ batch: inout SessionBatch, _ running: inout [Stream]) throws -> [Stream] {
+    for (i, token) in try batch.next().enumerated() {
       running[i].continuation.add(token)
       running[i].text += running[i].continuation.take()
     }

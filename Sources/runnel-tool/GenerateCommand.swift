@@ -124,7 +124,7 @@ struct GenerateCommand: ParsableCommand {
       let sampler = Sampler(sampling.changed(SamplingSettings()), seed: sampling.seed())
       return (Session(model, sampler: sampler), [])
     }
-    var (session, pending) = try StateFile.load(loadState, into: model)
+    var (session, pending) = try StateFile.load(loadState, into: model) { Output.note($0) }
     if let seed = sampling.seed { session.sampler.reseed(seed) }
     session.sampler.settings = sampling.changed(session.sampler.settings)
     return (session, pending)
@@ -144,7 +144,7 @@ struct GenerateCommand: ParsableCommand {
       throw ToolError("\(path) holds a stream already; leave --load-state out, or choose another --journal")
     }
     (session, pending) = try start(model)
-    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024)
+    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024) { Output.note($0) }
     if let rewind { try journal.rewind(to: rewind) }
     if isThere {
       var sampler = journal.sampler

@@ -33,9 +33,9 @@ enum RecordedStream: ~Copyable {
   mutating func next() throws -> Int32? {
     switch consume self {
     case .plain(var session):
-      let token = session.next()
+      let token = Result { try session.next() }
       self = .plain(session)
-      return token
+      return try token.get()
     case .recorded(var journal):
       let result = Result { try journal.next() }
       self = .recorded(journal)

@@ -96,7 +96,7 @@ struct ScoreCommand: ParsableCommand {
   /// The stream that is scored: a new one, or a saved one.
   func stream(of model: LanguageModel) throws -> Session {
     guard let loadState else { return Session(model, sampler: Sampler(seed: 1)) }
-    return try StateFile.load(loadState, into: model).session
+    return try StateFile.load(loadState, into: model) { Output.note($0) }.session
   }
 
   static func check(_ ids: [Int32], fit model: LanguageModel) throws {
@@ -175,7 +175,7 @@ struct ScoreCommand: ParsableCommand {
     let start = clock.now
     func feed(_ ids: [Int32]) throws {
       try Self.check(ids, fit: model)
-      scorer.feed(ids) { losses in units?.add(losses) }
+      try scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
       var position = range(in: corpus).lowerBound

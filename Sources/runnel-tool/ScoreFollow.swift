@@ -26,7 +26,7 @@ extension ScoreCommand {
       encoder.flush(into: &ids)
       try Self.check(ids, fit: model)
       let before = scorer.score.nats
-      scorer.feed(ids)
+      try scorer.feed(ids)
       spent += clock.now - start
       let unit = ScoredUnit(line, tokens: ids.count, nats: scorer.score.nats - before)
       if let above, (unit.bits_per_byte ?? 0) <= above { return true }

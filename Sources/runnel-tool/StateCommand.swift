@@ -132,7 +132,7 @@ struct StateCommand: ParsableCommand {
         throw ToolError("\(path) is a journal; name its model with --model, which replays it")
       }
       if let at, at < 0 { throw ToolError("--at is \(at); it must be 0 or more") }
-      var session = try Journal.session(in: path, at: at, of: ModelFolder.load(model))
+      var session = try Journal.session(in: path, at: at, of: ModelFolder.load(model)) { Output.note($0) }
       if let seed { session.sampler.reseed(seed) }
       try StateFile.save(session, to: result)
     }
