@@ -29,11 +29,11 @@ package struct AppendFile: ~Copyable {
         path, at: "opening", expected: "a regular file", found: "a folder, pipe or device",
         remedy: "check the path")
     }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    do throws(FileError) {
+      try FileLock.lock(descriptor, of: path, waits: false)
+    } catch {
       close(descriptor)
-      throw FileError(
-        path, at: "opening", expected: "to be its only writer", found: "another process that writes it",
-        remedy: "wait for that process, or choose another place")
+      throw error
     }
     self.path = path
     count = Int(status.st_size)

@@ -2,7 +2,8 @@
 ///
 /// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk, and take the name
 /// in one step. Whoever reads the name sees the old file or the new one, at every instant and after a loss of
-/// power. A process killed in between leaves the temporary file and the old file as it was.
+/// power. A process killed in between leaves the temporary file and the old file as it was; the next writer in that
+/// folder removes such files.
 
 #if canImport(Glibc)
   import Glibc
@@ -54,15 +55,45 @@ package struct OutputFile: ~Copyable {
         path, "creating a temporary file beside it", expected: "a folder one can write to",
         remedy: "check that the folder exists")
     }
+    // The lock tells a file under way from one that a killed process left.
+    _ = flock(descriptor, LOCK_EX | LOCK_NB)
     self.path = path
     self.target = target
     self.folder = folder
     self.temporary = temporary
     self.descriptor = descriptor
+    Self.removeAbandoned(in: folder)
   }
   deinit {
     close(descriptor)
     if !isCommitted { unlink(temporary) }
+  }
+
+  /// Removes temporary files whose writers are gone: nobody holds their lock. A very young one may belong to a writer that
+  /// has not locked it yet.
+  private static func removeAbandoned(in folder: String) {
+    guard let listing = opendir(folder) else { return }
+    defer { closedir(listing) }
+    while let entry = readdir(listing) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      guard name.hasPrefix(".runnel-"), name.hasSuffix(".tmp") else { continue }
+      let descriptor = open(folder + name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+      guard descriptor >= 0 else { continue }
+      defer { close(descriptor) }
+      var status = stat()
+      let isOld = fstat(descriptor, &status) == 0 && time(nil) - modificationTime(status) > 10
+      if isOld, flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(folder + name) }
+    }
+  }
+
+  private static func modificationTime(_ status: stat) -> time_t {
+    #if canImport(Darwin)
+      status.st_mtimespec.tv_sec
+    #else
+      status.st_mtim.tv_sec
+    #endif
   }
 
   private static func folder(of path: String) -> String {

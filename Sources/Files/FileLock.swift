@@ -1,0 +1,58 @@
+/// One process at a time at a file or a folder.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// An exclusive lock on the file or folder of a name, given back when it goes, and by the death of the process.
+///
+/// Writers replace files by renaming, so the file of a name may have become another while one waited for its lock. The
+/// lock is on the file that has the name when `init` returns: whoever reads it then reads what the writer before left.
+package struct FileLock: ~Copyable {
+  package let path: String
+  private let descriptor: Int32
+
+  /// - Parameter waits: whether to wait for the process that holds the lock, or to refuse.
+  package init(_ path: String, waits: Bool = false) throws(FileError) {
+    self.path = path
+    while true {
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+      guard descriptor >= 0 else {
+        throw FileError.system(path, "locking", expected: "a file or folder", remedy: "check the path")
+      }
+      var held = stat()
+      var named = stat()
+      do throws(FileError) {
+        try Self.lock(descriptor, of: path, waits: waits)
+      } catch {
+        close(descriptor)
+        throw error
+      }
+      if fstat(descriptor, &held) == 0, stat(path, &named) == 0, held.st_dev == named.st_dev,
+        held.st_ino == named.st_ino
+      {
+        self.descriptor = descriptor
+        return
+      }
+      close(descriptor)
+    }
+  }
+  deinit { close(descriptor) }
+
+  /// Locks an open file until it is closed.
+  static func lock(_ descriptor: Int32, of path: String, waits: Bool) throws(FileError) {
+    while flock(descriptor, LOCK_EX | (waits ? 0 : LOCK_NB)) != 0 {
+      if errno == EINTR { continue }
+      guard errno == EWOULDBLOCK else {
+        throw FileError.system(path, "locking", expected: "success", remedy: "choose another disk")
+      }
+      throw FileError(
+        path, at: "opening", expected: "to be its only writer", found: "another process that writes it",
+        remedy: "wait for that process, or choose another place")
+    }
+  }
+}
