@@ -96,7 +96,12 @@ private struct WordHash {
 
 /// What an encoder made of a value, in one spelling: that of numbers differs between encoders.
 private enum JSONTree: Decodable, Equatable {
-  case flag(Bool), number(Double), text(String), list([JSONTree]), object([String: JSONTree]), null
+  case flag(Bool)
+  case number(Double)
+  case text(String)
+  case list([JSONTree])
+  case object([String: JSONTree])
+  case null
 
   init(_ value: some Encodable) {
     let tree = try? JSONDecoder().decode(JSONTree.self, from: JSONEncoder().encode(value))

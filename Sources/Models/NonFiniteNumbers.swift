@@ -43,7 +43,8 @@ extension LanguageModel {
     var state = state
     let initial = initialState(batch: batch)
     let steps = ids.count / batch
-    let hidden = hidden(ids, batch: batch, form: form, resets: resets, state: &state) { part, x, place, after in
+    let hidden = hidden(ids, batch: batch, form: form, resets: resets, state: &state) {
+      part, x, place, after in
       guard found == nil else { return }
       if let (layer, sublayer) = place,
         let memory = initial.firstNonFinite(of: after, layer: layer, part: sublayer)

@@ -20,7 +20,8 @@ public struct Divergence: Sendable {
 
   /// A model whose numbers overflowed.
   public enum Failure: Error, Sendable {
-    case source(NonFiniteNumbers), result(NonFiniteNumbers)
+    case source(NonFiniteNumbers)
+    case result(NonFiniteNumbers)
   }
 
   private var sum = 0.0

@@ -122,19 +122,16 @@ private struct Search {
 
   /// The divergence of the model with these weights packed so. With all of them, those that are delicate are in bf16.
   private mutating func measure(_ elements: [String: PackedElement]) throws -> Double {
-    var copy = model, failure: PackingError?
+    var copy = model
     let isWhole = elements.count == matrices.count
-    copy.visit { place, stored in
+    try copy.visit { place, stored in
       guard case .weight(let weight) = stored,
         let element = elements[place.name] ?? (isWhole && delicate.contains(place.name) ? .bf16 : nil)
       else { return }
-      do throws(PackingError) {
-        let packed = try made[place.name]?[element] ?? weight.packed(as: element, name: place.name)
-        made[place.name, default: [:]][element] = packed
-        stored = .weight(packed)
-      } catch { failure = failure ?? error }
+      let packed = try made[place.name]?[element] ?? weight.packed(as: element, name: place.name)
+      made[place.name, default: [:]][element] = packed
+      stored = .weight(packed)
     }
-    if let failure { throw failure }
     var state = copy.initialState(batch: 1)
     let logits = copy.logits(ids, batch: 1, form: .mix, state: &state)
     guard logits.isFinite else { return .infinity }

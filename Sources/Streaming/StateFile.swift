@@ -8,6 +8,7 @@ import RunnelTensors
 
 public enum StateFile {
   static let format = "runnel-state-1"
+  package static let kind = FileKind.tensors("a saved stream", format: format)
   /// No stream is this long; counts below it can go on without overflow.
   private static let longest = 1 << 62
 
@@ -132,7 +133,8 @@ extension LanguageModel {
     guard own.weights == saved.weights else {
       throw FileError(
         path, at: "fingerprint", expected: "\(what) of this model, \(own)", found: "\(saved)",
-        remedy: "use the model that it was saved with (`runnel state move` takes a state to another precision)")
+        remedy:
+          "use the model that it was saved with (`runnel state move` takes a state to another precision)")
     }
     guard own.agrees(with: saved) else {
       throw FileError(
@@ -142,7 +144,8 @@ extension LanguageModel {
     }
     if saved.configuration == nil {
       note(
-        "\(path) was written before states knew their model's configuration: only the weights could be compared")
+        "\(path) was written before states knew their model's configuration: only the weights could be compared"
+      )
     }
   }
 }

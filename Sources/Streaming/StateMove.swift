@@ -35,7 +35,8 @@ public struct StateMove: Sendable {
     }
     weightDifference = source.weightDifference(to: target)
     guard weightDifference <= Self.furthest else {
-      throw refuse("its weights in another precision", "weights that differ by \(weightDifference) of their norm")
+      throw refuse(
+        "its weights in another precision", "weights that differ by \(weightDifference) of their norm")
     }
     session = try StateFile.load(path, into: target, isMoving: true).session
   }
@@ -82,7 +83,8 @@ public struct StateMove: Sendable {
     return difference
   }
 
-  private static func largestDifference(_ a: TokenDistribution, _ b: TokenDistribution, of count: Int) -> Double
+  private static func largestDifference(_ a: TokenDistribution, _ b: TokenDistribution, of count: Int)
+    -> Double
   {
     var probabilities = [Double](repeating: 0, count: count)
     for (token, probability) in a.probabilities { probabilities[Int(token)] += probability }

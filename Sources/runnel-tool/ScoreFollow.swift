@@ -16,6 +16,7 @@ extension ScoreCommand {
     var encoder = tokenizer.encoder(for: stream)
     let clock = ContinuousClock()
     var spent = Duration.zero
+    var position = stream.position
 
     /// False where nobody reads any more.
     func score(_ line: [UInt8]) throws -> Bool {
@@ -24,7 +25,8 @@ extension ScoreCommand {
       line.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
       // What the encoder keeps back would else be scored with the next line, whenever that comes.
       encoder.flush(into: &ids)
-      try Self.check(ids, fit: model)
+      try Self.check(ids, fit: model, from: position)
+      position += ids.count
       let before = scorer.score.nats
       try scorer.feed(ids)
       spent += clock.now - start

@@ -75,7 +75,7 @@ struct JournalTests {
       func fed(_ count: Int, draws: Int = 0) -> Session {
         var session = Session(model, sampler: Sampler(seed: 1))
         session.feed(prompt.prefix(count))
-        for _ in 0..<draws { _ = session.next() }
+        for _ in 0..<draws { _ = try session.next() }
         return session
       }
       #expect(Self.agree(journal.session, fed(31, draws: 5)))
@@ -91,7 +91,7 @@ struct JournalTests {
       let path = folder + "/j", log = path + "/journal.log"
       var expected = Session(model, sampler: Sampler(seed: 7))
       expected.feed(tokens(30, below: 48, seed: 2))
-      for _ in 0..<25 { _ = expected.next() }
+      for _ in 0..<25 { _ = try expected.next() }
       var whole: [UInt8] = []
       do {
         var journal = try Journal(Session(model, sampler: Sampler(seed: 7)), in: path, interval: 16)
@@ -201,7 +201,7 @@ struct JournalTests {
     for call in calls {
       switch call {
       case .feed(let ids): session.feed(ids)
-      case .draw: _ = session.next()
+      case .draw: _ = try session.next()
       }
     }
     return session

@@ -34,13 +34,13 @@ struct SessionBatchTests {
     func check(_ model: LanguageModel) throws {
       var alone = (0..<5).map { Self.session(model, $0) }
       var batch = SessionBatch(model)
-      #expect(batch.isEmpty && batch.next().isEmpty)
+      #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0], alone[1], alone[2]])
       var rows = [0, 1, 2]
       func advance(_ steps: Int) {
         for _ in 0..<steps {
-          let expected = rows.map { alone[$0].next() ?? -1 }
-          #expect(batch.next() == expected, "\(name), streams \(rows)")
+          let expected = try rows.map { try alone[$0].next() ?? -1 }
+          #expect(try batch.next() == expected, "\(name), streams \(rows)")
         }
       }
       advance(5)
@@ -59,7 +59,7 @@ struct SessionBatchTests {
       advance(4)
       for (i, row) in rows.enumerated() { Self.expectEqual(batch[i], alone[row], name) }
       batch.keep([])
-      #expect(batch.isEmpty && batch.next().isEmpty)
+      #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0]])
       rows = [0]
       advance(3)
@@ -75,7 +75,9 @@ struct SessionBatchTests {
       var alone = (0..<7).map { Self.session(model, $0) }
       var batch = SessionBatch(model)
       batch.add(alone)
-      for _ in 0..<10 { #expect(batch.next() == alone.indices.map { alone[$0].next() ?? -1 }, "\(name)") }
+      for _ in 0..<10 {
+        #expect(try batch.next() == alone.indices.map { try alone[$0].next() ?? -1 }, "\(name)")
+      }
       for i in alone.indices { Self.expectEqual(batch[i], alone[i], name) }
     }
     try check(try Registry.mixer(named: name))
@@ -86,12 +88,12 @@ struct SessionBatchTests {
     let model = try smallModel(RetNet.self).frozen()
     var batch = SessionBatch(model)
     batch.add([Self.session(model, 1), Self.session(model, 2)])
-    _ = batch.next()
+    _ = try batch.next()
     var copy = batch
-    let expected = (0..<4).map { _ in copy.next() }
+    let expected = try (0..<4).map { _ in try copy.next() }
     copy.keep([1])
-    _ = copy.next()
-    #expect((0..<4).map { _ in batch.next() } == expected)
+    _ = try copy.next()
+    #expect(try (0..<4).map { _ in try batch.next() } == expected)
   }
 
   @Test("rows of a state are the states joined, in any order", arguments: Registry.names)
