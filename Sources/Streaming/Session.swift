@@ -7,7 +7,7 @@ import RunnelTensors
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
 public struct Session: Sendable {
   public internal(set) var model: LanguageModel
-  public internal(set) var state: LanguageModel.State
+  public package(set) var state: LanguageModel.State
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.

@@ -112,7 +112,8 @@ struct ConvertCommand: ParsableCommand {
     try Destination.check(result, for: ModelFolder.conversion, inputs: [source], force: replacing.force)
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
-    try write(original, tokenizer, choose(for: original, sample))
+    let finer = try choose(for: original, sample)
+    try write(original, tokenizer, finer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
@@ -125,7 +126,7 @@ struct ConvertCommand: ParsableCommand {
     } catch {
       throw ToolError("\(result) is written, but cannot be measured: \(sentence(error))")
     }
-    try report(converted, divergence, sample)
+    try report(converted, divergence, sample, finer)
   }
 
   private func sentence(_ failure: Divergence.Failure) -> String {
@@ -179,7 +180,10 @@ struct ConvertCommand: ParsableCommand {
     let matrices: [String: PackedElement]?
   }
 
-  private func report(_ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText) throws {
+  private func report(
+    _ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText,
+    _ finer: [String: PackedElement]
+  ) throws {
     let bytes = try fileSize(result + "/" + ModelFolder.weightsName)
     let (before, after) = (divergence.source, divergence.result)
     if output.json {
@@ -198,10 +202,13 @@ struct ConvertCommand: ParsableCommand {
     Output.line(
       "\(result): \(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(destination.rawValue) in "
         + "\(dtype.rawValue), \(Output.grouped(bytes)) bytes")
-    for element in PackedElement.allCases where element != dtype {
-      let names = model.packings.filter { $0.element == element }.map(\.name)
+    let others = model.packings.filter { $0.element != dtype }
+    for element in PackedElement.allCases {
+      let names = others.filter { $0.element == element && finer[$0.name] != nil }.map(\.name)
       if !names.isEmpty { Output.line("in \(element.rawValue): \(names.joined(separator: ", "))") }
     }
+    let delicate = others.count { finer[$0.name] == nil }
+    if delicate > 0 { Output.line("in bf16: the \(delicate) matrices that make decays and steps") }
     Output.line(
       String(
         format:

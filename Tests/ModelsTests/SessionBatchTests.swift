@@ -37,32 +37,32 @@ struct SessionBatchTests {
       #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0], alone[1], alone[2]])
       var rows = [0, 1, 2]
-      func advance(_ steps: Int) {
+      func advance(_ steps: Int) throws {
         for _ in 0..<steps {
           let expected = try rows.map { try alone[$0].next() ?? -1 }
           #expect(try batch.next() == expected, "\(name), streams \(rows)")
         }
       }
-      advance(5)
+      try advance(5)
       batch.add([])
       batch.add([alone[3]])
       rows.append(3)
-      advance(3)
+      try advance(3)
       Self.expectEqual(batch[2], alone[2], name)
       Self.expectEqual(batch.remove(at: 1), alone[1], name)
       rows.remove(at: 1)
-      advance(2)
+      try advance(2)
       batch.add([alone[4]])
       rows.append(4)
       batch.keep([1, 3])
       rows = [rows[1], rows[3]]
-      advance(4)
+      try advance(4)
       for (i, row) in rows.enumerated() { Self.expectEqual(batch[i], alone[row], name) }
       batch.keep([])
       #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0]])
       rows = [0]
-      advance(3)
+      try advance(3)
     }
     if name.contains(",") { return try check(HybridTests.model(name).frozen()) }
     try check(try Registry.mixer(named: name))
