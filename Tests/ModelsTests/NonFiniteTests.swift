@@ -15,11 +15,11 @@ struct NonFiniteTests {
     func make<M: SequenceMixer>(_ type: M.Type) throws -> LanguageModel {
       let model = try smallModel(type, layers: 3)
       return model.replacingParameters { parameter in
-        guard parameter.name.hasPrefix("layers.1.mixer."), parameter.value.shape.rank == 2 else {
+        let rank = name == "s5" ? 3 : 2
+        guard parameter.name.hasPrefix("layers.1.mixer."), parameter.value.shape.rank == rank else {
           return parameter.value
         }
-        return Tensor(
-          parameter.value.scalars.map { min(max($0 * 1e38, -3e38), 3e38) }, parameter.value.shape)
+        return Tensor(parameter.value.scalars.map { $0 < 0 ? -3e38 : 3e38 }, parameter.value.shape)
       }
     }
     return try make(try Registry.mixer(named: name))
@@ -77,22 +77,20 @@ struct NonFiniteTests {
   }
 
   @Test(
-    "memory that is no number is refused by the tensor's name, and a maximum before its first token is not")
+    "memory that is no number is refused by the tensor's name, and no stream begins with any")
   func stateFiles() throws {
-    var beginnings = 0
     for model in tinyModels {
       for prompt in [[], Self.text] {
         var session = Session(model, sampler: Sampler(seed: 1))
         session.feed(prompt)
-        let isInfinite = session.state.tensors.contains { $0.value.scalars.contains(-.infinity) }
-        beginnings += isInfinite ? 1 : 0
         try withFolder { folder in
-          let path = folder + "/stream"
+          let path = folder + "/stream", copy = folder + "/copy"
           try StateFile.save(session, to: path)
           #expect(sentence { _ = try StateFile.load(path, into: model) } == "no error", "\(model.mixerName)")
           guard !prompt.isEmpty else { return }
           let file = try SafetensorsFile(path)
-          for bad in file.names where try file.entry(bad).elementType == .float32 {
+          for bad in file.names
+          where try file.entry(bad).elementType == .float32 && file.entry(bad).count > 0 {
             for value in [Float.nan, .infinity] {
               var writer = SafetensorsWriter(metadata: file.metadata)
               for name in file.names {
@@ -104,15 +102,14 @@ struct NonFiniteTests {
                 if name == bad { tensor[tensor.count - 1] = value }
                 writer.add(name, tensor)
               }
-              try writer.write(to: folder + "/bad")
-              let text = sentence { _ = try StateFile.load(folder + "/bad", into: model) }
+              try writer.write(to: copy)
+              let text = sentence { _ = try StateFile.load(copy, into: model) }
               #expect(text.contains(bad) && text.contains("\(value)"), "\(model.mixerName): \(text)")
             }
           }
         }
       }
     }
-    #expect(beginnings > 0)
   }
 
   @Test("a comparison of two models says which of them has no numbers")

@@ -59,7 +59,10 @@ extension ToolTests {
       try place.run("generate", "model", "--prompt", "The ", "--max-tokens", "5", "--save-state", "s")
         .succeeded()
       let file = try SafetensorsFile(place("s"))
-      let ill = try #require(file.names.first { $0.hasPrefix("state.layers.1") })
+      let ill = try #require(
+        try file.names.first {
+          try $0.hasPrefix("state.layers.1") && file.entry($0).count > 1
+        })
       for value in [Float.nan, .infinity, -.infinity] {
         var writer = SafetensorsWriter(metadata: file.metadata)
         for name in file.names {
