@@ -85,7 +85,6 @@ struct GenerateCommand: ParsableCommand {
     let loaded = try ModelFolder.load(model)
     try sampling.check(fits: loaded)
     Interrupt.watch()
-    signal(SIGPIPE, SIG_IGN)
     try run(loaded, text.open(for: loaded, at: model))
   }
 

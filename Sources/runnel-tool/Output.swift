@@ -13,19 +13,32 @@ import Foundation
 enum Output {
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Writes all bytes; false once the reader of a pipe has gone.
+  /// Why stdout took no more, other than that its reader has gone: the verb then fails, once it has saved what it saves.
+  nonisolated(unsafe) private(set) static var failure: ToolError?
+
+  /// Whether stdout takes no more: a verb that works on then saves and leaves, as at a signal.
+  nonisolated(unsafe) private(set) static var isClosed = false
+
+  /// Writes all bytes; false once nothing can be written any more. The end of a pipe's reader is a good end; everything
+  /// else is kept as `failure`, for `main` to tell. Only the main thread writes.
   @discardableResult
   static func write(_ bytes: [UInt8], to descriptor: Int32 = STDOUT_FILENO) -> Bool {
-    bytes.withUnsafeBytes { buffer in
+    let error: Int32 = bytes.withUnsafeBytes { buffer in
       var done = 0
       while done < buffer.count {
         let count = Foundation.write(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
         if count < 0 && errno == EINTR { continue }
-        if count <= 0 { return false }
+        if count <= 0 { return count < 0 ? errno : EIO }
         done += count
       }
-      return true
+      return 0
     }
+    guard error != 0, descriptor == STDOUT_FILENO else { return error == 0 }
+    isClosed = true
+    if error != EPIPE, failure == nil {
+      failure = ToolError("stdout cannot be written: \(String(cString: strerror(error)))")
+    }
+    return false
   }
 
   static func line(_ text: String) { write(Array((text + "\n").utf8)) }
@@ -106,10 +119,11 @@ struct ProgressLine {
   }
 }
 
-/// Whether SIGINT or SIGTERM has arrived; the first is answered by saving and leaving, a second ends at once.
+/// Whether to leave: SIGINT or SIGTERM has arrived, or nobody reads the results any more. The first signal is answered by
+/// saving and leaving, a second ends at once.
 enum Interrupt {
   nonisolated(unsafe) private static var flag: sig_atomic_t = 0
-  static var hasArrived: Bool { flag != 0 }
+  static var hasArrived: Bool { flag != 0 || Output.isClosed }
 
   static func watch() {
     // Whoever started this process may have blocked them.

@@ -1,9 +1,9 @@
 /// The `runnel` tool: one file per verb, each a summary of the work that the library does.
 
 import ArgumentParser
+import Foundation
 import Runnel
 
-@main
 struct RunnelTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "runnel",
@@ -20,4 +20,41 @@ struct RunnelTool: ParsableCommand {
       ScoreCommand.self,
       CheckCommand.self, ConvertCommand.self, BenchCommand.self, InfoCommand.self, HippoCommand.self,
     ])
+}
+
+@main
+enum Main {
+  /// Runs the verb. Exit 0 says that all of it was done, and that stdout took all of it or its reader left; 1 comes with one
+  /// line that says what was not; 64 with the usage.
+  static func main() {
+    Descriptors.prepare()
+    do {
+      var command = try RunnelTool.parseAsRoot()
+      try command.run()
+    } catch {
+      let code = RunnelTool.exitCode(for: error)
+      let text = RunnelTool.fullMessage(for: error)
+      // Help and the version are results.
+      if !text.isEmpty { code.isSuccess ? Output.line(text) : Output.note(text) }
+      if !code.isSuccess { exit(code.rawValue) }
+    }
+    guard let failure = Output.failure else { return }
+    Output.note(RunnelTool.fullMessage(for: failure))
+    exit(RunnelTool.exitCode(for: failure).rawValue)
+  }
+}
+
+/// What a process is given at its start.
+private enum Descriptors {
+  static func prepare() {
+    // A pipe without a reader is told by the write, so that a verb can save and leave.
+    signal(SIGPIPE, SIG_IGN)
+    // Where one of the three is closed, the next file that is opened would take its place, and results would be written into
+    // it. What stands there instead can be neither read nor written, as a closed one.
+    for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+      let access = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY
+      let opened = open("/dev/null", access)
+      if opened >= 0, opened != descriptor { close(opened) }
+    }
+  }
 }

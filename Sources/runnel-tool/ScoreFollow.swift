@@ -10,7 +10,6 @@ extension ScoreCommand {
   /// Scores lines until the input ends, a signal comes or nobody reads; each of these is a good end.
   func follow(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
     Interrupt.watch()
-    signal(SIGPIPE, SIG_IGN)
     let stream = try self.stream(of: model)
     var scorer = StreamScorer(continuing: stream, form: form, byteLengths: tokenizer.byteLengths())
     var encoder = tokenizer.encoder(for: stream)

@@ -16,7 +16,6 @@ extension TokenizerCommand {
     @Flag(help: "Every line is a document; a line feed follows its text.") var lines = false
 
     func run() throws {
-      signal(SIGPIPE, SIG_IGN)
       try decode(Tokenizers.load(path))
     }
 

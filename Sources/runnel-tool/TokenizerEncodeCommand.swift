@@ -21,7 +21,6 @@ extension TokenizerCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-      signal(SIGPIPE, SIG_IGN)
       try encode(Tokenizers.load(path))
     }
 
