@@ -84,7 +84,8 @@ extension ModelFolder {
         writer.add(place.name, stored.numbers)
       }
     }
-    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
+    // The weights say that a conversion has made the folder, which another may then replace, whenever this one ends.
     try writer.write(to: folder + "/" + weightsName)
+    try AtomicFile.write(try model.encodeConfiguration(), to: folder + "/" + configurationName)
   }
 }

@@ -108,8 +108,8 @@ struct ConvertCommand: ParsableCommand {
       throw ToolError(
         "\(source) is no file of kernels; leave --tolerance and --max-state out, or name a safetensors file")
     }
-    let original = try ModelFolder.load(source)
     try Destination.check(result, for: ModelFolder.conversion, inputs: [source], force: replacing.force)
+    let original = try ModelFolder.load(source)
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)

@@ -49,8 +49,8 @@ extension ModelFolder {
     ]) { own, _ in own }
 
     try makeFolder(folder)
-    try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
     try writer.write(to: folder + "/" + weightsName)
+    try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
     // A model of fewer tokens than bytes reads something else.
     if let tokenizer, !(tokenizer is ByteTokenizer) || model.vocabularySize >= 256 {
       try save(tokenizer, start: start?.name, end: end?.name, asForeignTo: folder)
