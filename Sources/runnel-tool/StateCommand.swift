@@ -177,6 +177,9 @@ struct StateCommand: ParsableCommand {
 
     func run() throws {
       compute.apply()
+      guard !Journal.exists(path) else {
+        throw ToolError("\(path) is a journal; take a state of it with `runnel state fork` first")
+      }
       try Destination.check(result, for: StateFile.kind, inputs: [path], force: replacing.force)
       let move = try StateMove(path, from: ModelFolder.load(from), to: ModelFolder.load(to)) {
         Output.note($0)

@@ -151,6 +151,7 @@ extension ToolTests {
       try place.run("state", "info", "run/config.json").failed(1, "config.json")
       try place.run("state", "info", "run/model.safetensors").failed(1, "--save-state")
       try place.run("state", "fork", "j", "x").failed(1, "--model")
+      try place.run("state", "move", "j", "x", "--from", "run", "--to", "run").failed(1, "state fork")
       try place.run("state", "fork", "a", "x", "--at", "3").failed(1, "no journal")
       try place.run("state", "diff", "a", "nowhere").failed(1, "nowhere")
       #expect(!place.exists("x"))
