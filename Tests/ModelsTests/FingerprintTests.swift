@@ -116,6 +116,22 @@ struct FingerprintTests {
     }
   }
 
+  @Test("another library's folder of the same numbers is the same function")
+  func foreign() throws {
+    var same: [String] = []
+    for model in tinyModels {
+      try withFolder { folder in
+        guard (try? ModelFolder.saveForeign(model, to: folder)) != nil else { return }
+        let loaded = try ModelFolder.load(folder)
+        // Some are said in other numbers.
+        guard loaded.identity.weights == model.identity.weights else { return }
+        #expect(loaded.fingerprint == model.fingerprint, "\(model.mixerName)")
+        same.append(model.mixerName)
+      }
+    }
+    #expect(same.count >= 5, "\(same)")
+  }
+
   @Test(
     "a state under another configuration of the same weights is refused; one that only knew weights says so")
   func states() throws {
