@@ -172,7 +172,8 @@ struct StateCommand: ParsableCommand {
       let result: String
       let position: Int
       let weight_difference: Double
-      let difference: StateMove.Difference
+      /// Missing where nothing was compared.
+      let difference: StateMove.Difference?
     }
 
     func run() throws {
@@ -190,7 +191,7 @@ struct StateCommand: ParsableCommand {
         return try Output.json(
           Result(
             result: result, position: move.session.position, weight_difference: move.weightDifference,
-            difference: difference))
+            difference: difference.tokens > 0 ? difference : nil))
       }
       Output.line(
         "\(result): \(Output.grouped(move.session.position)) tokens read, weights apart by "
