@@ -85,6 +85,7 @@ let package = Package(
         "RunnelTensors", "RunnelReference",
       ]),
     tests("Tool", ["Runnel", "runnel"]),
+    tests("Levels", ["RunnelKernels", "runnel"]),
     tests("Recipes", []),
   ]
 )

@@ -2,10 +2,11 @@
 #include "runnel_adamw.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_adamw(
-    ptrdiff_t n, float *restrict w, const float *restrict g, float *restrict m, float *restrict v, double lr,
-    double beta1, double beta2, double eps, double weight_decay, double correction1, double correction2,
-    double gradient_scale) {
+LEAF(void, runnel_adamw,
+    (ptrdiff_t n, float *restrict w, const float *restrict g, float *restrict m, float *restrict v, double lr,
+     double beta1, double beta2, double eps, double weight_decay, double correction1, double correction2,
+     double gradient_scale),
+    (n, w, g, m, v, lr, beta1, beta2, eps, weight_decay, correction1, correction2, gradient_scale)) {
   float b1 = (float)beta1, rest1 = (float)(1 - beta1), b2 = (float)beta2, rest2 = (float)(1 - beta2);
   float keep = (float)(1 - lr * weight_decay), rate = (float)(lr / correction1);
   float inverse2 = (float)(1 / correction2), e = (float)eps, scale = (float)gradient_scale;

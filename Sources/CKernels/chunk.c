@@ -4,9 +4,10 @@
 
 INLINE float squared_relu(float x) { return x > 0 ? x * x : 0; }
 
-RUNNEL_CLONES void runnel_chunk_weights(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk,
-    float *restrict s) {
+LEAF(void, runnel_chunk_weights,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk,
+     float *restrict s),
+    (rows, columns, stride, first, chunk, s)) {
   float r = 1.f / (float)chunk;
   for (ptrdiff_t i = 0; i < rows; i++, s += stride) {
     for (ptrdiff_t j = 0; j <= first + i; j++) s[j] = squared_relu(r * s[j]);
@@ -14,9 +15,10 @@ RUNNEL_CLONES void runnel_chunk_weights(
   }
 }
 
-RUNNEL_CLONES void runnel_chunk_weights_backward(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk, float *restrict s,
-    float *restrict ds) {
+LEAF(void, runnel_chunk_weights_backward,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk, float *restrict s,
+     float *restrict ds),
+    (rows, columns, stride, first, chunk, s, ds)) {
   float r = 1.f / (float)chunk;
   for (ptrdiff_t i = 0; i < rows; i++, s += stride, ds += stride) {
     for (ptrdiff_t j = 0; j <= first + i; j++) {
@@ -28,9 +30,10 @@ RUNNEL_CLONES void runnel_chunk_weights_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_chunk_mixed_weights(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk, float *restrict s,
-    const float *restrict linear) {
+LEAF(void, runnel_chunk_mixed_weights,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk, float *restrict s,
+     const float *restrict linear),
+    (rows, columns, stride, first, chunk, s, linear)) {
   float r = 1.f / (float)chunk;
   for (ptrdiff_t i = 0; i < rows; i++, s += stride, linear += stride) {
     ptrdiff_t end = first + i + 1, own = (first + i) / chunk * chunk;

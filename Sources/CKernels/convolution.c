@@ -30,9 +30,10 @@ INLINE void sum_of_taps(
   }
 }
 
-RUNNEL_CLONES void runnel_causal_convolution(
-    enum runnel_activation f, ptrdiff_t n, ptrdiff_t width, ptrdiff_t taps, const float *const *rows,
-    const float *weight, const float *bias, float *y) {
+LEAF(void, runnel_causal_convolution,
+    (enum runnel_activation f, ptrdiff_t n, ptrdiff_t width, ptrdiff_t taps, const float *const *rows,
+     const float *weight, const float *bias, float *y),
+    (f, n, width, taps, rows, weight, bias, y)) {
   float p[TILE];
   EACH_TILE(start, m, width) {
     for (ptrdiff_t t = 0; t < n; t++) {
@@ -43,9 +44,10 @@ RUNNEL_CLONES void runnel_causal_convolution(
   }
 }
 
-RUNNEL_CLONES void runnel_causal_convolution_backward(
-    enum runnel_activation f, ptrdiff_t n, ptrdiff_t width, ptrdiff_t taps, const float *const *rows,
-    const float *weight, const float *bias, const float *dy, float *dp, float *dweight, float *dbias) {
+LEAF(void, runnel_causal_convolution_backward,
+    (enum runnel_activation f, ptrdiff_t n, ptrdiff_t width, ptrdiff_t taps, const float *const *rows,
+     const float *weight, const float *bias, const float *dy, float *dp, float *dweight, float *dbias),
+    (f, n, width, taps, rows, weight, bias, dy, dp, dweight, dbias)) {
   float p[TILE];
   EACH_TILE(start, m, width) {
     for (ptrdiff_t t = 0; t < n; t++) {
@@ -87,9 +89,10 @@ INLINE void step(
   memcpy(window + (taps - 2) * width, x, (size_t)width * sizeof(float));
 }
 
-RUNNEL_CLONES void runnel_causal_convolution_step(
-    enum runnel_activation f, ptrdiff_t width, ptrdiff_t taps, const float *restrict weight,
-    const float *restrict bias, const float *restrict x, float *restrict window, float *restrict y) {
+LEAF(void, runnel_causal_convolution_step,
+    (enum runnel_activation f, ptrdiff_t width, ptrdiff_t taps, const float *restrict weight,
+     const float *restrict bias, const float *restrict x, float *restrict window, float *restrict y),
+    (f, width, taps, weight, bias, x, window, y)) {
   switch (taps) {
   case 2: step(f, width, 2, weight, bias, x, window, y); break;
   case 3: step(f, width, 3, weight, bias, x, window, y); break;

@@ -73,11 +73,13 @@ INLINE void step_state(
     step_row(V, removes, before, w ? w[i] : 1, k[i], removes ? b[i] : 0, q[i], v, u, state + i * V, y);
 }
 
-RUNNEL_CLONES void runnel_delta_step(
-    ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t key_stride, ptrdiff_t value_stride,
-    ptrdiff_t decay_stride, ptrdiff_t key_step, int before, const float *q, const float *k, const float *v,
-    const float *a, const float *b, const float *log_decay, const float *bonus, float *state, float *y,
-    float *scratch) {
+LEAF(void, runnel_delta_step,
+    (ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t key_stride, ptrdiff_t value_stride,
+     ptrdiff_t decay_stride, ptrdiff_t key_step, int before, const float *q, const float *k, const float *v,
+     const float *a, const float *b, const float *log_decay, const float *bonus, float *state, float *y,
+     float *scratch),
+    (steps, K, V, key_stride, value_stride, decay_stride, key_step, before, q, k, v, a, b, log_decay, bonus,
+     state, y, scratch)) {
   float *w = scratch, *u = scratch + K;
   for (ptrdiff_t t = 0; t < steps; t++) {
     const float *qt = q + t * key_stride, *kt = k + t * key_stride, *vt = v + t * value_stride;
@@ -112,9 +114,10 @@ INLINE void prefetch(ptrdiff_t n, const float *x) {
   for (ptrdiff_t i = 0; i < n; i += LANES) __builtin_prefetch(x + i);
 }
 
-RUNNEL_CLONES void runnel_delta_pack(
-    ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, ptrdiff_t ahead,
-    const float *x, float *y) {
+LEAF(void, runnel_delta_pack,
+    (ptrdiff_t n, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, ptrdiff_t ahead,
+     const float *x, float *y),
+    (n, rows, width, padded, stride, ahead, x, y)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     if (ahead) prefetch(width, x + (t + ahead) * stride);
     memcpy(y + t * padded, x + t * stride, (size_t)width * sizeof(float));
@@ -123,14 +126,16 @@ RUNNEL_CLONES void runnel_delta_pack(
   memset(y + n * padded, 0, (size_t)((rows - n) * padded) * sizeof(float));
 }
 
-RUNNEL_CLONES void runnel_delta_unpack(
-    ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y) {
+LEAF(void, runnel_delta_unpack,
+    (ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y),
+    (n, width, padded, stride, x, y)) {
   for (ptrdiff_t t = 0; t < n; t++)
     memcpy(y + t * stride, x + t * padded, (size_t)width * sizeof(float));
 }
 
-RUNNEL_CLONES void runnel_delta_add(
-    ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y) {
+LEAF(void, runnel_delta_add,
+    (ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, const float *x, float *y),
+    (n, width, padded, stride, x, y)) {
   for (ptrdiff_t t = 0; t < n; t++) add_row(width, 1.f, x + t * padded, y + t * stride);
 }
 
@@ -139,9 +144,10 @@ INLINE void multiply_row(
   for (ptrdiff_t i = 0; i < P; i++) z[i] = x[i] * y[i];
 }
 
-RUNNEL_CLONES void runnel_delta_decays(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, ptrdiff_t ahead,
-    const float *log_decay, float *w, float *from_start, float *to_end) {
+LEAF(void, runnel_delta_decays,
+    (ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t decay_stride, ptrdiff_t key_step, ptrdiff_t ahead,
+     const float *log_decay, float *w, float *from_start, float *to_end),
+    (n, K, P, decay_stride, key_step, ahead, log_decay, w, from_start, to_end)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     float *wt = w + t * P;
     if (ahead && key_step) prefetch(K, log_decay + (t + ahead) * decay_stride);
@@ -158,8 +164,9 @@ RUNNEL_CLONES void runnel_delta_decays(
   for (ptrdiff_t t = n - 1; t > 0; t--) multiply_row(P, to_end + t * P, w + t * P, to_end + (t - 1) * P);
 }
 
-RUNNEL_CLONES void runnel_delta_scale_state(
-    ptrdiff_t K, ptrdiff_t V, const float *scale, float *state, float *copy) {
+LEAF(void, runnel_delta_scale_state,
+    (ptrdiff_t K, ptrdiff_t V, const float *scale, float *state, float *copy),
+    (K, V, scale, state, copy)) {
   if (copy) memcpy(copy, state, (size_t)(K * V) * sizeof(float));
   if (scale)
     for (ptrdiff_t i = 0; i < K; i++)
@@ -260,9 +267,10 @@ INLINE void score_rows(
 }
 
 // The four kinds of calls are compiled apart, so that no inner loop asks which it is.
-RUNNEL_CLONES void runnel_delta_scores(
-    ptrdiff_t n, ptrdiff_t P, ptrdiff_t lag, ptrdiff_t stride, const float *x, const float *k, const float *b,
-    const float *w, float *Mk, float *Mb) {
+LEAF(void, runnel_delta_scores,
+    (ptrdiff_t n, ptrdiff_t P, ptrdiff_t lag, ptrdiff_t stride, const float *x, const float *k,
+     const float *b, const float *w, float *Mk, float *Mb),
+    (n, P, lag, stride, x, k, b, w, Mk, Mb)) {
   if (b && w) score_rows(n, P, lag, stride, x, k, b, w, Mk, Mb);
   else if (b) score_rows(n, P, lag, stride, x, k, b, NULL, Mk, Mb);
   else if (w) score_rows(n, P, lag, stride, x, k, NULL, w, Mk, NULL);
@@ -334,10 +342,11 @@ INLINE void score_rows_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_delta_scores_backward(
-    ptrdiff_t n, ptrdiff_t P, ptrdiff_t lag, ptrdiff_t stride, const float *x, const float *k, const float *b,
-    const float *w, const float *dMk, const float *dMb, float *dx, float *dk, float *db, float *dlog,
-    float *scratch) {
+LEAF(void, runnel_delta_scores_backward,
+    (ptrdiff_t n, ptrdiff_t P, ptrdiff_t lag, ptrdiff_t stride, const float *x, const float *k,
+     const float *b, const float *w, const float *dMk, const float *dMb, float *dx, float *dk, float *db,
+     float *dlog, float *scratch),
+    (n, P, lag, stride, x, k, b, w, dMk, dMb, dx, dk, db, dlog, scratch)) {
   if (b && w)
     score_rows_backward(n, P, lag, stride, x, k, b, w, dMk, dMb, dx, dk, db, dlog, scratch);
   else if (b)
@@ -347,9 +356,10 @@ RUNNEL_CLONES void runnel_delta_scores_backward(
   else score_rows_backward(n, P, lag, stride, x, k, NULL, NULL, dMk, NULL, dx, dk, NULL, NULL, scratch);
 }
 
-RUNNEL_CLONES void runnel_delta_bonus(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t stride, const float *q, const float *k, const float *bonus,
-    float *M) {
+LEAF(void, runnel_delta_bonus,
+    (ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t stride, const float *q, const float *k,
+     const float *bonus, float *M),
+    (n, K, P, stride, q, k, bonus, M)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     float own = 0;
     for (ptrdiff_t i = 0; i < K; i++) {
@@ -360,9 +370,10 @@ RUNNEL_CLONES void runnel_delta_bonus(
   }
 }
 
-RUNNEL_CLONES void runnel_delta_bonus_backward(
-    ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t stride, const float *q, const float *k, const float *bonus,
-    const float *dM, float *dq, float *dk, float *restrict dbonus) {
+LEAF(void, runnel_delta_bonus_backward,
+    (ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t stride, const float *q, const float *k,
+     const float *bonus, const float *dM, float *dq, float *dk, float *restrict dbonus),
+    (n, K, P, stride, q, k, bonus, dM, dq, dk, dbonus)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     const float *restrict qt = q + t * P, *restrict kt = k + t * P;
     float *restrict dqt = dq + t * P, *restrict dkt = dk + t * P, d = dM[t * stride + t];
@@ -374,8 +385,9 @@ RUNNEL_CLONES void runnel_delta_bonus_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_delta_solve(
-    ptrdiff_t n, ptrdiff_t V, ptrdiff_t V_stride, ptrdiff_t stride, const float *M, float *U) {
+LEAF(void, runnel_delta_solve,
+    (ptrdiff_t n, ptrdiff_t V, ptrdiff_t V_stride, ptrdiff_t stride, const float *M, float *U),
+    (n, V, V_stride, stride, M, U)) {
   for (ptrdiff_t t = 1; t < n; t++) {
     const float *m = M + t * stride;
     float *y = U + t * V_stride;
@@ -388,8 +400,9 @@ RUNNEL_CLONES void runnel_delta_solve(
   }
 }
 
-RUNNEL_CLONES void runnel_delta_solve_transposed(
-    ptrdiff_t n, ptrdiff_t V, ptrdiff_t V_stride, ptrdiff_t stride, const float *M, float *U) {
+LEAF(void, runnel_delta_solve_transposed,
+    (ptrdiff_t n, ptrdiff_t V, ptrdiff_t V_stride, ptrdiff_t stride, const float *M, float *U),
+    (n, V, V_stride, stride, M, U)) {
   for (ptrdiff_t s = n - 2; s >= 0; s--) {
     float *y = U + s * V_stride;
     ptrdiff_t t = s + 1;
@@ -402,9 +415,10 @@ RUNNEL_CLONES void runnel_delta_solve_transposed(
   }
 }
 
-RUNNEL_CLONES void runnel_delta_scaled_backward(
-    ptrdiff_t n, ptrdiff_t P, const float *restrict scale, const float *restrict g, const float *restrict x,
-    float *restrict dx, float *restrict terms) {
+LEAF(void, runnel_delta_scaled_backward,
+    (ptrdiff_t n, ptrdiff_t P, const float *restrict scale, const float *restrict g, const float *restrict x,
+     float *restrict dx, float *restrict terms),
+    (n, P, scale, g, x, dx, terms)) {
   if (!scale)
     for (ptrdiff_t i = 0; i < n * P; i++) dx[i] += g[i];
   else if (!terms)
@@ -417,8 +431,9 @@ RUNNEL_CLONES void runnel_delta_scaled_backward(
     }
 }
 
-RUNNEL_CLONES void runnel_delta_boundary(
-    ptrdiff_t K, ptrdiff_t V, const float *scale, const float *state, const float *dstate, float *total) {
+LEAF(void, runnel_delta_boundary,
+    (ptrdiff_t K, ptrdiff_t V, const float *scale, const float *state, const float *dstate, float *total),
+    (K, V, scale, state, dstate, total)) {
   for (ptrdiff_t i = 0; i < K; i++) {
     float sum = 0;
     for (ptrdiff_t j = 0; j < V; j++) {
@@ -436,8 +451,9 @@ INLINE void add_terms(ptrdiff_t P, const float *restrict terms, float *restrict 
   }
 }
 
-RUNNEL_CLONES void runnel_delta_decay_backward(
-    ptrdiff_t n, ptrdiff_t P, const float *from_start, const float *to_end, float *total, float *dlog) {
+LEAF(void, runnel_delta_decay_backward,
+    (ptrdiff_t n, ptrdiff_t P, const float *from_start, const float *to_end, float *total, float *dlog),
+    (n, P, from_start, to_end, total, dlog)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     if (t > 0) add_row(P, 1.f, to_end + (t - 1) * P, total);
     add_row(P, 1.f, total, dlog + t * P);
@@ -446,8 +462,9 @@ RUNNEL_CLONES void runnel_delta_decay_backward(
   for (ptrdiff_t t = n - 1; t >= 0; t--) add_terms(P, from_start + t * P, total, dlog + t * P);
 }
 
-RUNNEL_CLONES void runnel_delta_row_sums(
-    ptrdiff_t n, ptrdiff_t P, ptrdiff_t stride, const float *x, float *y) {
+LEAF(void, runnel_delta_row_sums,
+    (ptrdiff_t n, ptrdiff_t P, ptrdiff_t stride, const float *x, float *y),
+    (n, P, stride, x, y)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     v16 sum = {0};
     for (ptrdiff_t i = 0; i < P; i += LANES) sum += load16(x + t * P + i);

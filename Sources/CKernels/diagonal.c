@@ -2,9 +2,10 @@
 #include "runnel_diagonal.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_diagonal(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *restrict a,
-    const float *restrict b, float *restrict state, float *restrict h) {
+LEAF(void, runnel_diagonal,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *restrict a,
+     const float *restrict b, float *restrict state, float *restrict h),
+    (steps, width, stride, a_stride, a, b, state, h)) {
   for (ptrdiff_t t = 0; t < steps; t++) {
     const float *at = a + t * a_stride, *bt = b + t * stride;
     float *ht = h + t * stride;
@@ -12,10 +13,11 @@ RUNNEL_CLONES void runnel_diagonal(
   }
 }
 
-RUNNEL_CLONES void runnel_diagonal_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *restrict a,
-    const float *restrict h, const float *restrict initial, const float *restrict dh, float *restrict dstate,
-    float *restrict db, float *restrict da) {
+LEAF(void, runnel_diagonal_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *restrict a,
+     const float *restrict h, const float *restrict initial, const float *restrict dh, float *restrict dstate,
+     float *restrict db, float *restrict da),
+    (steps, width, stride, a_stride, a, h, initial, dh, dstate, db, da)) {
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     const float *at = a + t * a_stride, *before = t > 0 ? h + (t - 1) * stride : initial;
     float *dbt = db + t * stride, *dat = da + t * a_stride;
@@ -28,9 +30,10 @@ RUNNEL_CLONES void runnel_diagonal_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_diagonal_complex(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride,
-    const float *restrict a, const float *restrict b, float *restrict state, float *restrict h) {
+LEAF(void, runnel_diagonal_complex,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride,
+     const float *restrict a, const float *restrict b, float *restrict state, float *restrict h),
+    (steps, width, plane, stride, a_stride, a, b, state, h)) {
   for (ptrdiff_t t = 0; t < steps; t++) {
     const float *re_a = a + t * a_stride, *im_a = re_a + plane, *re_b = b + t * stride, *im_b = re_b + plane;
     float *re = h + t * stride, *im = re + plane;
@@ -43,10 +46,11 @@ RUNNEL_CLONES void runnel_diagonal_complex(
 }
 
 // Real and imaginary parts are independent variables, so da = dh conj(h_{t-1}) and dh_{t-1} = conj(a) dh.
-RUNNEL_CLONES void runnel_diagonal_complex_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride,
-    const float *restrict a, const float *restrict h, const float *restrict initial, const float *restrict dh,
-    float *restrict dstate, float *restrict db, float *restrict da) {
+LEAF(void, runnel_diagonal_complex_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride,
+     const float *restrict a, const float *restrict h, const float *restrict initial,
+     const float *restrict dh, float *restrict dstate, float *restrict db, float *restrict da),
+    (steps, width, plane, stride, a_stride, a, h, initial, dh, dstate, db, da)) {
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     const float *at = a + t * a_stride, *before = t > 0 ? h + (t - 1) * stride : initial;
     float *dbt = db + t * stride, *dat = da + t * a_stride;
@@ -64,9 +68,10 @@ RUNNEL_CLONES void runnel_diagonal_complex_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_diagonal_level(
-    ptrdiff_t first, ptrdiff_t last, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane,
-    const float *restrict a, const float *restrict b, float *restrict a_next, float *restrict b_next) {
+LEAF(void, runnel_diagonal_level,
+    (ptrdiff_t first, ptrdiff_t last, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane,
+     const float *restrict a, const float *restrict b, float *restrict a_next, float *restrict b_next),
+    (first, last, distance, width, plane, a, b, a_next, b_next)) {
   ptrdiff_t row = plane ? plane + width : width;
   for (ptrdiff_t t = first; t < last; t++) {
     const float *at = a + t * row, *bt = b + t * row, *ap = at - distance * row, *bp = bt - distance * row;

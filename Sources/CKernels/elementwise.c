@@ -2,13 +2,23 @@
 #include "runnel_kernels.h"
 #include "vector.h"
 
+// Beyond 10 the sigmoid in GELU is zero or one to the last bit, and the cube in it soon an infinity.
+INLINE float within10(float x) {
+  float z = x < -10.f ? -10.f : x;
+  return z > 10.f ? 10.f : z;
+}
+INLINE float gelu_sigmoid(float x) {
+  float z = within10(x);
+  return sigmoid1(1.59576912f * (z + 0.044715f * z * z * z));
+}
+
 // One value and one derivative per activation. Each loop below is compiled once per activation, so that the choice is
 // made outside it.
 INLINE float value(enum runnel_activation f, float x) {
   switch (f) {
   case RUNNEL_IDENTITY: return x;
-  case RUNNEL_SILU: return x * sigmoid1(x);
-  case RUNNEL_GELU: return x * sigmoid1(1.59576912f * (x + 0.044715f * x * x * x));
+  case RUNNEL_SILU: return silu1(x);
+  case RUNNEL_GELU: return (x < -10.f ? -10.f : x) * gelu_sigmoid(x);
   case RUNNEL_SIGMOID: return sigmoid1(x);
   case RUNNEL_TANH: return 2.f * sigmoid1(2.f * x) - 1.f;
   case RUNNEL_SOFTPLUS: return softplus1(x);
@@ -22,10 +32,10 @@ INLINE float value(enum runnel_activation f, float x) {
 INLINE float derivative(enum runnel_activation f, float x) {
   switch (f) {
   case RUNNEL_IDENTITY: return 1;
-  case RUNNEL_SILU: { float s = sigmoid1(x); return s * (1.f + x * (1.f - s)); }
+  case RUNNEL_SILU: { float s = sigmoid1(x); return s * (1.f + bounded(x) * (1.f - s)); }
   case RUNNEL_GELU: {
-    float s = sigmoid1(1.59576912f * (x + 0.044715f * x * x * x));
-    return s + x * s * (1.f - s) * (1.59576912f * (1.f + 0.134145f * x * x));
+    float s = gelu_sigmoid(x), z = within10(x);
+    return s + z * s * (1.f - s) * (1.59576912f * (1.f + 0.134145f * z * z));
   }
   case RUNNEL_SIGMOID: { float s = sigmoid1(x); return s * (1.f - s); }
   case RUNNEL_TANH: { float t = 2.f * sigmoid1(2.f * x) - 1.f; return 1.f - t * t; }
@@ -51,32 +61,36 @@ INLINE float derivative(enum runnel_activation f, float x) {
   case RUNNEL_RELU2: LOOP(RUNNEL_RELU2) break;        \
   }
 
-RUNNEL_CLONES void runnel_activate(
-    enum runnel_activation f, ptrdiff_t n, const float *restrict x, float *restrict y) {
+LEAF(void, runnel_activate,
+    (enum runnel_activation f, ptrdiff_t n, const float *restrict x, float *restrict y),
+    (f, n, x, y)) {
 #define LOOP(F) for (ptrdiff_t i = 0; i < n; i++) y[i] = value(F, x[i]);
   EACH_ACTIVATION(f, LOOP)
 #undef LOOP
 }
 
-RUNNEL_CLONES void runnel_activate_backward(
-    enum runnel_activation f, ptrdiff_t n, const float *restrict x, const float *restrict dy,
-    float *restrict dx) {
+LEAF(void, runnel_activate_backward,
+    (enum runnel_activation f, ptrdiff_t n, const float *restrict x, const float *restrict dy,
+     float *restrict dx),
+    (f, n, x, dy, dx)) {
 #define LOOP(F) for (ptrdiff_t i = 0; i < n; i++) dx[i] = dy[i] * derivative(F, x[i]);
   EACH_ACTIVATION(f, LOOP)
 #undef LOOP
 }
 
-RUNNEL_CLONES void runnel_gate(
-    enum runnel_activation f, ptrdiff_t n, const float *restrict g, const float *restrict x,
-    float *restrict y) {
+LEAF(void, runnel_gate,
+    (enum runnel_activation f, ptrdiff_t n, const float *restrict g, const float *restrict x,
+     float *restrict y),
+    (f, n, g, x, y)) {
 #define LOOP(F) for (ptrdiff_t i = 0; i < n; i++) y[i] = value(F, g[i]) * x[i];
   EACH_ACTIVATION(f, LOOP)
 #undef LOOP
 }
 
-RUNNEL_CLONES void runnel_gate_backward(
-    enum runnel_activation f, ptrdiff_t n, const float *restrict g, const float *restrict x,
-    const float *restrict dy, float *restrict dg, float *restrict dx) {
+LEAF(void, runnel_gate_backward,
+    (enum runnel_activation f, ptrdiff_t n, const float *restrict g, const float *restrict x,
+     const float *restrict dy, float *restrict dg, float *restrict dx),
+    (f, n, g, x, dy, dg, dx)) {
 #define LOOP(F)                               \
   for (ptrdiff_t i = 0; i < n; i++) {         \
     dg[i] = dy[i] * x[i] * derivative(F, g[i]); \
@@ -86,19 +100,19 @@ RUNNEL_CLONES void runnel_gate_backward(
 #undef LOOP
 }
 
-RUNNEL_CLONES void runnel_add(ptrdiff_t n, const float *x, const float *y, float *z) {
+LEAF(void, runnel_add, (ptrdiff_t n, const float *x, const float *y, float *z), (n, x, y, z)) {
   for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] + y[i];
 }
-RUNNEL_CLONES void runnel_multiply(ptrdiff_t n, const float *x, const float *y, float *z) {
+LEAF(void, runnel_multiply, (ptrdiff_t n, const float *x, const float *y, float *z), (n, x, y, z)) {
   for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] * y[i];
 }
-RUNNEL_CLONES void runnel_scale(ptrdiff_t n, float a, const float *x, float *z) {
+LEAF(void, runnel_scale, (ptrdiff_t n, float a, const float *x, float *z), (n, a, x, z)) {
   for (ptrdiff_t i = 0; i < n; i++) z[i] = a * x[i];
 }
-RUNNEL_CLONES void runnel_add_scaled(ptrdiff_t n, float a, const float *x, const float *y, float *z) {
+LEAF(void, runnel_add_scaled, (ptrdiff_t n, float a, const float *x, const float *y, float *z), (n, a, x, y, z)) {
   for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] + a * y[i];
 }
-RUNNEL_CLONES float runnel_dot(ptrdiff_t n, const float *x, const float *y) {
+LEAF(float, runnel_dot, (ptrdiff_t n, const float *x, const float *y), (n, x, y)) {
   v16 a = {0}, b = a, c = a, d = a;
   ptrdiff_t i = 0;
   for (; i + 4 * LANES <= n; i += 4 * LANES) {
@@ -113,7 +127,7 @@ RUNNEL_CLONES float runnel_dot(ptrdiff_t n, const float *x, const float *y) {
 }
 
 // In double: the sum over a whole model's gradient decides the clipping and must not depend on its size.
-RUNNEL_CLONES double runnel_sum_of_squares(ptrdiff_t n, const float *x) {
+LEAF(double, runnel_sum_of_squares, (ptrdiff_t n, const float *x), (n, x)) {
   double sum[8] = {0};
   ptrdiff_t i = 0;
   for (; i + 8 <= n; i += 8)
@@ -123,8 +137,9 @@ RUNNEL_CLONES double runnel_sum_of_squares(ptrdiff_t n, const float *x) {
 }
 
 // Four rows at a time: one pass over x serves four, and four independent streams of w hide the latency of memory.
-RUNNEL_CLONES void runnel_gemv(
-    ptrdiff_t rows, ptrdiff_t columns, const float *w, const float *x, float beta, float *y) {
+LEAF(void, runnel_gemv,
+    (ptrdiff_t rows, ptrdiff_t columns, const float *w, const float *x, float beta, float *y),
+    (rows, columns, w, x, beta, y)) {
   ptrdiff_t r = 0;
   for (; r + 4 <= rows; r += 4) {
     const float *p = w + r * columns, *q = p + columns, *s = q + columns, *t = s + columns;
@@ -155,4 +170,28 @@ RUNNEL_CLONES void runnel_gemv(
     if (i < columns) a += load16_part(p + i, columns - i) * load16_part(x + i, columns - i);
     y[r] = sum16(a) + (beta == 0 ? 0 : beta * y[r]);
   }
+}
+
+// y [16 width, the last `count` lanes of them in part] of the columns at w.
+INLINE void columns_of(
+    const int width, ptrdiff_t count, ptrdiff_t rows, ptrdiff_t stride, const float *w, const float *x, float beta,
+    float *y) {
+  v16 sums[8];
+  for (int i = 0; i < width; i++) sums[i] = splat16(0.f);
+  for (ptrdiff_t r = 0; r < rows; r++, w += stride)
+    for (int i = 0; i < width; i++)
+      sums[i] += (count == LANES ? load16(w + i * LANES) : load16_part(w, count)) * x[r];
+  for (int i = 0; i < width; i++, y += LANES) {
+    if (count == LANES) store16(y, beta == 0 ? sums[i] : sums[i] + beta * load16(y));
+    else store16_part(y, beta == 0 ? sums[i] : sums[i] + beta * load16_part(y, count), count);
+  }
+}
+
+LEAF(void, runnel_gevm,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, const float *w, const float *x, float beta, float *y),
+    (rows, columns, stride, w, x, beta, y)) {
+  ptrdiff_t c = 0;
+  for (; c + 8 * LANES <= columns; c += 8 * LANES) columns_of(8, LANES, rows, stride, w + c, x, beta, y + c);
+  for (; c + LANES <= columns; c += LANES) columns_of(1, LANES, rows, stride, w + c, x, beta, y + c);
+  if (c < columns) columns_of(1, columns - c, rows, stride, w + c, x, beta, y + c);
 }

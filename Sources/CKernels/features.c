@@ -3,8 +3,9 @@
 #include "sums.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_softmax_rows(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, float *restrict y) {
+LEAF(void, runnel_softmax_rows,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, float *restrict y),
+    (rows, width, x, y)) {
   for (ptrdiff_t row = 0; row < rows; row++, x += width, y += width) {
     SUMS
     float largest = x[0], sum = 0;
@@ -15,8 +16,9 @@ RUNNEL_CLONES void runnel_softmax_rows(
   }
 }
 
-RUNNEL_CLONES void runnel_softmax_rows_backward(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict y, const float *restrict dy, float *restrict dx) {
+LEAF(void, runnel_softmax_rows_backward,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict y, const float *restrict dy, float *restrict dx),
+    (rows, width, y, dy, dx)) {
   for (ptrdiff_t row = 0; row < rows; row++, y += width, dy += width, dx += width) {
     SUMS
     float mean = 0;
@@ -27,8 +29,9 @@ RUNNEL_CLONES void runnel_softmax_rows_backward(
 
 #define ROOT_HALF 0.70710678f
 
-RUNNEL_CLONES void runnel_taylor_features(
-    ptrdiff_t rows, ptrdiff_t width, float a, const float *restrict x, float *restrict y) {
+LEAF(void, runnel_taylor_features,
+    (ptrdiff_t rows, ptrdiff_t width, float a, const float *restrict x, float *restrict y),
+    (rows, width, a, x, y)) {
   for (ptrdiff_t row = 0; row < rows; row++, x += width) {
     *y++ = 1.f;
     for (ptrdiff_t i = 0; i < width; i++) y[i] = a * x[i];
@@ -41,9 +44,10 @@ RUNNEL_CLONES void runnel_taylor_features(
   }
 }
 
-RUNNEL_CLONES void runnel_taylor_features_backward(
-    ptrdiff_t rows, ptrdiff_t width, float a, const float *restrict x, const float *restrict dy,
-    float *restrict dx) {
+LEAF(void, runnel_taylor_features_backward,
+    (ptrdiff_t rows, ptrdiff_t width, float a, const float *restrict x, const float *restrict dy,
+     float *restrict dx),
+    (rows, width, a, x, dy, dx)) {
   for (ptrdiff_t row = 0; row < rows; row++, x += width, dx += width) {
     dy++;
     for (ptrdiff_t i = 0; i < width; i++) dx[i] = a * dy[i];

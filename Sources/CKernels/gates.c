@@ -2,8 +2,9 @@
 #include "runnel_gates.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_min_gru(
-    ptrdiff_t n, const float *restrict gate, const float *restrict x, float *restrict a, float *restrict b) {
+LEAF(void, runnel_min_gru,
+    (ptrdiff_t n, const float *restrict gate, const float *restrict x, float *restrict a, float *restrict b),
+    (n, gate, x, a, b)) {
   for (ptrdiff_t j = 0; j < n; j++) {
     // Not 1 - z, which would lose the small ones.
     a[j] = sigmoid1(-gate[j]);
@@ -11,9 +12,10 @@ RUNNEL_CLONES void runnel_min_gru(
   }
 }
 
-RUNNEL_CLONES void runnel_min_gru_backward(
-    ptrdiff_t n, const float *restrict gate, const float *restrict x, const float *restrict da,
-    const float *restrict db, float *restrict dgate, float *restrict dx) {
+LEAF(void, runnel_min_gru_backward,
+    (ptrdiff_t n, const float *restrict gate, const float *restrict x, const float *restrict da,
+     const float *restrict db, float *restrict dgate, float *restrict dx),
+    (n, gate, x, da, db, dgate, dx)) {
   for (ptrdiff_t j = 0; j < n; j++) {
     float z = sigmoid1(gate[j]), slope = z * sigmoid1(-gate[j]), s = sigmoid1(x[j]);
     float g = x[j] >= 0 ? x[j] + 0.5f : s;
@@ -35,10 +37,11 @@ INLINE float one_minus_exp(float u) {
   return u > -0.5f ? -u * p : 1.f - exp1(u);
 }
 
-RUNNEL_CLONES void runnel_rg_lru(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
-    const float *restrict r, const float *restrict i, const float *restrict x, float *restrict a,
-    float *restrict b) {
+LEAF(void, runnel_rg_lru,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
+     const float *restrict r, const float *restrict i, const float *restrict x, float *restrict a,
+     float *restrict b),
+    (rows, width, first, s, r, i, x, a, b)) {
   for (ptrdiff_t row = 0; row < rows; row++) {
     float isFirst = first[row];
     for (ptrdiff_t j = 0; j < width; j++) {
@@ -52,11 +55,12 @@ RUNNEL_CLONES void runnel_rg_lru(
 }
 
 // m' = -a^2 / m grows without bound as a goes to one; 1 / (2 m) is held at 1000, as in the authors' code.
-RUNNEL_CLONES void runnel_rg_lru_backward(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
-    const float *restrict r, const float *restrict i, const float *restrict x, const float *restrict da,
-    const float *restrict db, float *restrict ds, float *restrict dr, float *restrict di,
-    float *restrict dx) {
+LEAF(void, runnel_rg_lru_backward,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
+     const float *restrict r, const float *restrict i, const float *restrict x, const float *restrict da,
+     const float *restrict db, float *restrict ds, float *restrict dr, float *restrict di,
+     float *restrict dx),
+    (rows, width, first, s, r, i, x, da, db, ds, dr, di, dx)) {
   for (ptrdiff_t row = 0; row < rows; row++) {
     float isFirst = first[row];
     for (ptrdiff_t j = 0; j < width; j++) {

@@ -8,7 +8,7 @@
 typedef double v8 __attribute__((vector_size(64)));
 enum { WAVE = 8, BLOCK = 64 };
 
-RUNNEL_CLONES static void legs_step(
+INLINE void legs_step(
     ptrdiff_t N, double t, double alpha, const double *restrict root, double f, double *restrict c) {
   double k[BLOCK], p[BLOCK], q[BLOCK], w[BLOCK], W = -f;
   for (ptrdiff_t first = 0; first < N; first += BLOCK) {
@@ -31,7 +31,7 @@ RUNNEL_CLONES static void legs_step(
 
 // Eight samples as a wave: lane j works for sample j on n = i - j, on what lane j - 1 left there one turn before. Lanes
 // outside 0 <= n < N compute what no other lane ever reads.
-RUNNEL_CLONES static void legs_wave(
+INLINE void legs_wave(
     ptrdiff_t N, double time, double advance, double alpha, const double *restrict root, const double *restrict f,
     double *c) {
   v8 lane = {0, 1, 2, 3, 4, 5, 6, 7}, t = time + advance * lane, n = 1 - lane;
@@ -49,16 +49,17 @@ RUNNEL_CLONES static void legs_wave(
   }
 }
 
-void runnel_legs(
-    ptrdiff_t steps, ptrdiff_t N, double time, double advance, double alpha, const double *root, const double *f,
-    double *c) {
+LEAF(void, runnel_legs,
+    (ptrdiff_t steps, ptrdiff_t N, double time, double advance, double alpha, const double *root, const double *f,
+     double *c),
+    (steps, N, time, advance, alpha, root, f, c)) {
   for (; steps >= WAVE; steps -= WAVE, f += WAVE, time += WAVE * advance)
     legs_wave(N, time, advance, alpha, root, f, c);
   for (; steps > 0; steps--, f++, time += advance) legs_step(N, time, alpha, root, *f, c);
 }
 
 // The four factors of one token, [4, N]: c' = a c - b W, W' = p W + s c.
-RUNNEL_CLONES static void legs_factors(
+INLINE void legs_factors(
     ptrdiff_t N, float t, float alpha, const float *restrict root, float *restrict factors) {
   float *restrict a = factors, *restrict b = a + N, *restrict p = b + N, *restrict s = p + N;
   for (int i = 0; i < N; i++) {
@@ -70,10 +71,11 @@ RUNNEL_CLONES static void legs_factors(
   }
 }
 
-RUNNEL_CLONES void runnel_legs_scan(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha,
-    const float *restrict root, const float *restrict f, const float *restrict C, const float *restrict D,
-    float *restrict state, float *restrict y, float *restrict scratch, float *restrict starts) {
+LEAF(void, runnel_legs_scan,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha,
+     const float *restrict root, const float *restrict f, const float *restrict C, const float *restrict D,
+     float *restrict state, float *restrict y, float *restrict scratch, float *restrict starts),
+    (steps, width, stride, N, time, alpha, root, f, C, D, state, y, scratch, starts)) {
   ptrdiff_t row = N * LANES;
   float *restrict c = scratch, *restrict Cl = c + row, *restrict factors = Cl + row;
   const float *a = factors, *b = a + N, *p = b + N, *s = p + N;
@@ -96,11 +98,12 @@ RUNNEL_CLONES void runnel_legs_scan(
   runnel_from_lanes(width, N, c, state);
 }
 
-RUNNEL_CLONES void runnel_legs_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha,
-    const float *restrict root, const float *restrict f, const float *restrict C, const float *restrict D,
-    const float *restrict start, const float *restrict dy, float *restrict dstate, float *restrict df,
-    float *restrict dC, float *restrict dD, float *restrict scratch) {
+LEAF(void, runnel_legs_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha,
+     const float *restrict root, const float *restrict f, const float *restrict C, const float *restrict D,
+     const float *restrict start, const float *restrict dy, float *restrict dstate, float *restrict df,
+     float *restrict dC, float *restrict dD, float *restrict scratch),
+    (steps, width, stride, N, time, alpha, root, f, C, D, start, dy, dstate, df, dC, dD, scratch)) {
   ptrdiff_t row = N * LANES;
   float *restrict c = scratch;                                              // [steps + 1, N, 16], the start first
   float *restrict Cl = c + (RUNNEL_LEGS_CHUNK + 1) * row, *restrict factors = Cl + row;    // [steps, 4, N]

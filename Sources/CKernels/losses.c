@@ -11,7 +11,7 @@ INLINE float sum_of_exp(ptrdiff_t n, const float *x, float largest) {
 }
 
 // The maximum first: the second pass over the row then finds it in the cache.
-RUNNEL_CLONES float runnel_max_and_sum_of_exp(ptrdiff_t n, const float *x, float *sum) {
+LEAF(float, runnel_max_and_sum_of_exp, (ptrdiff_t n, const float *x, float *sum), (n, x, sum)) {
   float top[4 * LANES], largest = x[0];
   for (int j = 0; j < 4 * LANES; j++) top[j] = x[0];
   ptrdiff_t i = 0;
@@ -23,8 +23,9 @@ RUNNEL_CLONES float runnel_max_and_sum_of_exp(ptrdiff_t n, const float *x, float
   return largest;
 }
 
-RUNNEL_CLONES void runnel_cross_entropy_backward(
-    ptrdiff_t n, const float *x, float log_sum, ptrdiff_t target, float a, float *dx) {
+LEAF(void, runnel_cross_entropy_backward,
+    (ptrdiff_t n, const float *x, float log_sum, ptrdiff_t target, float a, float *dx),
+    (n, x, log_sum, target, a, dx)) {
   for (ptrdiff_t i = 0; i < n; i++) dx[i] = a * exp1(x[i] - log_sum);
   dx[target] -= a;
 }

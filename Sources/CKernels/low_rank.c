@@ -4,9 +4,10 @@
 #include "runnel_selective.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_low_rank_step(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict system, const float *restrict D, float *restrict state, float *restrict y) {
+LEAF(void, runnel_low_rank_step,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict system, const float *restrict D, float *restrict state, float *restrict y),
+    (steps, width, stride, N, u, system, D, state, y)) {
   for (ptrdiff_t t = 0; t < steps; t++)
     for (ptrdiff_t e = 0; e < width; e++) {
 #pragma clang fp reassociate(on)
@@ -41,10 +42,11 @@ RUNNEL_CLONES void runnel_low_rank_step(
     2.f * sum_;                                                                                       \
   })
 
-RUNNEL_CLONES void runnel_low_rank_scan(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict system, const float *restrict D, float *restrict state, float *restrict y,
-    float *restrict scratch, float *restrict starts) {
+LEAF(void, runnel_low_rank_scan,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict system, const float *restrict D, float *restrict state, float *restrict y,
+     float *restrict scratch, float *restrict starts),
+    (steps, width, stride, N, u, system, D, state, y, scratch, starts)) {
   ptrdiff_t row = 2 * N * LANES, im = N * LANES;
   float *restrict h = scratch, *restrict d = h + row;
   const float *r = d + row, *w = r + row, *b = w + row, *c = b + row;
@@ -72,11 +74,12 @@ RUNNEL_CLONES void runnel_low_rank_scan(
 
 #define ADD16(p, x) store16(p, load16(p) + (x))
 
-RUNNEL_CLONES void runnel_low_rank_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict system, const float *restrict D, const float *restrict start,
-    const float *restrict dy, float *restrict dstate, float *restrict du, float *restrict dsystem,
-    float *restrict dD, float *restrict scratch) {
+LEAF(void, runnel_low_rank_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict system, const float *restrict D, const float *restrict start,
+     const float *restrict dy, float *restrict dstate, float *restrict du, float *restrict dsystem,
+     float *restrict dD, float *restrict scratch),
+    (steps, width, stride, N, u, system, D, start, dy, dstate, du, dsystem, dD, scratch)) {
   ptrdiff_t row = 2 * N * LANES, im = N * LANES;
   const float *d = system, *r = d + row, *w = r + row, *b = w + row, *c = b + row;
   float *dd = dsystem, *dr = dd + row, *dw = dr + row, *db = dw + row, *dc = db + row;

@@ -4,10 +4,11 @@
 #include "runnel_selective.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_lti_step(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict a, const float *restrict c, const float *restrict D, float *restrict state,
-    float *restrict y) {
+LEAF(void, runnel_lti_step,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict a, const float *restrict c, const float *restrict D, float *restrict state,
+     float *restrict y),
+    (steps, width, stride, N, u, a, c, D, state, y)) {
   for (ptrdiff_t t = 0; t < steps; t++)
     for (ptrdiff_t e = 0; e < width; e++) {
 #pragma clang fp reassociate(on)
@@ -25,10 +26,11 @@ RUNNEL_CLONES void runnel_lti_step(
     }
 }
 
-RUNNEL_CLONES void runnel_lti_scan(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict a, const float *restrict c, const float *restrict D, float *restrict state,
-    float *restrict y, float *restrict scratch, float *restrict starts) {
+LEAF(void, runnel_lti_scan,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict a, const float *restrict c, const float *restrict D, float *restrict state,
+     float *restrict y, float *restrict scratch, float *restrict starts),
+    (steps, width, stride, N, u, a, c, D, state, y, scratch, starts)) {
   ptrdiff_t row = 2 * N * LANES, im = N * LANES;
   float *restrict h = scratch, *restrict al = scratch + row, *restrict cl = scratch + 2 * row;
   runnel_to_lanes(width, 2 * N, state, h);
@@ -53,11 +55,12 @@ RUNNEL_CLONES void runnel_lti_scan(
   runnel_from_lanes(width, 2 * N, h, state);
 }
 
-RUNNEL_CLONES void runnel_lti_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict a, const float *restrict c, const float *restrict D, const float *restrict start,
-    const float *restrict dy, float *restrict dstate, float *restrict du, float *restrict da,
-    float *restrict dc, float *restrict dD, float *restrict scratch) {
+LEAF(void, runnel_lti_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict a, const float *restrict c, const float *restrict D, const float *restrict start,
+     const float *restrict dy, float *restrict dstate, float *restrict du, float *restrict da,
+     float *restrict dc, float *restrict dD, float *restrict scratch),
+    (steps, width, stride, N, u, a, c, D, start, dy, dstate, du, da, dc, dD, scratch)) {
   ptrdiff_t row = 2 * N * LANES, im = N * LANES;
   float *restrict h = scratch;                                   // [steps + 1, 2 N, 16], the start first
   float *restrict al = h + (RUNNEL_LTI_CHUNK + 1) * row, *restrict cl = al + row;

@@ -41,10 +41,11 @@ INLINE void step_row(
   }
 }
 
-RUNNEL_CLONES void runnel_outer_step(
-    ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t qk_stride, ptrdiff_t v_stride,
-    ptrdiff_t decay_stride, const float *q, const float *k, const float *v, const float *log_decay,
-    float *state, float *y) {
+LEAF(void, runnel_outer_step,
+    (ptrdiff_t steps, ptrdiff_t K, ptrdiff_t V, ptrdiff_t qk_stride, ptrdiff_t v_stride,
+     ptrdiff_t decay_stride, const float *q, const float *k, const float *v, const float *log_decay,
+     float *state, float *y),
+    (steps, K, V, qk_stride, v_stride, decay_stride, q, k, v, log_decay, state, y)) {
   for (ptrdiff_t t = 0; t < steps; t++) {
     const float *qt = q + t * qk_stride, *kt = k + t * qk_stride, *vt = v + t * v_stride;
     float *yt = y + t * v_stride, w = log_decay ? decay(log_decay[t * decay_stride]) : 1.f;
@@ -58,10 +59,11 @@ RUNNEL_CLONES void runnel_outer_step(
   }
 }
 
-RUNNEL_CLONES float runnel_outer_step_backward(
-    ptrdiff_t K, ptrdiff_t V, const float *q, const float *k, const float *v, const float *log_decay,
-    const float *before, const float *after, const float *dy, float *restrict dstate, float *restrict dq,
-    float *restrict dk, float *restrict dv) {
+LEAF(float, runnel_outer_step_backward,
+    (ptrdiff_t K, ptrdiff_t V, const float *q, const float *k, const float *v, const float *log_decay,
+     const float *before, const float *after, const float *dy, float *restrict dstate, float *restrict dq,
+     float *restrict dk, float *restrict dv),
+    (K, V, q, k, v, log_decay, before, after, dy, dstate, dq, dk, dv)) {
   float w = log_decay ? decay(*log_decay) : 1.f;
   float dw = 0;
   for (ptrdiff_t i = 0; i < K; i++) {
@@ -78,9 +80,10 @@ RUNNEL_CLONES float runnel_outer_step_backward(
   return w * dw;
 }
 
-RUNNEL_CLONES void runnel_outer_cumulate(
-    ptrdiff_t n, ptrdiff_t stride, const float *log_decay, float *restrict hi, float *restrict lo,
-    float *restrict from_start, float *restrict to_end) {
+LEAF(void, runnel_outer_cumulate,
+    (ptrdiff_t n, ptrdiff_t stride, const float *log_decay, float *restrict hi, float *restrict lo,
+     float *restrict from_start, float *restrict to_end),
+    (n, stride, log_decay, hi, lo, from_start, to_end)) {
   double sum = 0;
   ptrdiff_t padded = (n + LANES - 1) / LANES * LANES;
   for (ptrdiff_t t = 0; t < padded; t++) {
@@ -96,9 +99,10 @@ RUNNEL_CLONES void runnel_outer_cumulate(
   }
 }
 
-RUNNEL_CLONES void runnel_outer_decays(
-    ptrdiff_t rows, ptrdiff_t first, ptrdiff_t d_stride, const float *restrict hi, const float *restrict lo,
-    float *restrict D) {
+LEAF(void, runnel_outer_decays,
+    (ptrdiff_t rows, ptrdiff_t first, ptrdiff_t d_stride, const float *restrict hi, const float *restrict lo,
+     float *restrict D),
+    (rows, first, d_stride, hi, lo, D)) {
   for (ptrdiff_t r = 0; r < rows; r++) {
     float *restrict d = D + r * d_stride;
     int t = (int)(first + r), end = t / LANES * LANES + LANES;
@@ -111,9 +115,10 @@ RUNNEL_CLONES void runnel_outer_decays(
   }
 }
 
-RUNNEL_CLONES void runnel_outer_mask(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t d_stride, const float *A, const float *D,
-    float *P) {
+LEAF(void, runnel_outer_mask,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t d_stride, const float *A, const float *D,
+     float *P),
+    (rows, columns, stride, d_stride, A, D, P)) {
   for (ptrdiff_t r = 0; r < rows; r++) {
     const float *restrict a = A + r * stride, *restrict d = D + r * d_stride;
     float *p = P + r * stride;
@@ -121,9 +126,10 @@ RUNNEL_CLONES void runnel_outer_mask(
   }
 }
 
-RUNNEL_CLONES void runnel_outer_mask_backward(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t first, ptrdiff_t stride, ptrdiff_t d_stride, int add,
-    const float *A, const float *D, const float *dP, float *P, float *dA, float *column_sums, float *dlog) {
+LEAF(void, runnel_outer_mask_backward,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t first, ptrdiff_t stride, ptrdiff_t d_stride, int add,
+     const float *A, const float *D, const float *dP, float *P, float *dA, float *column_sums, float *dlog),
+    (rows, columns, first, stride, d_stride, add, A, D, dP, P, dA, column_sums, dlog)) {
   for (ptrdiff_t r = rows - 1; r >= 0; r--) {
     const float *restrict a = A + r * stride, *restrict d = D + r * d_stride, *restrict dp = dP + r * stride;
     float *restrict p = P ? P + r * stride : NULL, *restrict da = dA + r * stride;
@@ -146,8 +152,9 @@ RUNNEL_CLONES void runnel_outer_mask_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_outer_scale_rows(
-    ptrdiff_t n, ptrdiff_t width, ptrdiff_t stride, const float *scale, const float *x, float *y) {
+LEAF(void, runnel_outer_scale_rows,
+    (ptrdiff_t n, ptrdiff_t width, ptrdiff_t stride, const float *scale, const float *x, float *y),
+    (n, width, stride, scale, x, y)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     const float *restrict xt = x + t * stride;
     float *restrict yt = y + t * width, a = scale[t];
@@ -155,9 +162,10 @@ RUNNEL_CLONES void runnel_outer_scale_rows(
   }
 }
 
-RUNNEL_CLONES void runnel_outer_add_rows(
-    ptrdiff_t n, ptrdiff_t width, ptrdiff_t stride, int add, const float *scale, const float *g,
-    const float *x, float *dx, float *dots) {
+LEAF(void, runnel_outer_add_rows,
+    (ptrdiff_t n, ptrdiff_t width, ptrdiff_t stride, int add, const float *scale, const float *g,
+     const float *x, float *dx, float *dots),
+    (n, width, stride, add, scale, g, x, dx, dots)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     const float *restrict gt = g + t * width;
     float a = scale ? scale[t] : 1.f;
@@ -180,8 +188,9 @@ RUNNEL_CLONES void runnel_outer_add_rows(
 
 // Four times, rows i and i + 8 are interleaved into rows 2i and 2i + 1; that transposes sixteen rows of
 // sixteen.
-RUNNEL_CLONES void runnel_outer_transpose(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y) {
+LEAF(void, runnel_outer_transpose,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y),
+    (rows, columns, x_stride, y_stride, x, y)) {
   ptrdiff_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;
   for (ptrdiff_t i = 0; i < whole_rows; i += LANES)
     for (ptrdiff_t j = 0; j < whole_columns; j += LANES) {

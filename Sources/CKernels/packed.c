@@ -1,18 +1,5 @@
-// Packing of weights and vectors for packed products, and the choice of the instruction set.
+// Packing of weights and vectors for packed products, and those at a level that the caller names.
 #include "packed.h"
-
-enum runnel_level runnel_packed_level(void) {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return RUNNEL_PORTABLE;
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-    return RUNNEL_AVX512_VNNI;
-  return RUNNEL_AVX2;
-#else
-  return RUNNEL_PORTABLE;
-#endif
-}
 
 void runnel_packed_product(
     enum runnel_level level, enum runnel_packed type, ptrdiff_t rows, ptrdiff_t columns, const void *w,
@@ -21,6 +8,7 @@ void runnel_packed_product(
   switch (level) {
 #if defined(__x86_64__)
     case RUNNEL_AVX512_VNNI: return runnel_product_avx512(&job, first, end);
+    case RUNNEL_AVX512:
     case RUNNEL_AVX2: return runnel_product_avx2(&job, first, end);
 #endif
     default: return runnel_product_portable(&job, first, end);
@@ -130,8 +118,10 @@ INLINE void pack_block(
   }
 }
 
-RUNNEL_CLONES void runnel_pack_tile(
-    enum runnel_packed type, ptrdiff_t rows, ptrdiff_t columns, const float *w, ptrdiff_t stride, void *tile) {
+LEAF(void, runnel_pack_tile,
+    (enum runnel_packed type, ptrdiff_t rows, ptrdiff_t columns, const float *w, ptrdiff_t stride,
+     void *tile),
+    (type, rows, columns, w, stride, tile)) {
   memset(tile, 0, (size_t)runnel_packed_tile_bytes(type, columns));
   float *floats = tile;
   uint16_t *halves = tile;
@@ -156,9 +146,10 @@ RUNNEL_CLONES void runnel_pack_tile(
   }
 }
 
-RUNNEL_CLONES void runnel_unpack_tile(
-    enum runnel_packed type, ptrdiff_t first, ptrdiff_t end, ptrdiff_t columns, const void *tile, float *w,
-    ptrdiff_t stride) {
+LEAF(void, runnel_unpack_tile,
+    (enum runnel_packed type, ptrdiff_t first, ptrdiff_t end, ptrdiff_t columns, const void *tile, float *w,
+     ptrdiff_t stride),
+    (type, first, end, columns, tile, w, stride)) {
   const float *floats = tile;
   const uint16_t *halves = tile;
   const uint8_t *bytes = tile;
@@ -214,8 +205,9 @@ INLINE void interleave(
   }
 }
 
-RUNNEL_CLONES void runnel_pack_vectors(
-    enum runnel_packed type, ptrdiff_t count, ptrdiff_t columns, const float *x, void *panels) {
+LEAF(void, runnel_pack_vectors,
+    (enum runnel_packed type, ptrdiff_t count, ptrdiff_t columns, const float *x, void *panels),
+    (type, count, columns, x, panels)) {
   float *to = panels;
   for (ptrdiff_t v = 0, width; v < count; v += width, to += width * panel_length(type, columns)) {
     width = panel_width(count - v);

@@ -2,9 +2,10 @@
 #include "runnel_rotary.h"
 #include "vector.h"
 
-RUNNEL_CLONES void runnel_rotate(
-    int interleaved, float sign, ptrdiff_t rows, ptrdiff_t heads, ptrdiff_t half, const float *restrict angles,
-    const float *restrict x, float *restrict y) {
+LEAF(void, runnel_rotate,
+    (int interleaved, float sign, ptrdiff_t rows, ptrdiff_t heads, ptrdiff_t half,
+     const float *restrict angles, const float *restrict x, float *restrict y),
+    (interleaved, sign, rows, heads, half, angles, x, y)) {
   for (ptrdiff_t row = 0; row < rows; row++) {
     const float *c = angles + row * 2 * half, *s = c + half;
     for (ptrdiff_t head = 0; head < heads; head++) {

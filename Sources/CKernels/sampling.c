@@ -9,6 +9,7 @@
 
 enum { BLOCK = RUNNEL_SAMPLING_BLOCK };
 
+<<<<<<< HEAD
 // Of what is not finite, all bits of the exponent are set.
 RUNNEL_CLONES int runnel_is_finite(ptrdiff_t n, const float *x) {
   int32_t largest = 0;
@@ -20,6 +21,9 @@ RUNNEL_CLONES int runnel_is_finite(ptrdiff_t n, const float *x) {
 }
 
 RUNNEL_CLONES void runnel_block_maxima(ptrdiff_t n, const float *x, float *largest) {
+=======
+LEAF(void, runnel_block_maxima, (ptrdiff_t n, const float *x, float *largest), (n, x, largest)) {
+>>>>>>> main
   ptrdiff_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) {
     float top[LANES];
@@ -64,13 +68,15 @@ INLINE float weights(ptrdiff_t n, const float *x, float top, float scale, float 
   return sum16(sum);
 }
 
-RUNNEL_CLONES float runnel_sampling_weights(
-    ptrdiff_t n, const float *x, float top, float scale, float floor, float *w) {
+LEAF(float, runnel_sampling_weights,
+    (ptrdiff_t n, const float *x, float top, float scale, float floor, float *w),
+    (n, x, top, scale, floor, w)) {
   return weights(n, x, top, scale, floor, w);
 }
 
-RUNNEL_CLONES void runnel_block_weights(
-    ptrdiff_t n, const float *x, const float *largest, float top, float scale, float floor, float *sums) {
+LEAF(void, runnel_block_weights,
+    (ptrdiff_t n, const float *x, const float *largest, float top, float scale, float floor, float *sums),
+    (n, x, largest, top, scale, floor, sums)) {
   for (ptrdiff_t i = 0; i < n; i += BLOCK) {
     ptrdiff_t m = n - i < BLOCK ? n - i : BLOCK;
     *sums++ = *largest++ >= floor ? weights(m, x + i, top, scale, floor, NULL) : 0;

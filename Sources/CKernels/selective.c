@@ -6,19 +6,23 @@
 // Rows are pages apart, where no processor looks ahead by itself: cache lines are asked for this many tokens in advance.
 enum { AHEAD = 8 };
 
-RUNNEL_CLONES void runnel_to_lanes(ptrdiff_t width, ptrdiff_t N, const float *restrict x, float *restrict lanes) {
+LEAF(void, runnel_to_lanes,
+    (ptrdiff_t width, ptrdiff_t N, const float *restrict x, float *restrict lanes),
+    (width, N, x, lanes)) {
   for (ptrdiff_t n = 0; n < N; n++) {
     for (ptrdiff_t e = 0; e < width; e++) lanes[n * LANES + e] = x[e * N + n];
     for (ptrdiff_t e = width; e < LANES; e++) lanes[n * LANES + e] = 0;
   }
 }
 
-RUNNEL_CLONES void runnel_from_lanes(ptrdiff_t width, ptrdiff_t N, const float *restrict lanes, float *restrict x) {
+LEAF(void, runnel_from_lanes,
+    (ptrdiff_t width, ptrdiff_t N, const float *restrict lanes, float *restrict x),
+    (width, N, lanes, x)) {
   for (ptrdiff_t e = 0; e < width; e++)
     for (ptrdiff_t n = 0; n < N; n++) x[e * N + n] = lanes[n * LANES + e];
 }
 
-RUNNEL_CLONES void runnel_sum_lanes(ptrdiff_t n, const float *restrict lanes, float *restrict x) {
+LEAF(void, runnel_sum_lanes, (ptrdiff_t n, const float *restrict lanes, float *restrict x), (n, lanes, x)) {
   for (ptrdiff_t i = 0; i < n; i++) {
 #pragma clang fp reassociate(on)
     float sum = 0;
@@ -54,33 +58,36 @@ INLINE void step_channels(
   STORE_WIDTH(y, sum);
 }
 
-RUNNEL_CLONES void runnel_selective_step(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
-    const float *restrict D, float *restrict state, float *restrict y) {
+LEAF(void, runnel_selective_step,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+     const float *restrict D, float *restrict state, float *restrict y),
+    (steps, width, stride, N, u, delta, A, B, C, D, state, y)) {
   for (ptrdiff_t t = 0; t < steps; t++)
     step_channels(
         width, N, u + t * stride, delta + t * stride, A, B + t * N, C + t * N, D, state, y + t * stride);
 }
 
-RUNNEL_CLONES void runnel_selective_gated_step(
-    ptrdiff_t width, ptrdiff_t N, const float *restrict u, const float *restrict raw, const float *restrict bias,
-    const float *restrict A, const float *restrict B, const float *restrict C, const float *restrict D,
-    const float *restrict gate, float *restrict state, float *restrict y) {
+LEAF(void, runnel_selective_gated_step,
+    (ptrdiff_t width, ptrdiff_t N, const float *restrict u, const float *restrict raw,
+     const float *restrict bias, const float *restrict A, const float *restrict B, const float *restrict C,
+     const float *restrict D, const float *restrict gate, float *restrict state, float *restrict y),
+    (width, N, u, raw, bias, A, B, C, D, gate, state, y)) {
   for (ptrdiff_t e = 0; e < width; e += LANES) {
     ptrdiff_t n = width - e < LANES ? width - e : LANES;
     float delta[LANES];
     for (ptrdiff_t i = 0; i < n; i++) delta[i] = softplus1(raw[e + i] + bias[e + i]);
     step_channels(n, N, u + e, delta, A + e * N, B, C, D ? D + e : NULL, state + e * N, y + e);
-    for (ptrdiff_t i = 0; i < n; i++) y[e + i] *= gate[e + i] * sigmoid1(gate[e + i]);
+    for (ptrdiff_t i = 0; i < n; i++) y[e + i] *= silu1(gate[e + i]);
   }
 }
 
-RUNNEL_CLONES void runnel_selective_scan(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
-    const float *restrict D, float *restrict state, float *restrict y, float *restrict scratch,
-    float *restrict starts) {
+LEAF(void, runnel_selective_scan,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+     const float *restrict D, float *restrict state, float *restrict y, float *restrict scratch,
+     float *restrict starts),
+    (steps, width, stride, N, u, delta, A, B, C, D, state, y, scratch, starts)) {
   float *restrict h = scratch, *restrict An = scratch + N * LANES;
   runnel_to_lanes(width, N, state, h);
   runnel_to_lanes(width, N, A, An);
@@ -108,12 +115,14 @@ RUNNEL_CLONES void runnel_selective_scan(
   runnel_from_lanes(width, N, h, state);
 }
 
-RUNNEL_CLONES void runnel_selective_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
-    const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
-    const float *restrict D, const float *restrict start, const float *restrict dy, float *restrict dstate,
-    float *restrict du, float *restrict ddelta, float *restrict dA, float *restrict dD,
-    float *restrict dB_lanes, float *restrict dC_lanes, float *restrict scratch) {
+LEAF(void, runnel_selective_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+     const float *restrict D, const float *restrict start, const float *restrict dy, float *restrict dstate,
+     float *restrict du, float *restrict ddelta, float *restrict dA, float *restrict dD,
+     float *restrict dB_lanes, float *restrict dC_lanes, float *restrict scratch),
+    (steps, width, stride, N, u, delta, A, B, C, D, start, dy, dstate, du, ddelta, dA, dD, dB_lanes, dC_lanes,
+     scratch)) {
   ptrdiff_t row = N * LANES;
   float *restrict h = scratch;                                       // [steps + 1, N, 16], the start first
   float *restrict decay = h + (RUNNEL_SELECTIVE_CHUNK + 1) * row;    // [steps, N, 16]

@@ -1,4 +1,4 @@
-// Arithmetic for the leaf loops, and the attribute that compiles them per instruction set.
+// Arithmetic for the leaf loops, and the macro that compiles them per instruction set.
 //
 // Simple loops are written with the scalar functions and vectorised by the compiler. Where registers have to be placed
 // by hand, sixteen lanes are a compiler vector: one register on AVX-512, two on AVX2, four on SSE2 and NEON. Vector
@@ -8,12 +8,31 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__ELF__)
-#define RUNNEL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define RUNNEL_CLONES
-#endif
+#include "runnel_level.h"
+
 #define INLINE static inline __attribute__((always_inline))
+
+// LEAF(result, name, (parameters), (arguments)) { body }: a leaf loop, compiled once for each instruction set and run in
+// that of the level which level.c chose.
+extern enum runnel_level runnel_chosen_level __attribute__((visibility("hidden")));
+#if defined(__x86_64__)
+// x86-64-v3 and x86-64-v4, by their features: as architectures they would be tuned to prefer half registers.
+#define V3 "avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,popcnt"
+#define V4 V3 ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+#define LEAF(result, name, parameters, arguments)                                                            \
+  INLINE result name##_body parameters;                                                                      \
+  __attribute__((target(V4))) static result name##_v4 parameters { return name##_body arguments; }           \
+  __attribute__((target(V3))) static result name##_v3 parameters { return name##_body arguments; }           \
+  static result name##_v1 parameters { return name##_body arguments; }                                       \
+  result name parameters {                                                                                   \
+    if (runnel_chosen_level >= RUNNEL_AVX512) return name##_v4 arguments;                                    \
+    if (runnel_chosen_level >= RUNNEL_AVX2) return name##_v3 arguments;                                      \
+    return name##_v1 arguments;                                                                              \
+  }                                                                                                          \
+  INLINE result name##_body parameters
+#else
+#define LEAF(result, name, parameters, arguments) result name parameters
+#endif
 
 enum { LANES = 16 };
 typedef float v16 __attribute__((vector_size(64)));
@@ -134,11 +153,17 @@ INLINE float exp1(float x) {
   return EXP(float, uint32_t, x);
 }
 
+// Never quite zero nor one: below x = -87 it stays at 1e-38.
 INLINE float sigmoid1(float x) { return 1.f / (1.f + exp1(-x)); }
+// What sigmoid(x) is multiplied with in silu: below x = -87, where that stays, x must stay, too.
+INLINE float bounded(float x) { return x < -87.f ? -87.f : x; }
+INLINE float silu1(float x) { return bounded(x) * sigmoid1(x); }
 
-// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); log1p(y) = 2 atanh(y / (2 + y)), whose argument is at most 1/3.
+// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); log1p(y) = 2 atanh(y / (2 + y)), whose argument is at most 1/3. Where exp
+// saturates it is zero: steps of nothing must be nothing beside the largest rates.
 INLINE float softplus1(float x) {
   float y = exp1(x < 0 ? x : -x);
+  y = x < -87.f ? 0.f : y;
   float s = y / (2.f + y), q = s * s;
   float p = 1.f / 17;
   p = p * q + 1.f / 15;

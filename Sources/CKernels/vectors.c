@@ -6,42 +6,47 @@
 #define EACH_ROW for (ptrdiff_t row = 0; row < rows; row++)
 #define EACH_ELEMENT for (ptrdiff_t i = 0; i < width; i++)
 
-RUNNEL_CLONES void runnel_scale_rows(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, float *restrict y) {
+LEAF(void, runnel_scale_rows,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, float *restrict y),
+    (rows, width, x, v, y)) {
   EACH_ROW {
     EACH_ELEMENT y[i] = x[i] * v[i];
     x += width, y += width;
   }
 }
 
-RUNNEL_CLONES void runnel_shift_rows(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, float *restrict y) {
+LEAF(void, runnel_shift_rows,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, float *restrict y),
+    (rows, width, x, v, y)) {
   EACH_ROW {
     EACH_ELEMENT y[i] = x[i] + v[i];
     x += width, y += width;
   }
 }
 
-RUNNEL_CLONES void runnel_skip_rows(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict y, const float *restrict x, const float *restrict v,
-    float *restrict z) {
+LEAF(void, runnel_skip_rows,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict y, const float *restrict x,
+     const float *restrict v, float *restrict z),
+    (rows, width, y, x, v, z)) {
   EACH_ROW {
     EACH_ELEMENT z[i] = y[i] + x[i] * v[i];
     x += width, y += width, z += width;
   }
 }
 
-RUNNEL_CLONES void runnel_mix_rows(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict y, const float *restrict v,
-    float *restrict z) {
+LEAF(void, runnel_mix_rows,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict y,
+     const float *restrict v, float *restrict z),
+    (rows, width, x, y, v, z)) {
   EACH_ROW {
     EACH_ELEMENT z[i] = x[i] + (y[i] - x[i]) * v[i];
     x += width, y += width, z += width;
   }
 }
 
-RUNNEL_CLONES void runnel_divide_rows(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict n, float *restrict y) {
+LEAF(void, runnel_divide_rows,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict n, float *restrict y),
+    (rows, width, x, n, y)) {
   EACH_ROW {
     float r = 1.f / n[row];
     EACH_ELEMENT y[i] = x[i] * r;
@@ -49,9 +54,10 @@ RUNNEL_CLONES void runnel_divide_rows(
   }
 }
 
-RUNNEL_CLONES void runnel_scale_rows_backward(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v, const float *restrict dy,
-    float *restrict dx, float *restrict dv) {
+LEAF(void, runnel_scale_rows_backward,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict v,
+     const float *restrict dy, float *restrict dx, float *restrict dv),
+    (rows, width, x, v, dy, dx, dv)) {
   EACH_ROW {
     EACH_ELEMENT {
       dx[i] = dy[i] * v[i];
@@ -61,9 +67,11 @@ RUNNEL_CLONES void runnel_scale_rows_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_mix_rows_backward(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict y, const float *restrict v,
-    const float *restrict dz, float *restrict dx, float *restrict dy, float *restrict dv) {
+LEAF(void, runnel_mix_rows_backward,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict y,
+     const float *restrict v, const float *restrict dz, float *restrict dx, float *restrict dy,
+     float *restrict dv),
+    (rows, width, x, y, v, dz, dx, dy, dv)) {
   EACH_ROW {
     EACH_ELEMENT {
       float part = dz[i] * v[i];
@@ -75,9 +83,10 @@ RUNNEL_CLONES void runnel_mix_rows_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_divide_rows_backward(
-    ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict n, const float *restrict dy,
-    float *restrict dx, float *restrict dn) {
+LEAF(void, runnel_divide_rows_backward,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict n,
+     const float *restrict dy, float *restrict dx, float *restrict dn),
+    (rows, width, x, n, dy, dx, dn)) {
   EACH_ROW {
     SUMS
     float r = 1.f / n[row], sum = 0;
@@ -90,7 +99,7 @@ RUNNEL_CLONES void runnel_divide_rows_backward(
   }
 }
 
-RUNNEL_CLONES double runnel_sum(ptrdiff_t n, const float *x) {
+LEAF(double, runnel_sum, (ptrdiff_t n, const float *x), (n, x)) {
   SUMS
   double sum = 0;
   for (ptrdiff_t i = 0; i < n; i++) sum += (double)x[i];

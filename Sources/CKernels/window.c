@@ -23,9 +23,10 @@ INLINE float exponentials(ptrdiff_t n, float *restrict x) {
   return sum;
 }
 
-RUNNEL_CLONES void runnel_window_softmax(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t window,
-    float *restrict scores) {
+LEAF(void, runnel_window_softmax,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t window,
+     float *restrict scores),
+    (rows, columns, stride, first, window, scores)) {
   for (ptrdiff_t i = 0; i < rows; i++, scores += stride) {
     ptrdiff_t end = first + i + 1, start = end > window ? end - window : 0;
     for (ptrdiff_t j = 0; j < start; j++) scores[j] = 0;
@@ -35,9 +36,10 @@ RUNNEL_CLONES void runnel_window_softmax(
   }
 }
 
-RUNNEL_CLONES void runnel_window_softmax_backward(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, const float *restrict p,
-    float *restrict dp) {
+LEAF(void, runnel_window_softmax_backward,
+    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float scale, const float *restrict p,
+     float *restrict dp),
+    (rows, columns, stride, scale, p, dp)) {
   for (ptrdiff_t i = 0; i < rows; i++, p += stride, dp += stride) {
     SUMS
     float mean = 0;
@@ -46,10 +48,11 @@ RUNNEL_CLONES void runnel_window_softmax_backward(
   }
 }
 
-RUNNEL_CLONES void runnel_window_step(
-    ptrdiff_t count, ptrdiff_t K, ptrdiff_t V, ptrdiff_t k_stride, ptrdiff_t v_stride, float scale,
-    const float *restrict q, const float *restrict keys, const float *restrict values, float *restrict scores,
-    float *restrict y) {
+LEAF(void, runnel_window_step,
+    (ptrdiff_t count, ptrdiff_t K, ptrdiff_t V, ptrdiff_t k_stride, ptrdiff_t v_stride, float scale,
+     const float *restrict q, const float *restrict keys, const float *restrict values,
+     float *restrict scores, float *restrict y),
+    (count, K, V, k_stride, v_stride, scale, q, keys, values, scores, y)) {
   for (ptrdiff_t j = 0; j < count; j++) {
     SUMS
     const float *key = keys + j * k_stride;

@@ -28,10 +28,11 @@ INLINE void advance(
   }
 }
 
-RUNNEL_CLONES void runnel_wkv(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
-    const float *restrict w, const float *restrict u, float *restrict a, float *restrict b, float *restrict p,
-    float *restrict y) {
+LEAF(void, runnel_wkv,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
+     const float *restrict w, const float *restrict u, float *restrict a, float *restrict b,
+     float *restrict p, float *restrict y),
+    (steps, width, stride, k, v, w, u, a, b, p, y)) {
   for (ptrdiff_t t = 0; t < steps; t++, k += stride, v += stride, y += stride)
     for (ptrdiff_t i = 0; i < width; i++) {
       SHARES((p[i] - k[i]) - u[i], past, now)
@@ -46,11 +47,12 @@ RUNNEL_CLONES void runnel_wkv(
 }
 
 // The outputs do not depend on the scale, so p is a constant here.
-RUNNEL_CLONES void runnel_wkv_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
-    const float *restrict w, const float *restrict u, const float *restrict start, float *restrict scratch,
-    const float *restrict dy, float *restrict da, float *restrict db, float *restrict dk, float *restrict dv,
-    float *restrict dw, float *restrict du) {
+LEAF(void, runnel_wkv_backward,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
+     const float *restrict w, const float *restrict u, const float *restrict start, float *restrict scratch,
+     const float *restrict dy, float *restrict da, float *restrict db, float *restrict dk, float *restrict dv,
+     float *restrict dw, float *restrict du),
+    (steps, width, stride, k, v, w, u, start, scratch, dy, da, db, dk, dv, dw, du)) {
   memcpy(scratch, start, (size_t)(3 * width) * sizeof(float));
   for (ptrdiff_t t = 0; t + 1 < steps; t++) {
     const float *before = scratch + t * 3 * width;

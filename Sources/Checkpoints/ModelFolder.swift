@@ -26,7 +26,7 @@ public enum ModelFolder {
     guard isFolder(folder) else {
       if fileExists(folder) {
         // A file of weights that say what they are.
-        let source = try openTensors(at: folder)
+        let source = AuthorsRWKV.named(try openTensors(at: folder))
         let model = try AuthorsRWKV(source, ForeignConfiguration(path: folder)).model()
         return try ForeignFamily.load(model, path: folder, weights: source)
       }
@@ -35,9 +35,11 @@ public enum ModelFolder {
         found: "nothing",
         remedy: "name the folder that holds \(configurationName)")
     }
+    guard fileExists(path) else { return try loadOther(folder) }
     let bytes = try readSmallFile(path)
     let foreign = try ForeignConfiguration(bytes, path: path)
-    if foreign.contains("model_type"), !foreign.contains("mixer"), !foreign.contains("mixers") {
+    let isForeign = foreign.contains("model_type") || ForeignFamily.isAuthorsMamba(foreign)
+    if isForeign, !foreign.contains("mixer"), !foreign.contains("mixers") {
       return try ForeignFamily.load(foreign, weights: openTensors(at: folder))
     }
     let names = try decode(MixerNames.self, from: bytes, path: path)
@@ -56,6 +58,23 @@ public enum ModelFolder {
     let source = try openTensors(at: folder + "/" + weightsName)
     try bound(configuration, by: source)
     return try LanguageModel(blank: configuration).loadingParameters(from: source)
+  }
+
+  /// The model of a folder without a `config.json`.
+  private static func loadOther(_ folder: String) throws -> LanguageModel {
+    let parameters = folder + "/params.json"
+    guard fileExists(parameters) else {
+      if let adapter = adapterError(folder) { throw adapter }
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+      let files = names.filter { name in [".pth", ".gguf"].contains { name.hasSuffix($0) } }.sorted()
+      throw FileError(
+        folder, at: configurationName, expected: "the file", found: "none",
+        remedy: files.first.map { "name a file in the folder, such as \(printable($0))" }
+          ?? "name the folder that holds \(configurationName)")
+    }
+    let json = try ForeignConfiguration(readSmallFile(parameters), path: parameters)
+    let source = try openTensors(at: folder).withoutPrefixes(["model."])
+    return try ForeignFamily.load(ForeignFamily.codestral(json), path: parameters, weights: source)
   }
 
   private static func require(_ mixer: String?, _ path: String) throws -> String {
@@ -130,6 +149,11 @@ public enum ModelFolder {
         path, at: "size", expected: "at most \(maximumConfiguration) bytes of JSON",
         found: "\(file.size) bytes",
         remedy: "name the right file")
+    }
+    guard file.size > 0 else {
+      throw FileError(
+        path, at: "size", expected: "one object of JSON", found: "an empty file",
+        remedy: "copy or download the file again")
     }
     return try file.bytes(at: 0, count: file.size)
   }

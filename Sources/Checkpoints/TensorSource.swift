@@ -182,21 +182,3 @@ private func floatFromHalf(_ half: UInt16) -> Float {
   let bits = isSpecial ? magnitude | 0x7F80_0000 : (Float(bitPattern: magnitude) * 0x1p112).bitPattern
   return Float(bitPattern: bits | UInt32(half & 0x8000) << 16)
 }
-
-/// The tensors of a safetensors file, of an index, of a file from torch.save, or of a model's folder that holds
-/// one of them.
-public func openTensors(at path: String) throws(FileError) -> any TensorSource {
-  if isFolder(path) { return try openTensors(at: weights(in: path)) }
-  if path.hasSuffix(".json") { return try SafetensorsIndex(path) }
-  if path.hasSuffix(".pth") || path.hasSuffix(".pt") { return try PyTorchFile(path) }
-  let input = try InputFile(path)
-  let start = try input.bytes(at: 0, count: min(4, input.size))
-  let isPyTorch = start == PyTorchFile.zipStart || start == PyTorchFile.oldStart
-  return isPyTorch ? try PyTorchFile(path) : try SafetensorsFile(path)
-}
-
-private func weights(in folder: String) -> String {
-  let candidates = ["model.safetensors", SafetensorsIndex.fileName, "pytorch_model.bin"]
-  let present = candidates.first { fileExists(folder + "/" + $0) }
-  return folder + "/" + (present ?? candidates[0])
-}

@@ -40,6 +40,12 @@ extension Corpus {
     return documentStarts[first..<max(first, end)]
   }
 
+  /// The documents that start in `range`, and where it holds the last tokens the empty ones behind them.
+  public func documents(startingIn range: Range<Int>) -> ArraySlice<Int> {
+    let isLast = range.upperBound == count && (!range.isEmpty || count == 0)
+    return documentStarts(in: range.lowerBound..<range.upperBound + (isLast ? 1 : 0))
+  }
+
   /// What `runnel corpus info` prints.
   public struct Info: Encodable, Sendable {
     public let path: String

@@ -50,19 +50,18 @@ extension Corpus {
     }
   }
 
-  /// Writes the bare little-endian ids of `range` to a file descriptor: for a corpus of bytes,
-  /// the text itself.
+  /// Passes on the bare little-endian ids of `range`, a frame at a time: for a corpus of bytes, the text itself.
   ///
-  /// - Throws: `CorpusError` when a frame is damaged or the descriptor does not take the bytes.
-  public func write(_ range: Range<Int>, to descriptor: Int32) throws {
+  /// - Throws: `CorpusError` when a frame is damaged.
+  package func forEachStretch(
+    of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
     try check(range)
     let width = header.dtype.width
     try forEachFrame(of: range) { frame, bytes, part in
       let first = (part.lowerBound - frame.tokens.lowerBound) * width
       try bytes.withUnsafeBytes {
-        try writeAll(
-          UnsafeRawBufferPointer(rebasing: $0[first..<first + part.count * width]), to: descriptor,
-          named: "output")
+        try body(UnsafeRawBufferPointer(rebasing: $0[first..<first + part.count * width]))
       }
     }
   }

@@ -48,6 +48,9 @@ extension Corpus {
       found.append(CorpusFinding(problem?.message ?? "\(error)", offset: problem?.offset))
     }
     var assembly = try CorpusAssembly(path: path, plan: plan(keeping: kept))
+    guard file.isCurrent else {
+      throw CorpusError(self.path, "another process replaced it after it was read; repair it again")
+    }
     var stretches: [Stretch] = []
     var count = 0
     var framesLost = 0

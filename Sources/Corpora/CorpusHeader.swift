@@ -145,7 +145,10 @@ extension CorpusHeader {
       DecodingError.valueNotFound(_, let context), DecodingError.dataCorrupted(let context)
     {
       let field = context.codingPath.map(\.stringValue).joined(separator: ".")
-      throw CorpusProblem("the header's field \(field) has an unexpected value")
+      // The scanner has read all of it, but for its depth.
+      throw CorpusProblem(
+        field.isEmpty
+          ? "the header is nested too deep" : "the header's field \(field) has an unexpected value")
     } catch {
       throw CorpusProblem("the header cannot be read: \(error)")
     }

@@ -18,6 +18,9 @@ public struct CorpusWriter: ~Copyable {
   /// Documents begun so far.
   public var documentCount: Int { assembly.documents.reduce(0) { $0 + $1.count } }
 
+  /// Ids are below it.
+  var vocabularySize: Int { assembly.plan.vocabularySize }
+
   private var assembly: CorpusAssembly
   private let compressor: ZstdCompressor
   private var fillers: [FrameFiller]

@@ -2,9 +2,9 @@
 
 import Foundation
 
-/// Opens `path` for reading, or says in one sentence why not.
-func openForReading(_ path: String) throws -> Int32 {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+/// Opens the file at `location` for reading, or says in one sentence why not; errors call it `path`.
+func openForReading(_ location: [UInt8], _ path: String) throws -> Int32 {
+  let descriptor = location.withPath { open($0, O_RDONLY | O_CLOEXEC) }
   guard descriptor >= 0 else { throw CorpusError(path, "cannot be opened: \(systemMessage())") }
   var status = stat()
   if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
@@ -12,6 +12,12 @@ func openForReading(_ path: String) throws -> Int32 {
     throw CorpusError(path, "is a folder; name the files in it")
   }
   return descriptor
+}
+
+/// Whether something stands at `path` that gives its bytes once.
+func isPipe(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
 }
 
 /// Writes all of `bytes` to a descriptor.

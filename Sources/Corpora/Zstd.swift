@@ -56,37 +56,87 @@ final class ZstdDecompressor: @unchecked Sendable {
   }
 }
 
-/// Decodes a stream of frames piece by piece in constant memory.
-struct ZstdStream: ~Copyable {
-  private let context: OpaquePointer
-  private var output = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize())
-  /// Whether the bytes so far end where a frame ends.
-  private(set) var isComplete = true
+/// Decodes a stream of frames piece by piece, in constant memory but for the window that a frame asks for.
+final class ZstdStream {
+  /// The largest window that zstd writes, `--long=31`: 2 GiB, of which no more is touched than the text is long.
+  static let largestWindow = 31
 
-  init() throws {
+  private let path: String
+  private let reader: String
+  private let context: OpaquePointer
+  private var input: [UInt8] = []
+  private var place = 0
+  /// Bytes of the stream before `input`.
+  private var offset = 0
+  /// Whether the bytes so far end where a frame ends.
+  private var isComplete = true
+  private var mayHoldMore = false
+
+  /// - Parameter path: of the file, and `reader` a command that text can be piped into, for errors.
+  init(of path: String, reader: String) throws {
     guard let context = ZSTD_createDCtx() else { throw ZstdFailure(message: "out of memory") }
-    self.context = context
+    (self.path, self.reader, self.context) = (path, reader, context)
+    try ZstdFailure.check(
+      ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, Int32(Self.largestWindow)))
   }
 
   deinit { ZSTD_freeDCtx(context) }
 
-  /// Takes in compressed bytes and passes on what they decode to.
-  mutating func decode(
-    _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
-  ) throws {
-    var input = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
-    var full = false
-    while input.pos < input.size || full {
-      let (hint, size) = output.withUnsafeMutableBytes { space in
-        var target = ZSTD_outBuffer(dst: space.baseAddress, size: space.count, pos: 0)
-        let hint = ZSTD_decompressStream(context, &target, &input)
-        return (hint, target.pos)
+  var isReady: Bool { place < input.count || mayHoldMore }
+
+  /// Takes in the next compressed bytes, once those before have been decoded.
+  func take(_ bytes: [UInt8]) {
+    precondition(place == input.count, "the bytes before have not been decoded")
+    (offset, input, place) = (offset + input.count, bytes, 0)
+  }
+
+  /// Up to 128 KiB of what the bytes so far decode to; nil when more bytes are needed.
+  func next() throws -> [UInt8]? {
+    while isReady {
+      if isComplete { frameStart = offset + place }
+      var result = 0
+      let piece = [UInt8](unsafeUninitializedCapacity: ZSTD_DStreamOutSize()) { space, filled in
+        input.withUnsafeBytes { bytes in
+          var source = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: place)
+          var target = ZSTD_outBuffer(dst: space.baseAddress, size: space.count, pos: 0)
+          result = ZSTD_decompressStream(context, &target, &source)
+          (place, filled) = (source.pos, target.pos)
+        }
       }
-      try ZstdFailure.check(hint)
-      isComplete = hint == 0
-      full = size == output.count && hint != 0
-      try output.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0.prefix(size))) }
+      guard ZSTD_isError(result) == 0 else { throw failure(result) }
+      isComplete = result == 0
+      mayHoldMore = piece.count == ZSTD_DStreamOutSize() && !isComplete
+      if !piece.isEmpty { return piece }
     }
+    return nil
+  }
+
+  /// No bytes follow.
+  func finish() throws {
+    guard isComplete else {
+      throw CorpusError(path, "ends inside a zstd frame: it was cut short", offset: offset + input.count)
+    }
+  }
+
+  private var frameStart = 0
+
+  private func failure(_ result: Int) -> CorpusError {
+    let message: String
+    switch ZSTD_getErrorCode(result) {
+    case ZSTD_error_dictionary_wrong:
+      message =
+        "its zstd frame needs the dictionary it was packed with; unpack it with that: zstd -dc -D DICTIONARY FILE | "
+        + reader
+    case ZSTD_error_frameParameter_windowTooLarge:
+      message =
+        "its zstd frame needs a window above \(1 << (Self.largestWindow - 30)) GiB, more than zstd itself writes"
+    case ZSTD_error_memory_allocation:
+      message =
+        "there is no memory for the window of its zstd frame, up to \(1 << (Self.largestWindow - 30)) GiB; pack it anew "
+        + "without --long"
+    default: message = "is not sound zstd data: " + String(cString: ZSTD_getErrorName(result))
+    }
+    return CorpusError(path, message, offset: frameStart)
   }
 }
 

@@ -14,6 +14,8 @@
 /// lock is on the file that has the name when `init` returns: whoever reads it then reads what the writer before left.
 package struct FileLock: ~Copyable {
   package let path: String
+  /// What is found where another process holds the lock and nobody waits.
+  package static let busy = "another process that writes it"
   private let descriptor: Int32
 
   /// - Parameter waits: whether to wait for the process that holds the lock, or to refuse.
@@ -51,7 +53,7 @@ package struct FileLock: ~Copyable {
         throw FileError.system(path, "locking", expected: "success", remedy: "choose another disk")
       }
       throw FileError(
-        path, at: "opening", expected: "to be its only writer", found: "another process that writes it",
+        path, at: "opening", expected: "to be its only writer", found: busy,
         remedy: "wait for that process, or choose another place")
     }
   }

@@ -40,6 +40,14 @@ package final class InputFile: Sendable {
   }
   deinit { close(descriptor) }
 
+  /// Whether this is still the file that its name stands for.
+  package var isCurrent: Bool {
+    var open = stat()
+    var named = stat()
+    return fstat(descriptor, &open) == 0 && stat(path, &named) == 0 && open.st_dev == named.st_dev
+      && open.st_ino == named.st_ino
+  }
+
   /// Fills the whole buffer from the bytes at `offset`.
   package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
     var done = 0

@@ -1,6 +1,8 @@
 /// Reads JSON from hostile bytes without building a tree: the caller walks through the document and takes
 /// what it knows, so memory stays in proportion to what is kept. Every error names the byte in the file.
 ///
+/// Beside JSON it knows what Python's `json` writes: NaN, Infinity and -Infinity. A byte order mark is passed over.
+///
 ///     try scanner.beginObject()
 ///     while let key = try scanner.nextKey() { … read or skip exactly one value … }
 ///     try scanner.finish()
@@ -44,6 +46,7 @@ package struct JSONScanner {
     self.start = start
     self.repairsText = repairsText
     self.remedy = remedy
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { index = 3 }
   }
 
   private var next: UInt8? { index < bytes.count ? bytes[index] : nil }
@@ -54,7 +57,10 @@ package struct JSONScanner {
       remedy: remedy)
   }
   private var foundHere: String {
-    guard let next else { return "the end of the document" }
+    guard let next else {
+      let isEmpty = bytes.allSatisfy { [0x20, 0x0A, 0x0D, 0x09].contains($0) }
+      return isEmpty ? "nothing: it is empty" : "the end of the document"
+    }
     return next > 0x20 && next < 0x7F ? "'\(Character(Unicode.Scalar(next)))'" : "byte \(next)"
   }
 
@@ -80,7 +86,7 @@ package struct JSONScanner {
     case "\"": return .string
     case "t", "f": return .boolean
     case "n": return .null
-    case "-", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9": return .number
+    case "-", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "I", "N": return .number
     default: return .nothing
     }
   }
@@ -142,7 +148,7 @@ package struct JSONScanner {
     let first = index, text = try numeral()
     guard let value = Int(text) else {
       index = first
-      let isWhole = !text.utf8.contains { ".eE".utf8.contains($0) }
+      let isWhole = text.utf8.allSatisfy { "-0123456789".utf8.contains($0) }
       throw isWhole
         ? failure(expected: "a whole number of at most 63 bits", found: "a larger one")
         : failure(expected: "a whole number", found: printable(text))
@@ -150,10 +156,14 @@ package struct JSONScanner {
     return value
   }
 
-  /// A number of any form.
-  package mutating func number() throws(FileError) -> Double {
+  /// A number of any form; with `requireFinite`, NaN, infinity and what is beyond a Double are errors.
+  package mutating func number(requireFinite: Bool = true) throws(FileError) -> Double {
     guard kind() == .number else { throw failure(expected: "a number") }
-    guard let value = Double(try numeral()) else { throw failure(expected: "a number") }
+    let first = index, text = try numeral()
+    guard let value = Double(text), value.isFinite || !requireFinite else {
+      index = first
+      throw failure(expected: "a finite number", found: printable(text, limit: 40))
+    }
     return value
   }
 
@@ -268,28 +278,44 @@ package struct JSONScanner {
     return value
   }
 
-  /// Passes over one value of any kind.
+  /// Passes over one value of any kind and depth: what is open stands in a list, not on the stack of calls.
   package mutating func skipValue() throws(FileError) {
-    switch kind() {
-    case .object:
-      try beginObject()
-      while try nextItem(before: "}") {
-        var key: [UInt8]?
-        try string(into: &key)
-        try require(":")
-        try skipValue()
+    var ends: [Unicode.Scalar] = []
+    repeat {
+      switch kind() {
+      case .object, .array:
+        let end: Unicode.Scalar = next == 0x7B ? "}" : "]"
+        index += 1
+        if !skip(end) {
+          ends.append(end)
+          if end == "}" { try skipKey() }
+          continue
+        }
+      case .string: try skipString()
+      case .boolean: _ = try boolean()
+      case .null: _ = try null()
+      case .number: _ = try numeral()
+      case .nothing: throw failure(expected: "a value")
       }
-    case .array:
-      try beginArray()
-      while try nextElement() { try skipValue() }
-    case .string:
-      var ignored: [UInt8]?
-      try string(into: &ignored)
-    case .boolean: _ = try boolean()
-    case .null: _ = try null()
-    case .number: _ = try numeral()
-    case .nothing: throw failure(expected: "a value")
-    }
+      while let end = ends.last {
+        if skip(end) {
+          ends.removeLast()
+          continue
+        }
+        guard skip(",") else { throw failure(expected: "',' or '\(end)'") }
+        if end == "}" { try skipKey() }
+        break
+      }
+    } while !ends.isEmpty
+  }
+
+  private mutating func skipString() throws(FileError) {
+    var ignored: [UInt8]?
+    try string(into: &ignored)
+  }
+  private mutating func skipKey() throws(FileError) {
+    try skipString()
+    try require(":")
   }
 
   private mutating func literal(_ word: String) throws(FileError) {
@@ -299,10 +325,18 @@ package struct JSONScanner {
     }
   }
 
-  /// A number as it is spelled: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
+  /// A number as it is spelled: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`, `-? Infinity` or `NaN`.
   private mutating func numeral() throws(FileError) -> String {
     let first = index
+    if next == 0x4E {
+      try literal("NaN")
+      return "NaN"
+    }
     if next == 0x2D { index += 1 }
+    if next == 0x49 {
+      try literal("Infinity")
+      return index - first > 8 ? "-Infinity" : "Infinity"
+    }
     let isZero = next == 0x30
     guard try digits() == 1 || !isZero else { throw failure(expected: "no 0 before a number", found: "one") }
     if next == 0x2E {

@@ -87,4 +87,20 @@ package enum Gemm {
         range.count, columns, w + range.lowerBound * columns, x, beta, y + range.lowerBound)
     }
   }
+
+  /// y [columns] = x [rows] · w [rows columns] + beta · y: the sum of a column runs over the rows in their order, however
+  /// the columns are split.
+  package static func vector(
+    _ x: UnsafePointer<Float>, rows: Int, columns: Int, _ w: UnsafePointer<Float>, beta: Float = 0,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    let strip = 128
+    WorkerPool.shared.split(
+      (columns + strip - 1) / strip, grain: max(1, (1 << 16) / max(1, strip * rows))
+    ) {
+      let first = $0.lowerBound * strip
+      runnel_gevm(
+        rows, min(columns, $0.upperBound * strip) - first, columns, w + first, x, beta, y + first)
+    }
+  }
 }

@@ -28,16 +28,6 @@ public enum PackedElement: String, CaseIterable, Codable, Sendable {
   }
 }
 
-/// The instruction sets that packed products are built for, each including those before it.
-package enum InstructionSet: Int, CaseIterable, Sendable {
-  case portable, avx2, avx512VNNI
-
-  /// The best of this machine.
-  package static let best = InstructionSet(rawValue: Int(runnel_packed_level().rawValue)) ?? .portable
-  /// Those of this machine.
-  package static var present: [InstructionSet] { allCases.filter { $0.rawValue <= best.rawValue } }
-}
-
 package enum PackedProduct {
   /// Rows of a weight that are stored together.
   package static let tileRows = 16
@@ -114,7 +104,7 @@ package enum PackedProduct {
   package static func run(
     _ element: PackedElement, rows: Int, columns: Int, _ packed: UnsafeRawPointer, count: Int,
     _ prepared: UnsafeRawPointer, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
-    on instructions: InstructionSet = .best
+    on instructions: InstructionSet = .current
   ) {
     let tiles = (rows + tileRows - 1) / tileRows
     let panels = (count + panel - 1) / panel
@@ -146,7 +136,7 @@ package enum PackedProduct {
   package static func run(
     _ element: PackedElement, rows: Int, of range: Range<Int>, columns: Int, _ packed: UnsafeRawPointer,
     count: Int, _ prepared: UnsafeRawPointer, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
-    on instructions: InstructionSet = .best
+    on instructions: InstructionSet = .current
   ) {
     runnel_packed_product(
       runnel_level(UInt32(instructions.rawValue)), element.type, rows, columns, packed,

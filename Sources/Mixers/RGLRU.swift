@@ -20,6 +20,8 @@ public struct RGLRU: SequenceMixer {
     /// The blocks of the gates' weights.
     public var heads: Int
     public var convolutionWidth: Int
+    /// What acts on the gate W_y x, if not gelu.
+    public var gateActivation: Activation?
     public static let feedForward = FeedForwardKind.gated(ratio: 3, activation: .gelu)
 
     /// E is 4/3 of the width, in whole vectors, with sixteen blocks, or fewer in a narrow model.
@@ -36,8 +38,9 @@ public struct RGLRU: SequenceMixer {
     }
     public func withHeads(_ heads: Int) throws -> Self {
       try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
-      return Self(
-        width: width, expandedWidth: expandedWidth, heads: heads, convolutionWidth: convolutionWidth)
+      var copy = self
+      copy.heads = heads
+      return copy
     }
     public func validate() throws {
       try ConfigurationError.requirePositive([
@@ -137,7 +140,9 @@ public struct RGLRU: SequenceMixer {
       isFirst: Tensor(positions.map { $0 == 0 ? 1 : 0 }))
     let h = Diagonal.run(
       decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state.memory)
-    return linear(gated(h, by: linear(x, gateWeight, bias: gateBias), .gelu), outputWeight, bias: outputBias)
+    let gate = linear(x, gateWeight, bias: gateBias)
+    return linear(
+      gated(h, by: gate, configuration.gateActivation ?? .gelu), outputWeight, bias: outputBias)
   }
 
   private var rate: Tensor { 8 * activate(decay, .softplus) }

@@ -24,6 +24,8 @@ public struct RWKV5: SequenceMixer {
     /// Whether every channel has a decay and a bonus of its own (5.2), or every head (5.1).
     public var decayPerChannel: Bool
     public var groupNormEpsilon: Float
+    /// Whether rows start from a tuned state, `time_state`, not from zero.
+    public var startsTuned: Bool?
     public static let feedForward = FeedForwardKind.channelMix(version: 5, ratio: 3.5)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
@@ -78,6 +80,8 @@ public struct RWKV5: SequenceMixer {
   var timeFaaaa, timeFirst: Tensor
   var mixKey, mixValue, mixReceptance, mixGate: Tensor
   var keyWeight, valueWeight, receptanceWeight, gateWeight, outputWeight: Weight
+  /// The state before the first token, [H K K]; absent for zero.
+  var tunedState: Tensor
   var normScale, normBias: Tensor
   /// log w and u, both [H K], in a frozen copy.
   private var derived: (logDecay: Tensor, bonus: Tensor)?
@@ -97,6 +101,7 @@ public struct RWKV5: SequenceMixer {
     .matrix("output.weight", \.outputWeight, .residual),
     .init("ln_x.weight", \.normScale, .exempt),
     .init("ln_x.bias", \.normBias, .exempt),
+    .init("time_state", \.tunedState, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -131,11 +136,12 @@ public struct RWKV5: SequenceMixer {
     outputWeight = .zeros([D, A], using: &generator)
     normScale = Tensor(ones: [A])
     normBias = Tensor(zeros: [A])
+    tunedState = configuration.startsTuned == true ? Tensor(zeros: [H, K, K]) : .absent
   }
 
   public func initialState(batch: Int) -> State {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    return State(width: configuration.width, memory: [batch, H, K, K])
+    return State(width: configuration.width, memory: tunedState.repeated(batch: batch, or: [H, K, K]))
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
@@ -146,10 +152,16 @@ public struct RWKV5: SequenceMixer {
     }
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let (logDecay, bonus) = derived ?? makeDerived()
-    let y = DeltaRule.run(
-      q: heads(projected(mixReceptance, receptanceWeight)), k: heads(projected(mixKey, keyWeight)),
-      v: heads(projected(mixValue, valueWeight)), decay: .perHeadAndKey(logDecay),
-      reads: .before(bonus: bonus), form: form, resets: resets, state: &state.memory)
+    let operands = [
+      projected(mixReceptance, receptanceWeight), projected(mixKey, keyWeight),
+      projected(mixValue, valueWeight),
+    ].map(heads)
+    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state.memory) {
+      operands, resets, memory in
+      DeltaRule.run(
+        q: operands[0], k: operands[1], v: operands[2], decay: .perHeadAndKey(logDecay),
+        reads: .before(bonus: bonus), form: form, resets: resets, state: &memory)
+    }
     let normed = layerNorm(
       y.reshaped([B, T, H * K]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)

@@ -23,6 +23,8 @@ public struct RWKV6: SequenceMixer {
     public var shareRank, decayRank: Int
     /// ε of the norm of each head.
     public var groupNormEpsilon: Float
+    /// Whether rows start from a tuned state, `time_state`, not from zero.
+    public var startsTuned: Bool?
     public static let feedForward = FeedForwardKind.channelMix(version: 6, ratio: 3.5)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
@@ -78,6 +80,8 @@ public struct RWKV6: SequenceMixer {
   var receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Weight
   /// [H V].
   var normScale, normBias: Tensor
+  /// The state before the first token, [H K V]; absent for zero.
+  var tunedState: Tensor
   /// The shares side by side, in a frozen copy.
   private var derivedShares: Tensor?
 
@@ -101,6 +105,7 @@ public struct RWKV6: SequenceMixer {
     .matrix("output.weight", \.outputWeight, .residual),
     .init("ln_x.weight", \.normScale, .exempt),
     .init("ln_x.bias", \.normBias, .exempt),
+    .init("time_state", \.tunedState, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -140,11 +145,12 @@ public struct RWKV6: SequenceMixer {
     outputWeight = .zeros([D, H * V], using: &generator)
     normScale = depth.normScale(H * V)
     normBias = Tensor(zeros: [H * V])
+    tunedState = configuration.startsTuned == true ? Tensor(zeros: [H, K, V]) : .absent
   }
 
   public func initialState(batch: Int) -> State {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    return State(width: configuration.width, memory: [batch, H, K, V])
+    return State(width: configuration.width, memory: tunedState.repeated(batch: batch, or: [H, K, V]))
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
@@ -163,9 +169,13 @@ public struct RWKV6: SequenceMixer {
     let v = linear(inputs[2], valueWeight)
     let r = linear(inputs[3], receptanceWeight)
     func keys(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
-    let y = DeltaRule.run(
-      q: keys(r), k: keys(k), v: v.reshaped([B, T, H, V]), decay: .perKey(keys(logDecay)),
-      reads: .before(bonus: bonus), form: form, resets: resets, state: &state.memory)
+    let operands = [keys(r), keys(k), v.reshaped([B, T, H, V]), keys(logDecay)]
+    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state.memory) {
+      operands, resets, memory in
+      DeltaRule.run(
+        q: operands[0], k: operands[1], v: operands[2], decay: .perKey(operands[3]),
+        reads: .before(bonus: bonus), form: form, resets: resets, state: &memory)
+    }
     let normed = layerNorm(
       y.reshaped([B, T, H * V]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)

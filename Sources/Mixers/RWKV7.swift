@@ -25,6 +25,8 @@ public struct RWKV7: SequenceMixer {
     public var groupNormEpsilon: Float
     /// ε in κ / √(Σ κ² + ε).
     public var keyNormEpsilon: Float
+    /// Whether rows start from a tuned state, `time_state`, not from zero.
+    public var startsTuned: Bool?
     public static let feedForward = FeedForwardKind.channelMix(version: 7, ratio: 4)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
@@ -91,6 +93,8 @@ public struct RWKV7: SequenceMixer {
   var receptanceWeight, keyWeight, valueWeight, outputWeight: Weight
   /// [D].
   var normScale, normBias: Tensor
+  /// The state before the first token, [H K K]; absent for zero.
+  var tunedState: Tensor
 
   public static let fields: [Field<Self>] = [
     .init("x_r", \.receptanceShift, .exempt),
@@ -119,6 +123,7 @@ public struct RWKV7: SequenceMixer {
     .matrix("output.weight", \.outputWeight, .residual),
     .init("ln_x.weight", \.normScale, .exempt),
     .init("ln_x.bias", \.normBias, .exempt),
+    .init("time_state", \.tunedState, .exempt),
   ]
 
   public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
@@ -168,11 +173,12 @@ public struct RWKV7: SequenceMixer {
     outputWeight = .zeros([D, D], using: &generator)
     normScale = depth.normScale(D)
     normBias = Tensor(zeros: [D])
+    tunedState = configuration.startsTuned == true ? Tensor(zeros: [H, K, K]) : .absent
   }
 
   public func initialState(batch: Int) -> State {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    return State(width: configuration.width, memory: [batch, H, K, K])
+    return State(width: configuration.width, memory: tunedState.repeated(batch: batch, or: [H, K, K]))
   }
 
   /// Alone, a layer's own values are the first.
@@ -204,9 +210,13 @@ public struct RWKV7: SequenceMixer {
     let removal = unitRows(heads(scaled(key, by: removalScale)), epsilon: configuration.keyNormEpsilon)
     let k = mixed(key, key * a, by: rateShare)
 
-    let y = DeltaRule.run(
-      q: heads(r), k: heads(k), v: heads(v), decay: .perKey(heads(logDecay)),
-      removal: (a: -1 * removal, b: removal * heads(a)), form: form, resets: resets, state: &state.memory)
+    let operands = [heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a)]
+    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state.memory) {
+      operands, resets, memory in
+      DeltaRule.run(
+        q: operands[0], k: operands[1], v: operands[2], decay: .perKey(operands[3]),
+        removal: (a: operands[4], b: operands[5]), form: form, resets: resets, state: &memory)
+    }
     let normed = layerNorm(
       y.reshaped([B, T, D]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)

@@ -15,9 +15,9 @@ public struct ShiftedState: RecurrentState {
     .init("previous", \.previous), .init("memory", \.memory),
   ]
 
-  init(width: Int, memory: Shape) {
-    previous = Tensor(zeros: [memory[0], width])
-    self.memory = Tensor(zeros: memory)
+  init(width: Int, memory: Tensor) {
+    previous = Tensor(zeros: [memory.shape[0], width])
+    self.memory = memory
   }
 }
 

@@ -131,8 +131,9 @@ public struct ModelConfiguration: Sendable, Equatable {
     }
     let largest = max(leastParameters, spans.max() ?? 0)
     guard 4 * largest <= memory else {
+      let count = largest < 1e18 ? "\(Int(largest))" : "\(largest)"
       throw ConfigurationError(
-        "more than \(largest) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
+        "more than \(count) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
       )
     }
     for choice in mixers {

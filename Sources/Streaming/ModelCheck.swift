@@ -92,6 +92,7 @@ public struct ModelCheck: Sendable {
       add("the document before a reset does not matter, \(form.rawValue)", isolation(form), tolerance: 0)
     }
     add("a row in company is the row alone", company())
+    add("a token in company is the token alone, bit for bit", tokenInCompany(), tolerance: 0)
     return results
   }
 
@@ -185,6 +186,19 @@ public struct ModelCheck: Sendable {
     let together = whole(rows.flatMap { $0 }, .mix, batch: 3).logits
     let middle = together.reshaped([3, count, model.vocabularySize]).rows(1..<2)
     return error(middle, whole(rows[1], .mix).logits)
+  }
+
+  /// Three streams a token at a time, side by side and each alone.
+  private func tokenInCompany() -> Double {
+    let count = min(ids.count / 3, 16)
+    let rows = (0..<3).map { Array(ids[$0 * count..<($0 + 1) * count]) }
+    var together = model.initialState(batch: 3), alone = rows.map { _ in model.initialState(batch: 1) }
+    for t in 0..<count {
+      let logits = model.step(rows.map { $0[t] }, state: &together).scalars
+      let own = rows.indices.flatMap { model.step([rows[$0][t]], state: &alone[$0]).scalars }
+      if logits != own { return max(relativeDifference(logits, own), .leastNonzeroMagnitude) }
+    }
+    return 0
   }
 
   private func error(_ a: Tensor, _ b: Tensor) -> Double { relativeDifference(a.scalars, b.scalars) }

@@ -1,5 +1,6 @@
 /// Products with a block-diagonal weight: every head of channels has its own small matrix.
 
+import CKernels
 import RunnelKernels
 
 /// y_h = x_h · W_h + b_h: `x` [… H K], the heads side by side in the last axis, `weight` [H K P], `bias` [H
@@ -12,6 +13,7 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
   precondition(
     bias.isEmpty || bias.count == H * P, "blockLinear: a bias of \(bias.shape); it must be [\(H) \(P)]")
 
+  let isStep = rows == 1 || x.shape.isStep
   @Sendable func forEachHead(_ body: (Int) -> Void) {
     WorkerPool.shared.split(H, grain: max(1, (1 << 16) / max(1, rows * K * P))) { $0.forEach(body) }
   }
@@ -19,13 +21,14 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
     if !bias.isEmpty {
       for row in 0..<rows { (y + row * H * P).update(from: bias.base, count: H * P) }
     }
-    let atOnce = x.shape.isStep ? 1 : rows
     forEachHead { h in
-      for row in stride(from: 0, to: rows, by: max(1, atOnce)) {
+      let (x, w, y) = (x.base + h * K, weight.base + h * K * P, y + h * P), beta: Float = bias.isEmpty ? 0 : 1
+      if isStep {
+        for row in 0..<rows { runnel_gevm(K, P, P, w, x + row * H * K, beta, y + row * H * P) }
+      } else {
         Gemm.serial(
-          m: atOnce, n: P, k: K, MatrixView(x.base + (row * H + h) * K, rowStride: H * K),
-          MatrixView(weight.base + h * K * P, rowStride: P), beta: bias.isEmpty ? 0 : 1,
-          into: y + (row * H + h) * P, rowStride: H * P)
+          m: rows, n: P, k: K, MatrixView(x, rowStride: H * K), MatrixView(w, rowStride: P), beta: beta,
+          into: y, rowStride: H * P)
       }
     }
   }

@@ -9,8 +9,8 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor
 }
 
 extension Shape {
-  /// Whether it is one token [B 1 D] of each of several streams. Dense products take these one by one, so that a stream
-  /// has the bits that it has alone: those of a matrix product depend on how many rows there are.
+  /// Whether it is one token [B 1 D] of each of several streams. Dense products take these one by one, by loops of our own,
+  /// so that a stream has the bits that it has alone: those of a product of BLAS depend on how many rows there are.
   var isStep: Bool { rank == 3 && self[1] == 1 }
 }
 
@@ -72,9 +72,15 @@ public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
   )
   let (rows, inner, out) = (x.shape.rows, matrix.shape[0], matrix.shape[1])
   let y = Tensor(x.shape.with(width: out)) { y in
-    Gemm.parallel(
-      m: rows, n: out, k: inner, MatrixView(x.base, rowStride: inner),
-      MatrixView(matrix.base, rowStride: out), into: y, rowStride: out)
+    if rows == 1 || x.shape.isStep {
+      for row in 0..<rows {
+        Gemm.vector(x.base + row * inner, rows: inner, columns: out, matrix.base, into: y + row * out)
+      }
+    } else {
+      Gemm.parallel(
+        m: rows, n: out, k: inner, MatrixView(x.base, rowStride: inner),
+        MatrixView(matrix.base, rowStride: out), into: y, rowStride: out)
+    }
   }
   guard isTracked(x, matrix) else { return y }
   let (needsX, needsMatrix) = (x.isTracked, matrix.isTracked)

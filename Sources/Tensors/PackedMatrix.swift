@@ -136,7 +136,7 @@ public struct PackedMatrix: Sendable {
   /// y = x Wᵀ, or y + x Wᵀ, for y [… out].
   package func multiply(
     _ x: PackedVectors, adding: Bool = false, into y: UnsafeMutablePointer<Float>,
-    on instructions: InstructionSet = .best
+    on instructions: InstructionSet = .current
   ) {
     require(x)
     guard let base = memory.bytes.baseAddress else { return }

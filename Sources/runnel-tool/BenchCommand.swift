@@ -55,12 +55,13 @@ private struct Measurement: Encodable {
   var peak_gflops: Double
   /// Of the matrix peak, counting two operations per matrix weight and token forwards and four backwards.
   var share_of_peak: Double
+  var instructions = "\(InstructionSet.current)"
 
   func print(json: Bool) throws {
     if json { return try Output.json(self) }
     Output.line(
-      "\(mixer), \(Output.grouped(parameters)) parameters, \(threads) threads, \(batch) × \(segment): "
-        + "\(Output.grouped(Int(tokens_per_second))) tokens/s")
+      "\(mixer), \(Output.grouped(parameters)) parameters, \(threads) threads, \(instructions), "
+        + "\(batch) × \(segment): \(Output.grouped(Int(tokens_per_second))) tokens/s")
     Output.line(
       String(
         format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100,

@@ -85,6 +85,7 @@ private struct Measurement: Encodable {
   let bytes_per_token, state_bytes: Int?
   let peak_gb_per_second, peak_gflops: Double?
   let share_of_peak: Double
+  let instructions = "\(InstructionSet.current)"
 
   init(
     benchmark: String, _ model: LanguageModel, batch: Int, segment: Int, speed: Double,
@@ -104,7 +105,7 @@ private struct Measurement: Encodable {
     if json { return try Output.json(self) }
     Output.line(
       "\(mixer), \(Output.grouped(parameters)) parameters in \(dtype?.rawValue ?? "f32"), \(threads) threads, "
-        + "\(batch) × \(segment): \(Output.grouped(Int(tokens_per_second))) tokens/s")
+        + "\(instructions), \(batch) × \(segment): \(Output.grouped(Int(tokens_per_second))) tokens/s")
     let share = Output.decimals(100 * share_of_peak, 1)
     if let bytes_per_token, let peak_gb_per_second {
       Output.line(

@@ -56,7 +56,7 @@ struct ConvertCommand: ParsableCommand {
   var tensor: [String] = []
   @Option(
     help: ArgumentHelp("The most states of a channel (default: 256).", valueName: "n")) var maxState: Int?
-  @OptionGroup var replacing: ForceOption
+  @OptionGroup var replacing: ReplacingOptions
   @OptionGroup var tokenizer: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -108,7 +108,7 @@ struct ConvertCommand: ParsableCommand {
       throw ToolError(
         "\(source) is no file of kernels; leave --tolerance and --max-state out, or name a safetensors file")
     }
-    try Destination.check(result, for: ModelFolder.conversion, inputs: [source], force: replacing.force)
+    try replacing.check(result, for: ModelFolder.conversion, inputs: [source])
     let original = try ModelFolder.load(source)
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)

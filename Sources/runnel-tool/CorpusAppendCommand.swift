@@ -33,10 +33,10 @@ extension CorpusCommand {
     }
 
     func run() throws {
-      let texts = try CorpusInput.all(inputs, reading.reading)
+      let texts = try reading.texts(inputs)
       var progress = ReadingProgress(of: texts)
       let header = try CorpusMerger.append(
-        texts, to: path, validation: validation, threads: compute.threads
+        texts, to: path, validation: validation, threads: compute.threads, badLines: ReadingOptions.note
       ) { try progress.show($0) }
       progress.finish()
       try report(header, at: path, output)

@@ -10,6 +10,9 @@ extension CorpusCommand {
       abstract:
         "Make a corpus from texts: .txt, .jsonl with a text field, either also .zst, folders of these, or -.",
       discussion: """
+        What is no text, such as gzip data or a PDF, is known by its first bytes and refused; UTF-16 with its byte order mark is \
+        made UTF-8.
+
         Example: runnel corpus build book.tokens.zst book.txt more.jsonl.zst --validation 0.05
         Example: runnel corpus build web.tokens.zst web/ --tokenizer tokenizer.json --append-token '<|endoftext|>' \
         --validation-by document --deduplicate
@@ -36,6 +39,7 @@ extension CorpusCommand {
       help: ArgumentHelp("Bytes of token ids per frame, the unit of random access.", valueName: "bytes"))
     var frameSize = 256 << 10
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     enum SplitRule: String, ExpressibleByArgument, CaseIterable { case tail, document }
@@ -51,7 +55,8 @@ extension CorpusCommand {
     }
 
     func run() throws {
-      let texts = try CorpusInput.all(inputs, reading.reading)
+      let texts = try reading.texts(inputs)
+      try replacing.check(path, for: .corpus, inputs: texts.map(\.path))
       var builder = CorpusBuilder(
         tokenizer: try Tokenizers.load(tokenizer), validation: validation, level: level)
       builder.endToken = appendToken
@@ -59,7 +64,7 @@ extension CorpusCommand {
       builder.frameBytes = frameSize
       if let threads = compute.threads { builder.threads = threads }
       var progress = ReadingProgress(of: texts)
-      let header = try builder.build(texts, to: path) { try progress.show($0) }
+      let header = try builder.build(texts, to: path, badLines: ReadingOptions.note) { try progress.show($0) }
       progress.finish()
       try report(header, at: path, output)
     }
@@ -73,7 +78,9 @@ extension CorpusCommand {
 
 /// How texts are read.
 struct ReadingOptions: ParsableArguments {
-  @Option(help: "Take all inputs for text or jsonl, whatever their names.") var format: CorpusInput.Format?
+  @Option(
+    help: "Take all inputs for text, jsonl, or bytes that nobody looks at, whatever their names.")
+  var format: CorpusInput.Format?
   @Option(
     help: ArgumentHelp(
       "Of .jsonl: the field that holds the text, as in content or page.text.", valueName: "name"))
@@ -83,6 +90,10 @@ struct ReadingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Of text: documents end at this string; \\n is a line break.", valueName: "string"))
   var separator: String?
+  @Flag(
+    help: "Of .jsonl: leave out lines without such a field, and say how many; without this they end the work."
+  )
+  var skipBadLines = false
 
   enum Unit: String, ExpressibleByArgument, CaseIterable { case file, line, paragraph }
 
@@ -110,7 +121,18 @@ struct ReadingOptions: ParsableArguments {
         }
       }
     return CorpusInput.Reading(
-      format: format, documents: cut, field: field.split(separator: ".").map(String.init))
+      format: format, documents: cut, field: field.split(separator: ".").map(String.init),
+      skipsBadLines: skipBadLines)
+  }
+
+  /// The texts that arguments stand for; what is passed over goes to stderr.
+  func texts(_ inputs: [String]) throws -> [CorpusInput] {
+    try CorpusInput.all(inputs, reading) { Output.note($0) }
+  }
+
+  static func note(_ bad: BadLines) {
+    guard let first = bad.first else { return }
+    Output.note("left out \(Output.grouped(bad.count)) bad lines; the first: \(first)")
   }
 
   /// `\n`, `\r`, `\t` and `\\` as what they stand for.

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Runnel
+import RunnelFiles
 
 extension CorpusCommand {
   struct Cat: ParsableCommand {
@@ -18,7 +19,12 @@ extension CorpusCommand {
     @Option(help: ArgumentHelp("Only this document, counted from 0.", valueName: "n")) var document: Int?
     @Option(help: ArgumentHelp("Only documents a..<b.", valueName: "a:b")) var documents: IndexRange?
     @Flag(help: "Print token ids, a document a line.") var ids = false
-    @Flag(help: "Print a JSON object with the field text for each document.") var jsonl = false
+    @Flag(
+      help: """
+        Print a JSON object for each document: its text, or where that is not UTF-8 its bytes in hexadecimal. `corpus build` \
+        reads both.
+        """)
+    var jsonl = false
     @Flag(help: "Print what can be read of a damaged corpus; the damage goes to stderr.") var salvage = false
 
     func validate() throws {
@@ -33,11 +39,11 @@ extension CorpusCommand {
       let corpus = try Corpus(path: path, salvage: salvage)
       let range = try range(in: corpus)
       if corpus.header.tokenizer == .task, !ids, !jsonl, !salvage {
-        return try corpus.writeSymbols(of: range) { Output.write(Array($0.utf8)) }
+        return try corpus.writeSymbols(of: range) { try Self.write(Array($0.utf8)) }
       }
       let tokenizer = ids ? nil : try tokenizer(of: corpus)
       if tokenizer is ByteTokenizer, !jsonl, !salvage {
-        return try corpus.write(range, to: STDOUT_FILENO)
+        return try corpus.forEachStretch(of: range) { try Self.write(Array($0)) }
       }
       if jsonl && tokenizer == nil {
         throw ToolError("\(path) keeps no tokenizer that could make text of its ids; leave --jsonl out")
@@ -57,6 +63,11 @@ extension CorpusCommand {
       try printer.finish()
       for finding in found { Output.note("\(finding)") }
       if !found.isEmpty { throw ExitCode(1) }
+    }
+
+    /// A reader that has gone, as `head` does, ends the work and is no failure.
+    fileprivate static func write(_ bytes: [UInt8]) throws {
+      guard Output.write(bytes) else { throw ExitCode.success }
     }
 
     private func tokenizer(of corpus: Corpus) throws -> (any Tokenizer)? {
@@ -84,8 +95,7 @@ extension CorpusCommand {
     private func starts(in corpus: Corpus, _ range: Range<Int>) -> ArraySlice<Int> {
       if let document { return corpus.documentStarts[document...document] }
       if let documents = documents?.range { return corpus.documentStarts[documents] }
-      let isLast = range.upperBound == corpus.count && (!range.isEmpty || corpus.count == 0)
-      return corpus.documentStarts(in: range.lowerBound..<range.upperBound + (isLast ? 1 : 0))
+      return corpus.documents(startingIn: range)
     }
   }
 }
@@ -103,7 +113,7 @@ private struct DocumentPrinter {
   private var isInside = false
   private var isEmpty = true
 
-  private struct Line: Encodable { let text: String }
+  private struct Line: Encodable { let text, bytes: String? }
 
   init(
     _ tokenizer: (any Tokenizer)?, asJSON: Bool, starts: ArraySlice<Int>, _ range: Range<Int>
@@ -159,7 +169,10 @@ private struct DocumentPrinter {
     decoder = tokenizer?.decoder()
     (isInside, isEmpty) = (false, true)
     if asJSON {
-      try Output.json(Line(text: String(decoding: bytes, as: UTF8.self)), pretty: false)
+      let text = String(validating: bytes, as: UTF8.self)
+      let hex = text == nil ? bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined() : nil
+      try CorpusCommand.Cat.write(
+        Array((Output.encoded(Line(text: text, bytes: hex)) + "\n").utf8))
     } else {
       try flush()
     }
@@ -167,8 +180,7 @@ private struct DocumentPrinter {
   }
 
   private mutating func flush() throws {
-    // A reader that has gone, as `head` does, ends the work and is no failure.
-    guard Output.write(bytes) else { throw ExitCode.success }
+    try CorpusCommand.Cat.write(bytes)
     bytes.removeAll(keepingCapacity: true)
   }
 }

@@ -25,7 +25,8 @@ extension CorpusCommand {
       String?
     @Option(help: "How many ids there are, without a tokenizer.") var vocabulary: Int?
     @Option(help: "nanogpt, llmc or megatron.") var format: TokenFileFormat?
-    @Option(help: "The type of the ids in nanoGPT's files.") var dtype = TokenFileElement.u16
+    @Option(help: "The type of the ids in nanoGPT's files (default: u16, where the vocabulary fits it).")
+    var dtype: TokenFileElement?
     @Option(
       help: ArgumentHelp("A document ends with each of this id, as in nanoGPT's data.", valueName: "id"))
     var documentEnd: Int32?
@@ -34,6 +35,7 @@ extension CorpusCommand {
     var documentStart: Int32?
     @OptionGroup var split: ValidationOptions
     @Option(help: "zstd's level, 1 to 22.") var level = 3
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -53,6 +55,8 @@ extension CorpusCommand {
     }
 
     func run() throws {
+      let all = inputs + validationInput
+      try replacing.check(path, for: .corpus, inputs: all + all.map { MegatronIndex.path(beside: $0) })
       var line = ProgressLine()
       let writer =
         if let tokenizer = try tokenizer.map({ try Tokenizers.load($0) }) {
@@ -87,7 +91,10 @@ extension CorpusCommand {
     var out: String
     @Option(help: "nanogpt, llmc or megatron.") var format = TokenFileFormat.nanogpt
     @Option(help: "Only this split: train or validation.") var split: SplitName?
+    @Option(help: "The type of the ids in nanoGPT's file; its own reader takes u16 only.")
+    var dtype: TokenFileElement?
     @Option(help: ArgumentHelp("Put this id after every document.", valueName: "id")) var documentEnd: Int32?
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     private struct Result: Encodable {
@@ -96,9 +103,12 @@ extension CorpusCommand {
     }
 
     func run() throws {
+      for file in format == .megatron ? [out, MegatronIndex.path(beside: out)] : [out] {
+        try replacing.check(file, for: .tokens(format), inputs: [path])
+      }
       var line = ProgressLine()
       let count = try Corpus(path: path).export(
-        split?.split ?? .all, to: out, as: format, documentEnd: documentEnd
+        split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd
       ) { done in line.show(done, "exporting \(out)") }
       line.finish()
       if output.json { return try Output.json(Result(path: out, tokens: count)) }

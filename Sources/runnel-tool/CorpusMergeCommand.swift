@@ -11,6 +11,7 @@ extension CorpusCommand {
 
     @Argument(help: ArgumentHelp("The corpus to write.", valueName: "out")) var path: String
     @Argument(help: ArgumentHelp("Corpora, in order.", valueName: "corpus")) var inputs: [String]
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -18,6 +19,7 @@ extension CorpusCommand {
     }
 
     func run() throws {
+      try replacing.check(path, for: .corpus, inputs: inputs)
       var line = ProgressLine()
       Interrupt.watch()
       let header = try CorpusMerger.merge(inputs, into: path) { done in

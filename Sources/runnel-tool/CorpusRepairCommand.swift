@@ -16,9 +16,11 @@ extension CorpusCommand {
 
     @Argument(help: ArgumentHelp("The damaged corpus.", valueName: "corpus")) var path: String
     @Argument(help: ArgumentHelp("The corpus to write.", valueName: "out")) var out: String
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+      try replacing.check(out, for: .corpus, inputs: [path])
       var line = ProgressLine()
       Interrupt.watch()
       let repair = try Corpus(path: path, salvage: true, cacheBytes: 0).repair(to: out) { done in

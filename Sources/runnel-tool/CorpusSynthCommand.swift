@@ -27,6 +27,7 @@ extension CorpusCommand {
     @Option(help: "The same seed writes the same corpus.") var seed: UInt64 = 1
     @OptionGroup var split: ValidationOptions
     @Option(help: "zstd's level, 1 to 22.") var level = 3
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     private static let names = SyntheticTasks.all.map { $0.name } + ["stories"]
@@ -81,6 +82,7 @@ extension CorpusCommand {
     }
 
     func run() throws {
+      try replacing.check(path, for: .corpus)
       var line = ProgressLine()
       let header: CorpusHeader
       if let type = SyntheticTasks.named(task) {

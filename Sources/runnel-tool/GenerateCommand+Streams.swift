@@ -82,7 +82,9 @@ extension GenerateCommand {
       running[i].continuation.add(token)
       running[i].text += running[i].continuation.take()
     }
-    func goesOn(_ stream: Stream) -> Bool { stream.continuation.end == nil && !Interrupt.hasArrived }
+    // Asked once, so that a signal ends all of them at one token.
+    let isOver = Interrupt.hasArrived
+    func goesOn(_ stream: Stream) -> Bool { stream.continuation.end == nil && !isOver }
     let rows = running.indices.filter { goesOn(running[$0]) }
     guard rows.count < running.count else { return [] }
     let ended = running.filter { !goesOn($0) }

@@ -45,7 +45,7 @@ struct GenerateCommand: ParsableCommand {
       "Put the stream of the journal back to this position first; what came after it is forgotten.",
       valueName: "position"))
   var rewind: Int?
-  @OptionGroup var replacing: ForceOption
+  @OptionGroup var replacing: ReplacingOptions
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var text: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
@@ -80,7 +80,7 @@ struct GenerateCommand: ParsableCommand {
   func run() throws {
     compute.apply()
     if let saveState {
-      try Destination.check(saveState, for: StateFile.kind, inputs: [model], force: replacing.force)
+      try replacing.check(saveState, for: StateFile.kind, inputs: [model])
     }
     let loaded = try ModelFolder.load(model)
     try sampling.check(fits: loaded)

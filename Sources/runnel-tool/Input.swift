@@ -1,11 +1,27 @@
-/// Standard input, read as it comes.
+/// Standard input as text, read as it comes.
 
 import Foundation
 import Runnel
+import Synchronization
 
 enum Input {
-  /// The next bytes of stdin as soon as there are any, at most 64 KiB; nil at its end, or once a signal asks to leave.
+  private static let text = Mutex(TextStream("stdin", reader: "runnel …", comesLive: true))
+
+  /// The next text of stdin as soon as there is any, by whatever its first bytes say that it is; nil at its end, or once a
+  /// signal asks to leave.
   static func read() throws -> [UInt8]? {
+    do { return try text.withLock { try $0.next(bytes) } } catch  where Interrupt.hasArrived { return nil }
+  }
+
+  /// Whether `read` gives something, or the end, without waiting for the next bytes.
+  static var isReady: Bool {
+    if text.withLock({ $0.isReady }) { return true }
+    var stdin = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+    return poll(&stdin, 1, 0) > 0
+  }
+
+  /// At most 64 KiB as they come.
+  private static func bytes() throws -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
       guard wait() else { return nil }

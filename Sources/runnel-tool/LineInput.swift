@@ -28,7 +28,7 @@ struct LineInput {
       guard bytes.count <= Input.maximumLine else {
         throw ToolError("stdin: a line is longer than \(Input.maximumLine) bytes")
       }
-      guard waits || Self.isReady else { return nil }
+      guard waits || Input.isReady else { return nil }
       guard let more = try Input.read() else {
         guard !Interrupt.hasArrived else { return nil }
         isAtEnd = true
@@ -42,9 +42,4 @@ struct LineInput {
   var rest: [UInt8] { Array(bytes[start...]) }
   /// Whether all has been taken and nothing will come.
   var isOver: Bool { isAtEnd && start == bytes.count }
-
-  private static var isReady: Bool {
-    var stdin = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-    return poll(&stdin, 1, 0) > 0
-  }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Runnel
+import RunnelFiles
 
 struct ComputeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads to compute with (default: one per core).", valueName: "n"))
@@ -53,6 +54,16 @@ extension TokenEncoder {
     bytes.withUnsafeBufferPointer { feed($0, into: &ids) }
     flush(into: &ids)
     return ids
+  }
+}
+
+/// What stands where a result is to go.
+struct ReplacingOptions: ParsableArguments {
+  @Flag(help: "Replace what stands there whatever it is, an input too.") var force = false
+
+  /// Called before the work begins.
+  func check(_ path: String, for kind: FileKind, inputs: [String] = []) throws {
+    try Destination.check(path, for: kind, inputs: inputs, force: force)
   }
 }
 

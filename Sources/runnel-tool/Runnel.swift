@@ -20,6 +20,10 @@ struct RunnelTool: ParsableCommand {
       ScoreCommand.self,
       CheckCommand.self, ConvertCommand.self, BenchCommand.self, InfoCommand.self, HippoCommand.self,
     ])
+
+  func validate() throws {
+    if let complaint = InstructionSet.complaint { throw ValidationError(complaint) }
+  }
 }
 
 @main
@@ -29,6 +33,7 @@ enum Main {
   static func main() {
     Descriptors.prepare()
     do {
+      try RunnelTool.checkArguments()
       var command = try RunnelTool.parseAsRoot()
       try command.run()
     } catch {

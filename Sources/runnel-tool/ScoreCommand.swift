@@ -39,7 +39,7 @@ struct ScoreCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Write the logits of --ids as a tensor logits of shape [B T V].", valueName: "file"))
   var logits: String?
-  @OptionGroup var replacing: ForceOption
+  @OptionGroup var replacing: ReplacingOptions
   @OptionGroup var text: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -76,7 +76,7 @@ struct ScoreCommand: ParsableCommand {
     compute.apply()
     if let ids, let logits { return try writeLogits(of: ids, to: logits) }
     if let saveState {
-      try Destination.check(saveState, for: StateFile.kind, inputs: [model], force: replacing.force)
+      try replacing.check(saveState, for: StateFile.kind, inputs: [model])
     }
     let file = try corpus.map { try Corpus(path: $0) }
     if let file, task ?? (file.task != nil && per == nil) {
@@ -242,7 +242,7 @@ extension ScoreCommand {
   /// Logits of given ids, every row a text of its own.
   private func writeLogits(of ids: String, to path: String) throws {
     let kind = FileKind("a file of logits") { (try? SafetensorsFile($0).names) == ["logits"] }
-    try Destination.check(path, for: kind, inputs: [ids, self.model], force: replacing.force)
+    try replacing.check(path, for: kind, inputs: [ids, self.model])
     let model = try ModelFolder.load(model).frozen()
     let file = try SafetensorsFile(ids)
     let shape = try file.entry("ids").shape

@@ -122,12 +122,12 @@ struct StateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The model of a journal, which replays it.", valueName: "folder")) var model:
       String?
     @Option(help: "Another seed for the draws that follow.") var seed: UInt64?
-    @OptionGroup var replacing: ForceOption
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var compute: ComputeOptions
 
     func run() throws {
       compute.apply()
-      try Destination.check(result, for: StateFile.kind, inputs: [path], force: replacing.force)
+      try replacing.check(result, for: StateFile.kind, inputs: [path])
       guard Journal.exists(path) else {
         guard at == nil, model == nil else {
           throw ToolError("\(path) is no journal; --at and --model go with the folder of generate --journal")
@@ -160,7 +160,7 @@ struct StateCommand: ParsableCommand {
       String
     @Option(help: ArgumentHelp("A conversion of it.", valueName: "model")) var to: String
     @Option(help: "Tokens to compare on; 0 for none.") var tokens = 64
-    @OptionGroup var replacing: ForceOption
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var output: OutputOptions
 
@@ -181,7 +181,7 @@ struct StateCommand: ParsableCommand {
       guard !Journal.exists(path) else {
         throw ToolError("\(path) is a journal; take a state of it with `runnel state fork` first")
       }
-      try Destination.check(result, for: StateFile.kind, inputs: [path], force: replacing.force)
+      try replacing.check(result, for: StateFile.kind, inputs: [path])
       let move = try StateMove(path, from: ModelFolder.load(from), to: ModelFolder.load(to)) {
         Output.note($0)
       }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Runnel
+import RunnelFiles
 
 extension TokenizerCommand {
   struct Train: ParsableCommand {
@@ -31,6 +32,7 @@ extension TokenizerCommand {
         valueName: "token"))
     var special: [String] = []
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var output: OutputOptions
 
     private var specials: [String] { special.isEmpty ? ["<|endoftext|>"] : special }
@@ -62,7 +64,9 @@ extension TokenizerCommand {
     func run() throws {
       compute.apply()
       let start = ContinuousClock.now
-      let counter = try count()
+      let texts = try reading.texts(inputs)
+      try replacing.check(path, for: Self.kind, inputs: texts.map(\.path))
+      let counter = try count(texts)
       var line = ProgressLine()
       var trainer = BPETrainer(vocabularySize: vocabulary)
       trainer.minimumFrequency = minFrequency
@@ -90,12 +94,24 @@ extension TokenizerCommand {
           + "\(Output.grouped(result.bytes)) bytes of text; \(Output.decimals(result.seconds, 1)) s")
     }
 
+    /// An object of JSON with a model, whoever wrote it.
+    private static let kind = FileKind("a tokenizer.json") { path in
+      guard let file = try? InputFile(path), file.size < 1 << 28,
+        var scanner = (try? file.bytes(at: 0, count: file.size)).map({ JSONScanner($0, file: path) }),
+        (try? scanner.beginObject()) != nil
+      else { return false }
+      while let key = try? scanner.nextKey() {
+        if key == "model" { return scanner.kind() == .object }
+        guard (try? scanner.skipValue()) != nil else { return false }
+      }
+      return false
+    }
+
     /// Counts the words of all texts.
-    private func count() throws -> WordCounter {
+    private func count(_ texts: [CorpusInput]) throws -> WordCounter {
       let counter = WordCounter(threads: WorkerPool.shared.threads)
-      let texts = try CorpusInput.all(inputs, reading.reading)
       var progress = ReadingProgress(of: texts)
-      try CorpusInput.readDocuments(of: texts) {
+      let bad = try CorpusInput.readDocuments(of: texts) {
         try progress.show($0)
       } _: { event in
         switch event {
@@ -105,6 +121,7 @@ extension TokenizerCommand {
         }
       }
       progress.finish()
+      ReadingOptions.note(bad)
       guard counter.bytes > 0 else {
         throw ToolError("\(path): not written: there is no text in \(inputs.joined(separator: ", "))")
       }

@@ -108,12 +108,12 @@ struct FuzzTests {
     let folder = TemporaryFolder()
     let json =
       #"{"metadata":{"total_size":68},"weight_map":{"w1":"part-1.safetensors","w2":"part-2.safetensors"}}"#
-    try SafetensorsIndexTests.write(folder, index: json)
+    try TensorIndexTests.write(folder, index: json)
     var generator = SeededGenerator(seed: 8)
     for _ in 0..<2000 {
       writeRaw(Self.mutated(Array(json.utf8), using: &generator), to: folder("index"))
       do {
-        let source = try SafetensorsIndex(folder("index"))
+        let source = try TensorIndex(folder("index"))
         for name in source.names { #expect(try source.bytes(name).count == source.entry(name).bytes.count) }
       } catch {}
     }

@@ -293,6 +293,46 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
     }
   }
 
+  @Test(
+    "a corpus that another writer is about to replace is waited for by appends, and by nobody else replaced")
+  func locked() throws {
+    try withFolder { folder in
+      try build(["a"], folder, "a", CorpusBuilder())
+      try build(["b"], folder, "b", CorpusBuilder())
+      let before = try bytes(of: folder + "/a")
+      let damaged = try Corpus(path: folder + "/b")
+      struct Enough: Error {}
+      let lock = try FileLock(folder + "/a")
+      try withExtendedLifetime(lock) {
+        for work in [
+          {
+            try CorpusMerger.append(CorpusInput.all([folder + "/b.jsonl"]), to: folder + "/a") { _ in
+              throw Enough()
+            }
+          },
+          {
+            try CorpusMerger.merge([folder + "/a", folder + "/b"], into: folder + "/a") { _ in throw Enough()
+            }
+          },
+        ] as [() throws -> CorpusHeader] { #expect(throws: Enough.self) { try work() } }
+        for work in [
+          { try CorpusBuilder().build([folder + "/b.jsonl"], to: folder + "/a") },
+          { try damaged.repair(to: folder + "/a").header },
+          { try Stories.write(to: folder + "/a", bytes: 100, seed: 1) },
+        ] as [() throws -> CorpusHeader] {
+          #expect(
+            sentence { _ = try work() }.contains("another process that writes it; wait for that process"))
+        }
+      }
+      #expect(try bytes(of: folder + "/a") == before)
+      // What was replaced since it was read is not put back.
+      try build(["new"], folder, "b", CorpusBuilder())
+      #expect(
+        sentence { _ = try damaged.repair(to: folder + "/b") }.contains("replaced it after it was read"))
+      #expect(try contents(folder + "/b").train == [[110, 101, 119]])
+    }
+  }
+
   @Test("appending to a split by tail never moves validation into training")
   func appendingToTail() throws {
     try withFolder { folder in

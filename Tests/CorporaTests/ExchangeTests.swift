@@ -9,7 +9,7 @@ import Testing
 @Suite("Exchange with other trainers") struct ExchangeTests {
   private func importing(
     _ inputs: [String], to path: String, vocabulary: Int = 50_257, validationInputs: [String] = [],
-    format: TokenFileFormat? = nil, element: TokenFileElement = .u16,
+    format: TokenFileFormat? = nil, element: TokenFileElement? = nil,
     boundary: CorpusImporter.Boundary = .file, validation: ValidationSplit = .none
   ) throws -> Corpus {
     try CorpusImporter.build(
@@ -79,7 +79,7 @@ import Testing
       + little([UInt64(documents.count)]) + little(lengths) + little(places) + little(documents) + modes
   }
 
-  @Test("Megatron's pairs: sequences in any place, several to a document, with and without modes")
+  @Test("Megatron's pairs: several sequences to a document, documents without any, with and without modes")
   func megatron() throws {
     try withFolder { folder in
       let data = folder + "/web.bin"
@@ -90,15 +90,57 @@ import Testing
         try write(sequences + modes, to: folder + "/web.idx")
         #expect(try contents(importing([data], to: folder + "/c")) == [[1, 2, 3], [], [4, 5, 6]])
       }
+      // Boundaries without a sequence between them are empty documents.
       try write(
-        index(code: 4, lengths: [2, 1], places: [16, 0], documents: [0, 1, 2]), to: folder + "/web.idx")
-      #expect(try contents(importing([folder + "/web.idx"], to: folder + "/c")) == [[5, 6], [1]])
+        index(code: 4, lengths: [2, 4], places: [0, 8], documents: [0, 0, 1, 1, 2, 2]),
+        to: folder + "/web.idx")
+      #expect(
+        try contents(importing([folder + "/web.idx"], to: folder + "/c")) == [
+          [], [1, 2], [], [3, 4, 5, 6], [],
+        ])
 
+      // What is said twice is compared: places with lengths, the end with the file of ids, boundaries with sequences.
+      let whole = [6] as [Int32]
       let wrong: [(bytes: [UInt8], complaint: String)] = [
         (index(code: 6, lengths: [1], places: [0], documents: [0, 1]), "type code 6 are not whole numbers"),
         (index(code: 4, lengths: [7], places: [0], documents: [0, 1]), "sequence 0 has 7 ids at byte 0"),
         (index(code: 4, lengths: [-1], places: [0], documents: [0, 1]), "sequence 0 has -1 ids"),
-        (index(code: 4, lengths: [1], places: [-8], documents: [0, 1]), "sequence 0 has 1 ids at byte 1844"),
+        (index(code: 4, lengths: [6], places: [-8], documents: [0, 1]), "sequence 0 lies at byte 1844"),
+        (
+          index(code: 4, lengths: [2, 2], places: [0, 8], documents: [0, 1, 2]),
+          "end at byte 16, web.bin has 24"
+        ),
+        (index(code: 4, lengths: [], places: [], documents: [0]), "end at byte 0, web.bin has 24"),
+        (
+          index(code: 4, lengths: [2, 4], places: [0, 12], documents: [0, 1, 2]),
+          "lies at byte 12, the one before ends at 8"
+        ),
+        (
+          index(code: 4, lengths: [2, 4], places: [16, 0], documents: [0, 1, 2]),
+          "lies at byte 16, the one before ends at 0"
+        ),
+        (
+          index(code: 4, lengths: [4, 4], places: [0, 8], documents: [0, 1, 2]),
+          "sequence 1 has 4 ids at byte 16"
+        ),
+        (index(code: 4, lengths: [2, 4], places: [0, 7], documents: [0, 1, 2]), "lies at byte 7"),
+        (
+          index(code: 4, lengths: [2, 4], places: [0, 8], documents: [0, 1]),
+          "ends with sequence 1, expected 2"
+        ),
+        (index(code: 4, lengths: [2, 4], places: [0, 8], documents: []), "does not begin with sequence 0"),
+        (
+          index(code: 4, lengths: [2, 4], places: [0, 8], documents: [1, 2]), "does not begin with sequence 0"
+        ),
+        (index(code: 4, lengths: [2, 4], places: [0, 8], documents: [0, 2, 1]), "begins with sequence 1"),
+        (
+          index(code: 4, lengths: [2, 4], places: [0, 8], documents: [0, 2, 3]),
+          "ends with sequence 3, there are 2"
+        ),
+        (
+          index(code: 4, lengths: whole, places: [0], documents: [0, 1], modes: [1]),
+          "sequence 0 has the mode 1"
+        ),
         (index(code: 4, lengths: [1], places: [0], documents: [0], count: 1 << 62), "do not fit a file of"),
         (Array("MMIDIDX".utf8), "too few"),
         ([UInt8](repeating: 7, count: 99), "does not begin with MMIDIDX"),
@@ -107,6 +149,7 @@ import Testing
         try write(bytes, to: folder + "/web.idx")
         let message = sentence { _ = try importing([data], to: folder + "/e") }
         #expect(message.contains(complaint), "\(message)")
+        #expect(message.hasPrefix(folder + "/web.idx: "))
       }
     }
   }
@@ -128,7 +171,12 @@ import Testing
       try write(little([1, 1 << 40] as [Int64]), to: folder + "/a.bin")
       #expect(
         sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c", element: .i64) }
-          .contains("at token 1 is outside the vocabulary of 50257"))
+          == "\(folder)/a.bin: byte 8: expected ids of i64 below 50257, found one that is negative or above 2^31; is the "
+          + "vocabulary right?")
+      try write(little([1, 50_257] as [UInt16]), to: folder + "/a.bin")
+      #expect(
+        sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c") }
+          .contains("/a.bin: byte 2: expected ids of u16 below 50257, found 50257"))
       try write([1, 2, 3], to: folder + "/a.bin")
       #expect(
         sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c") }
@@ -136,32 +184,65 @@ import Testing
     }
   }
 
+  @Test(
+    "a type of ids that does not fit nanoGPT's file is refused in both directions, and so is a file of the other type"
+  )
+  func widths() throws {
+    try withFolder { folder in
+      let original = documents([100], vocabulary: 70_000)
+      try makeCorpus(folder + "/c", original, vocabulary: 70_000, validation: .none)
+      let corpus = try Corpus(path: folder + "/c")
+      for element in [nil, .u16] as [TokenFileElement?] {
+        #expect(
+          sentence { try corpus.export(to: folder + "/x", as: .nanogpt, element: element) }
+            .contains("ids below 70000 do not fit nanoGPT's file of u16; --dtype u32"))
+      }
+      #expect(
+        sentence { try corpus.export(to: folder + "/x", as: .llmc, element: .u16) }.contains(
+          "leave --dtype out"))
+      #expect(!FileManager.default.fileExists(atPath: folder + "/x"))
+      try corpus.export(to: folder + "/wide", as: .nanogpt, element: .u32)
+      #expect(
+        sentence { _ = try importing([folder + "/wide"], to: folder + "/d", vocabulary: 70_000) }
+          .contains("say --dtype u16 or u32"))
+      let back = try importing([folder + "/wide"], to: folder + "/d", vocabulary: 70_000, element: .u32)
+      #expect(try contents(back) == original)
+      try write(little((0..<100).map { UInt32($0) }), to: folder + "/wide")
+      #expect(
+        sentence { _ = try importing([folder + "/wide"], to: folder + "/d") }
+          .contains("every other id of 2 bytes is 0, as in a file of 4 bytes each; say --dtype"))
+      #expect(try importing([folder + "/wide"], to: folder + "/d", element: .u16).count == 200)
+    }
+  }
+
   @Test("import(export(corpus)) = corpus, documents too", arguments: TokenFileFormat.allCases, [200, 70_000])
   func roundTrip(format: TokenFileFormat, vocabulary: Int) throws {
     try withFolder { folder in
-      let original = documents([0, 40, 1, 0, 0, 300, 7, 0], vocabulary: vocabulary - 1)
+      let original = documents([0, 40, 1, 0, 0, 300, 7, 0, 0], vocabulary: vocabulary - 1)
       try makeCorpus(folder + "/c", original, vocabulary: vocabulary, validation: .tailOfDocuments(0.3))
       let corpus = try Corpus(path: folder + "/c")
       let end = Int32(vocabulary - 1)
       for split in Corpus.Split.allCases {
         let out = folder + "/\(split).bin"
-        let count = try corpus.export(split, to: out, as: format, documentEnd: end)
         let element: TokenFileElement = vocabulary > 1 << 16 ? .u32 : .u16
+        let count = try corpus.export(
+          split, to: out, as: format, element: format == .nanogpt ? element : nil, documentEnd: end)
         let back = try importing(
           [out], to: folder + "/back", vocabulary: vocabulary, element: element, boundary: .end(end))
         let range = corpus.range(of: split)
         let expected = (0..<corpus.documentCount)
           .filter { index in
             let start = corpus.documentStarts[index]
-            return range.contains(start)
+            // Empty documents behind the last token are of the split that ends there.
+            return range.contains(start) || start == corpus.count && range.upperBound == start
           }
           .map { original[$0] + [end] }
         #expect(try contents(back) == expected)
         #expect(back.count == count)
       }
-      try corpus.export(to: folder + "/bare.bin", as: .nanogpt)
-      let bare = try bytes(of: folder + "/bare.bin")
       let element: TokenFileElement = vocabulary > 1 << 16 ? .u32 : .u16
+      try corpus.export(to: folder + "/bare.bin", as: .nanogpt, element: element)
+      let bare = try bytes(of: folder + "/bare.bin")
       #expect(element.ids(in: bare) == original.flatMap { $0 })
       #expect(
         sentence { try corpus.export(to: folder + "/x", as: format, documentEnd: Int32(vocabulary)) }

@@ -268,6 +268,10 @@ import Testing
       #expect(try parts("\(a),\(b)") == [a: 0.5, b: 0.5])
       #expect(try parts("\(a):0.3") == [a: 1])
       #expect(sentence { _ = try parts("\(a):1,\(b)") }.contains("1 of 2 corpora have a weight"))
+      // A sum beyond all numbers is none of the user's business.
+      let large = try CorpusMixture(named: "\(a):1.7e308,\(b):0.85e308").parts.map(\.weight)
+      #expect(abs(large[0] - 2.0 / 3) < 1e-12 && abs(large[1] - 1.0 / 3) < 1e-12, "\(large)")
+      #expect(sentence { _ = try parts("\(a):1e-300,\(b):1e300") }.contains("leave it out or raise it"))
       #expect(sentence { _ = try parts("\(a):0,\(b):1") }.contains("its weight in the mixture is 0.0"))
       #expect(sentence { _ = try parts("\(a):nan,\(b):1") }.contains("weight in the mixture is nan"))
       #expect(sentence { _ = try parts("\(a):1,\(folder)/c:1") }.contains("\(folder)/c"))

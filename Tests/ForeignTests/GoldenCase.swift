@@ -3,7 +3,11 @@
 
 import Foundation
 import RunnelCheckpoints
+import RunnelFiles
+import RunnelModels
+import RunnelRecurrences
 import RunnelTensors
+import Testing
 
 struct GoldenCase: Sendable {
   struct Recipe: Sendable {
@@ -24,8 +28,16 @@ struct GoldenCase: Sendable {
   let samples: [Sample]
 
   /// Those in the folder beside this file.
-  static let all: [GoldenCase] = {
-    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden")
+  static let all = read("Golden")
+  /// Those of the authors' RWKV files, under the names in these.
+  static let authors = read("Golden/Authors")
+
+  static func named(_ name: String) throws -> GoldenCase {
+    try #require((all + authors).first { $0.name == name })
+  }
+
+  private static func read(_ name: String) -> [GoldenCase] {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(name)
     let files =
       (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
     return files.filter { $0.pathExtension == "json" }.sorted { $0.path < $1.path }.compactMap {
@@ -33,7 +45,7 @@ struct GoldenCase: Sendable {
         GoldenCase(name: name, $0)
       }
     }
-  }()
+  }
 
   private init?(name: String, _ data: Data) {
     guard let json = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
@@ -65,6 +77,58 @@ struct GoldenCase: Sendable {
         Float(recipe.offset + recipe.scale * (Double($0 >> 40) / 0x1p23 - 1))
       }
       return (recipe.name, Tensor(values, Shape(recipe.shape)))
+    }
+  }
+
+  /// The model's answer must be the original's in every form.
+  func check(_ model: LanguageModel, _ note: String = "") {
+    let ids = ids
+    for form in Form.allCases {
+      var state = model.initialState(batch: batch)
+      let logits = model.logits(ids, batch: batch, form: form, state: &state)
+      let V = model.vocabularySize
+      var difference = 0.0, size = 0.0
+      for sample in samples {
+        let at = (sample.row * tokens + sample.token) * V + sample.index
+        difference += pow(Double(logits[at]) - sample.value, 2)
+        size += pow(sample.value, 2)
+      }
+      let error = (difference / size).squareRoot()
+      #expect(error <= 2e-5, "\(name) \(note), \(form): \(error)")
+      let own = logits.sumOfSquares.squareRoot()
+      #expect(abs(own - norm) <= 1e-4 * norm, "\(name) \(note), \(form): norm \(own)")
+    }
+  }
+
+  /// The configuration with fields added, replaced or, where the text is empty, taken out; each value as it stands in JSON.
+  func configuration(_ changes: [String: String], leavingOut others: Bool = false) throws -> String {
+    let object = try #require(JSONSerialization.jsonObject(with: configuration) as? [String: Any])
+    var fields =
+      others
+      ? [:]
+      : try object.mapValues {
+        String(
+          decoding: try JSONSerialization.data(withJSONObject: $0, options: .fragmentsAllowed), as: UTF8.self)
+      }
+    for (key, value) in changes { fields[key] = value.isEmpty ? nil : value }
+    return "{\(fields.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", "))}"
+  }
+
+  /// Loads the case with another configuration, and with other tensors.
+  func load(
+    configuration text: String, as file: String = "config.json",
+    weights: String = "model.safetensors",
+    changing change: ([(name: String, value: Tensor)]) -> [(name: String, value: Tensor)] = { $0 }
+  ) throws -> LanguageModel {
+    try withFolder { folder in
+      try write(to: folder, changing: change)
+      try FileManager.default.removeItem(atPath: folder + "/config.json")
+      try AtomicFile.write(Array(text.utf8), to: folder + "/" + file)
+      if weights != "model.safetensors" {
+        try FileManager.default.moveItem(
+          atPath: folder + "/model.safetensors", toPath: folder + "/" + weights)
+      }
+      return try ModelFolder.load(folder)
     }
   }
 

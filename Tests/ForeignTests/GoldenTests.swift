@@ -13,31 +13,15 @@ struct GoldenTests {
     let golden = try #require(GoldenCase.all.first { $0.name == name })
     try withFolder { folder in
       try golden.write(to: folder)
-      func check(_ model: LanguageModel) {
-        let ids = golden.ids
-        for form in Form.allCases {
-          var state = model.initialState(batch: golden.batch)
-          let logits = model.logits(ids, batch: golden.batch, form: form, state: &state)
-          let V = model.vocabularySize
-          var difference = 0.0, size = 0.0
-          for sample in golden.samples {
-            let at = (sample.row * golden.tokens + sample.token) * V + sample.index
-            difference += pow(Double(logits[at]) - sample.value, 2)
-            size += pow(sample.value, 2)
-          }
-          let error = (difference / size).squareRoot()
-          #expect(error <= 2e-5, "\(name), \(form): \(error)")
-          let norm = logits.sumOfSquares.squareRoot()
-          #expect(abs(norm - golden.norm) <= 1e-4 * golden.norm, "\(name), \(form): norm \(norm)")
-        }
-      }
-      try check(ModelFolder.load(folder))
+      golden.check(try ModelFolder.load(folder))
     }
   }
 
   @Test("every family has its cases", arguments: ForeignFamily.all.map(\.modelType))
   func families(modelType: String) {
-    #expect(GoldenCase.all.contains { $0.modelType == modelType })
+    // The folders of RWKV-5 have the authors' tensors under other names.
+    let own = modelType == "rwkv5" ? GoldenCase.authors : GoldenCase.all.filter { $0.modelType == modelType }
+    #expect(!own.isEmpty)
   }
 
   private static func logits(_ model: LanguageModel, _ golden: GoldenCase) -> [Float] {

@@ -84,19 +84,21 @@ struct Text {
 }
 
 /// Compares values and gradients of a mixer with those of `reference`, which is given the parameters.
+///
+/// - Parameter hasRange: whether the mixer stays within a Float's range, as `expectRange` tells, where its reference does.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, hasRange: Bool = true,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   expectLayer(
-    M.perturbed(configuration, at: depth), M.name, width: configuration.width, sourceLocation: sourceLocation,
-    reference: reference)
+    M.perturbed(configuration, at: depth), M.name, width: configuration.width, hasRange: hasRange,
+    sourceLocation: sourceLocation, reference: reference)
 }
 
 /// The same for any layer over a stream of this width.
 func expectLayer<L: SequenceLayer>(
-  _ mixer: L, _ name: String, width: Int, sourceLocation: SourceLocation = #_sourceLocation,
-  reference: (MixerReference, [[Double]]) -> [[Double]]
+  _ mixer: L, _ name: String, width: Int, hasRange: Bool = true,
+  sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   let text = Text(D: width)
   let x = random([text.B, text.lengths.reduce(0, +), text.D], seed: 2)
@@ -166,4 +168,48 @@ func expectLayer<L: SequenceLayer>(
       }
     }
   }
+  if hasRange { expectRange(mixer, name, text, x, sourceLocation: sourceLocation, reference: reference) }
+}
+
+/// With all weights multiplied, as a run that goes astray leaves them, what Double computes within a Float's range is
+/// computed here, in every form: within 1e-5, or as near as the reference stays where every number in it is off by up to
+/// sixteen roundings.
+private func expectRange<L: SequenceLayer>(
+  _ mixer: L, _ name: String, _ text: Text, _ x: Tensor, sourceLocation: SourceLocation,
+  reference: (MixerReference, [[Double]]) -> [[Double]]
+) {
+  var compared = 0
+  for scale: Float in [10, 1e2, 1e3, 1e4] {
+    var large = mixer
+    for field in L.fields { field.change(in: &large) { scale * $0 } }
+    let parameters = large.doubles, xs = x.detached.doubles
+    let expected = text.reference(xs) { reference(MixerReference(parameters), $0) }
+    guard expected.allSatisfy({ abs($0) < 1e37 }) else { continue }
+    compared += 1
+    var generator = SeededGenerator(seed: 16)
+    func moved(_ values: [Double]) -> [Double] {
+      values.map { $0 * (1 + 0x1p-20 * (2 * generator.uniform() - 1)) }
+    }
+    let spread = (0..<3).map { _ in
+      let names = parameters.keys.sorted()
+      let near = Dictionary(uniqueKeysWithValues: names.map { ($0, moved(parameters[$0] ?? [])) })
+      return relativeError(text.reference(moved(xs)) { reference(MixerReference(near), $0) }, expected)
+    }
+    let allowed = max(1e-5, spread.max() ?? 0)
+    for model in [large, large.frozen()] {
+      for form in Form.allCases {
+        var state = model.initialState(batch: text.B)
+        let y = text.joined(
+          zip(text.cut(x), [Resets.none, text.resets]).map {
+            model.run($0, form: form, resets: $1, state: &state)
+          })
+        let error = relativeError(y, expected)
+        #expect(
+          error.isFinite && error <= allowed, "\(name) times \(scale), \(form)",
+          sourceLocation: sourceLocation)
+      }
+    }
+  }
+  #expect(
+    compared > 0, "\(name): no multiple of the weights stays within a Float", sourceLocation: sourceLocation)
 }

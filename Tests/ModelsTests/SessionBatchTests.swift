@@ -68,17 +68,27 @@ struct SessionBatchTests {
     try check(try Registry.mixer(named: name))
   }
 
-  @Test("wide enough for other kernels of the products, too", arguments: Registry.names)
+  /// Numbers as they are trained, and every way that weights are packed.
+  @Test(
+    "wide enough for other kernels of the products, too, however the weights are kept",
+    arguments: Registry.names)
   func wide(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
-      let model = try smallModel(type, vocabulary: 300, width: 192).frozen()
-      var alone = (0..<7).map { Self.session(model, $0) }
-      var batch = SessionBatch(model)
-      batch.add(alone)
-      for _ in 0..<10 {
-        #expect(try batch.next() == alone.indices.map { try alone[$0].next() ?? -1 }, "\(name)")
+      let numbers = try smallModel(type, vocabulary: 300, width: 192)
+      let models = [
+        ("numbers", numbers), ("f32", try numbers.packed(as: .f32).frozen()),
+        ("bf16", try numbers.packed(as: .bf16).frozen()), ("int8", try numbers.packed(as: .int8).frozen()),
+        ("int4", try numbers.packed(as: .int4).frozen()),
+      ]
+      for (kind, model) in models {
+        var alone = (0..<7).map { Self.session(model, $0) }
+        var batch = SessionBatch(model)
+        batch.add(alone)
+        for _ in 0..<6 {
+          #expect(try batch.next() == alone.indices.map { try alone[$0].next() ?? -1 }, "\(name), \(kind)")
+        }
+        for i in alone.indices { Self.expectEqual(batch[i], alone[i], "\(name), \(kind)") }
       }
-      for i in alone.indices { Self.expectEqual(batch[i], alone[i], name) }
     }
     try check(try Registry.mixer(named: name))
   }

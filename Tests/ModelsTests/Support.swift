@@ -7,6 +7,7 @@ import RunnelModels
 import RunnelRecurrences
 import RunnelReference
 import RunnelTensors
+import Testing
 
 /// A small model of any mixer, all its parameters moved, so that no bias is zero and no scale one.
 func smallModel<M: SequenceMixer>(
@@ -32,6 +33,41 @@ func lossGradients(_ model: LanguageModel, _ text: [Int32], form: Form) -> [Tens
     rows.flatMap { $0.dropLast() }, targets: rows.flatMap { $0.dropFirst() }, batch: 2, form: form,
     resets: Resets(rows: [[31], []]), state: &state)
   return gradients(of: loss.mean, for: leaves)
+}
+
+/// Holds gradients of a model, one tensor for every parameter, against those that `gradients` gives, within 1e-4. One that
+/// is what is left of larger terms, as for a parameter of one number, may be as far off as rounding moves it. A sum of n
+/// terms is off by about √n roundings of their size, and n, tokens times channels, is below 2¹⁴ here: so as far as
+/// `gradients` moves where every parameter is off by up to 2⁷ roundings, the worst of three times.
+func expectGradients(
+  _ values: [Tensor], of model: LanguageModel, _ what: String,
+  sourceLocation: SourceLocation = #_sourceLocation,
+  are gradients: (LanguageModel) -> [Tensor]
+) {
+  func distances(_ a: [Tensor], _ b: [Tensor]) -> [Double] {
+    zip(a, b).map {
+      zip($0.doubles, $1.doubles).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+    }
+  }
+  let expected = gradients(model)
+  let far = zip(values, expected).map { !(relativeError($0, $1) <= 1e-4) }
+  #expect(values.count == expected.count, "\(what)", sourceLocation: sourceLocation)
+  guard far.contains(true) else { return }
+  var generator = SeededGenerator(seed: 16)
+  let moved = (0..<3).map { _ in
+    let near = model.replacingParameters {
+      $0.value * Tensor.uniform($0.value.shape, in: (1 - 0x1p-17)...(1 + 0x1p-17), using: &generator)
+    }
+    return distances(gradients(near), expected)
+  }
+  let found = distances(values, expected)
+  for (i, parameter) in model.parameters.enumerated() where far[i] {
+    let allowed = moved.map { $0[i] }.max() ?? 0
+    #expect(
+      found[i] <= allowed,
+      "\(what), \(parameter.name): relative error \(relativeError(values[i], expected[i]))",
+      sourceLocation: sourceLocation)
+  }
 }
 
 func tokens(_ count: Int, below vocabulary: Int, seed: UInt64) -> [Int32] {

@@ -6,10 +6,12 @@ import Foundation
 private func features(_ x: [Double], _ map: String) -> [Double] {
   let F = Double(x.count)
   switch map {
-  case "elu-plus-one": return x.map { ($0 > 0 ? $0 : exp($0) - 1) + 1 }
+  case "elu-plus-one": return x.map { $0 > 0 ? $0 + 1 : exp($0) }
   case "relu": return x.map { max(0, $0) }
   case "exp": return x.map(exp)
-  case "softmax": return x.map { exp($0) / x.map(exp).reduce(0, +) }
+  case "softmax":
+    let largest = x.max() ?? 0, weights = x.map { exp($0 - largest) }
+    return weights.map { $0 / weights.reduce(0, +) }
   case "cosine":
     let norm = x.reduce(F * 1e-12) { $0 + $1 * $1 }.squareRoot()
     return [1] + x.map { $0 / norm }

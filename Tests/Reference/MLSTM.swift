@@ -1,4 +1,4 @@
-/// mLSTM in Double, token by token, without a stabiliser.
+/// mLSTM in Double, token by token.
 
 import Foundation
 
@@ -6,21 +6,28 @@ import Foundation
 package struct ExponentialGatingReference {
   package var C: [Double], n: [Double]
   package let V: Int
+  /// C and n are kept times e^−m: m is zero, or the stabiliser of equation 15.
+  private var m: Double
+  private let isStabilised: Bool
 
-  package init(keyWidth K: Int, valueWidth V: Int) {
+  package init(keyWidth K: Int, valueWidth V: Int, isStabilised: Bool = false) {
     (C, n, self.V) = ([Double](repeating: 0, count: K * V), [Double](repeating: 0, count: K), V)
+    (m, self.isStabilised) = (isStabilised ? -.infinity : 0, isStabilised)
   }
 
   package mutating func step(
     q: [Double], k: [Double], v: [Double], logInput: Double, logForget: Double
   ) -> (h: [Double], weight: Double) {
-    let (f, i) = (exp(logForget), exp(logInput))
+    let next = isStabilised ? max(logForget + m, logInput) : 0
+    let (f, i) = (exp(logForget + m - next), exp(logInput - next))
+    m = next
     for row in n.indices {
       n[row] = f * n[row] + i * k[row]
       for j in 0..<V { C[row * V + j] = f * C[row * V + j] + i * k[row] * v[j] }
     }
     let weight = n.indices.reduce(0) { $0 + q[$1] * n[$1] }
-    let h = (0..<V).map { j in n.indices.reduce(0) { $0 + q[$1] * C[$1 * V + j] } / max(abs(weight), 1) }
+    let h = (0..<V).map { j in n.indices.reduce(0) { $0 + q[$1] * C[$1 * V + j] } / max(abs(weight), exp(-m))
+    }
     return (h, weight)
   }
 }
@@ -37,7 +44,7 @@ extension MixerReference {
       }
     }
     var cells = [ExponentialGatingReference](
-      repeating: ExponentialGatingReference(keyWidth: K, valueWidth: K), count: H)
+      repeating: ExponentialGatingReference(keyWidth: K, valueWidth: K, isStabilised: true), count: H)
     return u.indices.map { t in
       let c = short("conv1d.conv", x, at: t, silu)
       let q = blocks("q_proj.weight", c), k = blocks("k_proj.weight", c)
@@ -50,7 +57,7 @@ extension MixerReference {
         let own = h * K..<(h + 1) * K
         return cells[h].step(
           q: Array(q[own]), k: k[own].map { $0 / Double(K).squareRoot() }, v: Array(v[own]),
-          logInput: inputs[h], logForget: log(sigmoid(forgets[h]))
+          logInput: inputs[h], logForget: -softplus(-forgets[h])
         ).h
       }
       let normed = normReference(

@@ -20,7 +20,7 @@ package struct MixerReference {
 
 package func silu(_ x: Double) -> Double { x * sigmoid(x) }
 package func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
-package func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
+package func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
 package func gelu(_ x: Double) -> Double {
   0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
 }

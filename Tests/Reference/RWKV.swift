@@ -44,14 +44,14 @@ extension MixerReference {
     return x.indices.map { t in
       let r = product("receptance.weight", timeMixed(x, at: t, "time_mix_r"))
       let y = r.indices.map { d in
-        let w = exp(self["time_decay"][d]), own = exp(self["time_first"][d] + k[t][d])
-        var numerator = own * v[t][d], denominator = own
-        for i in 0..<t {
-          let weight = exp(-Double(t - 1 - i) * w + k[i][d])
-          numerator += weight * v[i][d]
-          denominator += weight
-        }
-        return sigmoid(r[d]) * numerator / denominator
+        let w = exp(self["time_decay"][d])
+        // Of the token just before, nothing has decayed, however large w is.
+        let logs =
+          (0..<t).map { $0 == t - 1 ? k[$0][d] : -Double(t - 1 - $0) * w + k[$0][d] }
+          + [self["time_first"][d] + k[t][d]]
+        let largest = logs.max() ?? 0, weights = logs.map { exp($0 - largest) }
+        let numerator = zip(weights, v).reduce(0) { $0 + $1.0 * $1.1[d] }
+        return sigmoid(r[d]) * numerator / weights.reduce(0, +)
       }
       return product("output.weight", y)
     }

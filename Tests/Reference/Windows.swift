@@ -69,9 +69,10 @@ extension MixerReference {
       var y: [Double] = []
       for h in 0..<q.count / K {
         let g = h / shared
-        let weights = seen.map { s in
-          exp((0..<K).reduce(0) { $0 + q[h * K + $1] * k[s][g * K + $1] } / Double(K).squareRoot())
+        let scores = seen.map { s in
+          (0..<K).reduce(0) { $0 + q[h * K + $1] * k[s][g * K + $1] } / Double(K).squareRoot()
         }
+        let largest = scores.max() ?? 0, weights = scores.map { exp($0 - largest) }
         let total = weights.reduce(0, +)
         y += (0..<K).map { j in zip(seen, weights).reduce(0) { $0 + $1.1 / total * v[$1.0][g * K + j] } }
       }

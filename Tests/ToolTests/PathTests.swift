@@ -181,6 +181,7 @@ extension ToolTests {
       let share = try #require(result["share_of_peak"] as? Double)
       #expect(speed > 0 && share > 0)
       #expect(result["peak_gflops"] is Double || result["peak_gb_per_second"] is Double)
+      #expect(result["instructions"] as? String == "\(InstructionSet.current)")
     }
 
     @Test(arguments: PackedElement.allCases)

@@ -105,7 +105,7 @@ extension ToolTests {
       try run("256 1", "decode", "bytes").failed(1, "256 is outside the vocabulary of 256")
       try run("99999999999999999999999", "decode", "bytes").failed(1, "outside the vocabulary")
       try run("1 -2", "decode", "bytes").failed(1, "after 1 ids", "'-'")
-      try run("{}", "encode", "bytes", "--jsonl").failed(1, "stdin: line 1", "neither")
+      try run("{}", "encode", "bytes", "--jsonl").failed(1, "stdin: line 1", "found none")
       try run("\n{\"text\": 3}", "encode", "bytes", "--jsonl").failed(1, "stdin: line 2", "a string")
       try run(#"{"bytes": "0g"}"#, "encode", "bytes", "--jsonl").failed(1, "hexadecimal")
       try run("", "encode", "bytes", "--jsonl", "--lines").failed(64, "--lines and --jsonl")

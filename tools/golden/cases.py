@@ -37,6 +37,14 @@ CASES = {
     "recurrent-gemma-gqa": ("recurrent_gemma", dict(
         hidden_size=64, lru_width=80, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, attention_window_size=17, vocab_size=37)),
+    "mamba-own-head": ("mamba", dict(
+        hidden_size=32, state_size=6, num_hidden_layers=2, vocab_size=37)),
+    "recurrent-gemma-relu": ("recurrent_gemma", dict(
+        hidden_size=32, lru_width=48, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2,
+        attention_window_size=33, vocab_size=37, hidden_activation="relu")),
+    "recurrent-gemma-tanh": ("recurrent_gemma", dict(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1,
+        attention_window_size=100, vocab_size=37, hidden_activation="tanh")),
 
     "retnet-plain": ("retnet", dict(
         hidden_size=48, num_heads=4, num_hidden_layers=2, intermediate_size=80, vocab_size=61)),
@@ -55,6 +63,9 @@ CASES = {
     "gla-unfused": ("gla", dict(
         hidden_size=40, num_heads=2, expand_k=1.0, expand_v=2.0, num_hidden_layers=2, intermediate_size=64,
         vocab_size=37, fuse_norm=False, elementwise_affine=False)),
+    "gla-own-head": ("gla", dict(
+        hidden_size=32, num_heads=2, num_hidden_layers=2, intermediate_size=48, vocab_size=37,
+        tie_word_embeddings=True)),
     "linear-attn-product": ("linear_attn", dict(
         hidden_size=48, num_heads=4, num_hidden_layers=2, intermediate_size=80, vocab_size=61)),
     "linear-attn-elu": ("linear_attn", dict(
@@ -101,6 +112,9 @@ CASES = {
         hidden_size=40, head_dim=8, num_hidden_layers=3, intermediate_size=70, vocab_size=50, decay_low_rank_dim=5,
         gate_low_rank_dim=9, a_low_rank_dim=7, v_low_rank_dim=3, norm_first=False, norm_bias=False, norm_eps=1e-4,
         fuse_norm=False, tie_word_embeddings=True)),
+    "rwkv7-own-ranks": ("rwkv7", dict(
+        hidden_size=48, head_dim=24, num_hidden_layers=2, vocab_size=37, intermediate_size=None, hidden_ratio=None,
+        decay_low_rank_dim=None, gate_low_rank_dim=None, a_low_rank_dim=None, v_low_rank_dim=None)),
     "rwkv7-one-head": ("rwkv7", dict(
         hidden_size=32, head_dim=32, num_hidden_layers=2, intermediate_size=64, vocab_size=37, decay_low_rank_dim=8,
         gate_low_rank_dim=8, a_low_rank_dim=8, v_low_rank_dim=8, norm_bias=False)),
@@ -117,3 +131,7 @@ CASES = {
         hidden_size=40, expand=2, head_dim=20, n_groups=4, state_size=7, num_hidden_layers=2, vocab_size=37,
         norm_before_gate=True)),
 }
+
+# Folders whose configuration ties the head to the embedding, and whose file holds another head all the same: the
+# libraries keep it.
+OWN_HEADS = {"mamba-own-head": "lm_head.weight", "gla-own-head": "lm_head.weight"}

@@ -17,9 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import families
-from cases import CASES
+from cases import CASES, OWN_HEADS
 from kinds import kind
 from recipe import fingerprint, parameter, token_ids, words
 
@@ -70,14 +71,29 @@ def samples(logits):
         yield [row, token, index, float(f"{logits[row, token, index]:.9g}")]
 
 
+def save(model, folder, extra):
+    """The folder that the library writes, with tensors that it would not write."""
+    model.save_pretrained(folder)
+    if extra:
+        path = Path(folder, "model.safetensors")
+        save_file(load_file(path) | extra, path, metadata={"format": "pt"})
+
+
 def write(case):
     family, settings = CASES[case]
     torch.manual_seed(0)
     model = families.build(family, settings)
     config, parameters = fill(model, family)
+    own = {}
+    if case in OWN_HEADS:
+        name, shape = OWN_HEADS[case], [settings["vocab_size"], settings["hidden_size"]]
+        scale, offset = kind(family, name, shape)
+        own[name] = parameter(name, shape, scale, offset)
+        parameters = sorted(parameters + [(dict(name=name, shape=shape, scale=scale, offset=offset), own[name])],
+                            key=lambda p: p[0]["name"])
     ids = token_ids(BATCH, TOKENS, settings["vocab_size"])
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
+        save(model, folder, own)
         logits, difference = answers(family, folder, torch.from_numpy(ids))
         # How far float32 itself leaves the answer open: the factors round to 1 or, for a quarter of the parameters,
         # to the float below it, which moves these to their neighbour towards zero.
@@ -85,8 +101,12 @@ def write(case):
             state = model.state_dict()
             for entry, values in parameters:
                 noise = parameter("noise " + entry["name"], entry["shape"], 2.0**-24, 1.0).astype(np.float64)
-                state[entry["name"]].copy_(torch.from_numpy((values * noise).astype(np.float32)))
-        model.save_pretrained(folder)
+                moved = (values * noise).astype(np.float32)
+                if entry["name"] in own:
+                    own[entry["name"]] = moved
+                else:
+                    state[entry["name"]].copy_(torch.from_numpy(moved))
+        save(model, folder, own)
         moved = families.run(families.load(family, folder), torch.from_numpy(ids)).astype(np.float64)
     assert logits.shape == (BATCH, TOKENS, settings["vocab_size"]) and np.isfinite(logits).all()
     norm = float(np.linalg.norm(logits.astype(np.float64)))

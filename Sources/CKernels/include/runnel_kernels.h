@@ -45,3 +45,7 @@ static inline void runnel_prefetch(const void *p, ptrdiff_t bytes) {
 // y [rows] = w [rows columns] x [columns] + beta y. With beta = 0, y may be uninitialised.
 void runnel_gemv(
     ptrdiff_t rows, ptrdiff_t columns, const float *w, const float *x, float beta, float *y);
+// y [columns] = x [rows] w [rows columns] + beta y, for rows of w that are `stride` apart. The sum of a column runs over the
+// rows in their order, so it does not depend on which columns there are beside it.
+void runnel_gevm(
+    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, const float *w, const float *x, float beta, float *y);

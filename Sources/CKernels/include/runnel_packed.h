@@ -19,12 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum runnel_packed { RUNNEL_F32, RUNNEL_BF16, RUNNEL_INT8, RUNNEL_INT4 };
-// Instruction sets, each including those before it.
-enum runnel_level { RUNNEL_PORTABLE, RUNNEL_AVX2, RUNNEL_AVX512_VNNI };
+#include "runnel_level.h"
 
-// The best of this machine.
-enum runnel_level runnel_packed_level(void);
+enum runnel_packed { RUNNEL_F32, RUNNEL_BF16, RUNNEL_INT8, RUNNEL_INT4 };
 
 // Bytes of one tile, and of all panels of `count` vectors.
 ptrdiff_t runnel_packed_tile_bytes(enum runnel_packed type, ptrdiff_t columns);

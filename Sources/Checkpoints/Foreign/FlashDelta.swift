@@ -68,8 +68,8 @@ extension ForeignFamily {
         GatedDeltaNet.self,
         GatedDeltaNet.Configuration(
           width: try json.count("hidden_size"), heads: heads,
-          valueHeads: try json.count("num_v_heads", default: heads), keyWidth: keyWidth,
-          valueWidth: Int((Double(keyWidth) * (try json.number("expand_v", default: 2))).rounded()),
+          valueHeads: try json.count("num_v_heads", default: heads, null: heads), keyWidth: keyWidth,
+          valueWidth: try json.whole("expand_v", default: 2, of: keyWidth),
           convolutionWidth: try json.convolutionWidth(isDefault: true),
           allowsNegativeEigenvalues: try json.flag("allow_neg_eigval", default: false),
           hasGate: try json.flag("use_gate", default: true), gateActivation: gate,

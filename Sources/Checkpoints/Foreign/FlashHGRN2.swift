@@ -18,10 +18,10 @@ extension ForeignFamily {
     }
   ) { json in
     let width = try json.count("hidden_size")
-    var ratio = try json.count("expand_ratio", default: 128)
-    if !json.contains("expand_ratio"), json.contains("num_heads") {
-      ratio = width / max(1, try json.count("num_heads"))
-    }
+    // Without a ratio the heads say it; where both are there the layers go by the ratio.
+    let ratio =
+      json.value("expand_ratio") == .null
+      ? width / max(1, try json.count("num_heads")) : try json.count("expand_ratio", default: 128)
     guard ratio > 0, width % ratio == 0 else {
       throw json.error("expand_ratio", expected: "a divisor of the width \(width)")
     }
@@ -33,7 +33,7 @@ extension ForeignFamily {
           hasLowerBound: try json.flag("use_lower_bound", default: true),
           convolutionWidth: try json.convolutionWidth(isDefault: false),
           // The fused norm and projection there takes no other ε.
-          hasNormScale: try json.flag("elementwise_affine", default: true), normEpsilon: 1e-5)))
+          hasNormScale: try json.flag("elementwise_affine", default: true, null: false), normEpsilon: 1e-5)))
     let name = "model.lower_bounds", table: Shape = [model.configuration.layers, width]
     model.names.derived["mixer.lower_bound_logit"] = { layer in
       ForeignOrigin(

@@ -33,11 +33,11 @@ extension ForeignFamily {
         LinearAttention.self,
         LinearAttention.Configuration(
           width: try json.count("hidden_size"), heads: heads,
-          keyValueHeads: try json.count("num_kv_heads", default: heads),
+          keyValueHeads: try json.count("num_kv_heads", default: heads, null: heads),
           valueWidth: try json.expanded("expand_v", default: 1, heads: heads), epsilon: 1e-10, rotates: false,
           featureMap: map, featureWidth: try json.expanded("expand_k", default: 1, heads: heads),
           hasNormalizer: try json.flag("norm_feature_map", default: false), hasNorm: true,
-          hasNormScale: try json.flag("elementwise_affine", default: true),
+          hasNormScale: try json.flag("elementwise_affine", default: true, null: false),
           normEpsilon: Float(try json.number("norm_eps", default: 1e-6)),
           queriesSumToOne: try json.flag("norm_q", default: false),
           keysSumToOne: try json.flag("norm_k", default: false), scalesQueries: true)))

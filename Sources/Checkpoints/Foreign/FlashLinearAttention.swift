@@ -44,14 +44,16 @@ extension ForeignWriting {
 
 extension ForeignConfiguration {
   /// A model of layers `model.layers.N.{attn_norm, attn, mlp_norm, mlp}` with a gated feed-forward part.
-  func flashModel(_ choice: MixerChoice) throws -> ForeignModel {
+  ///
+  /// - Parameter ratio: the family's default `hidden_ratio`.
+  func flashModel(_ choice: MixerChoice, ratio: Double = 4) throws -> ForeignModel {
     try require("attn", isAbsentBecause: "layers of softmax attention between the others are not read")
     try require("attnres_block_size", isAbsentBecause: "attention over residual streams is not built")
     var configuration = ModelConfiguration(
       [choice], vocabularySize: try count("vocab_size"), width: try count("hidden_size"),
       layers: try count("num_hidden_layers"),
       tiesEmbedding: try flag("tie_word_embeddings", default: false),
-      normEpsilon: Float(try number("norm_eps", default: 1e-6)), hiddenWidth: try hiddenWidth())
+      normEpsilon: Float(try number("norm_eps", default: 1e-6)), hiddenWidth: try hiddenWidth(ratio: ratio))
     configuration.activation = try self.choice("hidden_act", among: ["swish": .silu], default: "swish")
     var names = ForeignNames(
       embedding: "model.embeddings.weight", norm: "model.norm", head: "lm_head.weight",
@@ -61,24 +63,34 @@ extension ForeignConfiguration {
     names.shapeConvolutions(
       "mixer.q_conv1d.weight", "mixer.k_conv1d.weight", "mixer.v_conv1d.weight", "mixer.f_conv1d.weight",
       "mixer.i_conv1d.weight")
-    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }
 
-  /// Two thirds of the ratio, in whole multiples of 256, unless it is given.
-  private func hiddenWidth() throws -> Int {
-    if contains("intermediate_size") { return try count("intermediate_size") }
-    let hidden = Int(Double(try count("hidden_size")) * (try number("hidden_ratio", default: 4)) * 2 / 3)
-    return (hidden + 255) / 256 * 256
+  /// Two thirds of the ratio, in whole multiples of 256, unless it is given. A ratio of null is 4 in all families.
+  private func hiddenWidth(ratio: Double) throws -> Int {
+    let hidden =
+      Double(try count("hidden_size")) * (try number("hidden_ratio", default: ratio, null: 4)) * 2 / 3
+    guard hidden >= 0, hidden < 0x1p32 else { throw error("hidden_ratio", expected: "a ratio of two widths") }
+    let standard = (Int(hidden) + 255) / 256 * 256
+    return try count("intermediate_size", default: standard, null: standard)
   }
 
   /// A width as a multiple of the model's, shared by the heads.
   func expanded(_ name: String, default ratio: Double, heads: Int) throws -> Int {
-    let width = (Double(try count("hidden_size")) * (try number(name, default: ratio))).rounded()
-    guard width >= 0, width < 0x1p32, heads > 0, Int(width) % heads == 0 else {
+    let width = try whole(name, default: ratio, of: try count("hidden_size"))
+    guard heads > 0, width % heads == 0 else {
       throw error(name, expected: "a width that \(heads) heads can share")
     }
-    return Int(width) / heads
+    return width / heads
+  }
+
+  /// A width as a multiple of another, which must be whole.
+  func whole(_ name: String, default ratio: Double, of width: Int) throws -> Int {
+    let product = Double(width) * (try number(name, default: ratio))
+    guard product >= 0, product < 0x1p32, abs(product - product.rounded()) <= 1e-9 * product else {
+      throw error(name, expected: "a ratio that makes a whole width of \(width)")
+    }
+    return Int(product.rounded())
   }
 
   /// W of the short convolutions, 0 for none.

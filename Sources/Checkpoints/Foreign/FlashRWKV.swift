@@ -91,26 +91,36 @@ extension ForeignFamily {
     }
   ) { json in
     let D = try json.count("hidden_size")
-    let heads =
-      json.contains("num_heads")
-      ? try json.count("num_heads") : D / max(1, try json.count("head_dim", default: 64))
-    guard heads > 0, D % heads == 0 else { throw json.error("num_heads", expected: "a divisor of \(D)") }
-    for width in try json.numbers("value_dim") ?? [] where Int(width) != D {
+    // Without a width of heads their number says it; where both are there the layers go by the width.
+    let headWidth =
+      json.value("head_dim") == .null
+      ? D / max(1, try json.count("num_heads")) : try json.count("head_dim", default: 64)
+    guard headWidth > 0, D % headWidth == 0 else {
+      throw json.error("head_dim", expected: "a divisor of \(D)")
+    }
+    let heads = D / headWidth
+    let widths = [json.value("value_dim")?.number].compactMap(\.self)
+    for width in try widths.isEmpty ? json.numbers("value_dim", null: []) : widths where width != Double(D) {
       throw json.error("value_dim", expected: "the width \(D) in every layer")
     }
     let epsilon = try json.number("norm_eps", default: 1e-5)
+    /// A rank of null is the layer's own choice: a factor on √D, in multiples of 32, and more for wide heads.
+    func rank(_ name: String, default standard: Int, _ factor: Double, isPerHead: Bool = true) throws -> Int {
+      let own = factor * Double(D).squareRoot() * (isPerHead ? Double(headWidth) / 64 : 1) / 32
+      return try json.count(name, default: standard, null: max(32, Int(own.rounded(.toNearestOrEven)) * 32))
+    }
     let ranks = (
-      decay: try json.count("decay_low_rank_dim", default: 64),
-      rate: try json.count("a_low_rank_dim", default: 64),
-      value: try json.count("v_low_rank_dim", default: 16),
-      gate: try json.count("gate_low_rank_dim", default: 128)
+      decay: try rank("decay_low_rank_dim", default: 64, 2.5),
+      rate: try rank("a_low_rank_dim", default: 64, 2.5),
+      value: try rank("v_low_rank_dim", default: 16, 1.7),
+      gate: try rank("gate_low_rank_dim", default: 128, 5, isPerHead: false)
     )
     let choice = MixerChoice(
       RWKV7.self,
       RWKV7.Configuration(
-        width: D, heads: heads, headWidth: D / heads, decayRank: ranks.decay, rateRank: ranks.rate,
+        width: D, heads: heads, headWidth: headWidth, decayRank: ranks.decay, rateRank: ranks.rate,
         valueRank: ranks.value, gateRank: ranks.gate,
-        groupNormEpsilon: ForeignConfiguration.headNormEpsilon(epsilon, width: D / heads),
+        groupNormEpsilon: ForeignConfiguration.headNormEpsilon(epsilon, width: headWidth),
         keyNormEpsilon: try json.flag("fuse_norm", default: true) ? fusedKeyNormEpsilon : 1e-24))
     var model = try json.flashRWKV(choice, ratio: 4)
     model.names.shapeRows(["r", "w", "k", "v", "a", "g"].map { "mixer.x_" + $0 })
@@ -165,12 +175,14 @@ extension ForeignConfiguration {
     }
     let D = try count("hidden_size")
     // In whole multiples of 32, unless it is given.
-    let hidden = (Int(Double(D) * (try number("hidden_ratio", default: ratio))) + 31) / 32 * 32
+    let wanted = Double(D) * (try number("hidden_ratio", default: ratio, null: ratio))
+    guard wanted >= 0, wanted < 0x1p32 else { throw error("hidden_ratio", expected: "a ratio of two widths") }
+    let hidden = (Int(wanted) + 31) / 32 * 32
     var configuration = ModelConfiguration(
       [choice], vocabularySize: try count("vocab_size"), width: D, layers: try count("num_hidden_layers"),
       tiesEmbedding: try flag("tie_word_embeddings", default: false),
       normEpsilon: Float(try number("norm_eps", default: 1e-5)),
-      hiddenWidth: try count("intermediate_size", default: hidden))
+      hiddenWidth: try count("intermediate_size", default: hidden, null: hidden))
     configuration.normalizesEmbedding = try flag("norm_first", default: true)
     configuration.hasNormBias = try flag("norm_bias", default: true)
     var names = ForeignNames(
@@ -181,7 +193,6 @@ extension ForeignConfiguration {
       })
     names.renamed["mixer.output.weight"] = "o_proj.weight"
     for kind in ["weight", "bias"] { names.renamed["mixer.ln_x." + kind] = "g_norm." + kind }
-    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }
 }

@@ -32,13 +32,13 @@ extension ForeignFamily {
         RetNet.self,
         RetNet.Configuration(
           width: try json.count("hidden_size"), heads: heads,
-          keyValueHeads: try json.count("num_kv_heads", default: heads),
+          keyValueHeads: try json.count("num_kv_heads", default: heads, null: heads),
           keyWidth: try json.expanded("expand_k", default: 1, heads: heads),
           valueWidth: try json.expanded("expand_v", default: 2, heads: heads),
           normEpsilon: Float(try json.number("norm_eps", default: 1e-6)), isInterleaved: false,
           featureMap: try json.featureMap(among: retnetMaps),
           hasGate: try json.flag("use_output_gate", default: true),
-          hasNormScale: try json.flag("elementwise_affine", default: true))))
+          hasNormScale: try json.flag("elementwise_affine", default: true, null: false))), ratio: 2)
     try json.renameNorm(in: &model.names)
     return model
   }
@@ -64,14 +64,14 @@ extension ForeignFamily {
         GLA.self,
         GLA.Configuration(
           width: try json.count("hidden_size"), heads: heads,
-          keyValueHeads: try json.count("num_kv_heads", default: heads),
+          keyValueHeads: try json.count("num_kv_heads", default: heads, null: heads),
           keyWidth: try json.expanded("expand_k", default: 0.5, heads: heads),
           valueWidth: try json.expanded("expand_v", default: 1, heads: heads),
-          leastLogDecay: json.contains("clamp_min") ? Float(try json.number("clamp_min")) : nil,
+          leastLogDecay: json.says("clamp_min") ? Float(try json.number("clamp_min")) : nil,
           featureMap: try json.featureMap(among: glaMaps),
           convolutionWidth: try json.convolutionWidth(isDefault: false),
           hasGate: try json.flag("use_output_gate", default: true),
-          hasNormScale: try json.flag("elementwise_affine", default: true),
+          hasNormScale: try json.flag("elementwise_affine", default: true, null: false),
           normEpsilon: Float(try json.number("norm_eps", default: 1e-6)))))
     try json.renameNorm(in: &model.names)
     return model
@@ -80,7 +80,7 @@ extension ForeignFamily {
 
 extension ForeignConfiguration {
   fileprivate func featureMap(among maps: [String: Activation]) throws -> Activation {
-    contains("feature_map") ? try choice("feature_map", among: maps, default: "") : .identity
+    says("feature_map") ? try choice("feature_map", among: maps, default: "") : .identity
   }
 
   /// The norm is called after the fused kernel where norm and gate are one.

@@ -1,113 +1,128 @@
 /// The `config.json` of another library: fields by name, each checked as it is read.
+///
+/// A field that is absent has the library's default. One that is null is refused, as the libraries do, but where they
+/// give null a meaning, which the caller then names.
 
-import Foundation
 import RunnelFiles
 import RunnelTensors
 
 struct ForeignConfiguration {
   let path: String
-  private let fields: [String: Any]
+  private let fields: [String: ForeignValue]
 
-  init(_ bytes: [UInt8], path: String) throws {
-    self.path = path
-    guard let fields = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
-      throw FileError(
-        path, at: "JSON", expected: "one object", found: "something else",
-        remedy: "name the folder of a model")
+  init(_ bytes: [UInt8], path: String) throws(FileError) {
+    var scanner = JSONScanner(bytes, file: path, remedy: "name the folder of a model, or copy the file again")
+    guard scanner.kind() == .object, case .object(let fields) = try ForeignValue(&scanner) else {
+      throw scanner.failure(expected: "one object of JSON")
     }
-    self.fields = fields
+    try scanner.finish()
+    self.init(path: path, fields: fields)
   }
 
-  /// A configuration that says nothing.
-  init(path: String) { self.init(path: path, fields: [:]) }
-
-  private init(path: String, fields: [String: Any]) {
+  init(path: String, fields: [String: ForeignValue] = [:]) {
     (self.path, self.fields) = (path, fields)
   }
 
+  /// Whether the field is there, be it null.
+  func contains(_ name: String) -> Bool { fields[name] != nil }
   /// Whether the field is there and not null.
-  func contains(_ name: String) -> Bool { fields[name].map { !($0 is NSNull) } ?? false }
+  func says(_ name: String) -> Bool { fields[name].map { $0 != .null } ?? false }
+  var names: [String] { fields.keys.sorted() }
+  func value(_ name: String) -> ForeignValue? { fields[name] }
 
-  /// The object in a field; an empty one where there is none.
-  func object(_ name: String) -> ForeignConfiguration {
-    ForeignConfiguration(path: path, fields: fields[name] as? [String: Any] ?? [:])
+  /// The fields of an object in a field; none where it is absent or null.
+  func object(_ name: String) throws(FileError) -> ForeignConfiguration {
+    guard says(name) else { return ForeignConfiguration(path: path) }
+    guard case .object(let fields)? = fields[name] else { throw error(name, expected: "an object") }
+    return ForeignConfiguration(path: path, fields: fields)
   }
 
-  func error(_ name: String, expected: String, remedy: String = "use a model of this family")
-    -> FileError
-  {
-    let value = fields[name] ?? NSNull()
-    let found = value is NSNull ? "none" : "\(value)"
-    return FileError(
-      path, at: "field \"\(name)\"", expected: expected, found: String(found.prefix(80)), remedy: remedy)
+  func error(_ name: String, expected: String, remedy: String = "use a model of this family") -> FileError {
+    FileError(
+      path, at: "field \(quoted(name))", expected: expected, found: fields[name]?.shown ?? "none",
+      remedy: remedy)
+  }
+
+  /// The first of several names for one thing that is there, or the first; where more are, they must agree.
+  func agreed(_ names: String...) throws(FileError) -> String {
+    let present = names.filter(contains)
+    for other in present.dropFirst() where fields[other] != fields[present[0]] {
+      throw error(
+        other, expected: "what \(quoted(present[0])) says, \(fields[present[0]]?.shown ?? "")",
+        remedy: "remove the one that does not belong to the library that the model is for")
+    }
+    return present.first ?? names[0]
+  }
+
+  /// What stands in the field as `read` takes it; the default where the field is absent, `null` where it is null.
+  private func field<Value>(
+    _ name: String, _ standard: Value?, _ null: Value?, expected: String,
+    _ read: (ForeignValue) -> Value?
+  ) throws(FileError) -> Value {
+    guard let found = fields[name] else {
+      guard let standard else { throw error(name, expected: expected) }
+      return standard
+    }
+    guard let value = found == .null ? null : read(found) else { throw error(name, expected: expected) }
+    return value
   }
 
   /// A count; without a default it must be there.
-  func count(_ name: String, default standard: Int? = nil) throws -> Int {
-    guard contains(name) || standard == nil else { return standard ?? 0 }
-    // A number of JSON that is a truth value is no count.
-    guard let number = fields[name] as? NSNumber, !isTruth(number),
-      let count = Int(exactly: number.doubleValue),
-      (0...1 << 32).contains(count)
-    else { throw error(name, expected: "a count") }
-    return count
-  }
-
-  func number(_ name: String, default standard: Double? = nil) throws -> Double {
-    guard contains(name) || standard == nil else { return standard ?? 0 }
-    guard let number = Self.number(fields[name]) else { throw error(name, expected: "a number") }
-    return number
-  }
-
-  func numbers(_ name: String) throws -> [Double]? {
-    guard contains(name) else { return nil }
-    guard let list = fields[name] as? [Any] else { throw error(name, expected: "a list of numbers") }
-    return try list.map {
-      guard let number = Self.number($0) else { throw error(name, expected: "a list of numbers") }
-      return number
+  func count(_ name: String, default standard: Int? = nil, null: Int? = nil) throws(FileError) -> Int {
+    try field(name, standard, null, expected: "a count") {
+      if case .count(let count) = $0, (0...1 << 32).contains(count) { count } else { nil }
     }
   }
 
-  /// Infinity is written as {"__float__": "Infinity"} by transformers.
-  private static func number(_ value: Any?) -> Double? {
-    if let text = (value as? [String: Any])?["__float__"] as? String {
-      return ["Infinity": Double.infinity, "-Infinity": -.infinity][text]
+  /// A finite number, in 32 bits too.
+  func number(_ name: String, default standard: Double? = nil, null: Double? = nil) throws(FileError)
+    -> Double
+  {
+    try field(name, standard, null, expected: "a finite number") {
+      $0.number.flatMap { Float($0).isFinite ? $0 : nil }
     }
-    guard let number = value as? NSNumber, !isTruth(number) else { return nil }
-    return number.doubleValue
   }
 
-  func flag(_ name: String, default standard: Bool) throws -> Bool {
-    guard contains(name) else { return standard }
-    guard let number = fields[name] as? NSNumber, isTruth(number) else {
-      throw error(name, expected: "true or false")
+  /// Numbers, infinite ones too; nil where the field is absent.
+  func numbers(_ name: String, default standard: [Double] = [], null: [Double]? = nil) throws(FileError)
+    -> [Double]
+  {
+    try field(name, standard, null, expected: "a list of numbers") {
+      guard case .list(let values) = $0 else { return nil }
+      let numbers = values.compactMap(\.number)
+      return numbers.count == values.count && !numbers.contains { $0.isNaN } ? numbers : nil
     }
-    return number.boolValue
   }
 
-  func text(_ name: String, default standard: String? = nil) throws -> String {
-    guard contains(name) || standard == nil else { return standard ?? "" }
-    guard let text = fields[name] as? String else { throw error(name, expected: "a text") }
-    return text
+  func flag(_ name: String, default standard: Bool, null: Bool? = nil) throws(FileError) -> Bool {
+    try field(name, standard, null, expected: "true or false") {
+      if case .flag(let flag) = $0 { flag } else { nil }
+    }
   }
 
-  func texts(_ name: String, default standard: [String]) throws -> [String] {
-    guard contains(name) else { return standard }
-    guard let list = fields[name] as? [String], !list.isEmpty else {
-      throw error(name, expected: "a list of texts")
+  func text(_ name: String, default standard: String? = nil) throws(FileError) -> String {
+    try field(name, standard, nil, expected: "a text") {
+      if case .text(let text) = $0 { text } else { nil }
     }
-    return list
+  }
+
+  func texts(_ name: String, default standard: [String]) throws(FileError) -> [String] {
+    try field(name, standard, nil, expected: "a list of texts") {
+      guard case .list(let values) = $0, !values.isEmpty else { return nil }
+      let texts = values.compactMap { if case .text(let text) = $0 { text } else { nil } }
+      return texts.count == values.count ? texts : nil
+    }
   }
 
   /// Refuses what would change the function in a way that is not built.
-  func require(_ name: String, isAbsentBecause reason: String) throws {
-    guard !contains(name) else {
+  func require(_ name: String, isAbsentBecause reason: String) throws(FileError) {
+    guard !says(name) else {
       throw error(name, expected: "none: \(reason)", remedy: "use a model without it")
     }
   }
 
   /// An activation by the names of torch and its libraries.
-  func activation(_ name: String, default standard: String = "identity") throws -> Activation {
+  func activation(_ name: String, default standard: String = "identity") throws(FileError) -> Activation {
     try choice(
       name,
       among: [
@@ -118,14 +133,12 @@ struct ForeignConfiguration {
   }
 
   /// What one of several words means.
-  func choice<Meaning>(_ name: String, among meanings: [String: Meaning], default standard: String) throws
-    -> Meaning
-  {
+  func choice<Meaning>(
+    _ name: String, among meanings: [String: Meaning], default standard: String
+  ) throws(FileError) -> Meaning {
     guard let meaning = meanings[try text(name, default: standard)] else {
       throw error(name, expected: "one of \(meanings.keys.sorted().joined(separator: ", "))")
     }
     return meaning
   }
 }
-
-private func isTruth(_ number: NSNumber) -> Bool { String(cString: number.objCType) == "c" }

@@ -32,6 +32,8 @@ struct ForeignOrigin: Sendable {
 /// `mlp_norm` and `mlp`, or stands outside the layers.
 struct ForeignNames: Sendable {
   var embedding: String
+  /// What files of the authors or of old versions call it.
+  var olderEmbedding: String?
   var embeddingNorm: String?
   var norm: String
   var head: String
@@ -47,10 +49,12 @@ struct ForeignNames: Sendable {
   var changed: [String: ForeignChange] = [:]
   /// PART.NAME of a layer → a tensor by its full name.
   var derived: [String: @Sendable (_ layer: Int) -> ForeignOrigin] = [:]
-  /// Tensors of the files that are no parameters, or another's copy.
-  var isIgnored: @Sendable (String) -> Bool = { _ in false }
-  /// Those among them that the library misses where they are absent; any numbers will do.
+  /// Tensors that have no part in the function, with the shapes in which the library misses them; any numbers will do.
   var unused: [String: Shape] = [:]
+  /// Tensors that no library misses and that have no part in the function.
+  var idle: Set<String> = []
+  /// A tensor that is a parameter once more, bit for bit.
+  var copies: Set<String> = []
 
   func origin(of parameter: Parameter) -> ForeignOrigin {
     let (path, shape) = (parameter.name, parameter.value.shape)
@@ -107,7 +111,8 @@ extension LanguageModel {
       return change.reshaped(parameter.value.shape)
     }
     if let stranger = source.names.first(where: {
-      !expected.contains($0) && !names.isIgnored($0) && names.unused[$0] == nil
+      !expected.contains($0) && !names.copies.contains($0) && !names.idle.contains($0)
+        && names.unused[$0] == nil
     }) {
       throw refuse(
         "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",

@@ -1,8 +1,8 @@
-/// What stands in a field of another library's `config.json`, and how it is written there.
+/// What stands in a field of another library's `config.json`, and how it is read and written there.
 
 import RunnelFiles
 
-enum ForeignValue: Sendable {
+enum ForeignValue: Sendable, Equatable {
   case text(String)
   case count(Int)
   case number(Double)
@@ -10,6 +10,64 @@ enum ForeignValue: Sendable {
   case list([ForeignValue])
   case object([String: ForeignValue])
   case null
+
+  /// Nothing that is read lies deeper; what does is nobody's business and stands as null.
+  private static let maximumDepth = 8
+
+  /// Reads a value. transformers 5 writes infinity as {"__float__": "Infinity"}, version 4 as a bare Infinity.
+  init(_ scanner: inout JSONScanner, depth: Int = 0) throws(FileError) {
+    let kind = scanner.kind()
+    if depth == Self.maximumDepth, kind == .object || kind == .array {
+      try scanner.skipValue()
+      self = .null
+      return
+    }
+    switch kind {
+    case .object:
+      var fields: [String: ForeignValue] = [:]
+      try scanner.beginObject()
+      while let key = try scanner.nextKey() { fields[key] = try ForeignValue(&scanner, depth: depth + 1) }
+      if fields.count == 1, case .text(let name)? = fields["__float__"],
+        let number = ["Infinity": Double.infinity, "-Infinity": -.infinity, "NaN": .nan][name]
+      {
+        self = .number(number)
+      } else {
+        self = .object(fields)
+      }
+    case .array:
+      var values: [ForeignValue] = []
+      try scanner.beginArray()
+      while try scanner.nextElement() { values.append(try ForeignValue(&scanner, depth: depth + 1)) }
+      self = .list(values)
+    case .string: self = .text(try scanner.string())
+    case .number:
+      let number = try scanner.number(requireFinite: false)
+      self = Int(exactly: number).map { .count($0) } ?? .number(number)
+    case .boolean: self = .flag(try scanner.boolean())
+    case .null:
+      _ = try scanner.null()
+      self = .null
+    case .nothing: throw scanner.failure(expected: "a value")
+    }
+  }
+
+  var number: Double? {
+    switch self {
+    case .count(let count): Double(count)
+    case .number(let number): number
+    default: nil
+    }
+  }
+
+  /// As errors show it.
+  var shown: String {
+    switch self {
+    case .number(let number): "\(number)"
+    case .list(let values): "[\(values.prefix(8).map(\.shown).joined(separator: ", "))]"
+    case .object: "an object"
+    default: printable(json(), limit: 80)
+    }
+  }
 
   /// The shortest decimal number that is read as this one.
   static func decimal(_ x: Float) -> ForeignValue { .number(Double(x.description) ?? Double(x)) }

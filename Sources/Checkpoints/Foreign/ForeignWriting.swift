@@ -81,7 +81,8 @@ extension ForeignFamily {
         "num_hidden_layers": .count(configuration.layers),
         "tie_word_embeddings": .flag(configuration.tiesEmbedding),
       ], uniquingKeysWith: { own, _ in own })
-    let json = try ForeignConfiguration(Array(ForeignValue.object(fields).json().utf8), path: "config.json")
+    // What the family has no word for is null; its reader then takes the default, and the difference is told.
+    let json = ForeignConfiguration(path: "config.json", fields: fields.filter { $0.value != .null })
     let subject = "\(model.mixerName) cannot be written as \(modelType) of \(library)"
     let read: ForeignModel
     do { read = try self.read(json, NoTensors()) } catch {

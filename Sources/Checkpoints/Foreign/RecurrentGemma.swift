@@ -12,18 +12,27 @@ extension ForeignFamily {
     let width = try json.count("hidden_size")
     let heads = try json.count("num_attention_heads")
     guard heads > 0 else { throw json.error("num_attention_heads", expected: "at least one head") }
-    let recurrent = MixerChoice(
-      RGLRU.self,
-      RGLRU.Configuration(
-        width: width, expandedWidth: try json.count("lru_width", default: width), heads: heads,
-        convolutionWidth: try json.count("conv1d_width", default: 4)))
-    let rotary = json.object("rope_parameters")
+    // It acts on the gate of the recurrent block, too.
+    let activation = try json.activation("hidden_activation", default: "gelu_pytorch_tanh")
+    var block = RGLRU.Configuration(
+      width: width, expandedWidth: try json.count("lru_width", default: width, null: width), heads: heads,
+      convolutionWidth: try json.count("conv1d_width", default: 4))
+    if activation != .gelu { block.gateActivation = activation }
+    let recurrent = MixerChoice(RGLRU.self, block)
+    let rotary = try json.object("rope_parameters")
+    for rope in [rotary, try json.object("rope_scaling")] {
+      for key in ["rope_type", "type"] where try rope.text(key, default: "default") != "default" {
+        throw rope.error(key, expected: "default: the library has no other positions for this family")
+      }
+    }
+    try json.require("layer_types", isAbsentBecause: "the library takes the kinds of layers from block_types")
     let attention = MixerChoice(
       Attention.self,
       Attention.Configuration(
-        width: width, heads: heads, keyValueHeads: try json.count("num_key_value_heads", default: heads),
+        width: width, heads: heads,
+        keyValueHeads: try json.count("num_key_value_heads", default: heads, null: heads),
         headWidth: try json.count("head_dim", default: width / heads),
-        window: try json.count("attention_window_size", default: 2048),
+        window: try json.count(json.agreed("attention_window_size", "sliding_window"), default: 2048),
         rotaryFraction: try rotary.number(
           "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5)),
         rotaryBase: try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000)),
@@ -43,7 +52,7 @@ extension ForeignFamily {
       layers: layers, tiesEmbedding: try json.flag("tie_word_embeddings", default: true),
       normEpsilon: Float(try json.number("rms_norm_eps", default: 1e-6)),
       hiddenWidth: try json.count("intermediate_size", default: 3 * width) / 2)
-    configuration.activation = try json.activation("hidden_activation", default: "gelu_pytorch_tanh")
+    configuration.activation = activation
     configuration.hasFeedForwardBias = true
     // √D as the authors have it, rounded to sixteen bits.
     configuration.embeddingScale = roundedToBFloat16(Float(width).squareRoot())
@@ -69,17 +78,21 @@ extension ForeignFamily {
     // Norms there are scaled by one plus their weight.
     for norm in ["norm.weight", "mlp_norm.weight"] { names.changed[norm] = .pair(addOne, subtractOne) }
     names.shapeConvolutions("mixer.conv_1d.weight")
-    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }
 }
+
+private let griffinActivations: [String: Activation] = [
+  "gelu_pytorch_tanh": .gelu, "silu": .silu, "relu": .relu, "sigmoid": .sigmoid, "tanh": .tanh,
+  "relu2": .squaredReLU,
+]
 
 /// There is one number of heads, half of a head is rotated, and the output of attention has a bias.
 private func recurrentGemmaFields(_ model: ModelConfiguration) -> [String: ForeignValue] {
   let (recurrent, attention) = (model.first(RGLRU.self), model.first(Attention.self))
   var fields: [String: ForeignValue] = [
     "intermediate_size": .count(2 * model.hiddenWidth), "rms_norm_eps": .decimal(model.normEpsilon),
-    "hidden_activation": "gelu_pytorch_tanh",
+    "hidden_activation": .word(for: model.activation ?? .gelu, in: griffinActivations),
     "block_types": .list(
       model.mixers.map { .text($0.configuration is RGLRU.Configuration ? "recurrent" : "attention") }),
     "num_attention_heads": .count(attention?.heads ?? recurrent?.heads ?? 0),

@@ -11,13 +11,13 @@ extension ForeignFamily {
       modelType: "mamba", library: "transformers, flash-linear-attention", mixers: ["mamba"],
       writing: .of(Mamba.self, "MambaForCausalLM", fields: mambaFields)
     ) {
-      json, _ in try mamba(json, normEpsilonName: nil)
+      json, _ in try mamba(json)
     },
     ForeignFamily(
       modelType: "falcon_mamba", library: "transformers", mixers: ["mamba"],
       writing: .of(Mamba.self, "FalconMambaForCausalLM", fields: mambaFields)
     ) {
-      json, _ in try mamba(json, normEpsilonName: "mixer_rms_eps")
+      json, _ in try mamba(json, operandNorm: "mixer_rms_eps")
     },
     ForeignFamily(
       modelType: "mamba2", library: "transformers, flash-linear-attention", mixers: ["mamba2"],
@@ -38,6 +38,7 @@ extension ForeignFamily {
       embedding: "backbone.embeddings.weight", norm: "backbone.norm_f", head: "lm_head.weight",
       layer: { "backbone.layers.\($0)." }, part: { _, part in part })
     names.shapeConvolutions("mixer.conv1d.weight")
+    names.olderEmbedding = "backbone.embedding.weight"
     return names
   }()
 
@@ -90,18 +91,26 @@ extension ForeignFamily {
     return fields
   }
 
+  /// Whether a configuration is flash-linear-attention's: it has that library's words and none of transformers' own.
+  /// The two have one `model_type` with other defaults.
+  private static func isFlash(_ json: ForeignConfiguration) -> Bool {
+    let theirs = ["norm_eps", "dt_rank", "dt_limit", "dt_min", "rmsnorm", "norm_before_gate", "fuse_norm"]
+    let other = ["layer_norm_epsilon", "time_step_rank", "time_step_limit", "time_step_min"]
+    return theirs.contains(where: json.contains) && !other.contains(where: json.contains)
+  }
+
   /// flash-linear-attention says norm_eps, transformers layer_norm_epsilon.
+  private static func epsilon(_ json: ForeignConfiguration) throws -> Float {
+    Float(try json.number(json.agreed("norm_eps", "layer_norm_epsilon"), default: 1e-5))
+  }
+
   private static func model(
     _ json: ForeignConfiguration, _ choice: MixerChoice, isTied: Bool
   ) throws -> ForeignModel {
-    let epsilon = try json.number(
-      json.contains("norm_eps") ? "norm_eps" : "layer_norm_epsilon", default: 1e-5)
     let configuration = ModelConfiguration(
       [choice], vocabularySize: try json.count("vocab_size"), width: try json.count("hidden_size"),
       layers: try json.count("num_hidden_layers"),
-      tiesEmbedding: try json.flag("tie_word_embeddings", default: isTied), normEpsilon: Float(epsilon))
-    var names = names
-    if configuration.tiesEmbedding { names.isIgnored = { $0 == "lm_head.weight" } }
+      tiesEmbedding: try json.flag("tie_word_embeddings", default: isTied), normEpsilon: try epsilon(json))
     return ForeignModel(configuration: configuration, names: names)
   }
 
@@ -111,48 +120,58 @@ extension ForeignFamily {
     }
   }
 
-  private static func mamba(_ json: ForeignConfiguration, normEpsilonName: String?) throws -> ForeignModel {
+  static func mamba(_ json: ForeignConfiguration, operandNorm: String? = nil) throws -> ForeignModel {
     try requireSilu(json)
     let width = try json.count("hidden_size")
     // "auto" is ⌈D / 16⌉.
-    let rankName = json.contains("dt_rank") ? "dt_rank" : "time_step_rank"
-    let isAutomatic = (try? json.text(rankName, default: "auto")) == "auto"
+    let rank = try json.agreed("dt_rank", "time_step_rank")
+    let isAutomatic = json.value(rank) ?? "auto" == "auto"
     let configuration = Mamba.Configuration(
       width: width,
-      expandedWidth: try json.count("intermediate_size", default: json.count("expand", default: 2) * width),
+      // The width is the factor's unless it is said, as Falcon-Mamba does beside a factor that is not true.
+      expandedWidth: try json.count("intermediate_size", default: expanded(json, width)),
       stateSize: try json.count("state_size", default: 16),
       convolutionWidth: try json.count("conv_kernel", default: 4),
-      stepRank: isAutomatic ? (width + 15) / 16 : try json.count(rankName),
+      stepRank: isAutomatic ? (width + 15) / 16 : try json.count(rank),
       hasBias: try json.flag("use_bias", default: false),
       hasConvolutionBias: try json.flag("use_conv_bias", default: true),
-      operandNormEpsilon: try normEpsilonName.map { Float(try json.number($0, default: 1e-6)) })
-    return try model(json, MixerChoice(Mamba.self, configuration), isTied: true)
+      operandNormEpsilon: try operandNorm.map { Float(try json.number($0, default: 1e-6)) })
+    return try model(json, MixerChoice(Mamba.self, configuration), isTied: !isFlash(json))
   }
 
-  private static func mamba2(_ json: ForeignConfiguration) throws -> ForeignModel {
+  private static func expanded(_ json: ForeignConfiguration, _ width: Int) throws -> Int {
+    let expanded = Double(width) * (try json.number("expand", default: 2))
+    guard expanded >= 1, expanded < 0x1p32 else { throw json.error("expand", expected: "a positive factor") }
+    return Int(expanded)
+  }
+
+  static func mamba2(_ json: ForeignConfiguration) throws -> ForeignModel {
     try requireSilu(json)
     let width = try json.count("hidden_size")
     let headWidth = try json.count("head_dim", default: 64)
-    let expanded = try json.count("expand", default: 2) * width
-    let limits = try json.numbers(json.contains("dt_limit") ? "dt_limit" : "time_step_limit") ?? []
-    guard limits.isEmpty || limits.count == 2 else {
-      throw json.error("time_step_limit", expected: "the least and the largest step")
+    let expanded = try expanded(json, width)
+    let limit = try json.agreed("dt_limit", "time_step_limit")
+    let limits = try json.numbers(limit)
+    guard !json.contains(limit) || limits.count == 2 && limits[0] <= limits[1] && Float(limits[0]).isFinite
+    else {
+      throw json.error(limit, expected: "the least and the largest step")
     }
-    let heads = try json.count("num_heads", default: headWidth > 0 ? expanded / headWidth : 0)
+    let heads = try json.count(
+      "num_heads", default: isFlash(json) ? headWidth > 0 ? expanded / headWidth : 0 : 128)
     guard Double(heads) * Double(headWidth) == Double(expanded) else {
       throw json.error(
         "expand", expected: "one by which the width \(width) becomes \(heads) heads of \(headWidth)")
     }
     let configuration = Mamba2.Configuration(
-      width: width, heads: heads, headWidth: headWidth, groups: try json.count("n_groups", default: 8),
+      width: width, heads: heads, headWidth: headWidth,
+      groups: try json.count("n_groups", default: isFlash(json) ? 1 : 8),
       stateSize: try json.count("state_size", default: 128),
       convolutionWidth: try json.count("conv_kernel", default: 4),
-      normEpsilon: Float(
-        try json.number(json.contains("norm_eps") ? "norm_eps" : "layer_norm_epsilon", default: 1e-5)),
+      normEpsilon: try epsilon(json),
       hasBias: try json.flag("use_bias", default: false),
       hasConvolutionBias: try json.flag("use_conv_bias", default: true),
       hasSkipPerChannel: try json.flag("D_has_hdim", default: false),
-      hasNorm: try json.flag(json.contains("rmsnorm") ? "rmsnorm" : "rms_norm", default: true),
+      hasNorm: try json.flag("rmsnorm", default: true),
       normBeforeGate: try json.flag("norm_before_gate", default: false),
       leastStep: limits.first.flatMap { $0 > 0 ? Float($0) : nil },
       largestStep: limits.last.flatMap { $0 < .infinity ? Float($0) : nil })

@@ -19,14 +19,15 @@ extension ForeignFamily {
     let choice = MixerChoice(
       RWKV4.self,
       RWKV4.Configuration(
-        width: width, attentionWidth: try json.count("attention_hidden_size", default: width)))
+        width: width, attentionWidth: try json.count("attention_hidden_size", default: width, null: width)))
     var configuration = ModelConfiguration(
       [choice], vocabularySize: try json.count("vocab_size"), width: width,
       layers: try json.count("num_hidden_layers"),
       tiesEmbedding: try json.flag("tie_word_embeddings", default: false),
       normEpsilon: Float(try json.number("layer_norm_epsilon", default: 1e-5)),
-      hiddenWidth: try json.count("intermediate_size", default: 4 * width))
-    configuration.halvingInterval = try json.count("rescale_every", default: 6)
+      hiddenWidth: try json.count("intermediate_size", default: 4 * width, null: 4 * width))
+    // Zero and less is never.
+    configuration.halvingInterval = Int(min(max(0, try json.number("rescale_every", default: 6)), 0x1p32))
     // The last norm there takes no other ε.
     configuration.lastNormEpsilon = 1e-5
 
@@ -42,12 +43,16 @@ extension ForeignFamily {
       }
       names.shapeRows(["k", "v", "r"].map { "\(part).time_mix_" + $0 })
     }
-    if configuration.tiesEmbedding { names.isIgnored = { $0 == "head.weight" } }
     return ForeignModel(configuration: configuration, names: names)
   }
 
   /// The authors' own files, `.pth` or converted; a folder of one may have transformers' `model_type`.
   static let authorsRWKV = ForeignFamily(
     modelType: "rwkv", library: "BlinkDL", mixers: ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
+  ) { json, source in try AuthorsRWKV(source, json).model() }
+
+  /// Folders of RWKV-5 that come with their own code; those of RWKV-6 have the `model_type` of a library.
+  static let folderRWKV5 = ForeignFamily(
+    modelType: "rwkv5", library: "RWKV's folders", mixers: ["rwkv5"]
   ) { json, source in try AuthorsRWKV(source, json).model() }
 }

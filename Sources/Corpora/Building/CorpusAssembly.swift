@@ -30,11 +30,18 @@ struct CorpusAssembly: ~Copyable {
   var documents = [DocumentBlocks(), DocumentBlocks()]
 
   private var file: OutputFile
+  /// On the corpus that is to be replaced, where there is one.
+  private let lock: FileLock?
   private var table = SeekTable()
   private var spool: SpoolFile?
   private var spooled: [FrameEntry] = []  // where they lie is not known yet
 
-  init(path: String, plan: CorpusPlan) throws {
+  /// - Parameter isLocked: the caller holds the lock on what stands at `path`; else it is taken, or the work refused while
+  ///   another process reads that to replace it.
+  init(path: String, plan: CorpusPlan, isLocked: Bool = false) throws {
+    var status = stat()
+    let isRegular = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    let lock = isRegular && !isLocked ? try FileLock(path) : nil
     var blocks = [
       MetadataBlock.preambleFrame(width: plan.dtype.width, vocabularySize: plan.vocabularySize)
     ]
@@ -45,6 +52,7 @@ struct CorpusAssembly: ~Copyable {
     for block in blocks { try block.withUnsafeBytes { try file.write($0) } }
     self.plan = plan
     self.file = file
+    self.lock = lock
     spool = nil
     for block in blocks { table.append(size: block.count, contentSize: 0) }
   }

@@ -39,18 +39,21 @@ public struct CorpusBuilder: Sendable {
   /// Builds the corpus `output` out of `inputs`, in their order.
   ///
   /// Memory: some 100 MiB with few threads, whatever the size of the inputs; a line of JSON is held whole, three
-  /// times over, and each document takes one to three bytes.
+  /// times over, each document takes one to three bytes, and zstd data packed with a long window that window, 2 GiB at most.
   ///
-  /// - Parameter progress: called on the caller's thread, several times a second, with the bytes of input read so
-  ///   far; what it throws ends the build.
+  /// - Parameters:
+  ///   - badLines: receives what was left out of inputs that skip bad lines, if anything was.
+  ///   - progress: called on the caller's thread, several times a second, with the bytes of input read so
+  ///     far; what it throws ends the build.
   /// - Returns: the header as written.
   /// - Throws: a sentence; nothing stands at `output` then that did not before.
   @discardableResult
   public func build(
-    _ inputs: [CorpusInput], to output: String, progress: (Int) throws -> Void = { _ in }
+    _ inputs: [CorpusInput], to output: String, badLines: (BadLines) -> Void = { _ in },
+    progress: (Int) throws -> Void = { _ in }
   ) throws -> CorpusHeader {
     func open(_ tokenizer: some Tokenizer) throws -> CorpusHeader {
-      try build(inputs, to: output, by: tokenizer, progress)
+      try build(inputs, to: output, by: tokenizer, badLines, progress)
     }
     return try open(tokenizer)
   }
@@ -64,7 +67,8 @@ public struct CorpusBuilder: Sendable {
   }
 
   private func build<Source: Tokenizer>(
-    _ inputs: [CorpusInput], to output: String, by tokenizer: Source, _ progress: (Int) throws -> Void
+    _ inputs: [CorpusInput], to output: String, by tokenizer: Source, _ badLines: (BadLines) -> Void,
+    _ progress: (Int) throws -> Void
   ) throws -> CorpusHeader {
     precondition(
       frameBytes > 0 && frameBytes % 4 == 0 && frameBytes <= Limits.frameBytes,
@@ -106,6 +110,7 @@ public struct CorpusBuilder: Sendable {
       reader.units.giveBack(bytes: bytes)
       try idle()
     }
+    if writer.badLines.count > 0 { badLines(writer.badLines) }
     guard writer.tokens > 0 else {
       let names = inputs.isEmpty ? "no input" : inputs.map(\.path).joined(separator: ", ")
       throw CorpusError(output, "not written: there is no text in \(names)")

@@ -7,11 +7,13 @@ extension CorpusInput {
   /// Reads inputs from start to end as documents, in constant memory but for lines of JSON, which are held whole.
   ///
   /// - Parameter progress: called with the bytes read so far, about four times per MiB.
-  /// - Throws: `CorpusError` naming the file, and the line where there are lines.
+  /// - Returns: the lines that were left out, as inputs that skip bad ones allow.
+  /// - Throws: `CorpusError` or `FileError` naming the file, and the line where there are lines.
   package static func readDocuments(
     of inputs: [CorpusInput], progress: (Int) throws -> Void, _ body: (DocumentEvent) throws -> Void
-  ) throws {
+  ) throws -> BadLines {
     let count = Atomic(0)
+    var bad = BadLines()
     for input in inputs {
       var cutter = DocumentCutter(input)
       var lines = LineTexts(input)
@@ -23,7 +25,9 @@ extension CorpusInput {
         try progress(count.load(ordering: .relaxed))
       }
       try cutter.finish(take)
+      bad.add(lines.bad)
     }
+    return bad
   }
 }
 
@@ -32,6 +36,7 @@ private struct LineTexts {
   private let input: CorpusInput
   private var line: [UInt8] = []
   private var number = 0
+  private(set) var bad = BadLines()
 
   init(_ input: CorpusInput) { self.input = input }
 
@@ -50,7 +55,12 @@ private struct LineTexts {
     case .end:
       guard line.contains(where: { $0 > 0x20 }) else { return }
       var text: [UInt8] = []
-      try TextField.extract(input.field, from: line, number: number, of: input.path, into: &text)
+      do throws(FileError) {
+        try TextField.extract(input.field, from: line, number: number, of: input.path, into: &text)
+      } catch {
+        guard input.skipsBadLines else { throw error }
+        return bad.add(error)
+      }
       try body(.start)
       try text.withUnsafeBytes { try body(.bytes($0)) }
       try body(.end)

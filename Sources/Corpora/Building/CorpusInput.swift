@@ -6,10 +6,13 @@ import RunnelFiles
 /// One input of `corpus build`.
 public struct CorpusInput: Sendable, Equatable {
   public enum Format: String, Sendable, CaseIterable {
-    /// Bytes as they are, cut into documents as `documents` says.
+    /// Text, cut into documents as `documents` says. It is unpacked from zstd, and made UTF-8 of what a byte order mark says
+    /// is UTF-16 or UTF-32; what is not valid stays as it is.
     case text
     /// Every line is a JSON object with a field that is a document; blank lines are passed over.
     case jsonLines = "jsonl"
+    /// As `text`, but nobody looks at what the bytes are: nothing is unpacked, and a byte order mark is text.
+    case bytes
   }
 
   /// Where a document of a text ends. A document does not hold what separates it from the next, and a text
@@ -32,10 +35,16 @@ public struct CorpusInput: Sendable, Equatable {
     public var documents: Documents
     /// The field of a line of JSON that holds the text, as names of fields from the outermost one.
     public var field: [String]
+    /// Whether lines that are no JSON, or have no such field, are counted and left out rather than end the work.
+    public var skipsBadLines: Bool
 
-    public init(format: Format? = nil, documents: Documents = .file, field: [String] = ["text"]) {
+    public init(
+      format: Format? = nil, documents: Documents = .file, field: [String] = ["text"],
+      skipsBadLines: Bool = false
+    ) {
       precondition(!field.isEmpty, "the field of the text has no name")
       (self.format, self.documents, self.field) = (format, documents, field)
+      self.skipsBadLines = skipsBadLines
     }
   }
 
@@ -46,97 +55,56 @@ public struct CorpusInput: Sendable, Equatable {
   public var format: Format
   public var documents: Documents
   public var field: [String]
-  /// Whether the bytes are zstd frames; nil to tell by their first four.
-  public var isCompressed: Bool?
+  public var skipsBadLines: Bool
+  /// The bytes of a path that is not UTF-8; `path` shows it.
+  var location: [UInt8]?
 
-  /// Takes the file at `path`, or `-`, for what its name says.
+  /// Takes the file at `path`, or `-`, for what its name says. A pipe, such as a shell's `<(command)`, is taken for text.
   ///
   /// - Throws: `CorpusError` when neither the name nor `reading` tells the format.
   public init(_ path: String, _ reading: Reading = Reading(), name: String? = nil) throws {
-    let isCompressed = path.hasSuffix(".zst")
-    guard let format = reading.format ?? Self.format(ofName: path) else {
-      if path.hasSuffix(".gz") {
-        throw CorpusError(
-          path, "is compressed by gzip; give it through a pipe, as in: zcat FILE | runnel corpus build OUT -")
-      }
+    guard let format = reading.format ?? Self.format(ofName: path) ?? (isPipe(path) ? .text : nil) else {
+      if let kind = Self.otherKind(path) { throw CorpusError(path, "is " + kind) }
       throw CorpusError(
         path,
         "unknown kind of input; expected .txt, .jsonl, either with .zst, a folder of these, or -; a --format "
           + "of text or jsonl takes it for that")
     }
-    self.path = path
-    self.name = name ?? fileName(of: path)
-    self.format = format
-    self.documents = reading.documents
-    self.field = reading.field
-    self.isCompressed = path == "-" ? nil : isCompressed
+    self.init(path, reading, as: format, name: name ?? fileName(of: path))
   }
 
-  /// The format that a name stands for.
+  init(_ path: String, _ reading: Reading, as format: Format, name: String, location: [UInt8]? = nil) {
+    (self.path, self.name, self.format, self.location) = (path, name, format, location)
+    (documents, field, skipsBadLines) = (reading.documents, reading.field, reading.skipsBadLines)
+  }
+
+  /// The format that a name stands for, in letters of either case.
   static func format(ofName path: String) -> Format? {
-    let name = path.hasSuffix(".zst") ? path.dropLast(4) : path[...]
+    let whole = path.lowercased(), name = isNamedZstd(path) ? whole.dropLast(4) : whole[...]
     if name.hasSuffix(".jsonl") { return .jsonLines }
     return name.hasSuffix(".txt") || path == "-" ? .text : nil
   }
 
-  /// The inputs that arguments stand for: files, `-`, and folders, which stand for the files below them whose
-  /// names say what they are, in the order of their paths' bytes. With a format given they stand for all files.
-  /// What begins with a dot is passed over, and so are links to folders.
-  ///
-  /// - Throws: `CorpusError` for a name that stands for nothing, or stdin named twice.
-  public static func all(
-    _ arguments: [String], _ reading: Reading = Reading()
-  ) throws -> [CorpusInput] {
-    guard arguments.filter({ $0 == "-" }).count < 2 else {
-      throw CorpusError("-", "standard input can be read once; name it once")
-    }
-    return try arguments.flatMap { argument in
-      guard argument != "-", isFolder(argument) else { return [try CorpusInput(argument, reading)] }
-      var inputs: [CorpusInput] = []
-      try collect(argument, below: "", reading, into: &inputs)
-      guard !inputs.isEmpty else {
-        throw CorpusError(
-          argument,
-          reading.format == nil
-            ? "holds no .txt or .jsonl, nor either with .zst; a --format takes all its files"
-            : "holds no files")
-      }
-      return inputs
-    }
+  static func isNamedZstd(_ path: String) -> Bool { path.lowercased().hasSuffix(".zst") }
+
+  /// The command that takes the text of a file that cannot be read as it is.
+  static func command(takingLines isLines: Bool) -> String {
+    "runnel corpus build OUT -" + (isLines ? " --format jsonl" : "")
   }
 
-  private static func collect(
-    _ folder: String, below prefix: String, _ reading: Reading, into inputs: inout [CorpusInput]
-  ) throws {
-    let names: [String]
-    do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
-      throw CorpusError(folder, "cannot be listed; check its permissions")
-    }
-    // A folder's name sorts as it stands in paths, with the slash behind it.
-    let entries = names.filter { !$0.hasPrefix(".") }.map { name in
-      (name: name, isFolder: isFolder(folder + "/" + name))
-    }.sorted {
-      ($0.name + ($0.isFolder ? "/" : "")).utf8.lexicographicallyPrecedes(
-        ($1.name + ($1.isFolder ? "/" : "")).utf8)
-    }
-    for (name, isFolder) in entries {
-      let path = folder + (folder.hasSuffix("/") ? "" : "/") + name
-      if isFolder {
-        var status = stat()
-        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { continue }
-        try collect(path, below: prefix + name + "/", reading, into: &inputs)
-      } else if reading.format != nil || format(ofName: name) != nil {
-        inputs.append(try CorpusInput(path, reading, name: prefix + name))
-      }
+  /// What a file is by its name that is no text, and the way to its text.
+  static func otherKind(_ path: String) -> String? {
+    Signature.named(path).map {
+      "\($0.what) by its name, not text; \($0.advice(for: command(takingLines: path.lowercased().contains(".jsonl"))))"
     }
   }
 
   /// The size on disk; nil for standard input and what cannot be asked.
   public var fileBytes: Int? {
     var status = stat()
-    guard path != "-", stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      return nil
-    }
+    guard path != "-", (location ?? Array(path.utf8)).withPath({ stat($0, &status) }) == 0,
+      status.st_mode & S_IFMT == S_IFREG
+    else { return nil }
     return Int(status.st_size)
   }
 }

@@ -18,6 +18,15 @@ public enum CorpusMerger {
   public static func merge(
     _ inputs: [String], into output: String, progress: (Double) throws -> Void = { _ in }
   ) throws -> CorpusHeader {
+    // Into one of its inputs: what another process writes there is waited for and read, not lost.
+    guard fileExists(output) else { return try mergeAll(inputs, into: output, progress) }
+    let lock = try lock(output) { try progress(0) }
+    return try withExtendedLifetime(lock) { try mergeAll(inputs, into: output, progress) }
+  }
+
+  private static func mergeAll(
+    _ inputs: [String], into output: String, _ progress: (Double) throws -> Void
+  ) throws -> CorpusHeader {
     try merge(inputs.map { try Corpus(path: $0, cacheBytes: 0) }, into: output, progress)
   }
 
@@ -28,13 +37,35 @@ public enum CorpusMerger {
   /// - Parameters:
   ///   - validation: the share of the new texts kept for validation; nil to go on with the corpus's own.
   ///   - threads: as `CorpusBuilder` has it; nil for one per core.
+  ///   - badLines: as `CorpusBuilder` has it.
   ///   - progress: called with the bytes of input read so far; what it throws ends the work.
   /// - Returns: the header as written.
   /// - Throws: a sentence; the corpus is as it was then.
   @discardableResult
   public static func append(
     _ inputs: [CorpusInput], to path: String, validation: Double? = nil, threads: Int? = nil,
-    progress: (Int) throws -> Void = { _ in }
+    badLines: (BadLines) -> Void = { _ in }, progress: (Int) throws -> Void = { _ in }
+  ) throws -> CorpusHeader {
+    let lock = try lock(path) { try progress(0) }
+    return try withExtendedLifetime(lock) {
+      try appendAlone(inputs, to: path, validation, threads, badLines, progress)
+    }
+  }
+
+  /// Waits for the lock on a file, calling `idle` now and then; what it throws ends the waiting.
+  private static func lock(_ path: String, _ idle: () throws -> Void) throws -> FileLock {
+    while true {
+      do throws(FileError) { return try FileLock(path) } catch {
+        guard error.found == FileLock.busy else { throw error }
+        try idle()
+        usleep(50_000)
+      }
+    }
+  }
+
+  private static func appendAlone(
+    _ inputs: [CorpusInput], to path: String, _ validation: Double?, _ threads: Int?,
+    _ badLines: (BadLines) -> Void, _ progress: (Int) throws -> Void
   ) throws -> CorpusHeader {
     let corpus = try Corpus(path: path, cacheBytes: 0)
     let header = corpus.header
@@ -58,7 +89,7 @@ public enum CorpusMerger {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
     let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
     defer { unlink(temporary) }
-    try builder.build(inputs, to: temporary, progress: progress)
+    try builder.build(inputs, to: temporary, badLines: badLines, progress: progress)
     return try merge([corpus, Corpus(path: temporary, cacheBytes: 0)], into: path) { _ in }
   }
 
@@ -75,7 +106,8 @@ public enum CorpusMerger {
       plan: CorpusPlan(
         tokenizer: first.header.tokenizer, tokenizerFile: keeper?.tokenizerFile(),
         vocabularySize: first.header.vocabularySize, level: first.header.level,
-        frameBytes: first.header.frameBytes))
+        frameBytes: first.header.frameBytes),
+      isLocked: true)
     let compressor = try ZstdCompressor(level: first.header.level)
     let total = corpora.reduce(0) { $0 + $1.count }
     var training = 0

@@ -5,8 +5,8 @@ struct DocumentUnit: Sendable {
   enum Kind: Sendable {
     /// Whole texts.
     case texts
-    /// Whole lines of JSON, the first one's number and the field that holds the text.
-    case lines(first: Int, field: [String])
+    /// Whole lines of JSON, the first one's number, the field that holds the text, and whether those without are left out.
+    case lines(first: Int, field: [String], skipsBad: Bool)
     /// A stretch of a document too long to be held.
     case stretch(LongDocument, isFirst: Bool, isLast: Bool)
   }
@@ -72,7 +72,7 @@ struct UnitCollector {
   mutating func flush(_ body: (DocumentUnit) throws -> Void) throws {
     guard !unit.ends.isEmpty else { return }
     if input.format == .jsonLines {
-      unit.kind = .lines(first: line, field: input.field)
+      unit.kind = .lines(first: line, field: input.field, skipsBad: input.skipsBadLines)
       line += unit.ends.count
     } else {
       unit.kind = .texts

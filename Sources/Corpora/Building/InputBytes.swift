@@ -14,35 +14,24 @@ extension CorpusInput {
   func read(
     count: borrowing Atomic<Int>, _ body: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> CorpusHeader.Source {
-    let descriptor = path == "-" ? STDIN_FILENO : try openForReading(path)
+    let descriptor = path == "-" ? STDIN_FILENO : try openForReading(location ?? Array(path.utf8), path)
     defer { if path != "-" { close(descriptor) } }
     let hash = BackgroundHash()
     defer { hash.stop() }
     var size = 0
-    var isCompressed = isCompressed
-    var stream = try ZstdStream()
-    while true {
+    func source() throws -> [UInt8]? {
       let piece = try Self.piece(of: descriptor, path)
-      guard !piece.isEmpty else { break }
       try hash.update(piece)
-      // A pipe gives a first piece of at least four bytes unless the whole is shorter.
-      let isZstd =
-        isCompressed
-        ?? (piece.count >= 4 && piece.integer(at: 0, as: UInt32.self) == SeekTable.frameMagic)
-      isCompressed = isZstd
-      try piece.withUnsafeBytes { bytes in
-        guard isZstd else { return try body(bytes) }
-        do {
-          try stream.decode(bytes, body)
-        } catch let failure as ZstdFailure {
-          throw CorpusError(path, "is not sound zstd data: \(failure.message)", offset: size)
-        }
-      }
       size += piece.count
       count.add(piece.count, ordering: .relaxed)
+      return piece.isEmpty ? nil : piece
     }
-    guard stream.isComplete else {
-      throw CorpusError(path, "ends inside a zstd frame: it was cut short", offset: size)
+    if format == .bytes {
+      while let piece = try source() { try piece.withUnsafeBytes(body) }
+    } else {
+      var text = TextStream(
+        path, reader: Self.command(takingLines: format == .jsonLines), mustBeZstd: Self.isNamedZstd(path))
+      while let piece = try text.next(source) { try piece.withUnsafeBytes(body) }
     }
     return CorpusHeader.Source(name: name, bytes: size, sha256: try hash.digest())
   }
@@ -51,15 +40,11 @@ extension CorpusInput {
   private static func piece(of descriptor: Int32, _ path: String) throws -> [UInt8] {
     var failure: Int32 = 0
     let piece = [UInt8](unsafeUninitializedCapacity: 256 << 10) { buffer, filled in
-      // A pipe's writer may bring single bytes; wait for the few that tell a compressed stream.
-      while filled < 4 {
-        let n = Foundation.read(
-          descriptor, buffer.baseAddress.map { $0 + filled }, buffer.count - filled)
-        if n < 0 && errno == EINTR { continue }
-        if n < 0 { failure = errno }
-        guard n > 0 else { return }
-        filled += n
-      }
+      repeat {
+        filled = Foundation.read(descriptor, buffer.baseAddress, buffer.count)
+        failure = filled < 0 ? errno : 0
+      } while failure == EINTR
+      filled = max(0, filled)
     }
     guard failure == 0 else {
       throw CorpusError(path, "cannot be read: \(String(cString: strerror(failure)))")

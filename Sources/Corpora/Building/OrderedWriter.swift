@@ -16,6 +16,7 @@ struct OrderedWriter<Source: Tokenizer>: ~Copyable {
   private var frames: [(part: CorpusPart, frame: Promise<CompressedFrame>)] = []
   private var seen: Set<DocumentHash.Content> = []
   private var duplicates = 0
+  private(set) var badLines = BadLines()
   private var part = CorpusPart.training  // of the document that is open
 
   init(
@@ -35,6 +36,7 @@ struct OrderedWriter<Source: Tokenizer>: ~Copyable {
 
   /// Takes the next documents, waiting for frames to be compressed where too many wait.
   mutating func take(_ unit: EncodedUnit, _ idle: () throws -> Void) throws {
+    badLines.add(unit.badLines)
     var start = 0
     for (index, document) in unit.documents.enumerated() {
       defer { start = document.end }

@@ -2,34 +2,45 @@
 
 import RunnelFiles
 
-enum TextField {
-  /// Appends the text in `field` of a line of JSON.
-  static func extract(
+package enum TextField {
+  /// Replaces `text` by the text in `field` of a line of JSON. Where the field is missing, `bytes` may hold it in hexadecimal,
+  /// as `corpus cat --jsonl` writes what is not UTF-8.
+  package static func extract(
     _ field: [String], from line: [UInt8], number: Int, of path: String, into text: inout [UInt8]
-  ) throws {
+  ) throws(FileError) {
     let name = quoted(field.joined(separator: "."))
     var scanner = JSONScanner(
       line, file: path, name: "line \(number)", repairsText: true,
-      remedy: "each line is an object with a string field \(name)")
-    guard try extract(field[...], from: &scanner, into: &text) else {
+      remedy: "each line is an object with a string field \(name), or bytes in hexadecimal")
+    var bytes: [UInt8]?
+    guard try extract(field[...], from: &scanner, into: &text, &bytes) || bytes != nil else {
       throw scanner.failure(expected: "a field \(name)", found: "none")
     }
     try scanner.finish()
+    if let bytes { text = bytes }
   }
 
+  /// - Parameter bytes: receives what a field `bytes` holds where the one that is sought is missing.
   private static func extract(
-    _ field: ArraySlice<String>, from scanner: inout JSONScanner, into text: inout [UInt8]
-  ) throws -> Bool {
+    _ field: ArraySlice<String>, from scanner: inout JSONScanner, into text: inout [UInt8],
+    _ bytes: inout [UInt8]?
+  ) throws(FileError) -> Bool {
     var found = false
     try scanner.beginObject()
     while let key = try scanner.nextKey() {
-      guard key == field.first else {
-        try scanner.skipValue()
+      if key != field.first {
+        if field.count == 1, key == "bytes", scanner.kind() == .string {
+          var digits: [UInt8] = []
+          try scanner.string(into: &digits)
+          bytes = Self.bytes(hexadecimal: digits)
+        } else {
+          try scanner.skipValue()
+        }
         continue
       }
       if field.count > 1 {
         guard scanner.kind() == .object else { throw scanner.failure(expected: "an object") }
-        found = try extract(field.dropFirst(), from: &scanner, into: &text) || found
+        found = try extract(field.dropFirst(), from: &scanner, into: &text, &bytes) || found
       } else {
         guard scanner.kind() == .string else {
           throw scanner.failure(expected: "the text as a string")
@@ -39,6 +50,20 @@ enum TextField {
         found = true
       }
     }
+    if found { bytes = nil }
     return found
+  }
+
+  private static func bytes(hexadecimal digits: [UInt8]) -> [UInt8]? {
+    guard digits.count % 2 == 0 else { return nil }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(digits.count / 2)
+    for index in stride(from: 0, to: digits.count, by: 2) {
+      guard let high = Character(Unicode.Scalar(digits[index])).hexDigitValue,
+        let low = Character(Unicode.Scalar(digits[index + 1])).hexDigitValue
+      else { return nil }
+      bytes.append(UInt8(16 * high + low))
+    }
+    return bytes
   }
 }

@@ -19,6 +19,17 @@ struct EncodedUnit: Sendable {
   var documents: [Document] = []
   /// Whether the first document begins here.
   var isBeginning = true
+  var badLines = BadLines()
+}
+
+/// Lines that were left out because they hold no text where it should be.
+public struct BadLines: Sendable, Equatable {
+  public internal(set) var count = 0
+  /// What is wrong with the first of them.
+  public internal(set) var first: FileError?
+
+  mutating func add(_ error: FileError) { (count, first) = (count + 1, first ?? error) }
+  mutating func add(_ other: BadLines) { (count, first) = (count + other.count, first ?? other.first) }
 }
 
 /// What all encoders of a build agree on.
@@ -56,11 +67,17 @@ struct UnitEncoder<Source: Tokenizer> {
     for (index, end) in unit.ends.enumerated() {
       defer { start = end }
       switch unit.kind {
-      case .lines(let first, let field):
+      case .lines(let first, let field, let skipsBad):
         let line = unit.bytes[start..<end]
         guard line.contains(where: { $0 > 0x20 }) else { continue }
         text.removeAll(keepingCapacity: true)
-        try TextField.extract(field, from: Array(line), number: first + index, of: unit.path, into: &text)
+        do throws(FileError) {
+          try TextField.extract(field, from: Array(line), number: first + index, of: unit.path, into: &text)
+        } catch {
+          guard skipsBad else { throw error }
+          result.badLines.add(error)
+          continue
+        }
         let whole = text
         try whole.withUnsafeBytes { try append($0, to: &result, for: unit.path) }
         if text.capacity > 16 << 20 { text = [] }

@@ -5,34 +5,33 @@ import RunnelFiles
 extension Corpus {
   /// Writes tokens as another trainer reads them, in constant memory but for 12 bytes per document with Megatron's.
   ///
-  /// Ids take 2 bytes where the vocabulary fits them, else 4. nanoGPT itself reads only 2.
-  ///
   /// - Parameters:
   ///   - path: of the ids; Megatron's index goes beside it, as `.idx` in the place of `.bin`.
-  ///   - documentEnd: an id put after every document.
+  ///   - element: the type of ids of a nanoGPT file; nil for the 2 bytes that nanoGPT itself reads. The other formats say
+  ///     theirs, and take 2 bytes where the vocabulary fits them, else 4.
+  ///   - documentEnd: an id put after every document, empty ones too.
   ///   - progress: called with the share that is done.
   /// - Returns: how many ids were written.
   /// - Throws: `CorpusError` or `FileError`; what stood at `path` is then still there.
   @discardableResult
   public func export(
-    _ split: Split = .all, to path: String, as format: TokenFileFormat, documentEnd: Int32? = nil,
-    progress: (Double) -> Void = { _ in }
+    _ split: Split = .all, to path: String, as format: TokenFileFormat, element: TokenFileElement? = nil,
+    documentEnd: Int32? = nil, progress: (Double) -> Void = { _ in }
   ) throws -> Int {
     if let documentEnd, documentEnd < 0 || Int(documentEnd) >= header.vocabularySize {
       throw CorpusError(
         self.path, "the end of documents \(documentEnd) is outside the vocabulary of \(header.vocabularySize)"
       )
     }
+    let element = try self.element(of: format, element)
     let range = range(of: split)
-    let count = range.count + (documentEnd == nil ? 0 : documents(in: range))
-    // Megatron's readers know ids of 2 bytes without sign, and of 4 with one.
-    let isNarrow = header.vocabularySize <= 1 << 16
-    let element: TokenFileElement = isNarrow ? .u16 : format == .megatron ? .i32 : .u32
+    let documents = Documents(of: self, in: range)
+    let count = range.count + (documentEnd == nil ? 0 : documents.count)
     var output = try OutputFile(path)
     if format == .llmc { try output.write(llmcHead(count, element, path)) }
     var lengths: [Int32] = []
     var buffer: [UInt8] = []
-    try forEachDocumentPiece(of: range) { ids, isFirst, isLast in
+    func put(_ ids: ArraySlice<Int32>, _ isFirst: Bool, _ isLast: Bool) throws {
       if format == .megatron {
         if isFirst { lengths.append(0) }
         let more = ids.count + (isLast && documentEnd != nil ? 1 : 0)
@@ -49,42 +48,37 @@ extension Corpus {
       buffer.removeAll(keepingCapacity: true)
       progress(Double(output.count) / Double(max(1, count * element.width)))
     }
+    try documents.forEachPiece(put)
     try output.write(buffer)
-    try output.commit()
-    if format == .megatron { try writeIndex(of: lengths, element, beside: path) }
+    if format == .megatron {
+      var index = try index(of: lengths, element, beside: path)
+      try output.commit()
+      try index.commit()
+    } else {
+      try output.commit()
+    }
     return count
   }
 
-  /// Documents that have tokens in a range; empty ones in it count too.
-  private func documents(in range: Range<Int>) -> Int {
-    guard !range.isEmpty else { return 0 }
-    let starts = documentStarts(in: range)
-    return starts.count + (starts.first == range.lowerBound ? 0 : 1)
-  }
-
-  /// Passes the tokens of a range on, cut at documents and frames: ids, and whether they begin and end a document.
-  private func forEachDocumentPiece(
-    of range: Range<Int>, _ body: (ArraySlice<Int32>, Bool, Bool) throws -> Void
-  ) throws {
-    var starts = documentStarts(in: range)[...]
-    if starts.first == range.lowerBound { starts = starts.dropFirst() }
-    var position = range.lowerBound
-    var isFirst = true
-    try forEachPiece(of: range) { ids in
-      var rest = ids[...]
-      while !rest.isEmpty {
-        let end = min(position + rest.count, starts.first ?? range.upperBound)
-        let isLast = end == starts.first ?? range.upperBound
-        try body(rest.prefix(end - position), isFirst, isLast)
-        rest = rest.dropFirst(end - position)
-        (position, isFirst) = (end, isLast)
-        if isLast { starts = starts.dropFirst() }
-        while isLast, starts.first == position {
-          try body([], true, true)
-          starts = starts.dropFirst()
-        }
+  /// The type of ids in a file of `format`, which must hold every id.
+  private func element(of format: TokenFileFormat, _ given: TokenFileElement?) throws -> TokenFileElement {
+    let isNarrow = header.vocabularySize <= 1 << 16
+    // Megatron's readers know ids of 2 bytes without sign, and of 4 with one.
+    let own: TokenFileElement = isNarrow ? .u16 : format == .megatron ? .i32 : .u32
+    guard format == .nanogpt else {
+      guard given == nil || given == own else {
+        throw CorpusError(path, "\(format)'s files say the type of their ids, here \(own); leave --dtype out")
       }
+      return own
     }
+    let element = given ?? .u16
+    guard header.vocabularySize <= element.idCount else {
+      throw CorpusError(
+        path,
+        "ids below \(header.vocabularySize) do not fit nanoGPT's file of \(element); --dtype u32 writes 4 bytes each, for "
+          + "readers that are told so, and --format llmc and megatron say the type in the file")
+    }
+    return element
   }
 
   private func llmcHead(_ count: Int, _ element: TokenFileElement, _ path: String) throws -> [UInt8] {
@@ -101,8 +95,10 @@ extension Corpus {
     return head + [UInt8](repeating: 0, count: LLMCHeader.size - head.count)
   }
 
-  private func writeIndex(of lengths: [Int32], _ element: TokenFileElement, beside path: String) throws {
-    var output = try OutputFile((path.hasSuffix(".bin") ? String(path.dropLast(4)) : path) + ".idx")
+  private func index(
+    of lengths: [Int32], _ element: TokenFileElement, beside path: String
+  ) throws -> OutputFile {
+    var output = try OutputFile(MegatronIndex.path(beside: path))
     var head = MegatronIndex.magic
     head.append(littleEndian: UInt64(1))
     head += MegatronIndex.elements.filter { $0.value == element }.map(\.key)
@@ -122,6 +118,51 @@ extension Corpus {
     part = []
     for document in 0...lengths.count { part.append(littleEndian: UInt64(document)) }
     try output.write(part)
-    try output.commit()
+    return output
+  }
+}
+
+/// The documents that have tokens in a range of a corpus, and the empty ones in it and behind the last token.
+private struct Documents {
+  private let corpus: Corpus
+  private let range: Range<Int>
+  private let starts: [Int]
+
+  init(of corpus: Corpus, in range: Range<Int>) {
+    let starts = corpus.documents(startingIn: range)
+    let isCut = !range.isEmpty && starts.first != range.lowerBound
+    (self.corpus, self.range) = (corpus, range)
+    self.starts = (isCut ? [range.lowerBound] : []) + starts
+  }
+
+  var count: Int { starts.count }
+
+  private func end(of document: Int) -> Int {
+    document + 1 < starts.count ? starts[document + 1] : range.upperBound
+  }
+
+  /// Passes the tokens on, cut at documents and frames: ids, and whether they begin and end a document.
+  func forEachPiece(_ body: (ArraySlice<Int32>, Bool, Bool) throws -> Void) throws {
+    var (document, position) = (0, range.lowerBound)
+    func passEmpty() throws {
+      while document < starts.count, starts[document] == end(of: document) {
+        try body([], true, true)
+        document += 1
+      }
+    }
+    try passEmpty()
+    try corpus.forEachPiece(of: range) { ids in
+      var rest = ids[...]
+      while !rest.isEmpty {
+        let end = end(of: document), isFirst = position == starts[document]
+        let part = rest.prefix(end - position)
+        position += part.count
+        rest = rest.dropFirst(part.count)
+        try body(part, isFirst, position == end)
+        guard position == end else { continue }
+        document += 1
+        try passEmpty()
+      }
+    }
   }
 }

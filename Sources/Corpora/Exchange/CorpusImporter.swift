@@ -17,17 +17,18 @@ public enum CorpusImporter {
   /// - Parameters:
   ///   - writer: knows the tokenizer and the vocabulary.
   ///   - format: of all inputs; nil tells it by their beginnings.
-  ///   - element: the type of ids in nanoGPT's files.
+  ///   - element: the type of ids in nanoGPT's files; nil for 2 bytes, where the vocabulary fits them.
   ///   - validationInputs: files whose tokens are the validation split; `validation` counts if there are none.
   ///   - progress: called with the share that is done.
   /// - Throws: `CorpusError` or `FileError`, naming the file and the place.
   public static func build(
     _ writer: consuming CorpusWriter, inputs: [String], validationInputs: [String] = [],
-    format: TokenFileFormat? = nil, element: TokenFileElement = .u16, boundary: Boundary = .file,
+    format: TokenFileFormat? = nil, element: TokenFileElement? = nil, boundary: Boundary = .file,
     validation: ValidationSplit = .none, progress: (Double) -> Void = { _ in }
   ) throws -> CorpusHeader {
+    let vocabularySize = writer.vocabularySize
     let readers = try (inputs + validationInputs).map {
-      try TokenFileReader(path: $0, format: format, element: element)
+      try TokenFileReader(path: $0, format: format, element: element, vocabularySize: vocabularySize)
     }
     let total = max(1, readers.reduce(0) { $0 + $1.count })
     var split = validation

@@ -24,6 +24,17 @@ public enum TokenFileElement: String, Sendable, CaseIterable {
     }
   }
 
+  /// How many ids there can be.
+  var idCount: Int {
+    switch self {
+    case .u8: 1 << 8
+    case .i8: 1 << 7
+    case .i16: 1 << 15
+    case .u16: 1 << 16
+    case .i32, .u32, .i64: 1 << 31
+    }
+  }
+
   /// Reads ids from bytes of whole ones; what does not fit 32 bits with sign becomes −1, which no vocabulary has.
   func ids(in bytes: [UInt8]) -> [Int32] {
     switch self {
@@ -64,9 +75,15 @@ enum LLMCHeader {
 }
 
 /// Megatron's index, version 1: magic, version (8 bytes), type of the ids (1), n sequences (8), m (8), n lengths (4
-/// each), n places in bytes (8 each), m numbers of sequences at which documents begin or end (8 each), and in
-/// later versions perhaps n modes (1 each), which are for other data than text.
-enum MegatronIndex {
+/// each), n places in bytes (8 each), m numbers of sequences at which documents begin or end (8 each: from 0 to n, never
+/// falling), and in later versions perhaps n modes (1 each), which are 0 for text. The places follow from the lengths, as
+/// each sequence begins where the one before ends, and the last ends with the file of ids.
+package enum MegatronIndex {
+  /// Where the index of a file of ids lies.
+  package static func path(beside data: String) -> String {
+    (data.hasSuffix(".bin") ? String(data.dropLast(4)) : data) + ".idx"
+  }
+
   static let magic = Array("MMIDIDX\0\0".utf8)
   static let headSize = 34
   static let elements: [UInt8: TokenFileElement] = [

@@ -10,18 +10,24 @@ struct TokenFileReader {
   /// Ids that it holds.
   let count: Int
   private let file: InputFile
+  private let vocabularySize: Int
   /// Where the ids lie, in bytes: one run, or one for every sequence.
   private let index: SequenceIndex?
   private let start: Int
 
   /// Opens a file, telling its format by its beginning unless that is given.
   ///
-  /// - Parameter element: of the ids of a bare file; the others say.
+  /// - Parameters:
+  ///   - element: of the ids of a bare file; the others say. Nil for the 2 bytes of nanoGPT, where nothing speaks against it.
+  ///   - vocabularySize: ids must be below it.
   /// - Throws: `CorpusError` or `FileError` where the file is not what it should be.
-  init(path: String, format: TokenFileFormat?, element: TokenFileElement) throws {
+  init(
+    path: String, format: TokenFileFormat?, element: TokenFileElement?, vocabularySize: Int
+  ) throws {
+    self.vocabularySize = vocabularySize
     let isIndex = path.hasSuffix(".idx")
     let data = isIndex ? String(path.dropLast(4)) + ".bin" : path
-    let beside = (data.hasSuffix(".bin") ? String(data.dropLast(4)) : data) + ".idx"
+    let beside = MegatronIndex.path(beside: data)
     let file = try InputFile(data)
     let head = try file.bytes(at: 0, count: min(LLMCHeader.size, file.size))
     let isLLMC =
@@ -32,6 +38,7 @@ struct TokenFileReader {
     (self.path, self.file, self.format) = (data, file, format)
     switch format {
     case .nanogpt:
+      let element = try element ?? Self.guess(file, vocabularySize)
       guard file.size % element.width == 0 else {
         throw CorpusError(
           data, "\(file.size) bytes are no whole number of \(element.width)-byte ids; is --dtype right?")
@@ -56,10 +63,27 @@ struct TokenFileReader {
       }
       (self.element, self.count, start, index) = (kind.element, count, LLMCHeader.size, nil)
     case .megatron:
-      let index = try SequenceIndex(path: beside, dataSize: file.size)
+      let index = try SequenceIndex(path: beside, of: data, dataSize: file.size)
       (self.element, count, start) = (index.element, try index.count(), 0)
       self.index = index
     }
+  }
+
+  /// The type of a bare file's ids, where nobody says it.
+  private static func guess(_ file: InputFile, _ vocabularySize: Int) throws -> TokenFileElement {
+    let says = "; say --dtype u16 or u32"
+    guard vocabularySize <= 1 << 16 else {
+      throw CorpusError(
+        file.path,
+        "ids below \(vocabularySize) do not fit the 2 bytes that nanoGPT's files have, and bare ids do not say their type"
+          + says)
+    }
+    let head = TokenFileElement.u16.ids(in: try file.bytes(at: 0, count: min(file.size & ~3, 1 << 16)))
+    let upper = stride(from: 1, to: head.count, by: 2)
+    if head.count >= 64, upper.allSatisfy({ head[$0] == 0 }), head.contains(where: { $0 != 0 }) {
+      throw CorpusError(file.path, "every other id of 2 bytes is 0, as in a file of 4 bytes each" + says)
+    }
+    return .u16
   }
 
   /// The file of ids as the header of a corpus names it.
@@ -75,38 +99,44 @@ struct TokenFileReader {
   /// Passes the ids on in pieces of at most 1 MiB. In a file that knows its documents, `begin` comes before each.
   func forEachPiece(begin: () throws -> Void, _ body: ([Int32]) throws -> Void) throws {
     guard let index else { return try pieces(start, count, body) }
-    try index.forEachSequence { sequence in
-      if sequence.beginsDocument { try begin() }
-      try pieces(sequence.offset, sequence.count, body)
-    }
+    try index.forEachSequence(beginning: begin) { try pieces($0.offset, $0.count, body) }
   }
 
   private func pieces(_ offset: Int, _ count: Int, _ body: ([Int32]) throws -> Void) throws {
     let most = (1 << 20) / element.width
     for first in stride(from: 0, to: count, by: most) {
       let n = min(most, count - first)
-      try body(
-        element.ids(in: file.bytes(at: offset + first * element.width, count: n * element.width)))
+      let place = offset + first * element.width
+      let ids = element.ids(in: try file.bytes(at: place, count: n * element.width))
+      if let bad = ids.firstIndex(where: { $0 < 0 || $0 >= vocabularySize }) {
+        let found = ids[bad] < 0 ? "one that is negative or above 2^31" : "\(ids[bad])"
+        throw CorpusError(
+          path,
+          "expected ids of \(element) below \(vocabularySize), found \(found); is the vocabulary right?",
+          offset: place + bad * element.width)
+      }
+      try body(ids)
     }
   }
 }
 
-/// Megatron's `.idx`, read a block at a time.
+/// Megatron's `.idx`, read a block at a time. Everything that it says twice, or that the file of ids says too, is compared.
 private struct SequenceIndex {
   struct Sequence {
     var offset, count: Int
-    var beginsDocument: Bool
   }
 
   let element: TokenFileElement
   private let file: InputFile
+  private let data: String
   private let dataSize: Int
   private let sequences: Int
   private let documents: Int
+  private let hasModes: Bool
 
-  init(path: String, dataSize: Int) throws {
+  init(path: String, of data: String, dataSize: Int) throws {
     file = try InputFile(path)
-    self.dataSize = dataSize
+    (self.data, self.dataSize) = (data, dataSize)
     guard file.size >= MegatronIndex.headSize else {
       throw CorpusError(path, "\(file.size) bytes are too few for Megatron's index", offset: 0)
     }
@@ -127,51 +157,106 @@ private struct SequenceIndex {
       throw CorpusError(
         path, "\(n) sequences and \(m) documents do not fit a file of \(file.size) bytes", offset: 18)
     }
+    hasModes = room > 12 * n + 8 * m
     (self.element, sequences, documents) = (element, Int(n), Int(m))
   }
 
-  /// Ids in all sequences.
+  private func failure(_ message: String, at offset: Int) -> CorpusError {
+    CorpusError(
+      file.path,
+      message + "; it is damaged or not the index of \(fileName(of: data)), which --format nanogpt reads "
+        + "without it", offset: offset)
+  }
+
+  /// Ids in all sequences; looks at everything in the file.
   func count() throws -> Int {
     var count = 0
-    try forEachSequence { count += $0.count }
-    guard count <= dataSize / element.width else {
-      throw CorpusError(
-        file.path,
-        "its sequences overlap: they have \(count) ids, the file of ids has \(dataSize / element.width)")
+    try forEachSequence(beginning: {}) { count += $0.count }
+    guard count * element.width == dataSize else {
+      throw failure(
+        "its sequences end at byte \(count * element.width), \(fileName(of: data)) has \(dataSize)", at: 18)
+    }
+    if hasModes {
+      let start = MegatronIndex.headSize + 12 * sequences + 8 * documents
+      for first in stride(from: 0, to: sequences, by: Self.block) {
+        let modes = try file.bytes(at: start + first, count: min(Self.block, sequences - first))
+        if let other = modes.firstIndex(where: { $0 != 0 }) {
+          throw failure(
+            "sequence \(first + other) has the mode \(modes[other]), expected 0 for text",
+            at: start + first + other)
+        }
+      }
     }
     return count
   }
 
-  /// Walks the sequences in order, checking that each lies in the file of ids.
-  func forEachSequence(_ body: (Sequence) throws -> Void) throws {
+  private static let block = 1 << 15
+
+  /// Walks documents and sequences in order, checking that each sequence lies where the one before ends.
+  ///
+  /// - Parameter beginning: a document begins; those without a sequence too.
+  func forEachSequence(
+    beginning begin: () throws -> Void, _ body: (Sequence) throws -> Void
+  ) throws {
     let lengths = MegatronIndex.headSize, places = lengths + 4 * sequences
     var starts = Starts(file: file, offset: places + 8 * sequences, count: documents)
-    let block = 1 << 15
-    for first in stride(from: 0, to: sequences, by: block) {
-      let n = min(block, sequences - first)
+    var end = 0
+    for first in stride(from: 0, to: sequences, by: Self.block) {
+      let n = min(Self.block, sequences - first)
       let counts = try file.bytes(at: lengths + 4 * first, count: 4 * n)
       let offsets = try file.bytes(at: places + 8 * first, count: 8 * n)
       for i in 0..<n {
         let count = Int(Int32(bitPattern: counts.integer(at: 4 * i, as: UInt32.self)))
         let offset = offsets.integer(at: 8 * i, as: UInt64.self)
-        guard count >= 0, offset <= UInt64(dataSize), count * element.width <= dataSize - Int(offset) else {
-          throw CorpusError(
-            file.path,
-            "sequence \(first + i) has \(count) ids at byte \(offset), the file of ids has \(dataSize) bytes",
-            offset: lengths + 4 * (first + i))
+        guard count >= 0, count * element.width <= dataSize - end else {
+          throw failure(
+            "sequence \(first + i) has \(count) ids at byte \(end), \(fileName(of: data)) has \(dataSize) bytes",
+            at: lengths + 4 * (first + i))
         }
-        let begins = try starts.reach(first + i)
-        try body(Sequence(offset: Int(offset), count: count, beginsDocument: begins || first + i == 0))
+        guard offset == UInt64(end) else {
+          throw failure(
+            "sequence \(first + i) lies at byte \(offset), the one before ends at \(end)",
+            at: places + 8 * (first + i))
+        }
+        try pass(&starts, first + i, begin)
+        try body(Sequence(offset: end, count: count))
+        end += count * element.width
       }
+    }
+    try pass(&starts, sequences, begin)
+    if let other = try starts.next() {
+      throw failure("a document ends with sequence \(other), there are \(sequences)", at: starts.place)
+    }
+    guard starts.last == sequences else {
+      throw failure(
+        "the last document ends with sequence \(starts.last.map(String.init) ?? "none"), expected \(sequences)",
+        at: starts.place)
     }
   }
 
-  /// The numbers of sequences at which documents begin, walked forward.
+  /// Begins the documents at `sequence`: as many as there are boundaries, but for the one that ends the last document.
+  private func pass(_ starts: inout Starts, _ sequence: Int, _ begin: () throws -> Void) throws {
+    while let start = try starts.next(), start <= UInt64(sequence) {
+      guard start == UInt64(sequence) else {
+        throw failure(
+          "a document begins with sequence \(start), the one before with \(sequence)", at: starts.place)
+      }
+      starts.take(sequence)
+      if starts.index < documents { try begin() }
+    }
+    guard starts.last != nil || sequence == sequences else {
+      throw failure("the first document does not begin with sequence 0", at: starts.place)
+    }
+  }
+
+  /// The numbers of sequences at which documents begin or end, walked forward.
   private struct Starts {
-    let file: InputFile
-    let offset: Int
-    let count: Int
-    private var next = 0
+    private let file: InputFile
+    private let offset: Int
+    private let count: Int
+    /// Boundaries taken, and the last of them.
+    private(set) var index = 0
+    private(set) var last: Int?
     private var block: [UInt8] = []
     private var blockStart = 0
 
@@ -179,19 +264,19 @@ private struct SequenceIndex {
       (self.file, self.offset, self.count) = (file, offset, count)
     }
 
-    /// Whether a document begins at `sequence`; to be asked in rising order.
-    mutating func reach(_ sequence: Int) throws -> Bool {
-      while next < count {
-        if next >= blockStart + block.count / 8 || block.isEmpty {
-          blockStart = next
-          block = try file.bytes(at: offset + 8 * next, count: 8 * min(1 << 15, count - next))
-        }
-        let start = block.integer(at: 8 * (next - blockStart), as: UInt64.self)
-        guard start <= UInt64(sequence) else { return false }
-        next += 1
-        if start == UInt64(sequence) { return true }
+    /// Where in the file the next boundary lies.
+    var place: Int { offset + 8 * min(index, max(0, count - 1)) }
+
+    mutating func take(_ boundary: Int) { (index, last) = (index + 1, boundary) }
+
+    /// The next boundary, which stays; nil at the end.
+    mutating func next() throws -> UInt64? {
+      guard index < count else { return nil }
+      if index >= blockStart + block.count / 8 {
+        blockStart = index
+        block = try file.bytes(at: offset + 8 * index, count: 8 * min(SequenceIndex.block, count - index))
       }
-      return false
+      return block.integer(at: 8 * (index - blockStart), as: UInt64.self)
     }
   }
 }

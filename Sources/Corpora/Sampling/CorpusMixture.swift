@@ -43,8 +43,15 @@ public struct CorpusMixture: Sendable {
             + "a mixture has one tokenizer: build one of the two anew")
       }
     }
-    let sum = corpora.reduce(0) { $0 + $1.weight }
-    parts = corpora.map { Part(corpus: $0.corpus, weight: $0.weight / sum) }
+    // In units of the largest where the sum has no number.
+    let isLarge = !corpora.reduce(0) { $0 + $1.weight }.isFinite
+    let unit = isLarge ? corpora.map(\.weight).max() ?? 1 : 1
+    let sum = corpora.reduce(0) { $0 + $1.weight / unit }
+    parts = corpora.map { Part(corpus: $0.corpus, weight: $0.weight / unit / sum) }
+    if let idle = parts.first(where: { $0.weight == 0 }) {
+      throw CorpusError(
+        idle.corpus.path, "its weight in the mixture is nothing beside the others; leave it out or raise it")
+    }
     name = corpora.map { "\($0.corpus.path):\($0.weight)" }.joined(separator: ",")
   }
 

@@ -26,7 +26,7 @@ indirect enum JSONValue: Equatable {
       while try scanner.nextElement() { elements.append(try JSONValue(&scanner, room: &room)) }
       self = .array(elements)
     case .string: self = .string(try scanner.string())
-    case .number: self = .number(try scanner.number())
+    case .number: self = .number(try scanner.number(requireFinite: false))
     case .boolean: self = .boolean(try scanner.boolean())
     case .null:
       _ = try scanner.null()

@@ -1,14 +1,14 @@
-/// A model cut into several safetensors files, as its `model.safetensors.index.json` lists them.
+/// A model cut into several files, as its `model.safetensors.index.json` or `pytorch_model.bin.index.json` lists them.
 
 import RunnelFiles
 
-public struct SafetensorsIndex: TensorSource {
+public struct TensorIndex: TensorSource {
   public static let fileName = "model.safetensors.index.json"
 
   public let path: String
   public let names: [String]
   public let metadata: [String: String]
-  private let files: [SafetensorsFile]
+  private let files: [any TensorSource]
   private let fileIndex: [String: Int]
 
   /// Opens every file of the index and checks that each holds what the index promises.
@@ -17,17 +17,17 @@ public struct SafetensorsIndex: TensorSource {
     guard input.size <= SafetensorsFile.maximumHeader else {
       throw FileError(
         path, at: "size", expected: "at most \(SafetensorsFile.maximumHeader) bytes", found: "\(input.size)",
-        remedy: "check that this is \(Self.fileName)")
+        remedy: Self.notIndex)
     }
     let parts = try Self.parse(JSONScanner(try input.bytes(at: 0, count: input.size), file: path), path)
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
-    var files: [SafetensorsFile] = []
+    var files: [any TensorSource] = []
     var known: [String: Int] = [:]
     var fileIndex: [String: Int] = [:]
     for (name, part) in parts {
       if known[part] == nil {
         known[part] = files.count
-        files.append(try SafetensorsFile(folder + part))
+        files.append(try openTensorFile(folder + part))
       }
       guard let index = known[part], files[index].contains(name) else {
         throw FileError(
@@ -76,10 +76,12 @@ public struct SafetensorsIndex: TensorSource {
     guard let parts else {
       throw FileError(
         path, at: "weight_map", expected: "the field", found: "none",
-        remedy: "check that this is \(Self.fileName)")
+        remedy: Self.notIndex)
     }
     return parts
   }
+
+  private static let notIndex = "check that this is the index beside a model's files"
 
   public func contains(_ name: String) -> Bool { fileIndex[name] != nil }
 

@@ -1,0 +1,73 @@
+/// Recurrences whose rows start from a state that was tuned, where the recurrence alone starts from zero (RWKV's
+/// `time_state`).
+
+import RunnelTensors
+
+/// Runs a recurrence over operands [B T …] with the state [B …] of their rows.
+///
+/// - Parameter initial: what a row starts from after a reset, one row's state; absent for zero. Where there is one,
+///   the stretches between resets run one after the other.
+func run(
+  _ operands: [Tensor], from initial: Tensor, resets: Resets, state: inout Tensor,
+  _ body: ([Tensor], Resets, inout Tensor) -> Tensor
+) -> Tensor {
+  guard !initial.isEmpty, !resets.isEmpty, let shape = operands.first?.shape, shape[1] > 0 else {
+    return body(operands, resets, &state)
+  }
+  let (B, T) = (shape[0], shape[1])
+  func flat(_ x: Tensor) -> Tensor { x.reshaped([B * T, x.count / (B * T)]) }
+  let rows = operands.map { ($0.shape, flat($0)) }
+  var outputs: [Tensor] = [], states: [Tensor] = []
+  var tail: [Int] = []
+  for b in 0..<B {
+    var own = rowBlock(state, b..<b + 1)
+    for stretch in resets.stretches(row: b, length: T) {
+      if stretch.isFresh { own = initial.reshaped(own.shape) }
+      let parts = rows.map { shape, x in
+        rowBlock(x, b * T + stretch.range.lowerBound..<b * T + stretch.range.upperBound)
+          .reshaped(Shape([1, stretch.range.count] + Array(shape).dropFirst(2)))
+      }
+      let y = body(parts, .none, &own)
+      tail = Array(y.shape.dropFirst(2))
+      outputs.append(y.reshaped([stretch.range.count, y.count / stretch.range.count]))
+    }
+    states.append(own)
+  }
+  state = rowBlocks(states)
+  return rowBlocks(outputs).reshaped(Shape([B, T] + tail))
+}
+
+/// Rows `range` of the outermost axis, on the tape.
+private func rowBlock(_ x: Tensor, _ range: Range<Int>) -> Tensor {
+  let part = x.rows(range)
+  guard x.isTracked else { return part }
+  let shape = x.shape, stride = x.count / max(1, shape[0])
+  return record(part, from: [x]) { gradient in
+    var whole = [Float](repeating: 0, count: shape.elements)
+    whole.replaceSubrange(range.lowerBound * stride..<range.upperBound * stride, with: gradient.scalars)
+    return [Tensor(whole, shape)]
+  }
+}
+
+/// Blocks of rows one under the other.
+private func rowBlocks(_ parts: [Tensor]) -> Tensor {
+  let counts = parts.map { $0.shape[0] }
+  let shape = Shape([counts.reduce(0, +)] + parts[0].shape.dropFirst())
+  let whole = Tensor(parts.flatMap(\.scalars), shape)
+  guard parts.contains(where: \.isTracked) else { return whole }
+  return record(whole, from: parts) { gradient in
+    var start = 0
+    return counts.map { count in
+      defer { start += count }
+      return gradient.rows(start..<start + count)
+    }
+  }
+}
+
+extension Tensor {
+  /// One row's state [H K V] for `batch` rows; zeros of this shape where there is none.
+  func repeated(batch: Int, or shape: Shape) -> Tensor {
+    guard !isEmpty else { return Tensor(zeros: Shape([batch] + shape)) }
+    return Tensor((0..<batch).flatMap { _ in scalars }, Shape([batch] + shape))
+  }
+}

@@ -1,0 +1,240 @@
+// What bytes are taken for: text, text in another encoding, packed text, or no text at all.
+
+import Foundation
+import RunnelFiles
+import Testing
+
+@testable import RunnelCorpora
+
+@Suite("What an input is") struct InputTests {
+  static let text = Array("Hé 🦊 said\nhello".utf8)
+
+  static func wide<T: FixedWidthInteger>(_ units: [T], isBigEndian: Bool) -> [UInt8] {
+    ([0xFEFF] + units).flatMap { unit in
+      withUnsafeBytes(of: isBigEndian ? unit.bigEndian : unit.littleEndian) { Array($0) }
+    }
+  }
+
+  static func packed(_ bytes: [UInt8]) throws -> [UInt8] {
+    try bytes.withUnsafeBytes { try ZstdCompressor(level: 3).withFrame(of: $0) { Array($0) } }
+  }
+
+  /// A zstd frame of one raw block, with what stands in its head behind the magic number.
+  static func frame(_ head: [UInt8], _ content: [UInt8]) -> [UInt8] {
+    let size = UInt32(content.count) << 3 | 1
+    return [0x28, 0xB5, 0x2F, 0xFD] + head + (0..<3).map { UInt8(truncatingIfNeeded: size >> (8 * $0)) }
+      + content
+  }
+
+  /// All of a stream that comes in pieces of `size` bytes.
+  static func read(_ bytes: [UInt8], inPiecesOf size: Int, comesLive: Bool) throws -> [UInt8] {
+    var stream = TextStream("x", reader: "runnel corpus build OUT -", comesLive: comesLive)
+    var rest = bytes[...]
+    var text: [UInt8] = []
+    while let piece = try stream.next({
+      defer { rest = rest.dropFirst(size) }
+      return rest.isEmpty ? nil : Array(rest.prefix(size))
+    }) { text += piece }
+    return text
+  }
+
+  static let skippable: [UInt8] = [0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]
+
+  static func texts() throws -> [(String, [UInt8])] {
+    let string = String(decoding: text, as: UTF8.self)
+    let scalars = string.unicodeScalars.map(\.value)
+    return [
+      ("as it is", text),
+      ("behind a byte order mark", [0xEF, 0xBB, 0xBF] + text),
+      ("UTF-16LE", wide(Array(string.utf16), isBigEndian: false)),
+      ("UTF-16BE", wide(Array(string.utf16), isBigEndian: true)),
+      ("UTF-32LE", wide(scalars, isBigEndian: false)),
+      ("UTF-32BE", wide(scalars, isBigEndian: true)),
+      ("zstd", try packed(text)),
+      ("two frames of zstd", try packed(Array(text[..<5])) + packed(Array(text[5...]))),
+      ("a skippable frame and zstd", try skippable + packed(text)),
+      ("UTF-16 in zstd", try packed(wide(Array(string.utf16), isBigEndian: false))),
+      ("a window of 256 MiB", frame([0, 0x90], text)),
+    ]
+  }
+
+  @Test("text is found in whatever holds it, however the stream is cut, live or not")
+  func found() throws {
+    for (name, bytes) in try Self.texts() {
+      for size in [1, 2, 3, 5, 1000] {
+        for live in [false, true] {
+          let found = try Self.read(bytes, inPiecesOf: size, comesLive: live)
+          #expect(found == Self.text, "\(name), pieces of \(size): \(found)")
+        }
+      }
+    }
+    // What is not UTF-8, or begins as something else does, is text all the same.
+    for bytes in [
+      [], [0xFF], [0xFE], [0xEF, 0xBB], Array("P".utf8), Array("PK is a name".utf8), [0, 1, 2, 0xFF, 0],
+    ] {
+      #expect(try Self.read(bytes, inPiecesOf: 1, comesLive: true) == bytes)
+    }
+  }
+
+  @Test("live text is given out as it comes, but for what may yet be the beginning of something else")
+  func live() throws {
+    var stream = TextStream("x", reader: "", comesLive: true)
+    var pieces = ["P", "a", "r"].map { Array($0.utf8) }[...]
+    var taken = 0
+    func next() throws -> [UInt8]? {
+      try stream.next {
+        taken += 1
+        return pieces.popFirst()
+      }
+    }
+    #expect(try next() == Array("Pa".utf8) && taken == 2)
+    #expect(try next() == Array("r".utf8) && taken == 3)
+    #expect(try next() == nil)
+  }
+
+  static func refused() throws -> [([UInt8], String)] {
+    let tar = Array("name".utf8) + [UInt8](repeating: 0, count: 253) + Array("ustar".utf8)
+    let corpus = MetadataBlock.preambleFrame(width: 1, vocabularySize: 256)
+    return [
+      (
+        [0x1F, 0x8B, 8, 0],
+        "is gzip data, not text; print its text into a pipe: zcat < FILE | runnel corpus build OUT -"
+      ),
+      ([0xFD] + Array("7zXZ\0".utf8), "xz -dc"), (Array("BZh91AY&SY".utf8), "bzip2 -dc"),
+      ([0x04, 0x22, 0x4D, 0x18], "lz4 -dc"), (Array("PK\u{3}\u{4}".utf8), "is a zip archive"),
+      (tar, "is a tar archive"), (Array("%PDF-1.7".utf8), "pdftotext"),
+      (Array("PAR1".utf8), "is a Parquet file"),
+      (Array("SQLite format 3\0".utf8), "SQLite"), (corpus, "is a corpus, not text; `runnel corpus merge`"),
+      (try packed(tar), "holds a tar archive"), (try packed([0x1F, 0x8B]), "holds gzip data"),
+      (try packed(packed(text)), "zstd data within zstd data"),
+      (wide(Array("abcdef".utf16), isBigEndian: false).suffix(12), "iconv -f UTF-16LE -t UTF-8"),
+      (wide(Array("abcdef".utf16), isBigEndian: true).suffix(12), "iconv -f UTF-16BE"),
+      (wide(Array("abcdef".utf16).map { UInt32($0) }, isBigEndian: false).suffix(24), "iconv -f UTF-32LE"),
+      (
+        wide([0x61, 0xD800, 0x62] as [UInt16], isBigEndian: false),
+        "x: byte 4: is not sound UTF-16LE: expected a character"
+      ),
+      (wide([0x61] as [UInt16], isBigEndian: true) + [0], "byte 4: is not sound UTF-16BE"),
+      (wide([0x61, 0x11_0000] as [UInt32], isBigEndian: false), "byte 8: is not sound UTF-32LE"),
+      (try packed(text).dropLast(3), "ends inside a zstd frame"),
+      (try packed(text) + [1, 2, 3, 4], "is not sound zstd data"),
+      (frame([1, 0x50, 7], text), "needs the dictionary it was packed with"),
+      (frame([0, 0xB0], text), "needs a window above 2 GiB"),
+    ]
+  }
+
+  @Test("what is no text is refused by what it is, with the way to its text")
+  func refusals() throws {
+    for (bytes, complaint) in try Self.refused() {
+      for size in [1, 7, 1000] {
+        let message = sentence { _ = try Self.read(bytes, inPiecesOf: size, comesLive: false) }
+        #expect(message.contains(complaint) && message.hasPrefix("x: "), "\(message)")
+      }
+    }
+  }
+
+  @Test(
+    "a file is judged by its bytes, stdin and names of either case alike, unless it is to be taken as bytes")
+  func files() throws {
+    try withFolder { folder in
+      for name in ["a.txt", "a.TXT", "a.txt.zst", "a.Txt.ZST"] {
+        try write(try Self.packed(Self.text), to: folder + "/" + name)
+        try CorpusBuilder().build([folder + "/" + name], to: folder + "/c")
+        #expect(try Corpus(path: folder + "/c").count == Self.text.count)
+      }
+      for bytes in [[], Self.text, [0x1F, 0x8B]] {
+        try write(bytes, to: folder + "/b.txt.zst")
+        #expect(
+          sentence { try CorpusBuilder().build([folder + "/b.txt.zst"], to: folder + "/x") }.contains(
+            "b.txt.zst: "))
+      }
+      let gzip: [UInt8] = [0x1F, 0x8B, 8, 0, 0]
+      try write(gzip, to: folder + "/g.txt")
+      #expect(
+        sentence { try CorpusBuilder().build([folder + "/g.txt"], to: folder + "/x") }.contains(
+          "--format bytes"))
+      #expect(
+        sentence { _ = try CorpusInput.all([folder + "/g.txt"], .init(format: .text)) } == "no error",
+        "told when it is read")
+      let raw = try CorpusInput.all([folder + "/g.txt"], .init(format: .bytes))
+      try CorpusBuilder().build(raw, to: folder + "/c")
+      #expect(try Corpus(path: folder + "/c").count == gzip.count)
+      #expect(!FileManager.default.fileExists(atPath: folder + "/x"))
+      for (name, word) in [
+        ("a.txt.gz", "zcat"), ("a.jsonl.XZ", "xz -dc < FILE | runnel corpus build OUT - --format jsonl"),
+      ] {
+        #expect(sentence { _ = try CorpusInput(name) }.contains(word))
+      }
+      #expect(sentence { _ = try CorpusInput("a.parquet") }.contains("to_json"))
+    }
+  }
+
+  @Test("what a folder holds and is no text to read is passed over with a word for each reason")
+  func folders() throws {
+    try withFolder { folder in
+      let manager = FileManager.default
+      try manager.createDirectory(atPath: folder + "/t/u", withIntermediateDirectories: true)
+      try write("upper".utf8, to: folder + "/t/A.TXT")
+      for i in 1...5 { try write("x".utf8, to: folder + "/t/\(i).md") }
+      try write([0x89] + Array("PNG\r\n".utf8), to: folder + "/t/u/i.png")
+      #expect(mkfifo(folder + "/t/pipe.txt", 0o600) == 0)
+      try manager.createSymbolicLink(atPath: folder + "/t/gone.txt", withDestinationPath: "nowhere")
+      try manager.createSymbolicLink(atPath: folder + "/t/u/up", withDestinationPath: "..")
+      try manager.createSymbolicLink(atPath: folder + "/t/self.txt", withDestinationPath: "self.txt")
+      // A name in Latin-1.
+      let latin = Array((folder + "/t/caf").utf8) + [0xE9] + Array(".txt".utf8)
+      let descriptor = latin.withPath { open($0, O_WRONLY | O_CREAT, 0o600) }
+      #expect(descriptor >= 0 && Foundation.write(descriptor, "café", 5) == 5 && close(descriptor) == 0)
+
+      var notes: [String] = []
+      let found = try CorpusInput.all([folder + "/t"]) { notes.append($0) }
+      #expect(found.map(\.name) == ["A.TXT", #"caf\xe9.txt"#])
+      #expect(notes.count == 4, "\(notes)")
+      for words in [
+        ["1.md, 2.md, 3.md and 3 more", "of another name"], ["pipe.txt: a pipe"],
+        ["gone.txt, self.txt: a link to nothing"], ["u/up: a link to a folder"],
+      ] {
+        #expect(notes.contains { note in words.allSatisfy { note.contains($0) } }, "\(words) \(notes)")
+      }
+      try CorpusBuilder().build(found, to: folder + "/c")
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(corpus.documentCount == 2 && corpus.count == 10)
+      #expect(corpus.header.sources.map(\.name) == found.map(\.name))
+
+      notes = []
+      let all = try CorpusInput.all([folder + "/t"], .init(format: .text)) { notes.append($0) }
+      #expect(all.count == 7 && notes.contains { $0.contains("u/i.png: it is a PNG image, not text") })
+    }
+  }
+
+  @Test("bad lines end the work, or are left out and counted with the first one's fault")
+  func badLines() throws {
+    try withFolder { folder in
+      let lines = #"""
+        {"text": "a", "score": NaN, "deep": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}
+        {"text": 3}
+        not json
+        {"bytes": "62ff"}
+
+        {"text": "c"
+        {"text": "d", "bytes": "no"}
+        """#
+      try write(lines.utf8, to: folder + "/a.jsonl")
+      #expect(
+        sentence { try CorpusBuilder().build([folder + "/a.jsonl"], to: folder + "/c") }.contains("line 2 at")
+      )
+      let inputs = try CorpusInput.all([folder + "/a.jsonl"], .init(skipsBadLines: true))
+      var bad: [BadLines] = []
+      try CorpusBuilder().build(inputs, to: folder + "/c", badLines: { bad.append($0) })
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(try (0..<3).map { try corpus.read(corpus.documentRange($0)) } == [[97], [98, 255], [100]])
+      #expect(corpus.documentCount == 3 && bad.map(\.count) == [3])
+      #expect(bad.first?.first?.place == "line 2 at byte 9")
+      var documents = 0
+      let skipped = try CorpusInput.readDocuments(of: inputs, progress: { _ in }) { event in
+        if case .end = event { documents += 1 }
+      }
+      #expect(skipped == bad.first && documents == 3)
+    }
+  }
+}
