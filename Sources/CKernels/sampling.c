@@ -9,9 +9,8 @@
 
 enum { BLOCK = RUNNEL_SAMPLING_BLOCK };
 
-<<<<<<< HEAD
 // Of what is not finite, all bits of the exponent are set.
-RUNNEL_CLONES int runnel_is_finite(ptrdiff_t n, const float *x) {
+LEAF(int, runnel_is_finite, (ptrdiff_t n, const float *x), (n, x)) {
   int32_t largest = 0;
   for (ptrdiff_t i = 0; i < n; i++) {
     int32_t size = (int32_t)(bits(float, uint32_t, x[i]) & 0x7fffffff);
@@ -20,10 +19,7 @@ RUNNEL_CLONES int runnel_is_finite(ptrdiff_t n, const float *x) {
   return largest < 0x7f800000;
 }
 
-RUNNEL_CLONES void runnel_block_maxima(ptrdiff_t n, const float *x, float *largest) {
-=======
 LEAF(void, runnel_block_maxima, (ptrdiff_t n, const float *x, float *largest), (n, x, largest)) {
->>>>>>> main
   ptrdiff_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) {
     float top[LANES];
