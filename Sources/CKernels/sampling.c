@@ -9,6 +9,16 @@
 
 enum { BLOCK = RUNNEL_SAMPLING_BLOCK };
 
+// Of what is not finite, all bits of the exponent are set.
+LEAF(int, runnel_is_finite, (ptrdiff_t n, const float *x), (n, x)) {
+  int32_t largest = 0;
+  for (ptrdiff_t i = 0; i < n; i++) {
+    int32_t size = (int32_t)(bits(float, uint32_t, x[i]) & 0x7fffffff);
+    largest = size > largest ? size : largest;
+  }
+  return largest < 0x7f800000;
+}
+
 LEAF(void, runnel_block_maxima, (ptrdiff_t n, const float *x, float *largest), (n, x, largest)) {
   ptrdiff_t i = 0;
   for (; i + BLOCK <= n; i += BLOCK) {

@@ -15,6 +15,7 @@ public struct KernelTensor: Sendable {
 public enum KernelFile {
   /// What `format` in the metadata says of files that hold kernels and nothing else.
   public static let format = "runnel-kernel-1"
+  package static let kind = FileKind.tensors("a file of kernels", format: format)
   /// The most numbers that are written, so that a length too many is an error and no full disk.
   public static let maximumElements = Double(1 << 30)
 

@@ -1,4 +1,4 @@
-/// A model's parameters from a file, and the number that tells models apart.
+/// A model's parameters from a file.
 
 import RunnelFiles
 import RunnelMixers
@@ -42,23 +42,7 @@ extension LanguageModel {
         found: "one that the architecture has not",
         remedy: "use the configuration that belongs to these weights")
     }
-    loaded.storedFingerprint = packed?.fingerprint
+    loaded.storedFingerprint = packed.map { Fingerprint($0.fingerprint).weights }
     return loaded
-  }
-
-  /// A number that two models share only if all their parameters are equal, bit for bit: a model has that of the numbers
-  /// that its packed weights stand for.
-  public var fingerprint: String {
-    if let storedFingerprint { return storedFingerprint }
-    // FNV-1a over names, shapes and bits, a word at a time.
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    func mix(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
-    var copy = self
-    copy.visit { place, stored in
-      for byte in place.name.utf8 { mix(UInt64(byte)) }
-      for extent in stored.shape { mix(UInt64(extent)) }
-      stored.numbers.withBits { bits in for word in bits { mix(UInt64(word)) } }
-    }
-    return String(hash, radix: 16)
   }
 }

@@ -10,6 +10,13 @@ import RunnelTensors
 public enum ModelFolder {
   public static let configurationName = "config.json"
   public static let weightsName = "model.safetensors"
+  /// In the metadata of weights: the fingerprint of the model that a conversion made them of.
+  package static let sourceKey = "converted_from"
+  /// What a conversion may replace: its like, which can be made again; a model that was trained cannot.
+  package static let conversion = FileKind("a folder that convert has written") { folder in
+    guard let source = try? openTensors(at: folder) else { return false }
+    return source.metadata[sourceKey] != nil || source.metadata["form"] == PackedWeights.form
+  }
   /// The largest configuration that is read, in bytes.
   static let maximumConfiguration = 1 << 20
 
@@ -121,8 +128,9 @@ public enum ModelFolder {
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { own, _ in own })
     writer.metadata[tokenizerKey] = sha256
     for parameter in model.parameters { writer.add(parameter.name, parameter.value, as: type) }
-    try saveConfiguration(of: model, to: folder)
+    // The weights say whether a conversion has made the folder, which another may then replace, whenever this one ends.
     try writer.write(to: folder + "/" + weightsName)
+    try saveConfiguration(of: model, to: folder)
   }
 
   /// Writes the configuration, with a checksum.

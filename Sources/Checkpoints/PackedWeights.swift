@@ -82,15 +82,17 @@ extension ModelFolder {
   /// Writes the configuration and the weights as they stream: packed as `element`, but for those that are packed already;
   /// each file is replaced in one step. The folder is made if need be.
   ///
+  /// - Parameter finer: weights that are packed otherwise, by name.
   /// - Throws: `PackingError` where a weight is not a finite number, `FileError` where a file cannot be written.
   public static func savePacked(
-    _ model: LanguageModel, to folder: String, as element: PackedElement, tokenizer sha256: String? = nil
+    _ model: LanguageModel, to folder: String, as element: PackedElement,
+    finer: [String: PackedElement] = [:],
+    metadata: [String: String] = [:], tokenizer sha256: String? = nil
   ) throws {
-    var packed = try model.packed(as: element)
+    var packed = try model.packed(as: element, finer: finer)
     try makeFolder(folder)
-    var writer = SafetensorsWriter(metadata: [
-      "format": "pt", "form": PackedWeights.form, "fingerprint": packed.fingerprint,
-    ])
+    let own = ["format": "pt", "form": PackedWeights.form, "fingerprint": packed.identity.weights]
+    var writer = SafetensorsWriter(metadata: metadata.merging(own) { $1 })
     writer.metadata[tokenizerKey] = sha256
     packed.visit { place, stored in
       if case .weight(let weight) = stored, let matrix = weight.matrix {
@@ -99,7 +101,8 @@ extension ModelFolder {
         writer.add(place.name, stored.numbers)
       }
     }
-    try saveConfiguration(of: model, to: folder)
+    // The weights say that a conversion has made the folder, which another may then replace, whenever this one ends.
     try writer.write(to: folder + "/" + weightsName)
+    try saveConfiguration(of: model, to: folder)
   }
 }

@@ -11,6 +11,7 @@ import RunnelTensors
 public enum RecurrenceFile {
   /// What `format` in the metadata says.
   public static let format = "runnel-recurrence-1"
+  package static let kind = FileKind.tensors("a file of recurrences", format: format)
 
   /// The filters that stand for one kernel.
   public struct Entry: Sendable {

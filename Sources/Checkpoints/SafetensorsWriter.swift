@@ -191,3 +191,10 @@ public struct SafetensorsWriter: Sendable {
     return UInt16(truncatingIfNeeded: (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
   }
 }
+
+extension FileKind {
+  /// Safetensors files whose metadata say that this is their format.
+  package static func tensors(_ name: String, format: String) -> FileKind {
+    FileKind(name) { path in (try? SafetensorsFile(path))?.metadata["format"] == format }
+  }
+}

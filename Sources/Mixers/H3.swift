@@ -26,6 +26,7 @@ public struct H3: SequenceMixer {
     /// As many parameters as the authors' plain one of ratio 4.
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3, activation: .gelu)
     public static let norm = NormKind.layer
+    public static let initialOnly: Set = ["smallestStep", "largestStep"]
 
     public init(width: Int) { self.init(width: width, stateSize: 64) }
     public init(

@@ -20,6 +20,7 @@ public struct LRU: SequenceMixer {
     /// The largest phase, at most 2π.
     public var largestPhase: Double
     public static let feedForward = FeedForwardKind.none
+    public static let initialOnly: Set = ["innerRadius", "outerRadius", "largestPhase"]
 
     public init(width: Int) { self.init(width: width, stateSize: width) }
     public init(

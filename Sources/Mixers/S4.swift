@@ -23,6 +23,7 @@ public struct S4: SequenceMixer {
     public var smallestStep: Double
     public var largestStep: Double
     public static let feedForward = FeedForwardKind.none
+    public static let initialOnly: Set = ["smallestStep", "largestStep"]
 
     public init(width: Int) { self.init(width: width, stateSize: 64) }
     public init(width: Int, stateSize: Int, smallestStep: Double = 1e-3, largestStep: Double = 0.1) {

@@ -36,6 +36,7 @@ public struct S4D: SequenceMixer {
     public var smallestStep: Double
     public var largestStep: Double
     public static let feedForward = FeedForwardKind.none
+    public static let initialOnly: Set = ["initialization", "smallestStep", "largestStep"]
 
     public init(width: Int) { self.init(width: width, stateSize: 64) }
     public init(

@@ -22,6 +22,7 @@ public struct S5: SequenceMixer {
     public var smallestStep: Double
     public var largestStep: Double
     public static let feedForward = FeedForwardKind.none
+    public static let initialOnly: Set = ["blocks", "smallestStep", "largestStep"]
 
     /// As many states as features, in eight blocks or as many as divide them.
     public init(width: Int) {

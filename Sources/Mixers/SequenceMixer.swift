@@ -110,6 +110,8 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
   /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
   /// trained and validated on separate segments unless the user wants otherwise.
   static var forgets: Bool { get }
+  /// Settings that only say where training begins: a function that has its parameters does not know them.
+  static var initialOnly: Set<String> { get }
   /// The same width in this many heads; throws where the mixer has none.
   func withHeads(_ heads: Int) throws -> Self
   /// Throws a sentence where the numbers do not fit together.
@@ -118,6 +120,7 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
 
 extension MixerConfiguration {
   public static var forgets: Bool { true }
+  public static var initialOnly: Set<String> { [] }
   public static var norm: NormKind { .rms }
   public static var normalizesEmbedding: Bool { false }
   public func withHeads(_ heads: Int) throws -> Self {

@@ -30,21 +30,36 @@ extension LanguageModel {
     return weights
   }
 
-  /// How the weights are packed; nil where they are numbers. Those that make decays and steps may be finer.
+  /// How the weights are packed, the coarsest of them; nil where they are numbers.
   public var packing: PackedElement? {
-    embeddingTable.matrix?.element
+    packings.map(\.element).min { $0.bitsPerWeight < $1.bitsPerWeight }
+  }
+
+  /// How each packed weight is stored, by its name, in checkpoint order.
+  public var packings: [(name: String, element: PackedElement)] {
+    var copy = self, packings: [(name: String, element: PackedElement)] = []
+    copy.visit { place, stored in
+      if case .weight(let weight) = stored, let matrix = weight.matrix {
+        packings.append((place.name, matrix.element))
+      }
+    }
+    return packings
   }
 
   /// The same model with its weight matrices packed, those that make decays and steps in bf16 at least; what is packed
   /// already stays. Norms, biases, convolutions and the recurrences' own parameters stay f32.
   ///
+  /// - Parameter finer: weights that are packed otherwise, by name.
   /// - Throws: `PackingError` where a weight is not a finite number.
-  public func packed(as element: PackedElement) throws(PackingError) -> Self {
+  public func packed(
+    as element: PackedElement, finer: [String: PackedElement] = [:]
+  ) throws(PackingError) -> Self {
     var copy = self
     var failure: PackingError?
     copy.visit { place, stored in
       guard failure == nil, case .weight(let weight) = stored else { return }
-      let own = place.traits.isDelicate && element.isQuantised ? PackedElement.bf16 : element
+      let own =
+        finer[place.name] ?? (place.traits.isDelicate && element.isQuantised ? PackedElement.bf16 : element)
       do throws(PackingError) { stored = .weight(try weight.packed(as: own, name: place.name)) } catch {
         failure = error
       }

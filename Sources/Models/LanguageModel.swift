@@ -21,7 +21,7 @@ public struct LanguageModel: Sendable {
   var norm: Norm
   /// Absent where the head is the embedding.
   var headWeight: Weight
-  /// What tells this model from others, where a file of it has said so; nil where it is to be computed.
+  /// What tells this model's weights from others, where a file of them has said so; nil where it is to be computed.
   package var storedFingerprint: String?
 
   /// A fresh model; throws where the configuration's numbers do not fit together.
@@ -85,19 +85,36 @@ public struct LanguageModel: Sendable {
   public func hidden(
     _ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout State
   ) -> Tensor {
+    hidden(ids, batch: batch, form: form, resets: resets, state: &state, watch: nil)
+  }
+
+  /// Is shown what each part makes, by the prefix of its parameters, with the state as it is then; of a layer, the layer and
+  /// the part of it.
+  typealias Watch = (_ name: String, _ output: Tensor, _ place: (Int, Int)?, _ state: State) -> Void
+
+  func hidden(
+    _ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout State, watch: Watch?
+  ) -> Tensor {
     precondition(
       batch > 0 && ids.count % batch == 0, "LanguageModel: \(ids.count) ids are not \(batch) equal rows")
     var x = embedding(embeddingTable, ids: ids, shape: [batch, ids.count / batch])
     if configuration.embeddingScale != 1 { x = configuration.embeddingScale * x }
-    if let embeddingNorm { x = embeddingNorm(x) }
+    watch?("embedding", x, nil, state)
+    if let embeddingNorm {
+      x = embeddingNorm(x)
+      watch?("embedding_norm", x, nil, state)
+    }
     var shared = SharedValues()
     for i in layers.indices {
       for j in layers[i].indices {
         x = layers[i][j].run(
           x, form: form, resets: resets, state: &state.layers[i][j], shared: &shared)
+        watch?("layers.\(i)." + layers[i][j].name, x, (i, j), state)
       }
     }
-    return norm(x)
+    x = norm(x)
+    watch?("norm", x, nil, state)
+    return x
   }
 
   /// The same model for streaming: derived constants made once, and weights packed as they are, in f32 where they were
@@ -182,7 +199,7 @@ extension LanguageModel.State {
   private func detach(_ state: any RecurrentState) -> any RecurrentState { state.detached }
 
   /// The prefix of the names of part `part` of layer `layer`: the mixer has none of its own.
-  private func prefix(_ layer: Int, _ part: Int) -> String {
+  func prefix(_ layer: Int, _ part: Int) -> String {
     "layers.\(layer)." + (part == 0 ? "" : "mlp.")
   }
 

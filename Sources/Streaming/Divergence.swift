@@ -1,5 +1,6 @@
 /// How far two models are apart on a text: what a conversion has changed.
 
+import Foundation
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
@@ -14,8 +15,18 @@ public struct Divergence: Sendable {
   public private(set) var source = Score()
   public private(set) var result = Score()
 
+  /// The mean Kullback-Leibler divergence of the result's next token from the source's, in nats.
+  public var klDivergence: Double { tokens == 0 ? 0 : nats / Double(tokens) }
+
+  /// A model whose numbers overflowed.
+  public enum Failure: Error, Sendable {
+    case source(NonFiniteNumbers)
+    case result(NonFiniteNumbers)
+  }
+
   private var sum = 0.0
   private var numbers = 0.0
+  private var nats = 0.0
 
   /// Reads the ids with both models, in constant memory: the source chunkwise, the result in `form`.
   ///
@@ -25,7 +36,7 @@ public struct Divergence: Sendable {
   public init(
     from source: LanguageModel, to result: LanguageModel, form: Form, on ids: [Int32],
     byteLengths: [Int]? = nil
-  ) {
+  ) throws(Failure) {
     precondition(
       source.vocabularySize == result.vocabularySize,
       "Divergence: vocabularies of \(source.vocabularySize) and \(result.vocabularySize)")
@@ -33,14 +44,20 @@ public struct Divergence: Sendable {
     let length = 128
     for start in stride(from: 0, to: ids.count, by: length) {
       let piece = Array(ids[start..<min(start + length, ids.count)])
+      let before = states
       let a = source.logits(piece, batch: 1, form: .mix, state: &states.0)
       let b = result.logits(piece, batch: 1, form: form, state: &states.1)
+      guard a.isFinite else {
+        throw .source(source.nonFinite(piece, batch: 1, form: .mix, state: before.0))
+      }
+      guard b.isFinite else { throw .result(result.nonFinite(piece, batch: 1, form: form, state: before.1)) }
       for i in 0..<a.count {
         let difference = Double(abs(a.base[i] - b.base[i]))
-        // A NaN is the largest of all.
-        largest = difference > largest || difference.isNaN ? difference : largest
+        largest = max(largest, difference)
         sum += difference
       }
+      let V = source.vocabularySize
+      for row in 0..<piece.count { nats += RunnelStreaming.klDivergence(a, b, row: row, of: V) }
       numbers += Double(a.count)
       tokens += piece.count
       let targets = piece.indices.map { start + $0 + 1 < ids.count ? ids[start + $0 + 1] : -1 }
@@ -50,4 +67,19 @@ public struct Divergence: Sendable {
         crossEntropy(b, targets: targets).perToken.scalars, of: targets, lengths: byteLengths)
     }
   }
+}
+
+/// Σ p (log p − log q) of the distributions p and q that a row of V finite logits each stands for.
+func klDivergence(_ a: Tensor, _ b: Tensor, row: Int, of V: Int) -> Double {
+  let p = a.base + row * V, q = b.base + row * V
+  var (top, other) = (p[0], q[0])
+  for i in 0..<V { (top, other) = (max(top, p[i]), max(other, q[i])) }
+  var (sumP, sumQ, difference) = (0.0, 0.0, 0.0)
+  for i in 0..<V {
+    let x = Double(p[i] - top), y = Double(q[i] - other), weight = exp(x)
+    sumP += weight
+    sumQ += exp(y)
+    difference += weight * (x - y)
+  }
+  return max(0, difference / sumP - log(sumP) + log(sumQ))
 }

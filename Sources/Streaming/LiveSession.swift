@@ -2,7 +2,7 @@
 ///
 ///     let live = LiveSession(session)
 ///     await live.feed(tokenizer.encode("Once upon a time"))
-///     for await token in live.tokens(limit: 100) { print(token) }
+///     for try await token in live.tokens(limit: 100) { print(token) }
 ///     let fork = await live.session              // a value again: to save, or to go on elsewhere
 
 import RunnelModels
@@ -16,8 +16,8 @@ public actor LiveSession {
   /// Reads tokens; between two that are drawn, not during.
   public func feed(_ tokens: [Int32]) { session.feed(tokens) }
 
-  /// Draws the next token and reads it; nil before the first token was fed.
-  public func next() -> Int32? { session.next() }
+  /// Draws the next token and reads it; nil before the first token was fed. Throws where the stream cannot go on.
+  public func next() throws(NonFiniteNumbers) -> Int32? { try session.next() }
 
   /// The tokens that the stream draws, each when it is asked for; at most `limit`, or without end. Cancelling the task that
   /// reads them ends the sequence, not the stream.
@@ -38,10 +38,10 @@ public actor LiveSession {
       let ends: Set<Int32>
       var left: Int?
 
-      public mutating func next() async -> Int32? {
+      public mutating func next() async throws -> Int32? {
         guard !Task.isCancelled, left != 0 else { return nil }
         left = left.map { $0 - 1 }
-        guard let token = await live.next(), !ends.contains(token) else {
+        guard let token = try await live.next(), !ends.contains(token) else {
           left = 0
           return nil
         }

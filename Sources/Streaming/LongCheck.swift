@@ -50,7 +50,9 @@ public struct LongCheck: Sendable {
   }
 
   /// Reads both streams; `report` is told each point as it is reached.
-  public func run(report: (Point) -> Void = { _ in }) -> [Point] {
+  ///
+  /// - Throws: where scores are not finite.
+  public func run(report: (Point) -> Void = { _ in }) throws(NonFiniteNumbers) -> [Point] {
     var generator = SeededGenerator(seed: seed)
     var stepped = model.initialState(batch: 1), mixed = stepped
     var points: [Point] = []
@@ -68,6 +70,9 @@ public struct LongCheck: Sendable {
       spent += (clock.now - start) / .seconds(1)
       let expected = model.lastLogits(piece, batch: 1, form: .mix, state: &mixed)
       position += piece.count
+      guard logits.isFinite, expected.isFinite else {
+        throw model.nonFinite(piece, batch: 1, form: .mix, state: logits.isFinite ? mixed : stepped)
+      }
       guard position == next else { continue }
       let state = relativeDifference(stepped, mixed)
       let point = Point(

@@ -21,14 +21,15 @@ public struct CheckResult: Codable, Sendable {
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(law, forKey: .law)
-    try container.encode(maxRelativeError, forKey: .maxRelativeError)
+    // Null where it is infinite: JSON has no such number.
+    try container.encode(maxRelativeError.isFinite ? maxRelativeError : nil, forKey: .maxRelativeError)
     try container.encode(tolerance, forKey: .tolerance)
     try container.encode(passed, forKey: .passed)
   }
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     law = try container.decode(String.self, forKey: .law)
-    maxRelativeError = try container.decode(Double.self, forKey: .maxRelativeError)
+    maxRelativeError = try container.decodeIfPresent(Double.self, forKey: .maxRelativeError) ?? .infinity
     tolerance = try container.decode(Double.self, forKey: .tolerance)
   }
   init(_ law: String, _ error: Double, tolerance: Double = 1e-4) {
@@ -63,6 +64,7 @@ public struct ModelCheck: Sendable {
   /// Measures every law, and tells each as soon as it is known.
   ///
   /// - Parameter begin: is told each law before it is measured.
+  /// - Throws: `NonFiniteNumbers` where the model's scores are not finite, so that there is nothing to compare.
   public func run(
     begin: (String) -> Void = { _ in }, report: (CheckResult) -> Void = { _ in }
   ) throws -> [CheckResult] {
@@ -75,6 +77,9 @@ public struct ModelCheck: Sendable {
     }
     begin("the fold of step")
     let scan = fold(ids)
+    guard scan.logits.isFinite else {
+      throw model.nonFinite(ids, batch: 1, form: .step, state: model.initialState(batch: 1))
+    }
     for form in [Form.mix, .parallel] {
       let (logits, state) = whole(ids, form)
       add("\(form.rawValue) is the fold of step: logits", error(logits, scan.logits))
@@ -151,7 +156,7 @@ public struct ModelCheck: Sendable {
     var (loaded, _) = try StateFile.load(path, into: model)
     var worst = 0.0
     for _ in 0..<8 {
-      let (a, b) = (session.next(), loaded.next())
+      let (a, b) = (try session.next(), try loaded.next())
       guard a == b, let x = session.logits, let y = loaded.logits else { return .infinity }
       if x.scalars != y.scalars { worst = max(worst, error(x, y), .leastNonzeroMagnitude) }
     }

@@ -72,33 +72,46 @@ public struct StreamScorer: Sendable {
   }
 
   /// Scores the tokens; `each` receives their cross-entropies in nats, in order.
-  public mutating func feed(_ tokens: some Collection<Int32>, each: (ArraySlice<Float>) -> Void = { _ in }) {
+  ///
+  /// - Throws: where one is no number, with the part of the model where that begins; the scorer is of no use then.
+  public mutating func feed(
+    _ tokens: some Collection<Int32>, each: (ArraySlice<Float>) -> Void = { _ in }
+  ) throws(NonFiniteNumbers) {
     var targets = Array(tokens)[...]
     if last == nil, let first = targets.popFirst() {
       if let logits = stream.logits {
+        try stream.requireFinite()
         // The stream goes on: its last step has predicted this token already.
         add(
-          crossEntropy(logits.reshaped([1, model.vocabularySize]), targets: [first]).perToken, of: [first],
-          each)
+          crossEntropy(logits.reshaped([1, model.vocabularySize]), targets: [first]).perToken.scalars,
+          of: [first], each)
       }
       last = first
     }
     while let input = last, !targets.isEmpty {
       let piece = targets.prefix(length)
       let ids = [input] + piece.dropLast()
-      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &stream.state).perToken
+      // A step changes the state in place; a longer piece can spare a copy, with which a second look is exact.
+      let before = length > 1 ? stream.state : nil
+      let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &stream.state)
+        .perToken
+      guard losses.isFinite else {
+        var failure = model.nonFinite(ids, batch: 1, form: form, state: before ?? stream.state)
+        failure.place = [failure.place, "behind \(stream.position) tokens"].compactMap { $0 }.joined(
+          separator: ", ")
+        throw failure
+      }
       stream.position += ids.count
       for id in ids { stream.sampler.observe(id) }
-      add(losses, of: piece, each)
+      add(losses.scalars, of: piece, each)
       last = piece.last
       targets = targets.dropFirst(piece.count)
     }
   }
 
   private mutating func add(
-    _ losses: Tensor, of targets: ArraySlice<Int32>, _ each: (ArraySlice<Float>) -> Void
+    _ losses: [Float], of targets: ArraySlice<Int32>, _ each: (ArraySlice<Float>) -> Void
   ) {
-    let losses = losses.scalars
     score.add(losses, of: targets, lengths: byteLengths)
     each(losses[...])
   }

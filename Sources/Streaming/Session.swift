@@ -7,12 +7,14 @@ import RunnelTensors
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
 public struct Session: Sendable {
   public internal(set) var model: LanguageModel
-  public internal(set) var state: LanguageModel.State
+  public package(set) var state: LanguageModel.State
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.
   public internal(set) var position = 0
   public var sampler: Sampler
+  /// The last token that was read here.
+  var lastToken: Int32?
 
   /// Tokens that are prefilled at once: enough for the matrix products, and a bound on memory.
   public static var prefillLength: Int { 512 }
@@ -34,15 +36,27 @@ public struct Session: Sendable {
       logits = model.lastLogits(piece, batch: 1, form: form, state: &state)
         .reshaped([model.vocabularySize])
       position += piece.count
+      lastToken = piece.last
       for token in piece { sampler.observe(token) }
     }
   }
 
   /// Draws the next token and reads it; nil before the first token was fed.
-  public mutating func next() -> Int32? {
+  ///
+  /// - Throws: where the scores are not finite, so that there is nothing to draw from; the stream stays as it is.
+  public mutating func next() throws(NonFiniteNumbers) -> Int32? {
     guard let logits else { return nil }
+    try requireFinite()
     let token = sampler.sample(logits)
     feed(CollectionOfOne(token))
     return token
+  }
+
+  /// Throws where the scores of the next token are not finite, with the part of the model where that begins.
+  public func requireFinite() throws(NonFiniteNumbers) {
+    guard let logits, !logits.isFinite else { return }
+    var failure = model.nonFinite(lastToken.map { [$0] } ?? [], batch: 1, form: .step, state: state)
+    failure.place = [failure.place, "\(position) tokens read"].compactMap { $0 }.joined(separator: ", ")
+    throw failure
   }
 }

@@ -9,7 +9,7 @@ import RunnelTensors
 ///
 ///     var batch = SessionBatch(model)
 ///     batch.add(sessions)                    // each has read its prompt
-///     let tokens = batch.next()              // one token of each, in the order in which they joined
+///     let tokens = try batch.next()          // one token of each, in the order in which they joined
 ///     let finished = batch.remove(at: 0)     // a session again
 public struct SessionBatch: Sendable {
   public let model: LanguageModel
@@ -19,6 +19,7 @@ public struct SessionBatch: Sendable {
   private var logits: Tensor = .absent
   private var samplers: [Sampler] = []
   private var positions: [Int] = []
+  private var lastTokens: [Int32?] = []
 
   /// No streams yet. `model` is frozen here; to share one frozen model, pass it frozen.
   public init(_ model: LanguageModel) {
@@ -51,6 +52,7 @@ public struct SessionBatch: Sendable {
     }
     samplers += sessions.map(\.sampler)
     positions += sessions.map(\.position)
+    lastTokens += sessions.map(\.lastToken)
   }
 
   /// Takes a stream out, as it stands; those behind it move up. Copies all states.
@@ -71,6 +73,7 @@ public struct SessionBatch: Sendable {
     }
     samplers = rows.map { samplers[$0] }
     positions = rows.map { positions[$0] }
+    lastTokens = rows.map { lastTokens[$0] }
   }
 
   /// A copy of one stream: a fork.
@@ -78,19 +81,34 @@ public struct SessionBatch: Sendable {
     precondition((0..<count).contains(index), "SessionBatch: stream \(index) of \(count)")
     return Session(
       frozen: model, state: state.rows([index]), logits: scores(index), position: positions[index],
-      sampler: samplers[index])
+      lastToken: lastTokens[index], sampler: samplers[index])
   }
 
   /// Draws the next token of every stream and reads them, all in one step.
-  public mutating func next() -> [Int32] {
+  ///
+  /// - Throws: where the scores of a stream are not finite; nothing has been drawn then, and the others can go on without it.
+  public mutating func next() throws(Failure) -> [Int32] {
     guard !isEmpty else { return [] }
+    if !logits.isFinite, let index = (0..<count).first(where: { !scores($0).isFinite }) {
+      do throws(NonFiniteNumbers) { try self[index].requireFinite() } catch {
+        throw Failure(stream: index, numbers: error)
+      }
+    }
     let tokens = samplers.indices.map { samplers[$0].sample(scores($0)) }
     logits = model.step(tokens, state: &state)
     for (i, token) in tokens.enumerated() {
       samplers[i].observe(token)
       positions[i] += 1
+      lastTokens[i] = token
     }
     return tokens
+  }
+
+  /// A stream, by its place, that cannot go on.
+  public struct Failure: Error, CustomStringConvertible {
+    public let stream: Int
+    public let numbers: NonFiniteNumbers
+    public var description: String { "stream \(stream + 1): \(numbers)" }
   }
 
   private func scores(_ index: Int) -> Tensor {
@@ -101,12 +119,14 @@ public struct SessionBatch: Sendable {
 extension Session {
   /// A stream that is under way; `model` is frozen already.
   fileprivate init(
-    frozen model: LanguageModel, state: LanguageModel.State, logits: Tensor, position: Int, sampler: Sampler
+    frozen model: LanguageModel, state: LanguageModel.State, logits: Tensor, position: Int,
+    lastToken: Int32?, sampler: Sampler
   ) {
     self.model = model
     self.state = state
     self.logits = logits
     self.position = position
+    self.lastToken = lastToken
     self.sampler = sampler
   }
 }

@@ -15,6 +15,7 @@ public struct StateContents: Sendable {
   public let tensors: [(name: String, value: Tensor)]
   public let counters: [(name: String, value: [Int])]
   private let metadata: [String: String]
+  private let source: String
 
   public init(_ path: String) throws {
     let file = try SafetensorsFile(path)
@@ -28,7 +29,7 @@ public struct StateContents: Sendable {
     (position, sampler, pending) = try StateFile.stream(of: file, refuse)
     mixer = file.metadata["mixer"] ?? "unknown"
     fingerprint = file.metadata["fingerprint"] ?? "none"
-    metadata = file.metadata
+    (metadata, source) = (file.metadata, path)
     var tensors: [(String, Tensor)] = [], counters: [(String, [Int])] = []
     for name in file.names {
       if name.hasPrefix("state.") { tensors.append((String(name.dropFirst(6)), try file.tensor(name))) }
@@ -41,8 +42,21 @@ public struct StateContents: Sendable {
   /// Begins the draws of another seed.
   public mutating func reseed(_ seed: UInt64) { sampler.reseed(seed) }
 
+  /// The first tensor that holds what no stream can have. A running maximum may be −∞ before its first token.
+  public var firstNonFinite: (name: String, value: Float)? {
+    for (name, value) in tensors where !value.isFinite {
+      if let bad = value.scalars.first(where: { $0.isNaN || $0 == .infinity }) { return (name, bad) }
+    }
+    return nil
+  }
+
   /// Writes the same stream to another file, in one step.
   public func write(to path: String) throws {
+    if let bad = firstNonFinite {
+      throw FileError(
+        source, at: "state.\(bad.name)", expected: "finite numbers", found: "\(bad.value)",
+        remedy: "nothing goes on from it: go back to an earlier state")
+    }
     var writer = SafetensorsWriter(metadata: metadata)
     for (name, value) in tensors where name != "logits" { writer.add("state." + name, value) }
     for (name, value) in counters { writer.add("counter." + name, value) }

@@ -8,13 +8,16 @@ import RunnelTensors
 
 public enum StateFile {
   static let format = "runnel-state-1"
+  package static let kind = FileKind.tensors("a saved stream", format: format)
   /// No stream is this long; counts below it can go on without overflow.
   private static let longest = 1 << 62
 
   /// Writes the session to a safetensors file, in one step.
   ///
   /// - Parameter pending: bytes of a character or stop string that are not printed yet.
+  /// - Throws: where the stream holds what is no number, with the place where that begins.
   public static func save(_ session: Session, pending: [UInt8] = [], to path: String) throws {
+    try session.requireFinite()
     let settings = try JSONEncoder().encode(session.sampler.settings)
     var writer = SafetensorsWriter(metadata: [
       "format": format, "fingerprint": session.model.fingerprint, "mixer": session.model.mixerName,
@@ -27,10 +30,14 @@ public enum StateFile {
     try writer.write(to: path)
   }
 
-  /// Restores a stream of this model; a state of another model is refused.
-  public static func load(_ path: String, into model: LanguageModel) throws -> (
-    session: Session, pending: [UInt8]
-  ) {
+  /// Restores a stream of this model; a state of another model, or of another function of the same weights, is refused.
+  ///
+  /// - Parameters:
+  ///   - isMoving: whether a state of other weights is taken over, as by ``StateMove``; its tensors must have the shapes.
+  ///   - note: is told what could not be compared, in one sentence.
+  public static func load(
+    _ path: String, into model: LanguageModel, isMoving: Bool = false, note: (String) -> Void = { _ in }
+  ) throws -> (session: Session, pending: [UInt8]) {
     let file = try SafetensorsFile(path)
     func refuse(_ place: String, _ expected: String, _ found: String) -> FileError {
       FileError(
@@ -40,17 +47,12 @@ public enum StateFile {
       throw refuse("metadata", "a stream saved by --save-state", "another kind of file")
     }
     var session = Session(model, sampler: Sampler(seed: 0))
-    let fingerprint = session.model.fingerprint
-    guard file.metadata["fingerprint"] == fingerprint else {
-      throw refuse(
-        "fingerprint", "a state of this model, \(fingerprint)",
-        file.metadata["fingerprint"] ?? "none")
-    }
+    let saved = Fingerprint(file.metadata["fingerprint"] ?? "none")
+    if !isMoving { try session.model.require(saved, in: path, what: "a state", note: note) }
     let (position, sampler, pending) = try stream(of: file, refuse)
     session.position = position
     session.state = try session.state.replacing(
       tensors: { name, old in
-        // Not only finite numbers: a running maximum starts at −∞.
         let value = try file.tensor("state." + name)
         guard value.shape == old.shape else {
           throw refuse("state.\(name)", "shape \(old.shape)", "\(value.shape)")
@@ -65,10 +67,16 @@ public enum StateFile {
         }
         return value
       })
+    if let bad = session.state.firstNonFinite(since: session.model.initialState(batch: 1)) {
+      throw refuse("state.\(bad.name)", "finite numbers", "\(bad.value)")
+    }
     if file.contains("logits") {
       let logits = try file.tensor("logits")
       guard logits.shape == [model.vocabularySize] else {
         throw refuse("logits", "\(model.vocabularySize) numbers", "\(logits.shape)")
+      }
+      if let index = logits.firstNonFinite {
+        throw refuse("logits, element \(index)", "a finite number", "\(logits[index])")
       }
       session.logits = logits
     }
@@ -111,5 +119,33 @@ public enum StateFile {
     var sampler = Sampler(sampling, seed: 0)
     (sampler.generator, sampler.recent) = (generator, recent.map(Int32.init))
     return (position, sampler, pending.map { UInt8(truncatingIfNeeded: $0) })
+  }
+}
+
+extension LanguageModel {
+  /// Refuses what was saved with another model.
+  ///
+  /// - Parameter what: what was saved, as in "a state".
+  func require(
+    _ saved: Fingerprint, in path: String, what: String, note: (String) -> Void
+  ) throws(FileError) {
+    let own = identity
+    guard own.weights == saved.weights else {
+      throw FileError(
+        path, at: "fingerprint", expected: "\(what) of this model, \(own)", found: "\(saved)",
+        remedy:
+          "use the model that it was saved with (`runnel state move` takes a state to another precision)")
+    }
+    guard own.agrees(with: saved) else {
+      throw FileError(
+        path, at: "fingerprint", expected: "\(what) of this model, \(own)",
+        found: "\(saved): the same weights under another configuration",
+        remedy: "use the configuration that it was saved with: what its numbers mean depends on it")
+    }
+    if saved.configuration == nil {
+      note(
+        "\(path) was written before states knew their model's configuration: only the weights could be compared"
+      )
+    }
   }
 }

@@ -27,8 +27,7 @@ public struct PackedMatrix: Sendable {
   public init(_ weight: Tensor, as element: PackedElement, name: String) throws(PackingError) {
     precondition(weight.shape.rank == 2, "PackedMatrix: \(weight.shape) is not a matrix [out in]")
     let (rows, columns) = (weight.shape[0], weight.shape[1])
-    // Of what is not finite, and of nothing else, all bits of the exponent are set.
-    if let index = weight.withBits({ $0.firstIndex { $0 & 0x7f80_0000 == 0x7f80_0000 } }) {
+    if let index = weight.firstNonFinite {
       throw PackingError(
         name: name, row: index / columns, column: index % columns, value: weight.base[index])
     }

@@ -35,7 +35,8 @@ public struct AnswerScore: Sendable, Equatable {
 ///   - limit: about the most tokens looked at, one document at least. Where the range has more, documents are, spread
 ///     evenly over it.
 ///   - progress: called after every piece with the share that is done; what it throws ends the scoring.
-/// - Throws: ``TrainingError`` where the corpus asks for nothing, `CorpusError` where a frame is damaged.
+/// - Throws: ``TrainingError`` where the corpus asks for nothing, `CorpusError` where a frame is damaged,
+///   `NonFiniteNumbers` where the model's scores are not finite.
 public func scoreAnswers(
   of model: LanguageModel, on corpus: Corpus, range: Range<Int>, form: Form = .mix, limit: Int = .max,
   progress: (Double) throws -> Void = { _ in }
@@ -114,11 +115,16 @@ extension AnswerScore {
           }
         }
       }
+      // A step changes the state in place.
+      let before = n > 1 ? state : nil
       let hidden = model.hidden(inputs, batch: rows, form: form, resets: .none, state: &state)
       guard !asked.isEmpty else { continue }
       let answers = embedding(
         hidden.reshaped([rows * n, model.width]), ids: asked.map(\.place), shape: [asked.count])
       let logits = model.logits(ofHidden: answers)
+      guard logits.isFinite else {
+        throw model.nonFinite(inputs, batch: rows, form: form, state: before ?? state)
+      }
       let targets = asked.map(\.target)
       score.add(crossEntropy(logits, targets: targets).perToken.scalars, of: targets)
       let scalars = logits.scalars

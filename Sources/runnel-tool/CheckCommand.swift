@@ -80,7 +80,8 @@ struct CheckCommand: ParsableCommand {
     if output.json {
       try Output.json(
         Result(
-          mixer: model.mixerName, tokens: tokens, passed: passed, rounded_forms_relative_error: rounded,
+          mixer: model.mixerName, tokens: tokens, passed: passed,
+          rounded_forms_relative_error: rounded?.ifFinite,
           laws: results))
     } else if let rounded {
       Output.line(
@@ -111,7 +112,7 @@ struct CheckCommand: ParsableCommand {
       Output.line("\(model.mixerName), \(Output.grouped(model.parameterCount)) parameters; \(bound)")
       Output.line("     tokens    state   logits  µs a step   memory  worst in")
     }
-    let points = check.run { point in
+    let points = try check.run { point in
       if output.json { return }
       Output.line(
         String(

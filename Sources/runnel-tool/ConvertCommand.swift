@@ -14,14 +14,15 @@ struct ConvertCommand: ParsableCommand {
       huggingface  for transformers or flash-linear-attention, whichever has the architecture
                    (RWKV's own .pth files are read, but not written)
       Each is a model for every verb. Source and result read a text (--text, or seeded
-      stories), and their differences are printed.
+      stories), and their differences are printed. Where int4 or int8 would cost more on it
+      than --loss-limit, the matrices that cost most are kept finer, and named.
       A convolution is converted as well: runnel convert KERNEL.safetensors RESULT.safetensors
       --to recurrent makes of filters [channels taps] the smallest diagonal recurrences, and
       runnel convert stories RESULT.safetensors --to kernel --length 1024 writes the kernels of
       layers that are convolutions.
       """)
 
-  enum Destination: String, ExpressibleByArgument, CaseIterable {
+  enum Target: String, ExpressibleByArgument, CaseIterable {
     case parallel, recurrent, huggingface, kernel
   }
 
@@ -30,9 +31,16 @@ struct ConvertCommand: ParsableCommand {
   var source: String
   @Argument(help: ArgumentHelp("The folder that receives the result, or its file.", valueName: "result"))
   var result: String
-  @Option(name: .customLong("to"), help: "The form of the result.") var destination: Destination
+  @Option(name: .customLong("to"), help: "The form of the result.") var destination: Target
   @Option(help: "How weights are stored: f32, bf16, int8 or int4, the last two in blocks of 32 with a scale.")
   var dtype = PackedElement.f32
+  @Option(
+    help: ArgumentHelp(
+      "What int8 or int4 may cost, in per cent of the source's loss on the text, before matrices are kept finer (default: 3).",
+      valueName: "percent"))
+  var lossLimit: Double?
+  @Flag(help: "Store every matrix as --dtype, whatever it costs; those that make decays stay bf16.")
+  var uniform = false
   @Option(help: ArgumentHelp("The text on which source and result are compared.", valueName: "file"))
   var text: String?
   @Option(help: "Tokens of it to compare on.") var tokens = 2048
@@ -48,6 +56,7 @@ struct ConvertCommand: ParsableCommand {
   var tensor: [String] = []
   @Option(
     help: ArgumentHelp("The most states of a channel (default: 256).", valueName: "n")) var maxState: Int?
+  @OptionGroup var replacing: ReplacingOptions
   @OptionGroup var tokenizer: TokenizerOptions
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -69,35 +78,42 @@ struct ConvertCommand: ParsableCommand {
       throw ValidationError("--tolerance, --max-state and --tensor go with a kernel and --to recurrent")
     }
     guard tokens > 1 else { throw ValidationError("--tokens is \(tokens); it must be 2 or more") }
-    if destination != .recurrent, dtype == .int8 || dtype == .int4 {
+    let isQuantised = dtype == .int8 || dtype == .int4
+    if destination != .recurrent, isQuantised {
       throw ValidationError(
         "the \(destination) form is stored in f32 or bf16; --dtype \(dtype) goes with --to recurrent")
+    }
+    if let lossLimit, !(lossLimit >= 0) {
+      throw ValidationError("--loss-limit is \(lossLimit); it must be 0 or more")
+    }
+    if lossLimit != nil || uniform, !isQuantised || uniform && lossLimit != nil {
+      throw ValidationError("--loss-limit or --uniform goes with --dtype int8 or int4, not both of them")
     }
   }
 
   func run() throws {
     compute.apply()
     if let length {
-      return try ModelToKernel(source: source, result: result, length: length).run(json: output.json)
+      return try ModelToKernel(source: source, result: result, length: length, force: replacing.force)
+        .run(json: output.json)
     }
     if destination == .recurrent, !tensor.isEmpty || KernelToRecurrence.applies(to: source) {
       return try KernelToRecurrence(
         source: source, result: result, tensors: tensor,
         tolerance: tolerance ?? KernelToRecurrence.usualTolerance,
-        maxStates: maxState ?? KernelToRecurrence.usualMaxStates
+        maxStates: maxState ?? KernelToRecurrence.usualMaxStates, force: replacing.force
       ).run(json: output.json)
     }
     guard tolerance == nil, maxState == nil else {
       throw ToolError(
         "\(source) is no file of kernels; leave --tolerance and --max-state out, or name a safetensors file")
     }
+    try replacing.check(result, for: ModelFolder.conversion, inputs: [source])
     let original = try ModelFolder.load(source)
-    guard URL(filePath: source).standardizedFileURL != URL(filePath: result).standardizedFileURL else {
-      throw ToolError("\(result) is the source; give the result another folder")
-    }
     let tokenizer = try? tokenizer.open(for: original, at: source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
-    try write(original, tokenizer)
+    let finer = try choose(for: original, sample)
+    try write(original, tokenizer, finer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
     if let tokenizer {
       let from = self.tokenizer.tokenizer ?? source
@@ -107,26 +123,56 @@ struct ConvertCommand: ParsableCommand {
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
-    let divergence = Divergence(
-      from: original, to: converted.frozen(), form: form, on: sample.ids,
-      byteLengths: tokenizer?.byteLengths())
-    try report(converted, divergence, sample)
+    let divergence: Divergence
+    do throws(Divergence.Failure) {
+      divergence = try Divergence(
+        from: original, to: converted.frozen(), form: form, on: sample.ids,
+        byteLengths: tokenizer?.byteLengths())
+    } catch {
+      throw ToolError("\(result) is written, but cannot be measured: \(sentence(error))")
+    }
+    try report(converted, divergence, sample, finer)
   }
 
-  private func write(_ model: LanguageModel, _ tokenizer: (any Tokenizer)?) throws {
+  private func sentence(_ failure: Divergence.Failure) -> String {
+    switch failure {
+    case .source(let numbers): "\(source): \(numbers)"
+    case .result(let numbers): "\(numbers)"
+    }
+  }
+
+  /// The matrices that are stored finer than --dtype.
+  private func choose(for model: LanguageModel, _ sample: ComparisonText) throws -> [String: PackedElement] {
+    guard dtype == .int8 || dtype == .int4, !uniform else { return [:] }
+    var line = ProgressLine()
+    defer { line.finish() }
+    return try PrecisionChoice(dtype, for: model, limit: (lossLimit ?? 3) / 100, on: sample.ids) {
+      line.show(Double($1) / Double($2), "measured \($0), \($1) of \($2) matrices")
+    }.finer
+  }
+
+  private func write(
+    _ model: LanguageModel, _ tokenizer: (any Tokenizer)?, _ finer: [String: PackedElement]
+  ) throws {
+    let metadata = [ModelFolder.sourceKey: model.fingerprint]
     let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
     switch destination {
     case .kernel: break
-    case .parallel: try ModelFolder.save(model, to: result, as: numbers, tokenizer: tokenizer?.file?.sha256)
+    case .parallel:
+      try ModelFolder.save(
+        model, to: result, as: numbers, metadata: metadata, tokenizer: tokenizer?.file?.sha256)
     case .huggingface:
-      let family = try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: result, as: numbers)
+      let family = try ModelFolder.saveForeign(
+        model, tokenizer: tokenizer, to: result, as: numbers, metadata: metadata)
       Output.note("\(result) is \(family.modelType) of \(family.library)")
     case .recurrent:
       if let packing = model.packing, packing != dtype {
         Output.note(
           "\(source) is packed as \(packing) already; what that lost does not come back")
       }
-      try ModelFolder.savePacked(model.unpacked(), to: result, as: dtype, tokenizer: tokenizer?.file?.sha256)
+      try ModelFolder.savePacked(
+        model.unpacked(), to: result, as: dtype, finer: finer, metadata: metadata,
+        tokenizer: tokenizer?.file?.sha256)
     }
   }
 
@@ -135,12 +181,17 @@ struct ConvertCommand: ParsableCommand {
     let dtype: PackedElement
     let parameters, bytes, tokens: Int
     let text: String
-    let max_logit_difference, mean_logit_difference: Double
+    let max_logit_difference, mean_logit_difference, mean_kl_divergence: Double
     let source_loss, loss: Double
     let source_bits_per_byte, bits_per_byte: Double?
+    /// How every matrix is packed.
+    let matrices: [String: PackedElement]?
   }
 
-  private func report(_ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText) throws {
+  private func report(
+    _ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText,
+    _ finer: [String: PackedElement]
+  ) throws {
     let bytes = try fileSize(result + "/" + ModelFolder.weightsName)
     let (before, after) = (divergence.source, divergence.result)
     if output.json {
@@ -149,17 +200,30 @@ struct ConvertCommand: ParsableCommand {
           mixer: model.mixerName, to: destination.rawValue, dtype: dtype, parameters: model.parameterCount,
           bytes: bytes, tokens: divergence.tokens, text: sample.name,
           max_logit_difference: divergence.largest,
-          mean_logit_difference: divergence.mean, source_loss: before.loss, loss: after.loss,
+          mean_logit_difference: divergence.mean, mean_kl_divergence: divergence.klDivergence,
+          source_loss: before.loss, loss: after.loss,
           source_bits_per_byte: before.bytes > 0 ? before.bitsPerByte : nil,
-          bits_per_byte: after.bytes > 0 ? after.bitsPerByte : nil))
+          bits_per_byte: after.bytes > 0 ? after.bitsPerByte : nil,
+          matrices: model.packing == nil
+            ? nil : Dictionary(uniqueKeysWithValues: model.packings.map { ($0.name, $0.element) })))
     }
     Output.line(
       "\(result): \(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(destination.rawValue) in "
         + "\(dtype.rawValue), \(Output.grouped(bytes)) bytes")
+    let others = model.packings.filter { $0.element != dtype }
+    for element in PackedElement.allCases {
+      let names = others.filter { $0.element == element && finer[$0.name] != nil }.map(\.name)
+      if !names.isEmpty { Output.line("in \(element.rawValue): \(names.joined(separator: ", "))") }
+    }
+    let delicate = others.count { finer[$0.name] == nil }
+    if delicate > 0 { Output.line("in bf16: the \(delicate) matrices that make decays and steps") }
     Output.line(
       String(
-        format: "on %@ tokens of %@: logits differ by at most %.3g, on average by %.3g",
-        Output.grouped(divergence.tokens), sample.name, divergence.largest, divergence.mean))
+        format:
+          "on %@ tokens of %@: logits differ by at most %.3g, on average by %.3g; the next token's distribution by "
+          + "%.3g nats",
+        Output.grouped(divergence.tokens), sample.name, divergence.largest, divergence.mean,
+        divergence.klDivergence))
     let (unit, x, y) =
       before.bytes > 0
       ? ("bits per byte", before.bitsPerByte, after.bitsPerByte) : ("nats per token", before.loss, after.loss)

@@ -10,6 +10,7 @@ struct KernelToRecurrence {
   var tensors: [String] = []
   var tolerance = Self.usualTolerance
   var maxStates = Self.usualMaxStates
+  var force = false
 
   static let usualTolerance = 1e-4
   static let usualMaxStates = 256
@@ -52,9 +53,7 @@ struct KernelToRecurrence {
   }
 
   func run(json: Bool) throws {
-    guard URL(filePath: source).standardizedFileURL != URL(filePath: result).standardizedFileURL else {
-      throw ToolError("\(result) is the source; give the result another name")
-    }
+    try Destination.check(result, for: RecurrenceFile.kind, inputs: [source], force: force)
     var entries: [RecurrenceFile.Entry] = [], reports: [Report] = []
     for kernel in try KernelFile.read(source, tensors: tensors) {
       let (entry, report) = try convert(kernel)
@@ -133,6 +132,7 @@ struct KernelToRecurrence {
 struct ModelToKernel {
   let source, result: String
   let length: Int
+  let force: Bool
 
   private struct Entry: Encodable {
     let tensor: String
@@ -147,6 +147,7 @@ struct ModelToKernel {
 
   func run(json: Bool) throws {
     let model = try ModelFolder.load(source)
+    try Destination.check(result, for: KernelFile.kind, inputs: [source], force: force)
     let elements = model.kernelElements(length: length)
     guard elements > 0 else {
       throw ToolError(

@@ -37,7 +37,7 @@ extension GenerateCommand {
         return fork
       })
     while !running.isEmpty {
-      for stream in step(&batch, &running) {
+      for stream in try step(&batch, &running) {
         guard try printWhole(stream, headed: true) else { return }
       }
     }
@@ -73,7 +73,7 @@ extension GenerateCommand {
         }
       }
       batch.add(joining)
-      for stream in step(&batch, &running) { ended[stream.number] = stream }
+      for stream in try step(&batch, &running) { ended[stream.number] = stream }
       while let stream = ended.removeValue(forKey: printed + 1) {
         printed += 1
         guard try printWhole(stream, headed: false) else { return }
@@ -83,12 +83,14 @@ extension GenerateCommand {
   }
 
   /// One token of every stream; those that ended with it leave the batch.
-  private func step(_ batch: inout SessionBatch, _ running: inout [Stream]) -> [Stream] {
-    for (i, token) in batch.next().enumerated() {
+  private func step(_ batch: inout SessionBatch, _ running: inout [Stream]) throws -> [Stream] {
+    for (i, token) in try batch.next().enumerated() {
       running[i].continuation.add(token)
       running[i].text += running[i].continuation.take()
     }
-    func goesOn(_ stream: Stream) -> Bool { stream.continuation.end == nil && !Interrupt.hasArrived }
+    // Asked once, so that a signal ends all of them at one token.
+    let isOver = Interrupt.hasArrived
+    func goesOn(_ stream: Stream) -> Bool { stream.continuation.end == nil && !isOver }
     let rows = running.indices.filter { goesOn(running[$0]) }
     guard rows.count < running.count else { return [] }
     let ended = running.filter { !goesOn($0) }

@@ -50,6 +50,7 @@ struct GenerateCommand: ParsableCommand {
       "Put the stream of the journal back to this position first; what came after it is forgotten.",
       valueName: "position"))
   var rewind: Int?
+  @OptionGroup var replacing: ReplacingOptions
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var text: TokenizerOptions
   @OptionGroup var special: SpecialTokenOptions
@@ -80,6 +81,9 @@ struct GenerateCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
+    if let saveState {
+      try replacing.check(saveState, for: StateFile.kind, inputs: [model])
+    }
     let loaded = try ModelFolder.load(model)
     try sampling.check(fits: loaded)
     Interrupt.watch()
@@ -131,7 +135,7 @@ struct GenerateCommand: ParsableCommand {
       let sampler = Sampler(sampling.changed(SamplingSettings()), seed: sampling.seed())
       return (Session(model, sampler: sampler), [])
     }
-    var (session, pending) = try StateFile.load(loadState, into: model)
+    var (session, pending) = try StateFile.load(loadState, into: model) { Output.note($0) }
     if let seed = sampling.seed { session.sampler.reseed(seed) }
     session.sampler.settings = sampling.changed(session.sampler.settings)
     return (session, pending)
@@ -151,7 +155,7 @@ struct GenerateCommand: ParsableCommand {
       throw ToolError("\(path) holds a stream already; leave --load-state out, or choose another --journal")
     }
     (session, pending) = try start(model)
-    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024)
+    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024) { Output.note($0) }
     if let rewind { try journal.rewind(to: rewind) }
     if isThere {
       var sampler = journal.sampler

@@ -88,6 +88,9 @@ struct HippoCommand: ParsableCommand {
     }
     if let reconstruct {
       let times = memory.times(points: reconstruct), values = memory.reconstruct(points: reconstruct)
+      guard values.allSatisfy(\.isFinite) else {
+        throw ToolError("the remembered signal overflows by sample \(memory.count); scale the samples down")
+      }
       if output.json {
         return try Output.json(
           Result(samples: memory.count, times: times, reconstruction: values), pretty: false)

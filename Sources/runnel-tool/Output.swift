@@ -52,9 +52,13 @@ enum Output {
   static func encoded(_ value: some Encodable, pretty: Bool = false) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys] : [.sortedKeys]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    do { return String(decoding: try encoder.encode(value), as: UTF8.self) } catch let error as EncodingError
+    {
+      guard case .invalidValue(let value, let context) = error else { throw error }
+      // JSON has no other numbers, and readers of text in their place go wrong.
+      let place = context.codingPath.map(\.stringValue).joined(separator: ".")
+      throw ToolError("the result has no number for \(place): it is \(value)")
+    }
   }
 
   /// Rows in aligned columns, the first row being the heading.
@@ -153,4 +157,9 @@ enum Interrupt {
     // A reader that has gone, and a limit on the size of files, are errors of the write.
     for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
   }
+}
+
+extension Double {
+  /// Nil where JSON has no number for it.
+  var ifFinite: Double? { isFinite ? self : nil }
 }

@@ -16,8 +16,10 @@ enum RecordedStream: ~Copyable {
 
   mutating func feed(_ ids: [Int32]) throws {
     let vocabulary = model.vocabularySize
-    guard ids.allSatisfy({ Int($0) < vocabulary }) else {
-      throw ToolError("the prompt has bytes outside the model's vocabulary of \(vocabulary)")
+    if let index = ids.firstIndex(where: { Int($0) >= vocabulary }) {
+      throw ToolError(
+        "the prompt's token \(ids[index]) at position \(session.position + index) is outside the model's vocabulary of "
+          + "\(vocabulary)")
     }
     switch consume self {
     case .plain(var session):
@@ -33,9 +35,9 @@ enum RecordedStream: ~Copyable {
   mutating func next() throws -> Int32? {
     switch consume self {
     case .plain(var session):
-      let token = session.next()
+      let token = Result { try session.next() }
       self = .plain(session)
-      return token
+      return try token.get()
     case .recorded(var journal):
       let result = Result { try journal.next() }
       self = .recorded(journal)

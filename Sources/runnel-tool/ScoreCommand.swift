@@ -39,6 +39,7 @@ struct ScoreCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Write the logits of --ids as a tensor logits of shape [B T V].", valueName: "file"))
   var logits: String?
+  @OptionGroup var replacing: ReplacingOptions
   @OptionGroup var text: TokenizerOptions
   @OptionGroup var special: SpecialTokenOptions
   @OptionGroup var compute: ComputeOptions
@@ -80,6 +81,9 @@ struct ScoreCommand: ParsableCommand {
   func run() throws {
     compute.apply()
     if let ids, let logits { return try writeLogits(of: ids, to: logits) }
+    if let saveState {
+      try replacing.check(saveState, for: StateFile.kind, inputs: [model])
+    }
     let file = try corpus.map { try Corpus(path: $0) }
     let loaded = try ModelFolder.load(model)
     if let file { try file.check(isReadBy: loaded, at: model, tokenizer: text.tokenizer) }
@@ -101,19 +105,24 @@ struct ScoreCommand: ParsableCommand {
   /// The stream that is scored: a new one, or a saved one.
   func stream(of model: LanguageModel) throws -> Session {
     guard let loadState else { return Session(model, sampler: Sampler(seed: 1)) }
-    return try StateFile.load(loadState, into: model).session
+    return try StateFile.load(loadState, into: model) { Output.note($0) }.session
   }
 
-  static func check(_ ids: [Int32], fit model: LanguageModel) throws {
-    if let bad = ids.first(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
-      throw ToolError("token \(bad) is outside the model's vocabulary of \(model.vocabularySize)")
+  /// - Parameter position: of the first of them in the text.
+  static func check(_ ids: [Int32], fit model: LanguageModel, from position: Int) throws {
+    if let index = ids.firstIndex(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
+      throw ToolError(
+        "token \(ids[index]) at position \(position + index) is outside the model's vocabulary of "
+          + "\(model.vocabularySize); the text was made with another tokenizer")
     }
   }
 
   private struct Result: Encodable {
     let form: String
     let tokens: Int
-    let loss, perplexity, tokens_per_second: Double
+    let loss, tokens_per_second: Double
+    /// Missing where it is beyond the largest number.
+    let perplexity: Double?
     /// Missing where nobody knows the bytes of the tokens.
     let bits_per_byte: Double?
     let peak_rss_bytes: Int
@@ -174,13 +183,17 @@ struct ScoreCommand: ParsableCommand {
     if saveState != nil { Interrupt.watch() }
     let clock = ContinuousClock()
     let start = clock.now
+    var position = stream.position
     func feed(_ ids: [Int32]) throws {
-      try Self.check(ids, fit: model)
-      scorer.feed(ids) { losses in units?.add(losses) }
+      if Output.isClosed, saveState == nil { throw ExitCode.success }
+      try Self.check(ids, fit: model, from: position)
+      position += ids.count
+      try scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
       let range = range(in: corpus)
-      var position = range.lowerBound, line = ProgressLine()
+      position = range.lowerBound
+      var line = ProgressLine()
       try corpus.forEachPiece(of: range) { piece in
         // A document ends where the next one begins.
         let starts = corpus.documentStarts(in: position + 1..<position + piece.count + 1)
@@ -189,7 +202,6 @@ struct ScoreCommand: ParsableCommand {
         line.show(
           Double(done) / Double(range.count),
           "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
-        position += piece.count
         try feed(piece)
       }
       line.finish()
@@ -218,8 +230,8 @@ struct ScoreCommand: ParsableCommand {
     if output.json {
       return try Output.json(
         Result(
-          form: form.rawValue, tokens: score.tokens, loss: score.loss, perplexity: score.perplexity,
-          tokens_per_second: Double(score.tokens) / seconds,
+          form: form.rawValue, tokens: score.tokens, loss: score.loss,
+          tokens_per_second: Double(score.tokens) / seconds, perplexity: score.perplexity.ifFinite,
           bits_per_byte: score.bytes > 0 ? score.bitsPerByte : nil, peak_rss_bytes: Machine.peakResidentBytes),
         pretty: per == nil)
     }
@@ -238,6 +250,8 @@ struct ScoreCommand: ParsableCommand {
 extension ScoreCommand {
   /// Logits of given ids, every row a text of its own.
   private func writeLogits(of ids: String, to path: String) throws {
+    let kind = FileKind("a file of logits") { (try? SafetensorsFile($0).names) == ["logits"] }
+    try replacing.check(path, for: kind, inputs: [ids, self.model])
     let model = try ModelFolder.load(model).frozen()
     let file = try SafetensorsFile(ids)
     let shape = try file.entry("ids").shape
@@ -245,8 +259,18 @@ extension ScoreCommand {
       throw ToolError("\(ids): the tensor ids has shape \(shape); it must be [B T]")
     }
     let tokens = try file.integers("ids")
-    if let bad = tokens.first(where: { !(0..<model.vocabularySize).contains($0) }) {
-      throw ToolError("\(ids): token \(bad) is outside the model's vocabulary of \(model.vocabularySize)")
+    if let index = tokens.firstIndex(where: { !(0..<model.vocabularySize).contains($0) }) {
+      throw FileError(
+        ids, at: "tensor ids, row \(index / shape[1]), token \(index % shape[1])",
+        expected: "ids from 0 to \(model.vocabularySize - 1)", found: "\(tokens[index])",
+        remedy:
+          "where that stands for no token, pad with any id behind a row's end: what comes before is the same")
+    }
+    let needed = 4 * Double(tokens.count) * Double(model.vocabularySize)
+    guard needed < Double(Machine.physicalMemory) else {
+      throw ToolError(
+        "\(ids): logits of \(shape[0]) × \(shape[1]) tokens would take \(Int(needed / 1e9)) GB of memory; give fewer tokens"
+      )
     }
     var state = model.initialState(batch: shape[0])
     let inputs = tokens.map { Int32($0) }
@@ -254,11 +278,14 @@ extension ScoreCommand {
     if form == .step {
       let steps = (0..<shape[1]).map { t in
         model.step((0..<shape[0]).map { inputs[$0 * shape[1] + t] }, state: &state)
-
       }
       logits = concatenated(steps)
     } else {
       logits = model.logits(inputs, batch: shape[0], form: form, state: &state)
+    }
+    guard logits.isFinite else {
+      throw model.nonFinite(
+        inputs, batch: shape[0], form: form, state: model.initialState(batch: shape[0]))
     }
     var writer = SafetensorsWriter()
     writer.add("logits", logits.reshaped([shape[0], shape[1], model.vocabularySize]))

@@ -15,6 +15,7 @@ extension ScoreCommand {
     var encoder = tokenizer.encoder(for: stream)
     let clock = ContinuousClock()
     var spent = Duration.zero
+    var position = stream.position
 
     /// False where nobody reads any more.
     func score(_ line: [UInt8]) throws -> Bool {
@@ -23,9 +24,10 @@ extension ScoreCommand {
       line.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
       // What the encoder keeps back would else be scored with the next line, whenever that comes.
       encoder.flush(into: &ids)
-      try Self.check(ids, fit: model)
+      try Self.check(ids, fit: model, from: position)
+      position += ids.count
       let before = scorer.score.nats
-      scorer.feed(ids)
+      try scorer.feed(ids)
       spent += clock.now - start
       let unit = ScoredUnit(line, tokens: ids.count, nats: scorer.score.nats - before)
       if let above, (unit.bits_per_byte ?? 0) <= above { return true }

@@ -4,12 +4,12 @@ import Runnel
 
 struct StateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "state", abstract: "Look at saved streams, fork and compare them.",
+    commandName: "state", abstract: "Look at saved streams, fork, move and compare them.",
     discussion: """
       A state file is what generate --save-state leaves, a journal the folder of generate --journal.
       Example: runnel state info stream.state
       """,
-    subcommands: [Info.self, Fork.self, Diff.self])
+    subcommands: [Info.self, Fork.self, Move.self, Diff.self])
 
   struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,6 +28,8 @@ struct StateCommand: ParsableCommand {
       let shape: [Int]
       /// Euclidean; of what is not finite (a running maximum may be −∞), nothing is said.
       let norm, least, largest: Double?
+      /// "nan" or "inf", where there is one that no stream can go on from.
+      let holds: String?
     }
 
     private struct StateEntry: Encodable {
@@ -44,7 +46,8 @@ struct StateCommand: ParsableCommand {
         return TensorEntry(
           name: name, shape: Array(value.shape),
           norm: isFinite ? numbers.reduce(0) { $0 + $1 * $1 }.squareRoot() : nil,
-          least: isFinite ? numbers.min() : nil, largest: isFinite ? numbers.max() : nil)
+          least: isFinite ? numbers.min() : nil, largest: isFinite ? numbers.max() : nil,
+          holds: numbers.first { $0.isNaN || $0 == .infinity }.map { "\($0)" })
       }
       if output.json {
         return try Output.json(
@@ -67,7 +70,10 @@ struct StateCommand: ParsableCommand {
           $0.map { String(format: "%.5g", $0) } ?? "-"
         }
         return [
-          tensor.name, "\(Shape(tensor.shape)): norm \(numbers[0]), from \(numbers[1]) to \(numbers[2])",
+          tensor.name,
+          "\(Shape(tensor.shape)): "
+            + (tensor.holds.map { "holds \($0): no stream can go on from it" }
+              ?? "norm \(numbers[0]), from \(numbers[1]) to \(numbers[2])"),
         ]
       }
       rows += state.counters.map { [$0.name, $0.value.map(String.init).joined(separator: " ")] }
@@ -116,10 +122,12 @@ struct StateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The model of a journal, which replays it.", valueName: "folder")) var model:
       String?
     @Option(help: "Another seed for the draws that follow.") var seed: UInt64?
+    @OptionGroup var replacing: ReplacingOptions
     @OptionGroup var compute: ComputeOptions
 
     func run() throws {
       compute.apply()
+      try replacing.check(result, for: StateFile.kind, inputs: [path])
       guard Journal.exists(path) else {
         guard at == nil, model == nil else {
           throw ToolError("\(path) is no journal; --at and --model go with the folder of generate --journal")
@@ -132,9 +140,70 @@ struct StateCommand: ParsableCommand {
         throw ToolError("\(path) is a journal; name its model with --model, which replays it")
       }
       if let at, at < 0 { throw ToolError("--at is \(at); it must be 0 or more") }
-      var session = try Journal.session(in: path, at: at, of: ModelFolder.load(model))
+      var session = try Journal.session(in: path, at: at, of: ModelFolder.load(model)) { Output.note($0) }
       if let seed { session.sampler.reseed(seed) }
       try StateFile.save(session, to: result)
+    }
+  }
+
+  struct Move: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Take a stream to another precision of its model, and measure what that changes.",
+      discussion: """
+        Example: runnel state move stream.state moved.state --from stories --to stories-int8
+        Both models then go on with the same tokens, drawn by the first, and the distributions of what comes next
+        are compared.
+        """)
+    @Argument(help: ArgumentHelp("A state file.", valueName: "file")) var path: String
+    @Argument(help: ArgumentHelp("The state file to write.", valueName: "result")) var result: String
+    @Option(help: ArgumentHelp("The model that the stream was saved with.", valueName: "model")) var from:
+      String
+    @Option(help: ArgumentHelp("A conversion of it.", valueName: "model")) var to: String
+    @Option(help: "Tokens to compare on; 0 for none.") var tokens = 64
+    @OptionGroup var replacing: ReplacingOptions
+    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+      if tokens < 0 { throw ValidationError("--tokens is \(tokens); it must be 0 or more") }
+    }
+
+    private struct Result: Encodable {
+      let result: String
+      let position: Int
+      let weight_difference: Double
+      /// Missing where nothing was compared.
+      let difference: StateMove.Difference?
+    }
+
+    func run() throws {
+      compute.apply()
+      guard !Journal.exists(path) else {
+        throw ToolError("\(path) is a journal; take a state of it with `runnel state fork` first")
+      }
+      try replacing.check(result, for: StateFile.kind, inputs: [path])
+      let move = try StateMove(path, from: ModelFolder.load(from), to: ModelFolder.load(to)) {
+        Output.note($0)
+      }
+      let difference = try move.measure(tokens: tokens)
+      try StateFile.save(move.session, pending: move.pending, to: result)
+      if output.json {
+        return try Output.json(
+          Result(
+            result: result, position: move.session.position, weight_difference: move.weightDifference,
+            difference: difference.tokens > 0 ? difference : nil))
+      }
+      Output.line(
+        "\(result): \(Output.grouped(move.session.position)) tokens read, weights apart by "
+          + String(format: "%.2g of their norm", move.weightDifference))
+      guard difference.tokens > 0 else { return }
+      Output.line(
+        String(
+          format:
+            "over %d tokens the next one's distribution differs by %.3g nats on average, %.3g at most; a "
+            + "probability by at most %.3g; the most likely token is the same in %.1f %%", difference.tokens,
+          difference.meanDivergence, difference.largestDivergence, difference.largestProbabilityDifference,
+          100 * difference.sameChoice))
     }
   }
 
@@ -147,8 +216,8 @@ struct StateCommand: ParsableCommand {
 
     private struct Difference: Encodable {
       let name: String
-      /// ‖a − b‖ / ‖b‖, infinite where that says nothing; and the largest difference of two numbers.
-      let relative, largest: Double
+      /// ‖a − b‖ / ‖b‖, and the largest difference of two numbers; missing where that says nothing.
+      let relative, largest: Double?
     }
     private struct Result: Encodable {
       let positions: [Int]
@@ -166,10 +235,10 @@ struct StateCommand: ParsableCommand {
       }
       let differences = zip(x.tensors, y.tensors).map { p, q in
         Difference(
-          name: p.name, relative: relativeDifference(p.value.scalars, q.value.scalars),
+          name: p.name, relative: relativeDifference(p.value.scalars, q.value.scalars).ifFinite,
           largest: zip(p.value.scalars, q.value.scalars).reduce(0) {
-            $1.0 == $1.1 ? $0 : max($0, Double(abs($1.0 - $1.1)))
-          })
+            $1.0 == $1.1 || $0.isNaN ? $0 : max(Double(abs($1.0 - $1.1)), $0)
+          }.ifFinite)
       }
       let counters = zip(x.counters, y.counters).allSatisfy { $0.value == $1.value }
       let sampler =
@@ -191,8 +260,11 @@ struct StateCommand: ParsableCommand {
         ["model", x.fingerprint == y.fingerprint ? "the same" : "\(x.fingerprint), \(y.fingerprint)"],
         ["sampler", sampler ? "the same" : "another place in the draws, settings or tokens seen"],
       ]
-      rows += differences.map {
-        [$0.name, String(format: "relative %.3g, at most %.3g", $0.relative, $0.largest)]
+      rows += differences.map { difference in
+        guard let relative = difference.relative, let largest = difference.largest else {
+          return [difference.name, "cannot be compared: one holds what is not finite"]
+        }
+        return [difference.name, String(format: "relative %.3g, at most %.3g", relative, largest)]
       }
       Output.table(rows)
     }

@@ -94,15 +94,15 @@ struct JournalTests {
         sentence { _ = try Journal.session(in: folder + "/j", at: 90, of: model) }.contains("at most 31"))
       // What led there stays: positions before and behind it come back too.
       for _ in 0..<5 { _ = try journal.next() }
-      func fed(_ count: Int, draws: Int = 0) -> Session {
+      func fed(_ count: Int, draws: Int = 0) throws -> Session {
         var session = Session(model, sampler: Sampler(seed: 1))
         session.feed(prompt.prefix(count))
-        for _ in 0..<draws { _ = session.next() }
+        for _ in 0..<draws { _ = try session.next() }
         return session
       }
-      #expect(Self.agree(journal.session, fed(31, draws: 5)))
-      #expect(Self.agree(try Journal.session(in: folder + "/j", at: 36, of: model), fed(31, draws: 5)))
-      #expect(Self.agree(try Journal.session(in: folder + "/j", at: 20, of: model), fed(20)))
+      #expect(Self.agree(journal.session, try fed(31, draws: 5)))
+      #expect(Self.agree(try Journal.session(in: folder + "/j", at: 36, of: model), try fed(31, draws: 5)))
+      #expect(Self.agree(try Journal.session(in: folder + "/j", at: 20, of: model), try fed(20)))
     }
   }
 
@@ -113,7 +113,7 @@ struct JournalTests {
       let path = folder + "/j", log = path + "/journal.log"
       var expected = Session(model, sampler: Sampler(seed: 7))
       expected.feed(tokens(30, below: 48, seed: 2))
-      for _ in 0..<25 { _ = expected.next() }
+      for _ in 0..<25 { _ = try expected.next() }
       var whole: [UInt8] = []
       do {
         var journal = try Journal(Session(model, sampler: Sampler(seed: 7)), in: path, interval: 16)
@@ -218,12 +218,12 @@ struct JournalTests {
     case draw
   }
   /// A straight stream of some calls.
-  private static func replay(_ calls: some Sequence<Call>, of model: LanguageModel) -> Session {
+  private static func replay(_ calls: some Sequence<Call>, of model: LanguageModel) throws -> Session {
     var session = Session(model, sampler: Sampler(seed: 21))
     for call in calls {
       switch call {
       case .feed(let ids): session.feed(ids)
-      case .draw: _ = session.next()
+      case .draw: _ = try session.next()
       }
     }
     return session
@@ -257,11 +257,11 @@ struct JournalTests {
         #expect(agree(try StateFile.load(folder + "/s", into: model).session, journal.session))
       }
     }
-    #expect(agree(journal.session, replay(calls, of: model)))
+    #expect(agree(journal.session, try replay(calls, of: model)))
     for fork in forks {
       var session = fork.session
       session.feed([5, 6])
-      #expect(agree(session, replay(fork.calls + [.feed([5, 6])], of: model)))
+      #expect(agree(session, try replay(fork.calls + [.feed([5, 6])], of: model)))
     }
   }
 }

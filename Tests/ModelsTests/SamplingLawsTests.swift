@@ -202,8 +202,8 @@ struct SamplingLawsTests {
       var loaded = try StateFile.load(folder + "/stream", into: model).session
       #expect(loaded.sampler.settings == settings && loaded.sampler.recent == session.sampler.recent)
       #expect(loaded.sampler.recent.count == 64)
-      let drawn = (0..<50).map { _ in session.next() }
-      #expect(drawn == (0..<50).map { _ in loaded.next() } && !drawn.contains(3))
+      let drawn = try (0..<50).map { _ in try session.next() }
+      #expect(try drawn == (0..<50).map { _ in try loaded.next() } && !drawn.contains(3))
     }
   }
 }

@@ -34,35 +34,35 @@ struct SessionBatchTests {
     func check(_ model: LanguageModel) throws {
       var alone = (0..<5).map { Self.session(model, $0) }
       var batch = SessionBatch(model)
-      #expect(batch.isEmpty && batch.next().isEmpty)
+      #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0], alone[1], alone[2]])
       var rows = [0, 1, 2]
-      func advance(_ steps: Int) {
+      func advance(_ steps: Int) throws {
         for _ in 0..<steps {
-          let expected = rows.map { alone[$0].next() ?? -1 }
-          #expect(batch.next() == expected, "\(name), streams \(rows)")
+          let expected = try rows.map { try alone[$0].next() ?? -1 }
+          #expect(try batch.next() == expected, "\(name), streams \(rows)")
         }
       }
-      advance(5)
+      try advance(5)
       batch.add([])
       batch.add([alone[3]])
       rows.append(3)
-      advance(3)
+      try advance(3)
       Self.expectEqual(batch[2], alone[2], name)
       Self.expectEqual(batch.remove(at: 1), alone[1], name)
       rows.remove(at: 1)
-      advance(2)
+      try advance(2)
       batch.add([alone[4]])
       rows.append(4)
       batch.keep([1, 3])
       rows = [rows[1], rows[3]]
-      advance(4)
+      try advance(4)
       for (i, row) in rows.enumerated() { Self.expectEqual(batch[i], alone[row], name) }
       batch.keep([])
-      #expect(batch.isEmpty && batch.next().isEmpty)
+      #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0]])
       rows = [0]
-      advance(3)
+      try advance(3)
     }
     if name.contains(",") { return try check(HybridTests.model(name).frozen()) }
     try check(try Registry.mixer(named: name))
@@ -85,7 +85,7 @@ struct SessionBatchTests {
         var batch = SessionBatch(model)
         batch.add(alone)
         for _ in 0..<6 {
-          #expect(batch.next() == alone.indices.map { alone[$0].next() ?? -1 }, "\(name), \(kind)")
+          #expect(try batch.next() == alone.indices.map { try alone[$0].next() ?? -1 }, "\(name), \(kind)")
         }
         for i in alone.indices { Self.expectEqual(batch[i], alone[i], "\(name), \(kind)") }
       }
@@ -98,12 +98,12 @@ struct SessionBatchTests {
     let model = try smallModel(RetNet.self).frozen()
     var batch = SessionBatch(model)
     batch.add([Self.session(model, 1), Self.session(model, 2)])
-    _ = batch.next()
+    _ = try batch.next()
     var copy = batch
-    let expected = (0..<4).map { _ in copy.next() }
+    let expected = try (0..<4).map { _ in try copy.next() }
     copy.keep([1])
-    _ = copy.next()
-    #expect((0..<4).map { _ in batch.next() } == expected)
+    _ = try copy.next()
+    #expect(try (0..<4).map { _ in try batch.next() } == expected)
   }
 
   @Test("rows of a state are the states joined, in any order", arguments: Registry.names)

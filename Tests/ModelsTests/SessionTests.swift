@@ -57,7 +57,7 @@ struct SessionTests {
   func empty() throws {
     var session = Session(try smallModel(LRU.self), sampler: Sampler(seed: 1))
     session.feed([])
-    #expect(session.next() == nil && session.position == 0 && session.logits == nil)
+    #expect(try session.next() == nil && session.position == 0 && session.logits == nil)
   }
 
   @Test("a stream repeats itself for a seed, and a copy is a fork", arguments: Registry.names)
@@ -70,16 +70,16 @@ struct SessionTests {
         return session
       }
       var first = start(), second = start()
-      let drawn = (0..<20).map { _ in first.next() }
-      #expect(drawn == (0..<20).map { _ in second.next() })
+      let drawn = try (0..<20).map { _ in try first.next() }
+      #expect(try drawn == (0..<20).map { _ in try second.next() })
       #expect(drawn.allSatisfy { $0 != nil } && first.position == 60)
 
       var fork = first
       let kept = first
-      _ = fork.next()
+      _ = try fork.next()
       fork.feed([1, 2, 3])
       #expect(first.logits?.scalars == kept.logits?.scalars && first.position == 60 && fork.position == 64)
-      #expect((0..<10).map { _ in first.next() } == (0..<10).map { _ in second.next() })
+      #expect(try (0..<10).map { _ in try first.next() } == (0..<10).map { _ in try second.next() })
     }
     try check(try Registry.mixer(named: name))
   }
@@ -89,12 +89,12 @@ struct SessionTests {
     let model = try smallModel(RetNet.self)
     let text = tokens(1500, below: 64, seed: 10)
     var scorer = StreamScorer(model, form: .mix)
-    scorer.feed(text)
+    try scorer.feed(text)
     #expect(scorer.score.tokens == 1499)
     var stepped = StreamScorer(model, form: .step)
     var losses = 0
     for start in stride(from: 0, to: 1500, by: 7) {
-      stepped.feed(text[start..<min(1500, start + 7)]) { losses += $0.count }
+      try stepped.feed(text[start..<min(1500, start + 7)]) { losses += $0.count }
     }
     #expect(stepped.score.tokens == 1499 && losses == 1499)
     #expect(abs(stepped.score.nats / scorer.score.nats - 1) < 1e-5)

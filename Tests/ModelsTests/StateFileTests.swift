@@ -20,7 +20,7 @@ struct StateFileTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type)
       var session = Self.session(model)
-      _ = session.next()
+      _ = try session.next()
       try withFolder { folder in
         try StateFile.save(session, pending: [0xE2, 0x82], to: folder + "/stream")
         var (loaded, pending) = try StateFile.load(folder + "/stream", into: model)
@@ -29,7 +29,7 @@ struct StateFileTests {
           loaded.sampler.settings == session.sampler.settings
             && loaded.sampler.recent == session.sampler.recent)
         for _ in 0..<20 {
-          #expect(loaded.next() == session.next())
+          #expect(try loaded.next() == session.next())
           #expect(loaded.logits?.scalars == session.logits?.scalars)
         }
       }
@@ -85,7 +85,7 @@ struct StateFileTests {
         let text = sentence {
           var session = try StateFile.load(path, into: model).session
           if isSealed { #expect(JournalTests.bits(session) == whole) }
-          _ = session.next()
+          _ = try session.next()
           loaded += 1
         }
         #expect(!text.contains("\n"), "\(text)")

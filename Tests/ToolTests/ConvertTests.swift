@@ -59,9 +59,81 @@ extension ToolTests {
         64, "--to recurrent")
     }
 
+    @Test func `no model, and nothing else that cannot be made again, is replaced by a conversion`() throws {
+      let run = try trained()
+      try place.copy(run, to: "other")
+      try FileManager.default.removeItem(atPath: place("other/optimizer.safetensors"))
+      try place.write(Array("a note".utf8), to: "note.txt")
+      try FileManager.default.createDirectory(atPath: place("letters"), withIntermediateDirectories: true)
+      try place.write(Array("a letter".utf8), to: "letters/one.txt")
+      let other = try place.bytes(of: "other/model.safetensors")
+      for (target, word) in [
+        (run, "the input"), ("./\(run)/", "the input"), ("other", "--force"), ("letters", "--force"),
+        ("note.txt", "--force"),
+      ] {
+        for form in ["recurrent", "parallel", "huggingface"] {
+          try place.run("convert", "run", target, "--to", form, "--tokens", "32").failed(1, word)
+        }
+      }
+      #expect(try place.bytes(of: "other/model.safetensors") == other && !place.exists("letters/config.json"))
+      // What a conversion has made can be made again, in any form.
+      for form in ["recurrent", "parallel", "huggingface", "recurrent"] {
+        try place.run("convert", run, "made", "--to", form, "--tokens", "32").succeeded()
+      }
+      try place.run("convert", run, "other", "--to", "recurrent", "--tokens", "32", "--force").succeeded()
+      #expect(try place.bytes(of: "other/model.safetensors") != other)
+    }
+
+    @Test func `int4 keeps the matrices that it would spoil, and says which`() throws {
+      let run = try trained("retnet"), loud = "layers.1.mixer.o_proj.weight"
+      var generator = SeededGenerator(seed: 3)
+      let model = try ModelFolder.load(place(run)).replacingParameters { parameter in
+        guard parameter.name == loud else { return parameter.value }
+        var value = parameter.value
+        for i in stride(from: 7, to: value.count, by: 32) { value[i] *= 30 + Float(generator.uniform()) }
+        return value
+      }
+      try ModelFolder.save(model, to: place("loud"))
+      try place.write(Workplace.story, to: "text")
+      func convert(_ name: String, _ options: String...) throws -> (
+        loss: Double, lost: Double, matrices: [String: String]
+      ) {
+        let arguments = ["convert", "loud", name, "--to", "recurrent", "--dtype", "int4", "--tokens", "400"]
+        let report = try place.run(arguments + ["--text", "text", "--json", "--force"] + options).succeeded()
+          .json()
+        return (
+          try #require(report["source_loss"] as? Double),
+          try #require(report["mean_kl_divergence"] as? Double),
+          try #require(report["matrices"] as? [String: String])
+        )
+      }
+      let uniform = try convert("uniform", "--uniform")
+      #expect(Set(uniform.matrices.values) == ["int4"] && uniform.lost > 0)
+      // A third of what rounding all of them costs.
+      let limit = "\(100 * uniform.lost / uniform.loss / 3)"
+      let chosen = try convert("chosen", "--loss-limit", limit)
+      #expect(Set(chosen.matrices.values).isSuperset(of: ["int4", "int8"]) && chosen.lost < uniform.lost / 2)
+      #expect(chosen.matrices.count == uniform.matrices.count)
+      let text = try place.run(
+        "convert", "loud", "chosen", "--to", "recurrent", "--dtype", "int4", "--tokens", "400", "--text",
+        "text",
+        "--loss-limit", limit
+      ).succeeded().text
+      for (name, element) in chosen.matrices where element != "int4" {
+        #expect(
+          text.split(separator: "\n").contains { $0.hasPrefix("in \(element): ") && $0.contains(name) },
+          "\(text)")
+      }
+      try place.run("generate", "chosen", "--prompt", "The", "--max-tokens", "9").succeeded()
+      try place.run("check", "chosen", "--tokens", "64").succeeded()
+    }
+
     @Test func `bad requests say what is wrong`() throws {
       let run = try trained()
-      try place.run("convert", run, run, "--to", "recurrent").failed(1, "is the source")
+      try place.run("convert", run, "x", "--to", "recurrent", "--uniform").failed(64, "--dtype int8")
+      try place.run(
+        "convert", run, "x", "--to", "recurrent", "--dtype", "int4", "--uniform", "--loss-limit", "1"
+      ).failed(64, "not both")
       try place.run("convert", run, "x", "--to", "parallel", "--dtype", "int8").failed(64, "--to recurrent")
       try place.run("convert", "nowhere", "x", "--to", "parallel").failed(1, "nowhere")
       try place.run("convert", run, "x", "--to", "recurrent", "--text", "nowhere").failed(1, "nowhere")

@@ -61,6 +61,84 @@ extension ToolTests {
           != whole.suffix(60))
     }
 
+    @Test func `a state moves to another precision when asked, and the difference is printed`() throws {
+      _ = try model()
+      try place.run("convert", "run", "int8", "--to", "recurrent", "--dtype", "int8", "--tokens", "64")
+        .succeeded()
+      _ = try generate("--prompt", "The red fox ", "--max-tokens", "20", "--save-state", "a")
+      try place.run("generate", "int8", "--load-state", "a", "--max-tokens", "5").failed(
+        1, "runnel state move")
+      let move = ["state", "move", "a", "b", "--from", "run", "--to", "int8"]
+      let report = try place.run(move + ["--json", "--tokens", "30"]).succeeded().json()
+      let difference = try #require(report["difference"] as? [String: Any])
+      #expect(difference["tokens"] as? Int == 30)
+      let mean = try #require(difference["mean_kl_divergence"] as? Double)
+      #expect(mean > 0 && mean < 0.1 && report["position"] as? Int == 32)
+      #expect(try place.run(move).succeeded().text.contains("nats on average"))
+      try place.run("generate", "int8", "--load-state", "b", "--max-tokens", "5").succeeded()
+      // The first token is drawn from what the source had found, so it is the same.
+      let first = try place.run("generate", "int8", "--load-state", "b", "--max-tokens", "1").succeeded()
+        .output
+      #expect(try first == generate("--load-state", "a", "--max-tokens", "1"))
+      try place.run("state", "move", "b", "c", "--from", "run", "--to", "int8").failed(1, "fingerprint")
+    }
+
+    @Test func `a state keeps to the configuration of its model`() throws {
+      _ = try model()
+      _ = try generate("--prompt", "The ", "--max-tokens", "5", "--save-state", "a")
+      try place.copy("run", to: "changed")
+      let text = String(decoding: try place.bytes(of: "run/config.json"), as: UTF8.self)
+      let changed = text.replacing(try Regex("\"norm_epsilon\" : [^,]*"), with: "\"norm_epsilon\" : 0.1")
+      #expect(changed != text)
+      try place.write(Array(changed.utf8), to: "changed/config.json")
+      try place.run("generate", "changed", "--load-state", "a").failed(1, "another configuration")
+      // As states were before: only their weights can be compared, which is said.
+      let file = try SafetensorsFile(place("a"))
+      var metadata = file.metadata
+      metadata["fingerprint"] = metadata["fingerprint"].map { String($0.prefix { $0 != "-" }) }
+      var writer = SafetensorsWriter(metadata: metadata)
+      for name in file.names {
+        if try file.entry(name).elementType == .float32 {
+          writer.add(name, try file.tensor(name))
+        } else {
+          writer.add(name, try file.integers(name))
+        }
+      }
+      try writer.write(to: place("old"))
+      let old = try place.run("generate", "run", "--load-state", "old", "--max-tokens", "9").succeeded()
+      #expect(old.errors.contains("only the weights could be compared"))
+      #expect(try old.output == generate("--load-state", "a", "--max-tokens", "9"))
+    }
+
+    @Test func `a stream is saved where nothing of another kind is lost`() throws {
+      _ = try model()
+      _ = try generate("--prompt", "The ", "--max-tokens", "5", "--save-state", "a")
+      _ = try generate("--load-state", "a", "--max-tokens", "5", "--save-state", "a")
+      try place.write(Array("a note".utf8), to: "note.txt")
+      try FileManager.default.createDirectory(atPath: place("letters"), withIntermediateDirectories: true)
+      try place.write(Array("a letter".utf8), to: "letters/one.txt")
+      let weights = try place.bytes(of: "run/model.safetensors")
+      let text = Array("The old fox".utf8)
+      for target in ["note.txt", "run/model.safetensors", "run/config.json", "story.tokens.zst"] {
+        let writers: [[String]] = [
+          ["generate", "run", "--prompt", "x", "--max-tokens", "1", "--save-state", target],
+          ["generate", "run", "--follow", "--max-tokens", "1", "--save-state", target],
+          ["score", "run", "--save-state", target], ["state", "fork", "a", target],
+          ["state", "move", "a", target, "--from", "run", "--to", "run"],
+        ]
+        for arguments in writers {
+          try place.run(arguments, input: text).failed(1, "a saved stream", "--force")
+        }
+      }
+      try place.run("state", "fork", "a", "a").failed(1, "the input")
+      try place.run("generate", "run", "--prompt", "x", "--journal", "letters").failed(1, "a journal")
+      try place.run("generate", "run", "--prompt", "x", "--journal", "run").failed(1, "a journal")
+      #expect(try place.bytes(of: "note.txt") == Array("a note".utf8))
+      #expect(try place.bytes(of: "run/model.safetensors") == weights)
+      try place.run("state", "fork", "a", "note.txt", "--force").succeeded()
+      #expect(try place.run("state", "diff", "a", "note.txt").succeeded().text.hasPrefix("equal"))
+    }
+
     @Test func `what is wrong is said in one line`() throws {
       _ = try model()
       _ = try generate("--prompt", "The ", "--max-tokens", "9", "--journal", "j", "--save-state", "a")
@@ -73,6 +151,7 @@ extension ToolTests {
       try place.run("state", "info", "run/config.json").failed(1, "config.json")
       try place.run("state", "info", "run/model.safetensors").failed(1, "--save-state")
       try place.run("state", "fork", "j", "x").failed(1, "--model")
+      try place.run("state", "move", "j", "x", "--from", "run", "--to", "run").failed(1, "state fork")
       try place.run("state", "fork", "a", "x", "--at", "3").failed(1, "no journal")
       try place.run("state", "diff", "a", "nowhere").failed(1, "nowhere")
       #expect(!place.exists("x"))

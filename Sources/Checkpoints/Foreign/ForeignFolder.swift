@@ -28,14 +28,14 @@ extension ModelFolder {
   @discardableResult
   public static func saveForeign(
     _ model: LanguageModel, tokenizer: (any Tokenizer)? = nil, to folder: String,
-    as type: ElementType = .float32
+    as type: ElementType = .float32, metadata: [String: String] = [:]
   ) throws -> ForeignFolder {
     let draft = try ForeignFamily.draft(model)
     let tensors = try draft.model.tensors(names: draft.names)
     // In a tensor of several parameters all are delicate, or none.
     let delicate = Set(
       draft.model.parameters.filter(\.traits.isDelicate).map { draft.names.origin(of: $0).name })
-    var writer = SafetensorsWriter(metadata: ["format": "pt"])
+    var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { $1 })
     for (name, value) in tensors { writer.add(name, value, as: delicate.contains(name) ? .float32 : type) }
 
     let end = tokenizer?.known(["<|endoftext|>", "</s>", "<eos>"])
@@ -49,8 +49,8 @@ extension ModelFolder {
     ]) { own, _ in own }
 
     try makeFolder(folder)
-    try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
     try writer.write(to: folder + "/" + weightsName)
+    try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
     // A model of fewer tokens than bytes reads something else.
     if let tokenizer, !(tokenizer is ByteTokenizer) || model.vocabularySize >= 256 {
       try save(tokenizer, start: start?.name, end: end?.name, asForeignTo: folder)

@@ -27,8 +27,11 @@ public struct Journal: ~Copyable {
   /// Begins a journal of a stream in a folder, or goes on with the one that is there: then the session is that of its end,
   /// and of `session` only the model counts.
   ///
+  /// - Parameter note: is told what could not be compared, in one sentence.
   /// - Throws: `FileError` where the journal is another model's, damaged, or written by another process.
-  public init(_ session: Session, in path: String, interval: Int = 1024) throws {
+  public init(
+    _ session: Session, in path: String, interval: Int = 1024, note: (String) -> Void = { _ in }
+  ) throws {
     precondition(interval > 0, "Journal: an interval of \(interval) tokens; it must be positive")
     var session = session
     session.identifyModel()
@@ -37,7 +40,7 @@ public struct Journal: ~Copyable {
     var log = try AppendFile(folder.logPath)
     if isThere {
       let offset: Int
-      (session, offset, _) = try folder.session(at: nil, of: session.model)
+      (session, offset, _) = try folder.session(at: nil, of: session.model, note: note)
       // What a killed process left of its last record.
       try log.truncate(to: offset)
     } else {
@@ -72,7 +75,7 @@ public struct Journal: ~Copyable {
 
   /// Draws the next token and reads it; nil before the first token was fed.
   public mutating func next() throws -> Int32? {
-    guard let token = session.next() else { return nil }
+    guard let token = try session.next() else { return nil }
     // Before anybody hears of it.
     try write(.drawn(token))
     try saveIfDue()
@@ -135,10 +138,12 @@ extension Journal {
   }
 
   /// The stream of a journal as it was at a position, or at its end. The journal stays as it is.
-  public static func session(in path: String, at position: Int?, of model: LanguageModel) throws -> Session {
+  public static func session(
+    in path: String, at position: Int?, of model: LanguageModel, note: (String) -> Void = { _ in }
+  ) throws -> Session {
     var session = Session(model, sampler: Sampler(seed: 0))
     session.identifyModel()
-    return try JournalFolder(path).session(at: position, of: session.model).session
+    return try JournalFolder(path).session(at: position, of: session.model, note: note).session
   }
 }
 
@@ -146,13 +151,9 @@ extension JournalFolder {
   /// The stream at a position, or at the end; how many bytes of the log led there, and what was read of the piece behind them
   /// where the position lies within one.
   fileprivate func session(
-    at position: Int?, of model: LanguageModel
+    at position: Int?, of model: LanguageModel, note: (String) -> Void = { _ in }
   ) throws -> (session: Session, offset: Int, piece: [Int32]) {
-    guard header.fingerprint == model.fingerprint else {
-      throw FileError(
-        logPath, at: "fingerprint", expected: "a journal of this model, \(model.fingerprint)",
-        found: header.fingerprint, remedy: "use the model that it was written with, or begin another journal")
-    }
+    try model.require(Fingerprint(header.fingerprint), in: logPath, what: "a journal", note: note)
     let snapshot = try snapshot(before: position ?? .max)
     var session = try load(snapshot, into: model)
     var offset = snapshot.offset
@@ -204,5 +205,5 @@ extension Session {
   }
 
   /// Computes the model's fingerprint once, so that no snapshot has to.
-  package mutating func identifyModel() { model.storedFingerprint = model.fingerprint }
+  package mutating func identifyModel() { model.storedFingerprint = model.identity.weights }
 }

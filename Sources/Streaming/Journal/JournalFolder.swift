@@ -12,6 +12,7 @@ import RunnelModels
 struct JournalFolder {
   static let format = "runnel-journal-1"
   static let logName = "journal.log"
+  static let kind = FileKind("a journal") { exists($0) }
   private static let maximumHeader = 1 << 16
   /// Snapshots of the newest kind that are kept, and for each power of two behind them.
   private static let kept = 8
@@ -52,6 +53,7 @@ struct JournalFolder {
 
   /// Makes the folder and the log of a stream of this model that has read nothing yet.
   static func create(_ path: String, for session: Session) throws -> JournalFolder {
+    try Destination.check(path, for: kind)
     try ModelFolder.makeFolder(path)
     let header = Header(
       format: format, fingerprint: session.model.fingerprint, mixer: session.model.mixerName)

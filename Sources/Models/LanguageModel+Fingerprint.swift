@@ -1,0 +1,144 @@
+/// What tells models apart: as functions, by their numbers and by the configuration that says what is done with them.
+
+import Foundation
+import RunnelMixers
+import RunnelTensors
+
+/// The mark of a function from tokens to scores. Whatever form a model's weights have, the same numbers give the same mark.
+public struct Fingerprint: Sendable, Equatable, CustomStringConvertible {
+  /// Two models share it only if all their parameters are equal, bit for bit: those that packed weights stand for.
+  public let weights: String
+  /// Two share it only if they do the same with them; nil where a file of before it was kept does not tell.
+  public let configuration: String?
+
+  init(weights: String, configuration: String) {
+    (self.weights, self.configuration) = (weights, configuration)
+  }
+
+  /// What ``description`` gave, or the weights' part alone.
+  public init(_ text: String) {
+    let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    weights = String(parts[0])
+    configuration = parts.count > 1 ? String(parts[1]) : nil
+  }
+
+  public var description: String { weights + (configuration.map { "-" + $0 } ?? "") }
+
+  /// Whether nothing speaks against the other's being the same function.
+  public func agrees(with other: Self) -> Bool {
+    weights == other.weights
+      && (configuration == nil || other.configuration == nil || configuration == other.configuration)
+  }
+}
+
+extension LanguageModel {
+  public var identity: Fingerprint {
+    Fingerprint(
+      weights: storedFingerprint ?? weightsFingerprint, configuration: configuration.functionHash)
+  }
+
+  /// ``identity`` as text.
+  public var fingerprint: String { identity.description }
+
+  private var weightsFingerprint: String {
+    var hash = WordHash()
+    var copy = self
+    copy.visit { place, stored in
+      hash.mix(place.name)
+      for extent in stored.shape { hash.mix(UInt64(extent)) }
+      stored.numbers.withBits { bits in for word in bits { hash.mix(UInt64(word)) } }
+    }
+    return hash.text
+  }
+}
+
+extension ModelConfiguration {
+  /// Equal for configurations that make the same function of the same parameters. What has the architecture's default, or
+  /// only says where training begins, is left out, so that a setting that is new leaves old models what they were.
+  var functionHash: String {
+    var hash = WordHash()
+    hash.mix(norm.rawValue)
+    for layer in 0...layers { hash.mix(normEpsilon(ofLayer: layer)) }
+    hash.mix(UInt64(normalizesEmbedding ? 1 : 0))
+    hash.mix(embeddingScale)
+    hash.mix(logitCap)
+    let choices = mixers.map { choice in
+      var words = [choice.name] + choice.functionSettings
+      if case .gated(_, let usual) = choice.feedForward { words.append((activation ?? usual).rawValue) }
+      return words
+    }
+    for layer in 0..<layers { for word in choices[layer % choices.count] { hash.mix(word) } }
+    return hash.text
+  }
+}
+
+extension MixerChoice {
+  /// The settings that enter the function and are not the architecture's own at this width, in the order of their names.
+  fileprivate var functionSettings: [String] {
+    func settings<Mixer: SequenceMixer>(_: Mixer.Type) -> [String] {
+      let usual = JSONTree(Mixer.Configuration(width: configuration.width)).fields
+      let own = JSONTree(configuration).fields
+      return Set(own.keys).union(usual.keys).subtracting(Mixer.Configuration.initialOnly).sorted()
+        .filter { own[$0] != usual[$0] }.map { $0 + "=" + (own[$0] ?? .null).text }
+    }
+    return settings(mixer)
+  }
+}
+
+/// FNV-1a, a word at a time.
+private struct WordHash {
+  private var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+  mutating func mix(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01b3 }
+  mutating func mix(_ text: String) { for byte in text.utf8 { mix(UInt64(byte)) } }
+  mutating func mix(_ number: Float) { mix(UInt64(number.bitPattern)) }
+  var text: String { String(hash, radix: 16) }
+}
+
+/// What an encoder made of a value, in one spelling: that of numbers differs between encoders.
+private enum JSONTree: Decodable, Equatable {
+  case flag(Bool)
+  case number(Double)
+  case text(String)
+  case list([JSONTree])
+  case object([String: JSONTree])
+  case null
+
+  init(_ value: some Encodable) {
+    let tree = try? JSONDecoder().decode(JSONTree.self, from: JSONEncoder().encode(value))
+    guard let tree else { preconditionFailure("\(type(of: value)) holds what JSON cannot") }
+    self = tree
+  }
+
+  init(from decoder: any Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    if value.decodeNil() {
+      self = .null
+    } else if let flag = try? value.decode(Bool.self) {
+      self = .flag(flag)
+    } else if let number = try? value.decode(Double.self) {
+      self = .number(number)
+    } else if let text = try? value.decode(String.self) {
+      self = .text(text)
+    } else if let list = try? value.decode([JSONTree].self) {
+      self = .list(list)
+    } else {
+      self = .object(try value.decode([String: JSONTree].self))
+    }
+  }
+
+  var fields: [String: JSONTree] {
+    if case .object(let fields) = self { fields } else { [:] }
+  }
+
+  var text: String {
+    switch self {
+    case .null: "null"
+    case .flag(let flag): "\(flag)"
+    case .number(let number): "\(number.bitPattern)"
+    case .text(let text): text
+    case .list(let list): list.map(\.text).joined(separator: ",")
+    case .object(let fields):
+      fields.sorted { $0.key < $1.key }.map { $0.key + "=" + $0.value.text }.joined(separator: ",")
+    }
+  }
+}
