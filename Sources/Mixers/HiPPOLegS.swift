@@ -80,7 +80,6 @@ public struct HiPPOLegS: SequenceMixer {
   }
 
   public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let D = configuration.width
     let y = LegendreMemory.run(
       f: linear(x, inputWeight), C: readOut, D: skip, form: form, resets: resets, state: &state.memory,
       counts: &state.position)
