@@ -159,7 +159,7 @@ struct SeekTable: Sendable {
   /// Whether a frame decodes to content of the size stated, with the checksum that it carries.
   private static func isSound(_ frame: ArraySlice<UInt8>, _ content: Int) -> Bool {
     var output = [UInt8](repeating: 0, count: content)
-    let result = frame.withUnsafeBytes { frame in
+    let result: ()? = frame.withUnsafeBytes { frame in
       output.withUnsafeMutableBytes { output in
         try? ZstdDecompressor().decode(frame, into: output)
       }

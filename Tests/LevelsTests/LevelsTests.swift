@@ -29,7 +29,8 @@ struct LevelsTests {
     "AnswerTests",
   ]
 
-  @Test(arguments: Kernels.present)
+  @Test(
+    "laws and bits hold at every level, beside other kernels of OpenBLAS", arguments: Kernels.present)
   func laws(kernels: Kernels) throws {
     #if os(Linux) && arch(x86_64)
       let (text, code) = try run(

@@ -27,7 +27,7 @@ extension ToolTests {
       Verb("corpus cat story.tokens.zst --ids"), Verb("corpus cat task.tokens.zst"),
       Verb("corpus verify story.tokens.zst"), Verb("corpus repair story.tokens.zst new.tokens.zst"),
       Verb("corpus export story.tokens.zst new --format megatron"),
-      Verb("corpus import new.tokens.zst ids.bin"),
+      Verb("corpus import new.tokens.zst ids.bin --vocabulary 256"),
       Verb("corpus synth induction new.tokens.zst --documents 20"),
       Verb("tokenizer train new.json story.txt --vocabulary 300"),
       Verb("tokenizer encode bytes", input: "some text"), Verb("tokenizer decode bytes", input: "65 66"),
@@ -62,7 +62,7 @@ extension ToolTests {
 
     /// Makes a folder `work` with all files that the verbs read.
     private func prepare() throws {
-      try place.makeModel("lru", steps: 2)
+      try place.makeModel("mamba", steps: 2)
       try FileManager.default.createDirectory(atPath: place("base"), withIntermediateDirectories: true)
       for name in ["story.txt", "story.tokens.zst", "model"] {
         try FileManager.default.moveItem(atPath: place(name), toPath: place("base/" + name))
@@ -155,6 +155,64 @@ extension ToolTests {
         #expect(outcome.errorLines.last?.hasPrefix("Error: ") ?? false, "\(slip): \(outcome.errors)")
         let same = try place.shell("diff -r base work")
         #expect(same.code == 0, "\(slip): \(same.text)")
+      }
+    }
+
+    /// Verbs that wait for stdin, or work for as long as nobody stops them.
+    static let endless = [
+      Verb("corpus build new.tokens.zst -", input: "some text"),
+      Verb("corpus append copy.tokens.zst -", input: "some text"),
+      Verb("corpus synth stories new.tokens.zst --megabytes 4000"),
+      Verb("tokenizer encode bytes", input: "some text"), Verb("tokenizer decode bytes", input: "65 66"),
+      Verb("generate model", input: "The old"),
+      Verb("generate model --follow --max-tokens 9", input: "The old\n"),
+      Verb("generate model --follow --streams 2 --max-tokens 9", input: "The old\n"),
+      Verb("generate model --save-state new.state", input: "The old"),
+      Verb("generate model --prompt The --max-tokens 0"),
+      Verb("generate model --prompt The --max-tokens 0 --save-state new.state"),
+      Verb("generate model --prompt The --max-tokens 0 --journal new"),
+      Verb("score model", input: "The old"), Verb("score model --save-state new.state", input: "The old"),
+      Verb("score model --follow", input: "The old\nfox"), Verb("check model --long 1000000000"),
+      Verb("train --corpus story.tokens.zst --mixer lru --minutes 9 --width 16 --layers 1 --out new"),
+      Verb("train --corpus story.tokens.zst --out model --resume --minutes 9"),
+      Verb("bench decode --mixer lru --width 32 --layers 1 --vocabulary 64 --seconds 99"),
+      Verb("hippo --measure legs --size 8 --reconstruct 4", input: "1\n2\n"),
+    ]
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `a signal ends every verb in every phase, and leaves nothing half-done`(signal: Int32) throws {
+      try prepare()
+      for verb in Self.endless {
+        for delay: UInt32 in [20_000, 250_000] {
+          try place.copy("base", to: "work")
+          let source = Pipe()
+          let running = try place.start(
+            ["-c", "cd work && exec runnel " + verb.arguments], source: source, shell: true)
+          try source.fileHandleForWriting.write(contentsOf: Data(verb.input.utf8))
+          usleep(delay)
+          running.send(signal)
+          let outcome = try running.wait(seconds: 20)
+          try source.fileHandleForWriting.close()
+          let what = "\(verb.arguments) after \(delay) us: exit \(outcome.code), \(outcome.errors)"
+          if outcome.isSignalled {
+            #expect(outcome.code == signal, "\(what)")
+          } else {
+            #expect(outcome.code == 0 || outcome.code == 1, "\(what)")
+            #expect(
+              (outcome.code == 1) == (outcome.errorLines.last?.hasPrefix("Error: ") ?? false), "\(what)")
+            #expect(try !contents().contains { $0.contains(".tmp") }, "\(what)")
+          }
+          // What is there is whole, and nothing but what was asked for has changed.
+          let changes = try place.shell("diff -r -x 'new*' -x model -x '.runnel-*' base work")
+          #expect(changes.code == 0, "\(what): \(changes.text)")
+          for (name, proof) in [
+            ("new.state", "state info new.state"), ("new.tokens.zst", "corpus verify new.tokens.zst"),
+            ("new/model.safetensors", "info new"), ("model/model.safetensors", "info model"),
+          ] where place.exists("work/" + name) {
+            let whole = try place.shell("cd work && runnel " + proof)
+            #expect(whole.code == 0, "\(what): \(whole.errors)")
+          }
+        }
       }
     }
   }
