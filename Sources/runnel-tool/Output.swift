@@ -137,13 +137,6 @@ enum Interrupt {
   static var hasArrived: Bool { flag != 0 || Output.isClosed }
 
   static func watch() {
-    // Whoever started this process may have blocked them.
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    sigaddset(&signals, SIGINT)
-    sigaddset(&signals, SIGTERM)
-    sigaddset(&signals, SIGHUP)
-    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
         Interrupt.flag = 1
@@ -154,8 +147,6 @@ enum Interrupt {
     var before = sigaction()
     sigaction(SIGHUP, nil, &before)
     if !isIgnored(before) { signal(SIGHUP) { _ in Interrupt.flag = 1 } }
-    // A reader that has gone, and a limit on the size of files, are errors of the write.
-    for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
   }
 }
 

@@ -31,7 +31,7 @@ enum Main {
   /// Runs the verb. Exit 0 says that all of it was done, and that stdout took all of it or its reader left; 1 comes with one
   /// line that says what was not; 64 with the usage.
   static func main() {
-    Descriptors.prepare()
+    Surroundings.prepare()
     do {
       try RunnelTool.checkArguments()
       var command = try RunnelTool.parseAsRoot()
@@ -50,10 +50,15 @@ enum Main {
 }
 
 /// What a process is given at its start.
-private enum Descriptors {
+private enum Surroundings {
   static func prepare() {
-    // A pipe without a reader is told by the write, so that a verb can save and leave.
-    signal(SIGPIPE, SIG_IGN)
+    // A reader that has gone, and a limit on the size of files, are errors of the write, so that a verb can save and leave.
+    for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
+    // Whoever started this process may have blocked those that end it.
+    var ending = sigset_t()
+    sigemptyset(&ending)
+    for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&ending, number) }
+    pthread_sigmask(SIG_UNBLOCK, &ending, nil)
     // Where one of the three is closed, the next file that is opened would take its place, and results would be written into
     // it. What stands there instead can be neither read nor written, as a closed one.
     for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {

@@ -124,7 +124,11 @@ struct ConversionTests {
     try withFolder { folder in
       try ModelFolder.savePacked(model, to: folder, as: .int8)
       let path = folder + "/" + ModelFolder.weightsName
-      let whole = try bytes(of: path)
+      // Without its checksum, which would find every change first.
+      var whole = try bytes(of: path)
+      for seal in whole.ranges(of: Array("xxh64".utf8)) {
+        whole.replaceSubrange(seal, with: Array("xxh--".utf8))
+      }
       func refusal(_ old: String, _ new: String) throws -> String {
         let range = try #require(whole.firstRange(of: Array(old.utf8)))
         #expect(old.utf8.count == new.utf8.count)

@@ -68,7 +68,7 @@ extension ToolTests {
       for file in files {
         var content = file.content.replacingOccurrences(of: "ID", with: "\(id)")
         if file.name == "config.json" {
-          let own = String(decoding: try place.bytes(of: "model/config.json"), as: UTF8.self)
+          let own = try place.unsealedText("model/config.json")
           content = "{" + content + own.dropFirst()
         }
         try say(content, in: file.name)
@@ -139,7 +139,10 @@ extension ToolTests {
       let first = try entries(
         place.run(Self.generate(model) + [option, "s", "--stop", "\(last)!!"]).succeeded())[0]
       #expect(first == Entry(text: before, tokens: before.utf8.count + 1, ended_by: "end_token"))
-      var rest = ["generate", model, "--json", "--ignore-eos", "--temperature", "0.3", "--max-tokens", "\(120 - first.tokens)"]
+      var rest = [
+        "generate", model, "--json", "--ignore-eos", "--temperature", "0.3", "--max-tokens",
+        "\(120 - first.tokens)",
+      ]
       rest += option == "--journal" ? ["--journal", "s"] : ["--load-state", "s"]
       let second = try entries(place.run(rest).succeeded())[0]
       #expect(before + String(decoding: [id], as: UTF8.self) + second.text == whole)

@@ -78,7 +78,7 @@ extension ToolTests {
 
     @Test func `bad bytes, endless lines and an empty stdin are refused`() throws {
       try place.run("hippo").failed(1, "empty", "one number per line")
-      try place.run("hippo", input: [0xFF, 0xFE, 10]).failed(1, "line 1")
+      try place.run("hippo", input: [0xFF, 0xC0, 10]).failed(1, "line 1")
       try place.run("hippo", input: [UInt8](repeating: 49, count: 200_000)).failed(1, "line 1", "4096")
       try place.start(["hippo"], folderAsInput: true).wait().failed(1, "stdin", "cannot be read")
       let loud = [UInt8]((0..<400).flatMap { "\($0 % 2 == 0 ? "" : "-")1e308\n".utf8 })

@@ -116,7 +116,7 @@ extension ToolTests {
       let longer = try place.run(train + ["--resume", "--steps", "8"]).succeeded().json()
       #expect(longer["steps"] as? Int == 8)
       try place.run("train", "--corpus", corpus, "--out", "run", "--resume", "--mixer", "mamba")
-        .failed(1, "mamba,attention", "not mamba")
+        .failed(1, "mamba,attention", "leave --mixer out")
       let info = try place.run("info", "run", "--json").succeeded().json()
       #expect(info["mixer"] as? String == "mamba,attention" && info["layers"] as? Int == 3)
       let generate = ["generate", "run", "--max-tokens", "20", "--seed", "5", "--prompt", "The old"]

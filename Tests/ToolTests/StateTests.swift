@@ -87,7 +87,7 @@ extension ToolTests {
       _ = try model()
       _ = try generate("--prompt", "The ", "--max-tokens", "5", "--save-state", "a")
       try place.copy("run", to: "changed")
-      let text = String(decoding: try place.bytes(of: "run/config.json"), as: UTF8.self)
+      let text = try place.unsealedText("run/config.json")
       let changed = text.replacing(try Regex("\"norm_epsilon\" : [^,]*"), with: "\"norm_epsilon\" : 0.1")
       #expect(changed != text)
       try place.write(Array(changed.utf8), to: "changed/config.json")
