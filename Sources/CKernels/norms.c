@@ -22,7 +22,7 @@ INLINE float unit_factor(ptrdiff_t n, const float *x) {
 
 // The squares of what lies beyond 1e19 are infinite. A norm does not change when all of x is multiplied by a number, so
 // where the sum of squares is no number, x is taken times its unit factor, and epsilon, which is nothing beside it, is left
-// away. Elsewhere the factor is one.
+// out. Elsewhere the factor is one.
 INLINE int overflows(float squares) { return !(squares < INFINITY); }
 
 INLINE float inverse_root(float sum, ptrdiff_t width, float epsilon) {

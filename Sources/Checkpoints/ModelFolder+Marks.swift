@@ -1,6 +1,7 @@
 /// The tokens that begin and end a model's texts, as its folder says: `generation_config.json`, else `config.json`, else the
 /// settings of its tokenizer.
 
+import Foundation
 import RunnelFiles
 import RunnelModels
 import RunnelText
@@ -16,7 +17,7 @@ public struct TextMarks: Sendable, Equatable {
 }
 
 extension ModelFolder {
-  static let generationName = "generation_config.json"
+  package static let generationName = "generation_config.json"
 
   /// The tokens that begin and end texts. Each is what the first file says that names one; ids outside the vocabulary, which
   /// no stream can draw, say nothing.
@@ -40,9 +41,12 @@ extension ModelFolder {
       ends: Set((ends ?? own.end.map { [$0] } ?? []).filter(known)))
   }
 
-  /// Keeps the marks beside the weights, as transformers does.
+  /// Keeps the marks beside the weights, as transformers does; those of an earlier model go.
   public static func save(_ marks: TextMarks, to folder: String) throws {
-    guard !marks.isEmpty else { return }
+    guard !marks.isEmpty else {
+      try? FileManager.default.removeItem(atPath: folder + "/" + generationName)
+      return
+    }
     try makeFolder(folder)
     let ends = marks.ends.sorted().map { ForeignValue.count(Int($0)) }
     var fields: [String: ForeignValue] = [:]

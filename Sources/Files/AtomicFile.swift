@@ -79,7 +79,7 @@ package struct OutputFile: ~Copyable {
         String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
       }
       guard name.hasPrefix(".runnel-"), name.hasSuffix(".tmp") else { continue }
-      let descriptor = open(folder + name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+      let descriptor = open(folder + name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
       guard descriptor >= 0 else { continue }
       defer { close(descriptor) }
       var status = stat()

@@ -34,7 +34,8 @@ package enum Destination {
   ) throws(FileError) {
     guard !force, let place = identity(path) else { return }
     for input in inputs
-    where identity(input).map({ $0.device == place.device && $0.file == place.file }) ?? false {
+    where identity(input, isInput: true).map({ $0.device == place.device && $0.file == place.file }) ?? false
+    {
       throw FileError(
         path, at: "writing", expected: "another file than the inputs", found: "the input " + quoted(input),
         remedy: "name the file to write first, or add --force to replace this one")
@@ -50,10 +51,12 @@ package enum Destination {
     let device: dev_t, file: ino_t, isEmpty: Bool
   }
 
-  /// Nil where nothing is.
-  private static func identity(_ path: String) -> Identity? {
+  /// Nil where nothing is. As an input, "-" is stdin.
+  private static func identity(_ path: String, isInput: Bool = false) -> Identity? {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
+    guard (isInput && path == "-" ? fstat(STDIN_FILENO, &status) : stat(path, &status)) == 0 else {
+      return nil
+    }
     let isEmpty =
       switch status.st_mode & S_IFMT {
       case S_IFREG: status.st_size == 0

@@ -73,7 +73,7 @@ public struct Attention: SequenceMixer {
         throw ConfigurationError("rotary_base is \(rotaryBase); it must be at least 1")
       }
       let ring = 8 * Double(window) * Double(keyValueHeads) * Double(headWidth)
-      guard ring <= Double(Machine.physicalMemory) else {
+      guard ring <= Double(Machine.usableMemory) else {
         throw ConfigurationError(
           "a window of \(window) tokens needs \(ring) bytes of keys and values, more than there is memory")
       }

@@ -40,7 +40,7 @@ public struct Flash: SequenceMixer {
       ])
       try ConfigurationError.requirePairs("key_width", keyWidth)
       let ring = 4 * Double(chunk) * (2 * Double(keyWidth) + Double(expandedWidth))
-      guard ring <= Double(Machine.physicalMemory) else {
+      guard ring <= Double(Machine.usableMemory) else {
         throw ConfigurationError("a chunk of \(chunk) tokens needs \(ring) bytes, more than there is memory")
       }
     }

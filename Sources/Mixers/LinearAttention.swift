@@ -96,7 +96,7 @@ public struct LinearAttention: SequenceMixer {
       // The Taylor map squares the width, so that the state may not fit where the weights do.
       let features =
         featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : 2 * Double(featureWidth)
-      guard 4 * features * Double(heads) * Double(valueWidth) <= Double(Machine.physicalMemory) else {
+      guard 4 * features * Double(heads) * Double(valueWidth) <= Double(Machine.usableMemory) else {
         throw ConfigurationError(
           "a state of \(features) features for \(heads) heads of \(valueWidth) values does not fit into memory"
         )

@@ -59,7 +59,7 @@ public struct MLSTM: SequenceMixer {
       try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "heads", heads)
       try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "block_width", blockWidth)
       // The memory grows as the square of the expanded width, so it may not fit where the weights do.
-      guard 4 * Double(expandedWidth) * Double(expandedWidth / heads) <= Double(Machine.physicalMemory) else {
+      guard 4 * Double(expandedWidth) * Double(expandedWidth / heads) <= Double(Machine.usableMemory) else {
         throw ConfigurationError(
           "a memory of \(expandedWidth) by \(expandedWidth / heads) numbers does not fit into this machine")
       }

@@ -56,7 +56,7 @@ public struct RWKV5: SequenceMixer {
       try ConfigurationError.requirePositive(["width": width, "heads": heads, "head_width": headWidth])
       // A state has the square of the head's width, of which a model's size says nothing.
       let state = Double(heads) * Double(headWidth) * Double(headWidth)
-      guard 4 * state <= Double(Machine.physicalMemory) else {
+      guard 4 * state <= Double(Machine.usableMemory) else {
         throw ConfigurationError(
           "states of \(heads) heads of \(headWidth) by \(headWidth) do not fit into this machine's memory")
       }

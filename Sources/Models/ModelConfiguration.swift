@@ -124,7 +124,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         "a pattern of \(mixers.count) mixers for \(layers) layers; give at least one, and not more than layers"
       )
     }
-    let memory = Double(Machine.physicalMemory)
+    let memory = Double(Machine.usableMemory)
     // Nor may two extents of a mixer span more than memory: states and projections have both.
     let spans = mixers.map {
       Double(layers / mixers.count) * $0.extents(ofStates: true).prefix(2).reduce(1, *)

@@ -61,6 +61,9 @@ public struct ModelCheck: Sendable {
     ids = (0..<tokens).map { _ in Int32(Int(generator.uniform() * Double(vocabulary))) }
   }
 
+  /// How often `run` begins to measure something.
+  public static let parts = 16.0
+
   /// Measures every law, and tells each as soon as it is known.
   ///
   /// - Parameter begin: is told each law before it is measured.

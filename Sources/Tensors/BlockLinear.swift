@@ -24,7 +24,14 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
     forEachHead { h in
       let (x, w, y) = (x.base + h * K, weight.base + h * K * P, y + h * P), beta: Float = bias.isEmpty ? 0 : 1
       if isStep {
-        for row in 0..<rows { runnel_gevm(K, P, P, w, x + row * H * K, beta, y + row * H * P) }
+        for row in 0..<rows {
+          // One column is a row of the transposed matrix, whose sum runs in lanes.
+          if P == 1 {
+            runnel_gemv(1, K, w, x + row * H * K, beta, y + row * H)
+          } else {
+            runnel_gevm(K, P, P, w, x + row * H * K, beta, y + row * H * P)
+          }
+        }
       } else {
         Gemm.serial(
           m: rows, n: P, k: K, MatrixView(x, rowStride: H * K), MatrixView(w, rowStride: P), beta: beta,

@@ -10,13 +10,14 @@ import RunnelTensors
 
 public struct Checkpoint: Sendable {
   private let folder: String
+  private let step: Int?
   private let file: SafetensorsFile
   public let record: RunRecord
   public let configuration: ModelConfiguration
 
   /// - Parameter step: that of a checkpoint that is kept; nil for the newest.
   public init(_ folder: String, at step: Int? = nil) throws {
-    self.folder = folder
+    (self.folder, self.step) = (folder, step)
     let path = RunFolder.checkpointPath(folder, at: step)
     guard fileExists(path) else {
       let kept = RunFolder.keptSteps(folder).map(String.init).joined(separator: ", ")
@@ -39,8 +40,10 @@ public struct Checkpoint: Sendable {
   private static func advising<Result>(
     _ folder: String, at step: Int?, _ body: () throws -> Result
   ) throws -> Result {
-    do { return try body() } catch let error as FileError where step == nil {
-      guard let older = RunFolder.keptSteps(folder).dropLast().last else { throw error }
+    do { return try body() } catch let error as FileError {
+      let kept = RunFolder.keptSteps(folder)
+      let earlier = step.map { limit in kept.filter { $0 < limit } } ?? kept.dropLast()
+      guard let older = earlier.last else { throw error }
       throw FileError(
         error.file, at: error.place, expected: error.expected, found: error.found,
         remedy: "go on from an older checkpoint: --resume-at \(older)")
@@ -105,7 +108,7 @@ public struct Checkpoint: Sendable {
       lanes: settings.batch, length: settings.segment, seed: settings.seed,
       resetAtDocuments: settings.resetAtDocuments)
     try sampler.restore(record.cursor)
-    return try Self.advising(folder, at: nil) {
+    return try Self.advising(folder, at: step) {
       let model = try LanguageModel(blank: configuration)
       var trainer = Trainer(
         try model.loadingParameters(from: file, prefix: "parameter."), settings: settings, sampler: sampler)

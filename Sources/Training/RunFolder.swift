@@ -2,7 +2,7 @@
 ///
 /// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so at every instant a whole
 /// checkpoint is on disk, whatever moment a kill strikes. `config.json`, `model.safetensors` and `run.json` are written after
-/// it, for use and for reading. Where older checkpoints are kept, each is an `optimizer-STEP.safetensors`.
+/// it, for use and for reading; the tokenizer's file and `generation_config.json` before the first. Where older checkpoints are kept, each is an `optimizer-STEP.safetensors`.
 
 import Foundation
 import RunnelCheckpoints
@@ -60,11 +60,17 @@ public enum RunFolder {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
       !$0.hasPrefix(".")
     }
-    let leftovers = names.contains(metricsName) ? [metricsName] + Tokenizers.fileNames : []
+    let leftovers =
+      names.contains(metricsName) ? [metricsName, ModelFolder.generationName] + Tokenizers.fileNames : []
     guard let stranger = names.filter({ !leftovers.contains($0) }).sorted().first else { return }
     throw FileError(
       folder, at: "folder of the run", expected: "a new one, an empty one, or a run",
       found: "\(quoted(stranger)) in it", remedy: "choose another --out")
+  }
+
+  /// Removes what a run that was ended before its first checkpoint left of its tokenizer.
+  static func removeLeftovers(_ folder: String) {
+    for name in Tokenizers.fileNames + [ModelFolder.generationName] { unlink(folder + "/" + name) }
   }
 
   /// Writes a checkpoint.

@@ -125,7 +125,7 @@ public struct Trainer: Sendable {
   var state: LanguageModel.State
   private var data: Prefetcher
   public internal(set) var tokens = 0
-  /// Time spent in earlier sessions of the run.
+  /// Seconds of training, of all sessions of the run.
   public internal(set) var seconds = 0.0
   /// What was changed of its settings where the run was resumed.
   public internal(set) var changes: [SettingChange] = []

@@ -92,21 +92,26 @@ public struct TrainingRun: Sendable {
   }
 
   /// Trains until the budget is spent or `shouldStop` says so. Whatever ends it, a checkpoint of the last step is on disk
-  /// afterwards, if its numbers are finite and the disk has room.
+  /// afterwards, if its numbers are finite and the disk has room; after an overflow the checkpoint before it stays.
   ///
   /// - Parameter note: is told what went wrong without ending the run.
   public mutating func run(
     shouldStop: () -> Bool, report: (TrainingProgress) -> Void, note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {
     try RunFolder.checkSpace(for: trainer, in: folder)
+    // A run that goes back to an older checkpoint does so in one step, before its log is cut.
+    if let newest = try? RunFolder.record(folder).steps, newest > trainer.steps { try save() }
     var metrics = try Metrics(folder: folder, upTo: trainer.steps, changes: trainer.changes)
     if metrics.damagedLines > 0 {
       note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
     }
     if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
       // Beside the weights it makes the run a model that reads and writes text.
+      let goesOn = RunFolder.exists(folder)
+      if !goesOn { RunFolder.removeLeftovers(folder) }
       try ModelFolder.save(tokenizer, to: folder)
-      try ModelFolder.save(try marks(tokenizer), to: folder)
+      // A run that goes on has its marks already; the model that it began with may be gone.
+      if !goesOn { try ModelFolder.save(try marks(tokenizer), to: folder) }
       byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
     } else {
       byteLengths = []
@@ -122,7 +127,8 @@ public struct TrainingRun: Sendable {
       summary = try train(&metrics, shouldStop, report, note)
     } catch {
       try? metrics.finish()
-      throw TrainingError("\(error); \(lastSave(hasOverflowed: error is TrainingError))")
+      throw TrainingError(
+        "\(error); \(lastSave(hasOverflowed: error is TrainingError || error is NonFiniteNumbers))")
     }
     do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
     return summary
@@ -181,7 +187,9 @@ public struct TrainingRun: Sendable {
           try save()
           complain("checkpoint", nil)
         } catch {
-          complain("checkpoint", "no checkpoint at step \(trainer.steps), the run goes on: \(error)")
+          complain(
+            "checkpoint", "the checkpoint of step \(trainer.steps) is not complete, the run goes on: \(error)"
+          )
         }
         lastCheckpoint = .now
       }
@@ -221,7 +229,13 @@ public struct TrainingRun: Sendable {
 
   private mutating func save() throws {
     let record = RunRecord(trainer, threads: WorkerPool.shared.threads)
-    try RunFolder.save(trainer, record: record, to: folder)
+    do { try RunFolder.save(trainer, record: record, to: folder) } catch {
+      // The checkpoint is written first; without the files beside it the run goes on all the same.
+      if (try? RunFolder.record(folder).steps) == trainer.steps {
+        (savedStep, isSaved) = (trainer.steps, true)
+      }
+      throw error
+    }
     (savedStep, isSaved) = (trainer.steps, true)
   }
 }

@@ -64,7 +64,7 @@ struct CheckCommand: ParsableCommand {
     var line = ProgressLine()
     var begun = 0.0
     let results = try check.run { law in
-      line.show(begun / 15, "measuring: \(law)")
+      line.show(begun / ModelCheck.parts, "measuring: \(law)")
       begun += 1
     } report: { result in
       line.finish()

@@ -110,7 +110,13 @@ struct ConvertCommand: ParsableCommand {
     }
     try replacing.check(result, for: ModelFolder.conversion, inputs: [source])
     let original = try ModelFolder.load(source)
-    let tokenizer = try? tokenizer.open(for: original, at: source)
+    let tokenizer: (any Tokenizer)?
+    do { tokenizer = try self.tokenizer.open(for: original, at: source) } catch
+      where self.tokenizer.tokenizer == nil
+    {
+      Output.note("\(error); the result has no tokenizer")
+      tokenizer = nil
+    }
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
     try write(original, tokenizer, finer)
@@ -256,7 +262,14 @@ struct ComparisonText {
     let needed = 16 * tokens
     if let path {
       guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
-      text = Array(try file.read(upToCount: needed) ?? Data())
+      let zstd = path.lowercased().hasSuffix(".zst")
+      var stream = TextStream(path, reader: "runnel convert --text /dev/stdin", mustBeZstd: zstd)
+      while text.count < needed,
+        let more = try stream.next({ try file.read(upToCount: 1 << 16).map { Array($0) } })
+      {
+        text += more
+      }
+      text = Array(text.prefix(needed))
     } else {
       var stories = Stories(seed: 1)
       while text.count < needed { text += Array(stories.next().utf8) }

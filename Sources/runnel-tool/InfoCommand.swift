@@ -16,6 +16,9 @@ struct InfoCommand: ParsableCommand {
 
   func validate() throws {
     if (model == nil) == !mixers { throw ValidationError("name a model folder, or give --mixers") }
+    if mixers, batch != nil || segment != nil {
+      throw ValidationError("--batch and --segment go with a model; leave them out")
+    }
     for (name, value) in [("batch", batch), ("segment", segment)] {
       if let value, !(1...1 << 24).contains(value) {
         throw ValidationError("--\(name) is \(value); it must lie between 1 and \(1 << 24)")

@@ -199,9 +199,11 @@ struct ScoreCommand: ParsableCommand {
         let starts = corpus.documentStarts(in: position + 1..<position + piece.count + 1)
         units?.read(piece, documentEnds: starts.map { $0 - 1 - position })
         let done = position - range.lowerBound
-        line.show(
-          Double(done) / Double(range.count),
-          "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
+        if units == nil {
+          line.show(
+            Double(done) / Double(range.count),
+            "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
+        }
         try feed(piece)
       }
       line.finish()
@@ -267,7 +269,7 @@ extension ScoreCommand {
           "where that stands for no token, pad with any id behind a row's end: what comes before is the same")
     }
     let needed = 4 * Double(tokens.count) * Double(model.vocabularySize)
-    guard needed < Double(Machine.physicalMemory) else {
+    guard needed < Double(Machine.usableMemory) else {
       throw ToolError(
         "\(ids): logits of \(shape[0]) × \(shape[1]) tokens would take \(Int(needed / 1e9)) GB of memory; give fewer tokens"
       )

@@ -355,6 +355,7 @@ struct TrainCommand: ParsableCommand {
         }
       }, note: { Output.note(Output.isTerminal ? "\r\u{1B}[K\($0)" : $0) })
     line.finish()
+    validating.finish()
     if output.json { return try Output.json(summary) }
     if summary.wasInterrupted, run.trainer.progress < 1 {
       Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")

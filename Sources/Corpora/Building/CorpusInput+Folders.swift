@@ -77,7 +77,7 @@ private struct FolderSearch {
       passed[reason, default: []].append(shown)
       return
     }
-    if reading.format == .text, let what = Self.beginning(of: place) {
+    if let given = reading.format, given != .bytes, let what = Self.beginning(of: place) {
       passed["it is \(what), not text", default: []].append(shown)
       return
     }

@@ -127,10 +127,14 @@ struct Signature: Equatable {
     .init(what: "a file of llm.c's token ids", magic: [0xA1, 0xD9, 0x34, 0x01], remedy: isImported),
     .init(what: "Megatron's index", magic: ascii("MMIDIDX\0"), suffixes: [".idx"], remedy: isImported),
     corpus,
-    .init(what: "a model", magic: ascii("GGUF"), suffixes: [".gguf", ".safetensors", ".pth"]),
+    // With the version, as a text may begin with the word.
+    .init(
+      what: "a model", magic: ascii("GGUF") + [3, 0, 0, 0], suffixes: [".gguf", ".safetensors", ".pth"]),
+    .init(what: "a model", magic: ascii("GGUF") + [2, 0, 0, 0]),
+    .init(what: "a model", magic: ascii("GGUF") + [1, 0, 0, 0]),
     .init(what: "a PNG image", magic: [0x89] + ascii("PNG\r\n"), suffixes: [".png"]),
     .init(what: "a JPEG image", magic: [0xFF, 0xD8, 0xFF], suffixes: [".jpg", ".jpeg"]),
-    .init(what: "a GIF image", magic: ascii("GIF8"), suffixes: [".gif"]),
+    .init(what: "a GIF image", magic: ascii("GIF89a"), suffixes: [".gif"]),
     .init(what: "a program", magic: [0x7F] + ascii("ELF")),
   ]
 }

@@ -12,29 +12,33 @@ package enum TextField {
     var scanner = JSONScanner(
       line, file: path, name: "line \(number)", repairsText: true,
       remedy: "each line is an object with a string field \(name), or bytes in hexadecimal")
-    var bytes: [UInt8]?
-    guard try extract(field[...], from: &scanner, into: &text, &bytes) || bytes != nil else {
-      throw scanner.failure(expected: "a field \(name)", found: "none")
+    var digits: [UInt8]?
+    if try !extract(field[...], from: &scanner, into: &text, &digits) {
+      guard let digits else { throw scanner.failure(expected: "a field \(name)", found: "none") }
+      guard let bytes = Self.bytes(hexadecimal: digits) else {
+        throw scanner.failure(expected: "bytes as pairs of hexadecimal digits", found: "something else")
+      }
+      text = bytes
     }
     try scanner.finish()
-    if let bytes { text = bytes }
   }
 
-  /// - Parameter bytes: receives what a field `bytes` holds where the one that is sought is missing.
+  /// - Parameter bytes: receives what `bytes` holds where that is the only field, as `corpus cat --jsonl` writes it.
   private static func extract(
     _ field: ArraySlice<String>, from scanner: inout JSONScanner, into text: inout [UInt8],
     _ bytes: inout [UInt8]?
   ) throws(FileError) -> Bool {
-    var found = false
+    var found = false, isOnly = true
     try scanner.beginObject()
     while let key = try scanner.nextKey() {
       if key != field.first {
         if field.count == 1, key == "bytes", scanner.kind() == .string {
           var digits: [UInt8] = []
           try scanner.string(into: &digits)
-          bytes = Self.bytes(hexadecimal: digits)
+          bytes = digits
         } else {
           try scanner.skipValue()
+          isOnly = false
         }
         continue
       }
@@ -50,7 +54,7 @@ package enum TextField {
         found = true
       }
     }
-    if found { bytes = nil }
+    if found || !isOnly { bytes = nil }
     return found
   }
 

@@ -53,8 +53,13 @@ package struct TextStream: ~Copyable {
   private mutating func begin(_ source: () throws -> [UInt8]?) throws {
     hasBegun = true
     var (head, kind) = try beginning(source)
-    if mustBeZstd, kind != .zstd, kind == .text(mark: 0) {
-      throw CorpusError(path, "does not begin as zstd data does: it is damaged, or not what its name says")
+    switch kind {
+    // What it is instead is told below.
+    case .zstd, .other: break
+    case .text, .wide:
+      guard !mustBeZstd else {
+        throw CorpusError(path, "does not begin as zstd data does: it is damaged, or not what its name says")
+      }
     }
     if kind == .zstd {
       zstd = try ZstdStream(of: path, reader: reader)

@@ -139,7 +139,9 @@ struct FolderTokenizer {
   func applied(to tokenizer: any Tokenizer, path: String) throws -> any Tokenizer {
     guard !settings.saysNothing else { return tokenizer }
     var tokenizer = tokenizer
-    if let json = tokenizer as? BPETokenizer, json.file.flatMap(Tokenizers.Kind.init) == .tokenizerJSON {
+    let json =
+      tokenizer.file.flatMap(Tokenizers.Kind.init) == .tokenizerJSON ? tokenizer as? BPETokenizer : nil
+    if let json {
       tokenizer = try adding(to: json, path: path)
     } else if let stranger = settings.declared.first(where: {
       // What RWKV World's id 0 is called, its file does not say.
@@ -154,7 +156,7 @@ struct FolderTokenizer {
         remedy: "save it as a tokenizer.json with transformers: save_pretrained of its fast class")
     }
     if settings.splitsSpecialTokens { tokenizer.splitsSpecialTokens = true }
-    guard !(tokenizer is BPETokenizer) else { return tokenizer }
+    guard json == nil else { return tokenizer }
     func ids(_ role: String, if isWanted: Bool?, else standard: [Int32]) throws -> [Int32] {
       guard let isWanted else { return standard }
       return isWanted ? [try mark(role, tokenizer.id)] : []
@@ -217,21 +219,26 @@ struct FolderTokenizer {
 
 extension Tokenizers {
   /// The tokens that begin and end a text, as the folder of a tokenizer names them; nil where it does not, or where the
-  /// tokenizer has no such token. RWKV World's file and SentencePiece's models say it themselves.
+  /// tokenizer has no such token. Other kinds than a `tokenizer.json` say it themselves, where the folder does not.
   package static func marks(in folder: String, of tokenizer: any Tokenizer) throws(FileError) -> (
     begin: Int32?, end: Int32?
   ) {
-    if isFolder(folder) {
-      let isPair = !fileNames.contains { fileExists(folder + "/" + $0) }
-      let named = try FolderTokenizer(folder, standard: isPair ? "GPT2Tokenizer" : nil)
-      if !named.settings.saysNothing {
-        return (named.id(of: "bos_token", in: tokenizer), named.id(of: "eos_token", in: tokenizer))
-      }
+    let end = tokenizer.id(of: "<|endoftext|>")
+    let own: (begin: Int32?, end: Int32?)
+    switch tokenizer.file.flatMap(Kind.init) {
+    case .rwkv: own = (nil, 0)
+    case .sentencePiece, .tekken: own = (tokenizer.id(of: "<s>"), tokenizer.id(of: "</s>"))
+    // Qwen's texts begin with no token of their own.
+    case .tiktoken: own = (tokenizer.id(of: "<|im_start|>") == nil ? end : nil, end)
+    case .tokenizerJSON, nil: own = (nil, nil)
     }
-    switch tokenizer {
-    case is RWKVTokenizer: return (nil, 0)
-    case is SentencePieceTokenizer: return (tokenizer.id(of: "<s>"), tokenizer.id(of: "</s>"))
-    default: return (nil, nil)
+    guard isFolder(folder) else { return own }
+    let isPair = !fileNames.contains { fileExists(folder + "/" + $0) }
+    let named = try FolderTokenizer(folder, standard: isPair ? "GPT2Tokenizer" : nil)
+    guard !named.settings.saysNothing else { return own }
+    func id(_ role: String, else standard: Int32?) -> Int32? {
+      named.id(of: role, in: tokenizer) ?? (named.settings.absent.contains(role) ? nil : standard)
     }
+    return (id("bos_token", else: own.begin), id("eos_token", else: own.end))
   }
 }
