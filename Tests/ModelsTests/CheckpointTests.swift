@@ -191,6 +191,7 @@ struct CheckpointTests {
     #expect(sentence { try RunFolder.checkIsFree(folder.path + "/nowhere") } == "no error")
     // Left by a run that was killed before its first checkpoint.
     #expect(try refusal("metrics.jsonl", "tokenizer.json", ".runnel-1.tmp") == "no error")
+    #expect(try refusal("metrics.jsonl", "tokenizer.json", "generation_config.json") == "no error")
     #expect(try refusal("config.json", "model.safetensors").contains("\"config.json\" in it"))
     #expect(try refusal("tokenizer.json").contains("tokenizer.json"))
     #expect(try refusal("metrics.jsonl", "model.safetensors").contains("model.safetensors"))
@@ -240,7 +241,7 @@ struct CheckpointTests {
         if step == 9 { try? FileManager.default.removeItem(atPath: path) }
       }, note: { notes.append($0) })
     #expect(saved.prefix(4) == [1, 2, 3, 4] && saved[10] == 11, "\(saved)")
-    #expect(notes.count == 1 && notes[0].contains("no checkpoint at step 6"), "\(notes)")
+    #expect(notes.count == 1 && notes[0].contains("the checkpoint of step 6 is not complete"), "\(notes)")
     let checkpoint = try RunFolder.resume(run, corpora: corpora)
     #expect(essence(checkpoint) == essence(ended.trainer))
   }

@@ -157,6 +157,16 @@ import Testing
     }
   }
 
+  @Test("RWKV World's texts end with 0 where the folder names no end")
+  func silentWorld() throws {
+    let vocabulary = (0..<256).map { "\($0 + 1) b'\\x\(hexadecimal(UInt64($0), digits: 2))' 1\n" }.joined()
+    let settings = #"{"tokenizer_class": "RwkvTokenizer"}"#
+    let files = ["rwkv_vocab_v20230424.txt": vocabulary, "tokenizer_config.json": settings]
+    try Folder(name: "", files: files, texts: [], begin: nil, end: nil).use { path in
+      #expect(try Tokenizers.marks(in: path, of: Tokenizers.load(path)).end == 0)
+    }
+  }
+
   @Test(
     "what cannot be is named with its field",
     arguments: [

@@ -59,6 +59,28 @@ struct RankedTokenizerTests {
     }
   }
 
+  @Test("what begins and ends a text is what the folder says, else what the kind of the file does")
+  func marks() throws {
+    let end = "<|endoftext|>"
+    for (file, settings, begin, last) in [
+      (Self.tekken(), nil, "<s>", "</s>"), (Self.tekken(), #"{"model_max_length": 9}"#, "<s>", "</s>"),
+      (Self.tekken(), #"{"eos_token": null}"#, "<s>", nil),
+      (Self.tekken(), #"{"eos_token": "<s>"}"#, "<s>", "<s>"),
+      (Self.tiktoken("cl100k_base.tiktoken"), nil, end, end), (Self.tiktoken("qwen.tiktoken"), nil, nil, end),
+    ] as [(TokenizerFile, String?, String?, String?)] {
+      let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(at: folder) }
+      try Data(file.bytes).write(to: folder.appending(path: Tokenizers.nameInFolder(for: file)))
+      try settings.map { try Data($0.utf8).write(to: folder.appending(path: "tokenizer_config.json")) }
+      let tokenizer = try Tokenizers.load(folder.path)
+      let marks = try Tokenizers.marks(in: folder.path, of: tokenizer)
+      let expected = [begin, last].map { name in name.flatMap { tokenizer.id(of: $0) } }
+      #expect([marks.begin, marks.end] == expected, "\(file.name), \(settings ?? "no settings")")
+      #expect(last == nil || expected[1] != nil)
+    }
+  }
+
   @Test("a file is known by its content, and keeps the name that tells its encoding")
   func kinds() throws {
     #expect(Tokenizers.Kind(Self.tiktoken("x")) == .tiktoken && Tokenizers.Kind(Self.tekken()) == .tekken)

@@ -168,6 +168,13 @@ extension ToolTests {
           place.run("generate", form, "--temperature", "0", "--json", "--max-tokens", "40").succeeded())
         #expect(again == [said], "\(form)")
       }
+      // A run that goes on keeps what its folder says by then.
+      let own = try place.bytes(of: "model/generation_config.json")
+      try say(#"{"eos_token_id": 46}"#, in: "generation_config.json")
+      try place.run("train", "--corpus", "lines.tokens.zst", "--out", "model", "--resume", "--steps", "81")
+        .succeeded()
+      #expect(try place.bytes(of: "model/generation_config.json") == Array(#"{"eos_token_id": 46}"#.utf8))
+      try place.write(own, to: "model/generation_config.json")
       // Lines that are empty begin a text, too.
       let prompts = try entries(
         place.run(

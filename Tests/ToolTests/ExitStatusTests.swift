@@ -70,6 +70,7 @@ extension ToolTests {
         """
         cd base && mkdir texts && echo one > texts/a.txt && echo two > texts/b.txt \
         && cp story.tokens.zst copy.tokens.zst && runnel corpus export story.tokens.zst ids.bin \
+        && runnel tokenizer train tok.json story.txt --vocabulary 300 \
         && runnel corpus synth induction task.tokens.zst --documents 20 \
         && runnel generate model --prompt Once --max-tokens 9 --save-state a.state
         """)
@@ -129,6 +130,7 @@ extension ToolTests {
       "corpus synth stories story.txt --megabytes 0.1", "corpus synth induction a.state --documents 9",
       "tokenizer train story.txt story.txt --vocabulary 300",
       "tokenizer train texts/a.txt story.txt --vocabulary 300",
+      "tokenizer train tok.json - --vocabulary 300 < tok.json",
       "train --corpus story.tokens.zst --mixer lru --steps 1 --out texts",
       "train --corpus story.tokens.zst --mixer lru --steps 1 --out story.txt",
       "train --corpus story.tokens.zst --from model --steps 1 --out model",
