@@ -30,7 +30,7 @@ package struct AppendFile: ~Copyable {
         remedy: "check the path")
     }
     do throws(FileError) {
-      try FileLock.lock(descriptor, of: path, waits: false)
+      try FileLock.lock(descriptor, of: path)
     } catch {
       close(descriptor)
       throw error

@@ -13,6 +13,15 @@
   import Darwin
 #endif
 
+/// What files are called that have no name of their own yet.
+package enum TemporaryName {
+  /// - Parameter folder: ends with a slash.
+  package static func random(in folder: String) -> String {
+    folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
+  }
+  static func matches(_ name: String) -> Bool { name.hasPrefix(".runnel-") && name.hasSuffix(".tmp") }
+}
+
 public enum AtomicFile {
   public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
     try write(to: path) { output throws(FileError) in
@@ -48,7 +57,7 @@ package struct OutputFile: ~Copyable {
 
   package init(_ path: String) throws(FileError) {
     let target = try Self.resolved(path), folder = Self.folder(of: target)
-    let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
+    let temporary = TemporaryName.random(in: folder)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
       throw FileError.system(
@@ -78,7 +87,7 @@ package struct OutputFile: ~Copyable {
       let name = withUnsafeBytes(of: &entry.pointee.d_name) {
         String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
       }
-      guard name.hasPrefix(".runnel-"), name.hasSuffix(".tmp") else { continue }
+      guard TemporaryName.matches(name) else { continue }
       let descriptor = open(folder + name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
       guard descriptor >= 0 else { continue }
       defer { close(descriptor) }

@@ -10,16 +10,15 @@
 
 /// An exclusive lock on the file or folder of a name, given back when it goes, and by the death of the process.
 ///
-/// Writers replace files by renaming, so the file of a name may have become another while one waited for its lock. The
-/// lock is on the file that has the name when `init` returns: whoever reads it then reads what the writer before left.
+/// Writers replace files by renaming, so the file of a name may have become another between opening and locking. The lock
+/// is on the file that has the name when `init` returns: whoever reads it then reads what the writer before left.
 package struct FileLock: ~Copyable {
   package let path: String
-  /// What is found where another process holds the lock and nobody waits.
+  /// What is found where another process holds the lock.
   package static let busy = "another process that writes it"
   private let descriptor: Int32
 
-  /// - Parameter waits: whether to wait for the process that holds the lock, or to refuse.
-  package init(_ path: String, waits: Bool = false) throws(FileError) {
+  package init(_ path: String) throws(FileError) {
     self.path = path
     while true {
       let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -29,7 +28,7 @@ package struct FileLock: ~Copyable {
       var held = stat()
       var named = stat()
       do throws(FileError) {
-        try Self.lock(descriptor, of: path, waits: waits)
+        try Self.lock(descriptor, of: path)
       } catch {
         close(descriptor)
         throw error
@@ -46,8 +45,8 @@ package struct FileLock: ~Copyable {
   deinit { close(descriptor) }
 
   /// Locks an open file until it is closed.
-  static func lock(_ descriptor: Int32, of path: String, waits: Bool) throws(FileError) {
-    while flock(descriptor, LOCK_EX | (waits ? 0 : LOCK_NB)) != 0 {
+  static func lock(_ descriptor: Int32, of path: String) throws(FileError) {
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       if errno == EINTR { continue }
       guard errno == EWOULDBLOCK else {
         throw FileError.system(path, "locking", expected: "success", remedy: "choose another disk")

@@ -88,10 +88,10 @@ package enum Gemm {
     }
   }
 
-  /// y [columns] = x [rows] · w [rows columns] + beta · y: the sum of a column runs over the rows in their order, however
-  /// the columns are split.
-  package static func vector(
-    _ x: UnsafePointer<Float>, rows: Int, columns: Int, _ w: UnsafePointer<Float>, beta: Float = 0,
+  /// y [columns] = x [rows] · w [rows columns]: the sum of a column runs over the rows in their order, however the columns
+  /// are split.
+  package static func rowVector(
+    _ x: UnsafePointer<Float>, rows: Int, columns: Int, _ w: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>
   ) {
     let strip = 128
@@ -100,7 +100,7 @@ package enum Gemm {
     ) {
       let first = $0.lowerBound * strip
       runnel_gevm(
-        rows, min(columns, $0.upperBound * strip) - first, columns, w + first, x, beta, y + first)
+        rows, min(columns, $0.upperBound * strip) - first, columns, w + first, x, 0, y + first)
     }
   }
 }

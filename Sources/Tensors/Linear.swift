@@ -74,7 +74,7 @@ public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
   let y = Tensor(x.shape.with(width: out)) { y in
     if rows == 1 || x.shape.isStep {
       for row in 0..<rows {
-        Gemm.vector(x.base + row * inner, rows: inner, columns: out, matrix.base, into: y + row * out)
+        Gemm.rowVector(x.base + row * inner, rows: inner, columns: out, matrix.base, into: y + row * out)
       }
     } else {
       Gemm.parallel(

@@ -130,7 +130,7 @@ struct SpoolFile: ~Copyable {
 
   init(beside path: String) throws {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
-    let name = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
+    let name = TemporaryName.random(in: folder)
     let descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
       throw CorpusError(path, "cannot make a temporary file beside it: \(systemMessage())")

@@ -88,7 +88,7 @@ public enum CorpusMerger {
     builder.specialTokens = header.specialTokens
     builder.endToken = header.endOfDocument.flatMap { tokenizer.token(of: $0) }
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
-    let temporary = folder + ".runnel-\(String(UInt64.random(in: 0 ... .max), radix: 16)).tmp"
+    let temporary = TemporaryName.random(in: folder)
     defer { unlink(temporary) }
     try builder.build(inputs, to: temporary, badLines: badLines, progress: progress)
     return try merge([corpus, Corpus(path: temporary, cacheBytes: 0)], into: path) { _ in }
