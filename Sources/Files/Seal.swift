@@ -46,8 +46,8 @@ package enum Seal {
     _ path: String, at place: String, stored: String, computed: String, remedy: String
   ) -> FileError {
     FileError(
-      path, at: place, expected: "the checksum of what was written, \(quoted(stored))", found: quoted(computed),
-      remedy: "the file is damaged, \(remedy)")
+      path, at: place, expected: "the checksum of what was written, \(quoted(stored))",
+      found: quoted(computed), remedy: "the file is damaged, \(remedy)")
   }
 
   /// Where the first sixteen digits of the member's value stand. (Within a string the key's quotation marks are escaped.)

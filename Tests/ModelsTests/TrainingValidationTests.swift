@@ -112,12 +112,14 @@ struct TrainingValidationTests {
     let place = folder.path + "/run"
     var run = TrainingRun(trainer, folder: place)
     var saved: Set<Int> = []
-    _ = try run.run(shouldStop: { false }) {
-      guard $0.validated != nil else { return }
-      let steps = try? RunFolder.record(place).steps
-      #expect(steps == $0.step)
-      saved.insert(steps ?? -1)
-    }
+    _ = try run.run(
+      shouldStop: { false },
+      report: {
+        guard $0.validated != nil else { return }
+        let steps = try? RunFolder.record(place).steps
+        #expect(steps == $0.step)
+        saved.insert(steps ?? -1)
+      })
     #expect(saved == [3, 6])
     #expect(try metrics("run").first?["validation_tokens"] as? Int == 65_536)
   }
@@ -153,7 +155,8 @@ struct TrainingValidationTests {
     let place = folder.path + "/run"
     var run = TrainingRun(trainer, folder: place)
     nonisolated(unsafe) var seen = 0
-    let summary = try run.run(shouldStop: { seen >= 2 }) { if $0.validated != nil { seen += 1 } }
+    let summary = try run.run(
+      shouldStop: { seen >= 2 }, report: { if $0.validated != nil { seen += 1 } })
     #expect(seen == 2, "the validation went on for \(seen - 2) pieces")
     #expect(summary.wasInterrupted && summary.validationLoss == nil && summary.steps == (isLast ? 6 : 3))
     #expect(try RunFolder.record(place).steps == summary.steps)

@@ -26,7 +26,7 @@ extension CorpusInput {
           ? "holds no .txt or .jsonl, nor either with .zst; a --format takes all its files" : "holds no files"
         throw CorpusError(argument, ([none] + search.skipped).joined(separator: "; "))
       }
-      search.skipped.forEach { note("\(printable(argument)): \($0)") }
+      for reason in search.skipped { note("\(printable(argument)): \(reason)") }
       return search.inputs
     }
   }

@@ -171,7 +171,7 @@ private struct SequenceIndex {
   /// Ids in all sequences; looks at everything in the file.
   func count() throws -> Int {
     var count = 0
-    try forEachSequence(beginning: {}) { count += $0.count }
+    try forEachSequence(beginning: {}, { count += $0.count })
     guard count * element.width == dataSize else {
       throw failure(
         "its sequences end at byte \(count * element.width), \(fileName(of: data)) has \(dataSize)", at: 18)
