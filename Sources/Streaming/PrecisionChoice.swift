@@ -115,15 +115,18 @@ private struct Search {
     var costs: [(name: String, cost: Double)] = []
     for (i, matrix) in candidates.enumerated() {
       report(matrix.name, i + 1, candidates.count)
-      costs.append((matrix.name, try measure([matrix.name: element]) / Double(matrix.count)))
+      costs.append((matrix.name, try measure([matrix.name: element], isWhole: false) / Double(matrix.count)))
     }
     return costs.sorted { ($0.cost, $0.name) > ($1.cost, $1.name) }.map(\.name)
   }
 
-  /// The divergence of the model with these weights packed so. With all of them, those that are delicate are in bf16.
-  private mutating func measure(_ elements: [String: PackedElement]) throws -> Double {
+  /// The divergence of the model with these weights packed so.
+  ///
+  /// - Parameter isWhole: whether those that are delicate are in bf16, as in the result.
+  private mutating func measure(
+    _ elements: [String: PackedElement], isWhole: Bool = true
+  ) throws -> Double {
     var copy = model
-    let isWhole = elements.count == matrices.count
     try copy.visit { place, stored in
       guard case .weight(let weight) = stored,
         let element = elements[place.name] ?? (isWhole && delicate.contains(place.name) ? .bf16 : nil)

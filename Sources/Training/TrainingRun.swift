@@ -230,10 +230,8 @@ public struct TrainingRun: Sendable {
   private mutating func save() throws {
     let record = RunRecord(trainer, threads: WorkerPool.shared.threads)
     do { try RunFolder.save(trainer, record: record, to: folder) } catch {
-      // The checkpoint is written first; without the files beside it the run goes on all the same.
-      if (try? RunFolder.record(folder).steps) == trainer.steps {
-        (savedStep, isSaved) = (trainer.steps, true)
-      }
+      // The checkpoint is written first, and may be there without the files beside it, which the next save writes.
+      if (try? RunFolder.record(folder).steps) == trainer.steps { savedStep = trainer.steps }
       throw error
     }
     (savedStep, isSaved) = (trainer.steps, true)
