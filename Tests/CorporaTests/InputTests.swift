@@ -181,7 +181,7 @@ import Testing
       try manager.createSymbolicLink(atPath: folder + "/t/gone.txt", withDestinationPath: "nowhere")
       try manager.createSymbolicLink(atPath: folder + "/t/u/up", withDestinationPath: "..")
       try manager.createSymbolicLink(atPath: folder + "/t/self.txt", withDestinationPath: "self.txt")
-      // A name in Latin-1.
+      // A name in Latin-1, which is not UTF-8: it is shown with its byte in hexadecimal.
       let latin = Array((folder + "/t/caf").utf8) + [0xE9] + Array(".txt".utf8)
       let descriptor = latin.withPath { open($0, O_WRONLY | O_CREAT, 0o600) }
       #expect(descriptor >= 0 && Foundation.write(descriptor, "café", 5) == 5 && close(descriptor) == 0)
