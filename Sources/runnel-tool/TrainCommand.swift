@@ -153,6 +153,10 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
+    ComputeOptions.endOutOfMemory { [out] in
+      guard let step = try? RunFolder.record(out).steps else { return "; nothing is saved" }
+      return "; \(out) holds the run at step \(step), go on with --resume"
+    }
     if resume { return try goOn() }
     if let corpus {
       try checkOrigin()
@@ -346,10 +350,6 @@ struct TrainCommand: ParsableCommand {
       \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads; about \
       \(TrainingMemory.text(memory.total)) of memory
       """)
-    ComputeOptions.endOutOfMemory { [out] in
-      guard let step = try? RunFolder.record(out).steps else { return "; nothing is saved" }
-      return "; \(out) holds the run at step \(step), go on with --resume"
-    }
     var line = ProgressLine(), validating = ProgressLine()
     var run = TrainingRun(consume trainer, folder: out)
     let summary = try run.run(
