@@ -47,6 +47,12 @@ package enum Destination {
       remedy: "choose another name, or add --force to replace it")
   }
 
+  /// Whether two paths lead to the same file or folder.
+  package static func isSame(_ one: String, _ other: String) -> Bool {
+    guard let one = identity(one), let other = identity(other) else { return false }
+    return one.device == other.device && one.file == other.file
+  }
+
   private struct Identity {
     let device: dev_t, file: ino_t, isEmpty: Bool
   }

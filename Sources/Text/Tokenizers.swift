@@ -37,6 +37,14 @@ public enum Tokenizers {
     case .tokenizerJSON: "tokenizer.json"
     }
   }
+  /// The files in a folder that make its tokenizer, or say how it is read.
+  package static func parts(in folder: String) -> [String] {
+    let settings = [
+      TokenizerSettings.configurationName, TokenizerSettings.specialName, TokenizerSettings.addedName,
+    ]
+    return (fileNames + MergesFile.pairs.flatMap { [$0.0, $0.1] } + settings)
+      .filter { fileExists(folder + "/" + $0) }
+  }
   /// Whether a folder holds a tokenizer.
   package static func areIn(_ folder: String) -> Bool {
     fileNames.contains { fileExists(folder + "/" + $0) } || MergesFile.pair(in: folder) != nil

@@ -110,22 +110,24 @@ struct ConvertCommand: ParsableCommand {
     }
     try replacing.check(result, for: ModelFolder.conversion, inputs: [source])
     let original = try ModelFolder.load(source)
+    let isInPlace = Destination.isSame(source, result)
     let tokenizer: (any Tokenizer)?
     do { tokenizer = try self.tokenizer.open(for: original, at: source) } catch
       where self.tokenizer.tokenizer == nil
     {
       Output.note("\(error); the result has no tokenizer")
       tokenizer = nil
+      if !isInPlace, !replacing.force { try ModelFolder.checkTokenizerIsAbsent(result) }
     }
+    let marks = try ModelFolder.marks(
+      of: original, at: source, tokenizer: tokenizer, from: self.tokenizer.tokenizer ?? source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
+    // Before the weights: those of an earlier model say which tokenizer they had, these may say none.
+    if !isInPlace { try ModelFolder.removeTokenizer(from: result) }
     try write(original, tokenizer, finer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
-    if let tokenizer {
-      let from = self.tokenizer.tokenizer ?? source
-      try ModelFolder.save(
-        ModelFolder.marks(of: original, at: source, tokenizer: tokenizer, from: from), to: result)
-    }
+    try ModelFolder.save(marks, to: result)
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -133,7 +135,7 @@ struct ConvertCommand: ParsableCommand {
     do throws(Divergence.Failure) {
       divergence = try Divergence(
         from: original, to: converted.frozen(), form: form, on: sample.ids,
-        byteLengths: tokenizer?.byteLengths())
+        byteLengths: tokenizer?.byteLengths() ?? [])
     } catch {
       throw ToolError("\(result) is written, but cannot be measured: \(sentence(error))")
     }
@@ -261,7 +263,8 @@ struct ComparisonText {
     // No token of a text is longer on average.
     let needed = 16 * tokens
     if let path {
-      guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
+      let file = FileHandle(
+        fileDescriptor: try openForReading(Array(path.utf8), path), closeOnDealloc: true)
       let zstd = path.lowercased().hasSuffix(".zst")
       var stream = TextStream(path, reader: "runnel convert --text /dev/stdin", mustBeZstd: zstd)
       while text.count < needed,

@@ -39,6 +39,16 @@ extension ToolTests {
       #expect(try place.run("corpus", "info", "c").succeeded().text.contains("kept in the corpus"))
     }
 
+    @Test func `what a corpus says of its sources is one line each, without a terminal's commands`() throws {
+      let name = "a\n\u{1B}[2Jb\u{202E}.txt"
+      try place.write("text".utf8, to: name)
+      try place.run("corpus", "build", "c", name).succeeded()
+      let text = try place.run("corpus", "info", "c").succeeded().text
+      #expect(text.contains(#"a\u{a}\u{1b}[2Jb\u{202e}.txt, 4 bytes"#), "\(text)")
+      let sources = try place.run("corpus", "info", "c", "--json").succeeded().text
+      #expect(sources.contains(#"a\n\u001B[2Jb"#) || sources.contains(#"a\n\u001b[2Jb"#), "\(sources)")
+    }
+
     @Test func `ids, ranges within a character and splits are printed as they are`() throws {
       try place.run("corpus", "build", "c", "-", "--validation", "0.5", input: Array("aé\nb".utf8))
         .succeeded()

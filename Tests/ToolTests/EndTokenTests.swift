@@ -185,6 +185,36 @@ extension ToolTests {
       #expect(prompts[0] == said && prompts[1].ended_by == "end_token")
     }
 
+    @Test("a model without a tokenizer that can be read keeps its end tokens in every form") func unread()
+      throws
+    {
+      let (model, _) = try model()
+      try say(#"{"bos_token_id": 3, "eos_token_id": [46, 110]}"#, in: "generation_config.json")
+      try say(#"{"model": {"type": "Unigram"}}"#, in: "tokenizer.json")
+      let own = try JSONSerialization.jsonObject(with: Data(place.bytes(of: "model/generation_config.json")))
+      for form in ["parallel", "recurrent", "huggingface"] {
+        try place.run("convert", model, form, "--to", form).succeeded()
+        let kept = try JSONSerialization.jsonObject(
+          with: Data(place.bytes(of: form + "/generation_config.json")))
+        #expect(kept as? NSDictionary == own as? NSDictionary, "\(form)")
+      }
+      // A run on ids alone keeps them, too.
+      try place.write([UInt8](repeating: 65, count: 600), to: "ids.bin")
+      try place.run("corpus", "import", "ids", "ids.bin", "--dtype", "u8", "--vocabulary", "256").succeeded()
+      try place.run(
+        "train", "--corpus", "ids", "--from", model, "--out", "run", "--steps", "1", "--batch", "1",
+        "--segment",
+        "32"
+      ).succeeded()
+      #expect(
+        try JSONSerialization.jsonObject(with: Data(place.bytes(of: "run/generation_config.json")))
+          as? NSDictionary == own as? NSDictionary)
+      // What cannot be read is told before anything is written.
+      try say("{", in: "generation_config.json")
+      try place.run("convert", model, "none", "--to", "parallel").failed(1, "generation_config.json")
+      #expect(!FileManager.default.fileExists(atPath: place("none")))
+    }
+
     @Test(
       "without a token for the beginning an empty prompt is refused, and without an end there must be one")
     func noMarks() throws {
