@@ -85,9 +85,11 @@ public enum Tokenizers {
     case .sentencePiece: return try SentencePieceTokenizer(file, path: path)
     case nil: break
     }
+    let other = Misnamed(file.bytes)
     throw FileError(
-      path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
-      remedy: "name the file of a tokenizer")
+      path, at: "content", expected: "a tokenizer of a known kind",
+      found: other?.what ?? (file.bytes.isEmpty ? "an empty file" : quoted(file.name)),
+      remedy: other?.remedy ?? "name the file of a tokenizer")
   }
 
   /// A whole file, if it is of a size that a tokenizer may have.

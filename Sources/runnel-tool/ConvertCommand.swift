@@ -123,6 +123,13 @@ struct ConvertCommand: ParsableCommand {
       of: original, at: source, tokenizer: tokenizer, from: self.tokenizer.tokenizer ?? source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
+    let isNew = !fileExists(result)
+    try ModelFolder.makeFolder(result)
+    // What has no form there leaves no folder.
+    defer { if isNew { rmdir(result) } }
+    // Of two that write at once, one's weights would lie beside the other's configuration.
+    let lock = try FileLock(result)
+    defer { withExtendedLifetime(lock) {} }
     // Before the weights: those of an earlier model say which tokenizer they had, these may say none.
     if !isInPlace { try ModelFolder.removeTokenizer(from: result) }
     try write(original, tokenizer, finer)
@@ -200,7 +207,7 @@ struct ConvertCommand: ParsableCommand {
     _ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText,
     _ finer: [String: PackedElement]
   ) throws {
-    let bytes = try fileSize(result + "/" + ModelFolder.weightsName)
+    let bytes = try InputFile(result + "/" + ModelFolder.weightsName).size
     let (before, after) = (divergence.source, divergence.result)
     if output.json {
       return try Output.json(
@@ -237,10 +244,6 @@ struct ConvertCommand: ParsableCommand {
       ? ("bits per byte", before.bitsPerByte, after.bitsPerByte) : ("nats per token", before.loss, after.loss)
     Output.line(
       String(format: "%@ before %.6f, after %.6f (%+.3f %%)", unit, x, y, 100 * (y - x) / max(x, .ulpOfOne)))
-  }
-
-  private func fileSize(_ path: String) throws -> Int {
-    (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
   }
 }
 

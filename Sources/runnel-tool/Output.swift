@@ -1,6 +1,7 @@
 /// Results go to stdout, progress to stderr; bars only on a terminal.
 
 import Foundation
+import Runnel
 
 #if canImport(Glibc)
   import Glibc

@@ -90,6 +90,20 @@ import Testing
         try write(sequences + modes, to: folder + "/web.idx")
         #expect(try contents(importing([data], to: folder + "/c")) == [[1, 2, 3], [], [4, 5, 6]])
       }
+      // An id that tells documents divides those of the file, and begins or ends no second one where they do.
+      for (boundary, documents) in [
+        (.start(4), [[1, 2, 3], [], [4, 5, 6]]), (.start(5), [[1, 2, 3], [], [4], [5, 6]]),
+        (.start(1), [[1, 2, 3], [], [4, 5, 6]]), (.end(3), [[1, 2, 3], [], [4, 5, 6]]),
+        (.end(1), [[1], [2, 3], [], [4, 5, 6]]),
+      ] as [(CorpusImporter.Boundary, [[Int32]])] {
+        let divided = try contents(importing([data], to: folder + "/c", boundary: boundary))
+        #expect(divided == documents, "\(boundary)")
+      }
+      // The file says the type of its ids.
+      #expect(try contents(importing([data], to: folder + "/c", element: .i32)).count == 3)
+      #expect(
+        sentence { _ = try importing([data], to: folder + "/c", element: .u16) }
+          .contains("here i32; leave --dtype u16 out"))
       // Boundaries without a sequence between them are empty documents.
       try write(
         index(code: 4, lengths: [2, 4], places: [0, 8], documents: [0, 0, 1, 1, 2, 2]),

@@ -106,10 +106,34 @@ extension ToolTests {
       let words = try convert("unread", "recurrent", "--force").succeeded().text
       #expect(words.contains("nats per token before") && !words.contains("bits per byte"), "\(words)")
       #expect(!place.exists("made/tokenizer.json") && !place.exists("made/tokenizer_config.json"))
-      // In its own place a model keeps what lies beside it.
-      try place.run("convert", "unread", "unread", "--to", "parallel", "--tokens", "32", "--force")
-        .succeeded()
+      // In its own place a model keeps what lies beside it, and the weights may be a link, as in a cache of downloads.
+      try FileManager.default.moveItem(atPath: place("unread/model.safetensors"), toPath: place("blob"))
+      try FileManager.default.createSymbolicLink(
+        atPath: place("unread/model.safetensors"), withDestinationPath: "../blob")
+      let report = try place.run(
+        "convert", "unread", "unread", "--to", "parallel", "--tokens", "32", "--force", "--json"
+      ).succeeded().json()
       #expect(place.exists("unread/tokenizer.json"))
+      #expect(report["bytes"] as? Int == (try place.bytes(of: "unread/model.safetensors").count))
+    }
+
+    @Test func `two conversions do not share a folder, and none takes that of a trainer`() throws {
+      let run = try trained()
+      try place.run("convert", run, "made", "--to", "parallel", "--tokens", "32").succeeded()
+      let own = try place.bytes(of: "made/model.safetensors")
+      do {
+        let lock = try FileLock(place("made"))
+        try place.run("convert", run, "made", "--to", "recurrent", "--tokens", "32", "--force")
+          .failed(1, "made", "only writer")
+        #expect(try place.bytes(of: "made/model.safetensors") == own)
+        withExtendedLifetime(lock) {}
+      }
+      try place.run("convert", run, "made", "--to", "recurrent", "--tokens", "32").succeeded()
+      #expect(try place.bytes(of: "made/model.safetensors") != own)
+      // What has no form there leaves nothing.
+      let other = try place.makeModel("s4d", steps: 1)
+      try place.run("convert", other, "none", "--to", "huggingface", "--tokens", "32").failed(1, "no family")
+      #expect(!place.exists("none"))
     }
 
     @Test func `int4 keeps the matrices that it would spoil, and says which`() throws {

@@ -78,6 +78,24 @@ extension ToolTests {
       #expect(!place.exists("e") && !place.exists("y.bin"))
     }
 
+    @Test func `documents that a format has no place for are told, and get no second end`() throws {
+      try place.write(Workplace.story, to: "story.txt")
+      try place.run("corpus", "build", "c", "story.txt", "--documents", "line").succeeded()
+      try place.run(
+        "corpus", "build", "ended", "story.txt", "--documents", "line", "--append-token", "<0x00>"
+      )
+      .succeeded()
+      for (corpus, options, isTold) in [
+        ("c", ["--format", "nanogpt"], true), ("c", ["--format", "llmc"], true),
+        ("c", ["--format", "megatron"], false), ("c", ["--document-end", "0"], false), ("ended", [], false),
+      ] {
+        let outcome = try place.run(["corpus", "export", corpus, "x.bin", "--force"] + options).succeeded()
+        #expect(outcome.errors.contains("--document-end") == isTold, "\(options): \(outcome.errors)")
+      }
+      try place.run("corpus", "export", "ended", "y.bin", "--document-end", "0").failed(1, "ended", "already")
+      #expect(!place.exists("y.bin"))
+    }
+
     @Test func `a damaged corpus is verified, read around and repaired`() throws {
       try place.run(
         "corpus", "build", "c", "-", "--documents", "line", "--frame-size", "4096", input: Workplace.story
