@@ -85,11 +85,10 @@ public enum Tokenizers {
     case .sentencePiece: return try SentencePieceTokenizer(file, path: path)
     case nil: break
     }
-    let other = Misnamed(file.bytes)
     throw FileError(
       path, at: "content", expected: "a tokenizer of a known kind",
-      found: other?.what ?? (file.bytes.isEmpty ? "an empty file" : quoted(file.name)),
-      remedy: other?.remedy ?? "name the file of a tokenizer")
+      found: file.bytes.isEmpty ? "an empty file" : quoted(file.name),
+      remedy: "name the file of a tokenizer")
   }
 
   /// A whole file, if it is of a size that a tokenizer may have.
@@ -100,6 +99,11 @@ public enum Tokenizers {
         path, at: "size", expected: "at most \(maximumFile) bytes", found: "\(file.size)",
         remedy: "name the file of a tokenizer")
     }
-    return try file.bytes(at: 0, count: file.size)
+    let bytes = try file.bytes(at: 0, count: file.size)
+    if let other = Misnamed(bytes) {
+      throw FileError(
+        path, at: "content", expected: "that of a tokenizer", found: other.what, remedy: other.remedy)
+    }
+    return bytes
   }
 }

@@ -68,7 +68,7 @@ struct WritingTests {
       "recurrent-gemma-mqa",
       ["rope_parameters": #"{"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.25}"#]
     ),
-    ("recurrent-gemma-mqa", ["partial_rotary_factor": "1.0", "rope_theta": "77"]),
+    ("recurrent-gemma-mqa", ["rope_parameters": "null", "partial_rotary_factor": "1.0", "rope_theta": "77"]),
     ("recurrent-gemma-gqa", ["logits_soft_cap": "2.5", "rms_norm_eps": "0.01"]),
   ]
 

@@ -30,6 +30,13 @@ public enum CorpusImporter {
     let readers = try (inputs + validationInputs).map {
       try TokenFileReader(path: $0, format: format, element: element, vocabularySize: vocabularySize)
     }
+    if let element, let other = readers.first(where: { $0.element != element }),
+      !readers.contains(where: { $0.format == .nanogpt })
+    {
+      throw CorpusError(
+        other.path,
+        "\(other.format)'s files say the type of their ids, here \(other.element); leave --dtype out")
+    }
     let total = max(1, readers.reduce(0) { $0 + $1.count })
     var split = validation
     for (number, reader) in readers.enumerated() {

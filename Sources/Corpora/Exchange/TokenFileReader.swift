@@ -70,11 +70,6 @@ struct TokenFileReader {
       (self.element, count, start) = (index.element, try index.count(), 0)
       self.index = index
     }
-    if let element, element != self.element {
-      throw CorpusError(
-        data,
-        "\(format)'s files say the type of their ids, here \(self.element); leave --dtype \(element) out")
-    }
   }
 
   /// Bare ids have no mark of their own: what begins as another kind of file, or as text, is taken for them only when asked.
