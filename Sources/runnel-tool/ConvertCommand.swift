@@ -115,9 +115,9 @@ struct ConvertCommand: ParsableCommand {
     do { tokenizer = try self.tokenizer.open(for: original, at: source) } catch
       where self.tokenizer.tokenizer == nil
     {
+      if !isInPlace, !replacing.force { try ModelFolder.checkTokenizerIsAbsent(result) }
       Output.note("\(error); the result has no tokenizer")
       tokenizer = nil
-      if !isInPlace, !replacing.force { try ModelFolder.checkTokenizerIsAbsent(result) }
     }
     let marks = try ModelFolder.marks(
       of: original, at: source, tokenizer: tokenizer, from: self.tokenizer.tokenizer ?? source)
