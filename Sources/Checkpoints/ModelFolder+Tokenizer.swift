@@ -62,8 +62,7 @@ extension ModelFolder {
     }
   }
 
-  /// Whether a folder holds the tokenizer of an earlier model, with which one that has none that can be read would be taken
-  /// for text.
+  /// Refuses a folder with the tokenizer of an earlier model: one without a tokenizer that can be read would be read with it.
   package static func checkTokenizerIsAbsent(_ folder: String) throws(FileError) {
     guard let part = Tokenizers.parts(in: folder).first else { return }
     throw FileError(

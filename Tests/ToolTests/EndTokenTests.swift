@@ -214,7 +214,8 @@ extension ToolTests {
       #expect(trained as? NSDictionary == own as? NSDictionary)
       // What cannot be read is told before anything is written.
       try say("{", in: "generation_config.json")
-      try place.run("convert", model, "none", "--to", "parallel").failed(1, "generation_config.json", logs: true)
+      try place.run("convert", model, "none", "--to", "parallel").failed(
+        1, "generation_config.json", logs: true)
       #expect(!FileManager.default.fileExists(atPath: place("none")))
     }
 
