@@ -33,9 +33,10 @@ extension ModelFolder {
   ///
   /// - Parameters:
   ///   - path: the model folder, or a file of weights.
+  ///   - tokenizer: nil where none can be read; the settings beside it then say nothing.
   ///   - tokenizerPath: where the tokenizer is from: the model, or another folder or file.
   public static func marks(
-    of model: LanguageModel, at path: String, tokenizer: any Tokenizer, from tokenizerPath: String
+    of model: LanguageModel, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
   ) throws -> TextMarks {
     var begin: [Int32]?, ends: [Int32]?
     for name in [generationName, configurationName] where isFolder(path) && fileExists(path + "/" + name) {
@@ -43,11 +44,11 @@ extension ModelFolder {
       begin = try begin ?? fields.tokens("bos_token_id")
       ends = try ends ?? fields.tokens("eos_token_id")
     }
-    let own = try Tokenizers.marks(in: tokenizerPath, of: tokenizer)
+    let own = try tokenizer.map { try Tokenizers.marks(in: tokenizerPath, of: $0) }
     let known: (Int32) -> Bool = { (0..<model.vocabularySize).contains(Int($0)) }
     return TextMarks(
-      begin: (begin ?? own.begin.map { [$0] })?.first(where: known),
-      ends: Set((ends ?? own.end.map { [$0] } ?? []).filter(known)))
+      begin: (begin ?? own?.begin.map { [$0] })?.first(where: known),
+      ends: Set((ends ?? own?.end.map { [$0] } ?? []).filter(known)))
   }
 
   /// Keeps the marks beside the weights, as transformers does; those of an earlier model go.

@@ -3,7 +3,7 @@
 import Foundation
 
 /// Opens the file at `location` for reading, or says in one sentence why not; errors call it `path`.
-func openForReading(_ location: [UInt8], _ path: String) throws -> Int32 {
+package func openForReading(_ location: [UInt8], _ path: String) throws -> Int32 {
   let descriptor = location.withPath { open($0, O_RDONLY | O_CLOEXEC) }
   guard descriptor >= 0 else { throw CorpusError(path, "cannot be opened: \(systemMessage())") }
   var status = stat()

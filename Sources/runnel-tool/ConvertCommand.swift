@@ -110,22 +110,31 @@ struct ConvertCommand: ParsableCommand {
     }
     try replacing.check(result, for: ModelFolder.conversion, inputs: [source])
     let original = try ModelFolder.load(source)
+    let isInPlace = Destination.isSame(source, result)
     let tokenizer: (any Tokenizer)?
     do { tokenizer = try self.tokenizer.open(for: original, at: source) } catch
       where self.tokenizer.tokenizer == nil
     {
+      if !isInPlace, !replacing.force { try ModelFolder.checkTokenizerIsAbsent(result) }
       Output.note("\(error); the result has no tokenizer")
       tokenizer = nil
     }
+    let marks = try ModelFolder.marks(
+      of: original, at: source, tokenizer: tokenizer, from: self.tokenizer.tokenizer ?? source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
-    let from = self.tokenizer.tokenizer ?? source
-    let marks = try tokenizer.map {
-      try ModelFolder.marks(of: original, at: source, tokenizer: $0, from: from)
-    }
-    try write(original, tokenizer, marks ?? TextMarks(), finer)
+    let isNew = !fileExists(result)
+    try ModelFolder.makeFolder(result)
+    // What has no form there leaves no folder.
+    defer { if isNew { rmdir(result) } }
+    // Of two that write at once, one's weights would lie beside the other's configuration.
+    let lock = try FileLock(result)
+    defer { withExtendedLifetime(lock) {} }
+    // Before the weights: those of an earlier model say which tokenizer they had, these may say none.
+    if !isInPlace { try ModelFolder.removeTokenizer(from: result) }
+    try write(original, tokenizer, marks, finer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
-    if let marks { try ModelFolder.save(marks, to: result) }
+    try ModelFolder.save(marks, to: result)
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -133,7 +142,7 @@ struct ConvertCommand: ParsableCommand {
     do throws(Divergence.Failure) {
       divergence = try Divergence(
         from: original, to: converted.frozen(), form: form, on: sample.ids,
-        byteLengths: tokenizer?.byteLengths())
+        byteLengths: tokenizer?.byteLengths() ?? [])
     } catch {
       throw ToolError("\(result) is written, but cannot be measured: \(sentence(error))")
     }
@@ -199,7 +208,7 @@ struct ConvertCommand: ParsableCommand {
     _ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText,
     _ finer: [String: PackedElement]
   ) throws {
-    let bytes = try fileSize(result + "/" + ModelFolder.weightsName)
+    let bytes = try InputFile(result + "/" + ModelFolder.weightsName).size
     let (before, after) = (divergence.source, divergence.result)
     if output.json {
       return try Output.json(
@@ -237,10 +246,6 @@ struct ConvertCommand: ParsableCommand {
     Output.line(
       String(format: "%@ before %.6f, after %.6f (%+.3f %%)", unit, x, y, 100 * (y - x) / max(x, .ulpOfOne)))
   }
-
-  private func fileSize(_ path: String) throws -> Int {
-    (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
-  }
 }
 
 /// The tokens on which two models are compared: those of a file, or of seeded stories; random ones where nothing says what
@@ -262,7 +267,8 @@ struct ComparisonText {
     // No token of a text is longer on average.
     let needed = 16 * tokens
     if let path {
-      guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
+      let file = FileHandle(
+        fileDescriptor: try openForReading(Array(path.utf8), path), closeOnDealloc: true)
       let zstd = path.lowercased().hasSuffix(".zst")
       var stream = TextStream(path, reader: "runnel convert --text /dev/stdin", mustBeZstd: zstd)
       while text.count < needed,

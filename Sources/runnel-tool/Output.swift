@@ -1,6 +1,7 @@
 /// Results go to stdout, progress to stderr; bars only on a terminal.
 
 import Foundation
+import Runnel
 
 #if canImport(Glibc)
   import Glibc
@@ -61,8 +62,10 @@ enum Output {
     }
   }
 
-  /// Rows in aligned columns, the first row being the heading.
+  /// Rows in aligned columns, the first row being the heading. What a file says may hold line breaks and a terminal's
+  /// commands; it is shown as it stands there.
   static func table(_ rows: [[String]]) {
+    let rows = rows.map { $0.map { printable($0, limit: .max) } }
     guard let first = rows.first else { return }
     let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     for row in rows {

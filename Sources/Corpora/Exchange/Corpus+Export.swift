@@ -25,6 +25,10 @@ extension Corpus {
         self.path, "the end of documents \(documentEnd) is outside the vocabulary of \(header.vocabularySize)"
       )
     }
+    if let documentEnd, documentEnd == header.endOfDocument {
+      throw CorpusError(
+        self.path, "its documents end with \(documentEnd) already; leave --document-end out")
+    }
     let element = try self.element(of: format, element)
     let range = range(of: split)
     let documents = Documents(of: self, in: range)
