@@ -162,8 +162,7 @@ public struct Mamba2: SequenceMixer {
     let y = OuterProduct.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
       v: scaledRows(x, by: activate(step, .softplus)), decay: .perToken(logDecay(step, rate: logA)),
-      form: form,
-      resets: resets, state: &state.memory)
+      form: form, resets: resets, state: &state.memory)
     let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skipPerChannel ?? makeSkip())
     let output =
       configuration.hasNorm
