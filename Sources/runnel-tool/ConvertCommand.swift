@@ -281,16 +281,15 @@ struct ComparisonText {
       var stories = Stories(seed: 1)
       while text.count < needed { text += Array(stories.next().utf8) }
     }
-    let encoded = tokenizer.encode(text).prefix(tokens)
+    let encoded = Array(tokenizer.encode(text).prefix(tokens))
     guard encoded.count > 1 else { throw ToolError("\(label) has fewer than two tokens; give a longer text") }
-    if let stranger = encoded.first(where: { Int($0) >= model.vocabularySize }) {
+    do { try model.requireKnown(encoded) } catch {
       guard path != nil else {
         (name, ids) = ("random ids", model.randomIds(tokens))
         return
       }
-      throw ToolError(
-        "\(label): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
+      throw ToolError("\(label): \(error)")
     }
-    (name, ids) = (label, Array(encoded))
+    (name, ids) = (label, encoded)
   }
 }

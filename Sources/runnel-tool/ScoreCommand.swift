@@ -108,15 +108,6 @@ struct ScoreCommand: ParsableCommand {
     return try StateFile.load(loadState, into: model) { Output.note($0) }.session
   }
 
-  /// - Parameter position: of the first of them in the text.
-  static func check(_ ids: [Int32], fit model: LanguageModel, from position: Int) throws {
-    if let index = ids.firstIndex(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
-      throw ToolError(
-        "token \(ids[index]) at position \(position + index) is outside the model's vocabulary of "
-          + "\(model.vocabularySize); the text was made with another tokenizer")
-    }
-  }
-
   private struct Result: Encodable {
     let form: String
     let tokens: Int
@@ -186,7 +177,7 @@ struct ScoreCommand: ParsableCommand {
     var position = stream.position
     func feed(_ ids: [Int32]) throws {
       if Output.isClosed, saveState == nil { throw ExitCode.success }
-      try Self.check(ids, fit: model, from: position)
+      try model.requireKnown(ids, from: position)
       position += ids.count
       try scorer.feed(ids) { losses in units?.add(losses) }
     }

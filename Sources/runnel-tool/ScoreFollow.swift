@@ -24,7 +24,7 @@ extension ScoreCommand {
       line.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
       // What the encoder keeps back would else be scored with the next line, whenever that comes.
       encoder.flush(into: &ids)
-      try Self.check(ids, fit: model, from: position)
+      try model.requireKnown(ids, from: position)
       position += ids.count
       let before = scorer.score.nats
       try scorer.feed(ids)
