@@ -29,8 +29,13 @@ package struct MatrixView {
 }
 
 package enum Gemm {
-  private static let singleThreaded: Void = openblas_set_num_threads(1)
-  /// The threads are ours; OpenBLAS must not start its own. To be called before each of its routines.
+  /// The threads are ours; OpenBLAS must not start its own. It asks for a buffer for each thread that calls it, again and
+  /// again until it gets one: where there is no room, it would never return.
+  private static let singleThreaded: Void = {
+    OutOfMemory.require(WorkerPool.shared.threads, blocksOf: 128 << 20)
+    openblas_set_num_threads(1)
+  }()
+  /// To be called before each routine of OpenBLAS.
   static func useOneThread() { _ = singleThreaded }
 
   /// c [m n] = alpha · a [m k] · b [k n] + beta · c, on the calling thread.

@@ -18,10 +18,9 @@ struct ComputeOptions: ParsableArguments {
   /// Must be called before anything computes.
   func apply() {
     if let threads { WorkerPool.use(threads: threads) }
-    OutOfMemory.handle { bytes in
+    OutOfMemory.handle {
       Output.note(
-        "Error: the system has no \(bytes) bytes of memory left; take a smaller model, --batch or --segment, or free some"
-      )
+        "Error: the system has no \($0) left; take a smaller model, --batch or --segment, fewer --threads, or free some")
       // No thread can go on, so none is waited for.
       _exit(1)
     }
