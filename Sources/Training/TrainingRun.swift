@@ -150,11 +150,15 @@ public struct TrainingRun: Sendable {
   /// rate leads past it.
   private var wayOn: String {
     guard let savedStep else { return "begin anew with a lower --learning-rate" }
-    guard savedStep == trainer.steps else { return "go on from there with --resume and a lower --learning-rate" }
+    guard savedStep == trainer.steps else {
+      return "go on from there with --resume and a lower --learning-rate"
+    }
     let remedy =
-      RunFolder.keptSteps(folder).last { $0 < savedStep }.map { "go back with --resume --resume-at \($0)" }
-      ?? "begin anew, in another folder,"
-    return "from there every learning rate leads to the same; \(remedy) and a lower --learning-rate"
+      RunFolder.keptSteps(folder).last { $0 < savedStep }.map {
+        "go back with --resume --resume-at \($0) and"
+      }
+      ?? "begin anew in another folder with"
+    return "from there every learning rate leads to the same; \(remedy) a lower --learning-rate"
   }
 
   private mutating func train(

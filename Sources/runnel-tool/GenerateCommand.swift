@@ -201,7 +201,8 @@ struct GenerateCommand: ParsableCommand {
   func printRecord(_ number: Int, _ text: [UInt8], _ continuation: Continuation) throws -> Bool {
     let ownSeed = loadState != nil && sampling.seed == nil
     return try Continuation.Record(
-      stream: number, text, tokens: continuation.tokens, seed: ownSeed ? nil : sampling.seed(), ended_by: continuation.end ?? .interrupt
+      stream: number, text, tokens: continuation.tokens, seed: ownSeed ? nil : sampling.seed(),
+      ended_by: continuation.end ?? .interrupt
     ).print()
   }
 }

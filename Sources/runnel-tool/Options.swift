@@ -20,7 +20,8 @@ struct ComputeOptions: ParsableArguments {
     if let threads { WorkerPool.use(threads: threads) }
     OutOfMemory.handle {
       Output.note(
-        "Error: the system has no \($0) left; take a smaller model, --batch or --segment, fewer --threads, or free some")
+        "Error: the system has no \($0) left; take a smaller model, --batch or --segment, fewer --threads, or free some"
+      )
       // No thread can go on, so none is waited for.
       _exit(1)
     }

@@ -154,7 +154,8 @@ struct ScoreCommand: ParsableCommand {
     line.finish()
     guard result.score.tokens > 0 else {
       throw ToolError(
-        "there is nothing to score: the \(split ?? .validation) split of \(corpus.path) holds no whole document")
+        "there is nothing to score: the \(split ?? .validation) split of \(corpus.path) holds no whole document"
+      )
     }
     let rate = Double(result.tokensRead) / max(1e-9, (ContinuousClock.now - start) / .seconds(1))
     if output.json {
