@@ -14,6 +14,15 @@ public struct TextMarks: Sendable, Equatable {
 
   public init(begin: Int32? = nil, ends: Set<Int32> = []) { (self.begin, self.ends) = (begin, ends) }
   public var isEmpty: Bool { begin == nil && ends.isEmpty }
+
+  /// As transformers' configurations have them.
+  var fields: [String: ForeignValue] {
+    let ends = ends.sorted().map { ForeignValue.count(Int($0)) }
+    var fields: [String: ForeignValue] = [:]
+    if let begin { fields["bos_token_id"] = .count(Int(begin)) }
+    if let first = ends.first { fields["eos_token_id"] = ends.count == 1 ? first : .list(ends) }
+    return fields
+  }
 }
 
 extension ModelFolder {
@@ -48,11 +57,7 @@ extension ModelFolder {
       return
     }
     try makeFolder(folder)
-    let ends = marks.ends.sorted().map { ForeignValue.count(Int($0)) }
-    var fields: [String: ForeignValue] = [:]
-    if let begin = marks.begin { fields["bos_token_id"] = .count(Int(begin)) }
-    if let first = ends.first { fields["eos_token_id"] = ends.count == 1 ? first : .list(ends) }
-    let json = ForeignValue.object(fields).json() + "\n"
+    let json = ForeignValue.object(marks.fields).json() + "\n"
     try AtomicFile.write(Array(json.utf8), to: folder + "/" + generationName)
   }
 }

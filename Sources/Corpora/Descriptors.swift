@@ -1,4 +1,4 @@
-// Streams of bytes in and out of a corpus: what is read from start to end or written to a pipe.
+// Files by their descriptors, for what is read or written once, from start to end.
 
 import Foundation
 

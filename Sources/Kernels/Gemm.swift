@@ -3,6 +3,14 @@
 import CKernels
 import COpenBLAS
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 package enum Transposition: Sendable {
   case none, transposed
   fileprivate var blas: CBLAS_TRANSPOSE { self == .none ? CblasNoTrans : CblasTrans }
@@ -29,13 +37,13 @@ package struct MatrixView {
 }
 
 package enum Gemm {
-  /// The threads are ours; OpenBLAS must not start its own. It asks for a buffer for each thread that calls it, again and
-  /// again until it gets one: where there is no room, it would never return.
   private static let singleThreaded: Void = {
-    OutOfMemory.require(WorkerPool.shared.threads, blocksOf: 128 << 20)
     openblas_set_num_threads(1)
+    // OpenBLAS takes 128 MiB of address space for every thread that computes, and where there is none it asks again for ever.
+    let rooms = (0..<WorkerPool.shared.threads).map { _ in OutOfMemory.allocate(129 << 20, alignment: 4096) }
+    for room in rooms { free(room) }
   }()
-  /// To be called before each routine of OpenBLAS.
+  /// The threads are ours; OpenBLAS must not start its own. To be called before each of its routines.
   static func useOneThread() { _ = singleThreaded }
 
   /// c [m n] = alpha · a [m k] · b [k n] + beta · c, on the calling thread.

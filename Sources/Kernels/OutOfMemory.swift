@@ -23,18 +23,6 @@ public enum OutOfMemory {
     end("\(byteCount) bytes of memory")
   }
 
-  /// Ends as `allocate` does where the process cannot have so many blocks at once; none is kept.
-  static func require(_ count: Int, blocksOf byteCount: Int) {
-    var blocks: [UnsafeMutableRawPointer] = []
-    for _ in 0..<count {
-      guard let block = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-        block != MAP_FAILED
-      else { end("\(count * byteCount) bytes of memory") }
-      blocks.append(block)
-    }
-    for block in blocks { munmap(block, byteCount) }
-  }
-
   static func end(_ missing: String) -> Never {
     if let end = handler.withLock({ $0 }) { end(missing) }
     preconditionFailure("the system has no \(missing) left")

@@ -119,13 +119,13 @@ struct ConvertCommand: ParsableCommand {
     }
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
-    try write(original, tokenizer, finer)
-    if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
-    if let tokenizer {
-      let from = self.tokenizer.tokenizer ?? source
-      try ModelFolder.save(
-        ModelFolder.marks(of: original, at: source, tokenizer: tokenizer, from: from), to: result)
+    let from = self.tokenizer.tokenizer ?? source
+    let marks = try tokenizer.map {
+      try ModelFolder.marks(of: original, at: source, tokenizer: $0, from: from)
     }
+    try write(original, tokenizer, marks ?? TextMarks(), finer)
+    if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
+    if let marks { try ModelFolder.save(marks, to: result) }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -158,7 +158,8 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func write(
-    _ model: LanguageModel, _ tokenizer: (any Tokenizer)?, _ finer: [String: PackedElement]
+    _ model: LanguageModel, _ tokenizer: (any Tokenizer)?, _ marks: TextMarks,
+    _ finer: [String: PackedElement]
   ) throws {
     let metadata = [ModelFolder.sourceKey: model.fingerprint]
     let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
@@ -169,7 +170,7 @@ struct ConvertCommand: ParsableCommand {
         model, to: result, as: numbers, metadata: metadata, tokenizer: tokenizer?.file?.sha256)
     case .huggingface:
       let family = try ModelFolder.saveForeign(
-        model, tokenizer: tokenizer, to: result, as: numbers, metadata: metadata)
+        model, tokenizer: tokenizer, marks: marks, to: result, as: numbers, metadata: metadata)
       Output.note("\(result) is \(family.modelType) of \(family.library)")
     case .recurrent:
       if let packing = model.packing, packing != dtype {

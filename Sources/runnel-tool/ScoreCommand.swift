@@ -290,7 +290,7 @@ extension ScoreCommand {
     }
     guard logits.isFinite else {
       throw model.nonFinite(
-        inputs, batch: shape[0], form: form, state: model.initialState(batch: shape[0]))
+        inputs, batch: shape[0], form: form, state: model.initialState(batch: shape[0]), seen: logits)
     }
     var writer = SafetensorsWriter()
     writer.add("logits", logits.reshaped([shape[0], shape[1], model.vocabularySize]))

@@ -131,12 +131,20 @@ struct WritingTests {
     let model = try Self.fresh(ModelConfiguration(Mamba.self, vocabularySize: 40, width: 32, layers: 2))
     try withFolder { folder in
       let folder = folder + "/written"
-      try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: folder)
+      try ModelFolder.saveForeign(
+        model, tokenizer: tokenizer, marks: TextMarks(ends: [3]), to: folder)
       #expect(try String(contentsOfFile: folder + "/tokenizer.json", encoding: .utf8) == json)
       let settings = try String(contentsOfFile: folder + "/tokenizer_config.json", encoding: .utf8)
       #expect(settings.contains("\"eos_token\": \"<|endoftext|>\""), "\(settings)")
       #expect(try Self.field("eos_token_id", in: folder) as? Int == 3)
       #expect(try Self.field("bos_token_id", in: folder) is NSNull)
+      // A token of a well-known name that ends no text of this model.
+      try ModelFolder.saveForeign(
+        model, tokenizer: tokenizer, marks: TextMarks(begin: 3, ends: [1, 2]), to: folder)
+      #expect(try Self.field("bos_token_id", in: folder) as? Int == 3)
+      #expect(try Self.field("eos_token_id", in: folder) as? [Int] == [1, 2])
+      try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: folder)
+      #expect(try Self.field("eos_token_id", in: folder) is NSNull)
     }
   }
 

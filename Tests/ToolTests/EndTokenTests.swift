@@ -168,6 +168,9 @@ extension ToolTests {
           place.run("generate", form, "--temperature", "0", "--json", "--max-tokens", "40").succeeded())
         #expect(again == [said], "\(form)")
       }
+      let foreign = try JSONSerialization.jsonObject(with: Data(place.bytes(of: "huggingface/config.json")))
+      #expect((foreign as? [String: Any])?["bos_token_id"] as? Int == 0)
+      #expect((foreign as? [String: Any])?["eos_token_id"] as? Int == 0)
       // A run that goes on keeps what its folder says by then.
       let own = try place.bytes(of: "model/generation_config.json")
       try say(#"{"eos_token_id": 46}"#, in: "generation_config.json")

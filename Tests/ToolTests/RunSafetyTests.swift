@@ -230,5 +230,23 @@ extension ToolTests {
         #expect(outcome.code == 0, "\(command): \(outcome.errors)")
       }
     }
+
+    @Test func `where a step finds no memory, the last checkpoint is told`() throws {
+      let corpus = try place.makeCorpus()
+      let words = [
+        "train", "--corpus", corpus, "--mixer", "mamba", "--out", "run", "--steps", "1", "--width", "32",
+        "--layers", "2",
+        "--threads", "1", "--batch", "16", "--segment", "2048",
+      ]
+      try place.run(words).succeeded()
+      let plan = try place.run("info", "run", "--json").succeeded().json()
+      let told = try #require((plan["training_memory"] as? [String: Int])?["total_bytes"])
+      // Room for what the training takes, and none for the program itself.
+      let outcome = try place.shell(
+        "ulimit -v \(told / 1024 + 1); exec runnel train --resume --out run --steps 2 --threads 1")
+      outcome.failed(
+        1, "bytes of memory left; run holds the run at step 1, go on with --resume", "--batch", logs: true)
+      #expect(!outcome.isSignalled && place.steps(of: "run") == 1)
+    }
   }
 }

@@ -47,7 +47,7 @@ enum FirstBytes: Equatable {
     if isOpen || head.isEmpty && !isAll { return nil }
     if isSkippable {
       self = .zstd
-    } else if let unmarked = WideText.Unit.unmarked(head) {
+    } else if let unmarked = UnmarkedText(head).signature {
       self = .other(unmarked)
     } else {
       self = .text(mark: 0)

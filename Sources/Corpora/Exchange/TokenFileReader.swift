@@ -109,7 +109,7 @@ struct TokenFileReader {
       let place = offset + first * element.width
       let ids = element.ids(in: try file.bytes(at: place, count: n * element.width))
       if let bad = ids.firstIndex(where: { $0 < 0 || $0 >= vocabularySize }) {
-        let found = ids[bad] < 0 ? "one that is negative or above 2^31" : "\(ids[bad])"
+        let found = ids[bad] < 0 ? "one that is negative or does not fit 31 bits" : "\(ids[bad])"
         throw CorpusError(
           path,
           "expected ids of \(element) below \(vocabularySize), found \(found); is the vocabulary right?",
