@@ -124,8 +124,9 @@ public struct TrainingRun: Sendable {
       summary = try train(&metrics, shouldStop, report, note)
     } catch {
       try? metrics.finish()
-      throw TrainingError(
-        "\(error); \(lastSave(hasOverflowed: error is TrainingError || error is NonFiniteNumbers))")
+      let hasOverflowed = error is TrainingError || error is NonFiniteNumbers
+      let save = lastSave(hasOverflowed: hasOverflowed)
+      throw TrainingError("\(error); \(save)" + (hasOverflowed ? "; \(wayOn)" : ""))
     }
     do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
     return summary
@@ -140,6 +141,21 @@ public struct TrainingRun: Sendable {
     }
     do { try save() } catch { return "\(before): \(error)" }
     return "the run is saved in \(folder) at step \(trainer.steps)"
+  }
+
+  /// What to do after an overflow. From the checkpoint of the step before it, the same numbers meet the same data: no learning
+  /// rate leads past it.
+  private var wayOn: String {
+    guard let savedStep else { return "begin anew with a lower --learning-rate" }
+    guard savedStep == trainer.steps else {
+      return "go on from there with --resume and a lower --learning-rate"
+    }
+    let remedy =
+      RunFolder.keptSteps(folder).last { $0 < savedStep }.map {
+        "go back with --resume --resume-at \($0) and"
+      }
+      ?? "begin anew in another folder with"
+    return "from there every learning rate leads to the same; \(remedy) a lower --learning-rate"
   }
 
   private mutating func train(

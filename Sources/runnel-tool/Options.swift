@@ -23,9 +23,9 @@ struct ComputeOptions: ParsableArguments {
 
   /// - Parameter kept: a half sentence on what of the work is on disk.
   static func endOutOfMemory(_ kept: @escaping @Sendable () -> String = { "" }) {
-    OutOfMemory.handle { bytes in
+    OutOfMemory.handle { missing in
       Output.note(
-        "Error: the system has no \(bytes) bytes of memory left\(kept()); take a smaller model, --batch or --segment, or "
+        "Error: the system has no \(missing) left\(kept()); take a smaller model, --batch or --segment, fewer --threads, or "
           + "free some")
       // No thread can go on, so none is waited for.
       _exit(1)

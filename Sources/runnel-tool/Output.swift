@@ -50,6 +50,13 @@ enum Output {
     line(try encoded(value, pretty: pretty))
   }
 
+  /// Bytes as JSON tells them: as text, and where they are none, in hexadecimal too.
+  static func textAndBytes(_ bytes: some Collection<UInt8>) -> (text: String, bytes: String?) {
+    if let text = String(validating: bytes, as: UTF8.self) { return (text, nil) }
+    return (
+      String(decoding: bytes, as: UTF8.self), bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined()
+    )
+  }
   static func encoded(_ value: some Encodable, pretty: Bool = false) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys] : [.sortedKeys]

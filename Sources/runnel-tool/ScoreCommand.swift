@@ -18,7 +18,8 @@ struct ScoreCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
     String
   @Option(help: ArgumentHelp("Score a corpus instead of stdin.", valueName: "file")) var corpus: String?
-  @Option(help: "Which split of the corpus: train, validation or all.") var split = ScoredSplit.validation
+  @Option(help: "Which split of the corpus: train, validation or all (default: validation).") var split:
+    ScoredSplit?
   @Option(help: "How the recurrence runs: step, mix or parallel.") var form = Form.mix
   @Flag(
     inversion: .prefixedNo,
@@ -49,6 +50,7 @@ struct ScoreCommand: ParsableCommand {
   enum Unit: String, ExpressibleByArgument, CaseIterable { case token, line, document }
 
   func validate() throws {
+    if split != nil, corpus == nil { throw ValidationError("--split is one of a --corpus; leave it out") }
     if task == true, corpus == nil { throw ValidationError("--task needs the --corpus of a task") }
     if ids != nil, corpus != nil || per != nil {
       throw ValidationError("--ids is a text of its own; it does not go with --corpus or --per")
@@ -122,7 +124,7 @@ struct ScoreCommand: ParsableCommand {
   private func range(in corpus: Corpus) -> Range<Int> {
     switch split {
     case .train: corpus.range(of: .train)
-    case .validation: corpus.range(of: .validation)
+    case nil, .validation: corpus.range(of: .validation)
     case .all: 0..<corpus.count
     }
   }
@@ -143,7 +145,8 @@ struct ScoreCommand: ParsableCommand {
     line.finish()
     guard result.score.tokens > 0 else {
       throw ToolError(
-        "there is nothing to score: the \(split) split of \(corpus.path) holds no whole document")
+        "there is nothing to score: the \(split ?? .validation) split of \(corpus.path) holds no whole document"
+      )
     }
     let rate = Double(result.tokensRead) / max(1e-9, (ContinuousClock.now - start) / .seconds(1))
     if output.json {
