@@ -24,6 +24,35 @@ LEAF(void, runnel_min_gru_backward,
   }
 }
 
+// A step of nothing times a rate beyond a float is a number all the same. Below z = -17 softplus is exp to half a rounding,
+// so the product is one exponential; above, a rate that saturates leaves nothing of the memory, as the true one does. Beyond
+// -100 nothing is left, either, and sums of logarithms would lose their small terms beside it.
+#define NEARLY_EXP -17.f
+#define FORGOTTEN -100.f
+
+LEAF(void, runnel_log_decay,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict A, const float *restrict z, float *restrict y),
+    (rows, width, A, z, y)) {
+  for (ptrdiff_t row = 0; row < rows; row++, z += width, y += width)
+    for (ptrdiff_t j = 0; j < width; j++) {
+      float product = exp1(A[j]) * softplus1(z[j]);
+      product = z[j] < NEARLY_EXP ? exp1(A[j] + z[j]) : product;
+      y[j] = -product < FORGOTTEN ? FORGOTTEN : -product;
+    }
+}
+
+LEAF(void, runnel_log_decay_backward,
+    (ptrdiff_t rows, ptrdiff_t width, const float *restrict A, const float *restrict z, const float *restrict y,
+     const float *restrict dy, float *restrict dA, float *restrict dz),
+    (rows, width, A, z, y, dy, dA, dz)) {
+  for (ptrdiff_t row = 0; row < rows; row++, z += width, y += width, dy += width, dz += width)
+    for (ptrdiff_t j = 0; j < width; j++) {
+      float d = y[j] > FORGOTTEN ? dy[j] : 0;
+      dz[j] = d * (z[j] < NEARLY_EXP ? y[j] : -exp1(A[j]) * sigmoid1(z[j]));
+      dA[j] += d * y[j];
+    }
+}
+
 // 1 - exp(u) for u <= 0: the Taylor series near zero, where the difference would cancel.
 INLINE float one_minus_exp(float u) {
   float p = 1.f / 40320;

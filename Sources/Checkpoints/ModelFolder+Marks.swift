@@ -14,6 +14,15 @@ public struct TextMarks: Sendable, Equatable {
 
   public init(begin: Int32? = nil, ends: Set<Int32> = []) { (self.begin, self.ends) = (begin, ends) }
   public var isEmpty: Bool { begin == nil && ends.isEmpty }
+
+  /// As transformers' configurations have them.
+  var fields: [String: ForeignValue] {
+    let ends = ends.sorted().map { ForeignValue.count(Int($0)) }
+    var fields: [String: ForeignValue] = [:]
+    if let begin { fields["bos_token_id"] = .count(Int(begin)) }
+    if let first = ends.first { fields["eos_token_id"] = ends.count == 1 ? first : .list(ends) }
+    return fields
+  }
 }
 
 extension ModelFolder {
@@ -24,9 +33,10 @@ extension ModelFolder {
   ///
   /// - Parameters:
   ///   - path: the model folder, or a file of weights.
+  ///   - tokenizer: nil where none can be read; the settings beside it then say nothing.
   ///   - tokenizerPath: where the tokenizer is from: the model, or another folder or file.
   public static func marks(
-    of model: LanguageModel, at path: String, tokenizer: any Tokenizer, from tokenizerPath: String
+    of model: LanguageModel, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
   ) throws -> TextMarks {
     var begin: [Int32]?, ends: [Int32]?
     for name in [generationName, configurationName] where isFolder(path) && fileExists(path + "/" + name) {
@@ -34,11 +44,11 @@ extension ModelFolder {
       begin = try begin ?? fields.tokens("bos_token_id")
       ends = try ends ?? fields.tokens("eos_token_id")
     }
-    let own = try Tokenizers.marks(in: tokenizerPath, of: tokenizer)
+    let own = try tokenizer.map { try Tokenizers.marks(in: tokenizerPath, of: $0) }
     let known: (Int32) -> Bool = { (0..<model.vocabularySize).contains(Int($0)) }
     return TextMarks(
-      begin: (begin ?? own.begin.map { [$0] })?.first(where: known),
-      ends: Set((ends ?? own.end.map { [$0] } ?? []).filter(known)))
+      begin: (begin ?? own?.begin.map { [$0] })?.first(where: known),
+      ends: Set((ends ?? own?.end.map { [$0] } ?? []).filter(known)))
   }
 
   /// Keeps the marks beside the weights, as transformers does; those of an earlier model go.
@@ -48,11 +58,7 @@ extension ModelFolder {
       return
     }
     try makeFolder(folder)
-    let ends = marks.ends.sorted().map { ForeignValue.count(Int($0)) }
-    var fields: [String: ForeignValue] = [:]
-    if let begin = marks.begin { fields["bos_token_id"] = .count(Int(begin)) }
-    if let first = ends.first { fields["eos_token_id"] = ends.count == 1 ? first : .list(ends) }
-    let json = ForeignValue.object(fields).json() + "\n"
+    let json = ForeignValue.object(marks.fields).json() + "\n"
     try AtomicFile.write(Array(json.utf8), to: folder + "/" + generationName)
   }
 }

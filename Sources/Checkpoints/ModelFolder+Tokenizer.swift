@@ -1,5 +1,6 @@
 /// The tokenizer of a model: its file beside the weights, or bytes.
 
+import Foundation
 import RunnelFiles
 import RunnelModels
 import RunnelText
@@ -58,6 +59,21 @@ extension ModelFolder {
         path, at: "tokenizer \(tokenizer.name)",
         expected: "at most the model's \(model.vocabularySize) tokens",
         found: "\(tokenizer.vocabularySize)", remedy: "use the tokenizer that belongs to these weights")
+    }
+  }
+
+  /// Refuses a folder with the tokenizer of an earlier model: one without a tokenizer that can be read would be read with it.
+  package static func checkTokenizerIsAbsent(_ folder: String) throws(FileError) {
+    guard let part = Tokenizers.parts(in: folder).first else { return }
+    throw FileError(
+      folder, at: "writing", expected: "no tokenizer, as the result has none", found: quoted(part),
+      remedy: "choose another name, name the tokenizer with --tokenizer, or add --force to remove this one")
+  }
+
+  /// Removes the tokenizer of an earlier model and what is said of it.
+  package static func removeTokenizer(from folder: String) throws {
+    for part in Tokenizers.parts(in: folder) {
+      try FileManager.default.removeItem(atPath: folder + "/" + part)
     }
   }
 

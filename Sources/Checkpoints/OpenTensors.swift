@@ -13,17 +13,18 @@ public func openTensors(at path: String) throws(FileError) -> any TensorSource {
 /// One file, by its first bytes; its name decides only where they say nothing.
 func openTensorFile(_ path: String) throws(FileError) -> any TensorSource {
   let input = try InputFile(path)
-  let start = try input.bytes(at: 0, count: min(9, input.size))
+  let start = try input.bytes(at: 0, count: min(32, input.size))
   // The length of a header, and the header: some lengths look like the beginning of another format.
-  if start.count == 9, start[8] == UInt8(ascii: "{"), start[4..<8].allSatisfy({ $0 == 0 }) {
+  if start.count > 8, start[8] == UInt8(ascii: "{"), start[4..<8].allSatisfy({ $0 == 0 }) {
     return try SafetensorsFile(path)
   }
   if start.starts(with: PyTorchFile.zipStart) || start.starts(with: PyTorchFile.oldStart) {
     return try PyTorchFile(path)
   }
-  for (magic, format, remedy) in strangers where start.starts(with: magic) {
+  let stranger = strangers.first { start.starts(with: $0.magic) }.map { ($0.format, $0.remedy) }
+  if let (found, remedy) = stranger ?? Misnamed(start).map({ ($0.what, $0.remedy) }) {
     throw FileError(
-      path, at: "byte 0", expected: "a safetensors file or one that torch.save wrote", found: format,
+      path, at: "byte 0", expected: "a safetensors file or one that torch.save wrote", found: found,
       remedy: remedy)
   }
   return path.hasSuffix(".pth") || path.hasSuffix(".pt") ? try PyTorchFile(path) : try SafetensorsFile(path)
@@ -37,13 +38,6 @@ private let strangers: [(magic: [UInt8], format: String, remedy: String)] = [
   ),
   ([0x89] + Array("HDF".utf8), "an HDF5 file", "save the weights as safetensors"),
   ([0x80, 4, 0x95], "a pickle", "save only tensors with torch.save(weights, path), or as safetensors"),
-  ([0x1F, 0x8B], "a file that gzip packed", "unpack it with gunzip"),
-  ([0xFD] + Array("7zXZ".utf8), "a file that xz packed", "unpack it with unxz"),
-  ([0x28, 0xB5, 0x2F, 0xFD], "a file that zstd packed", "unpack it with unzstd"),
-  (
-    Array("version ".utf8), "a pointer of Git LFS, not the file that it stands for",
-    "fetch the file with git lfs pull"
-  ),
 ]
 
 /// What a folder's weights may be called, the first that is there being the model.

@@ -1,9 +1,9 @@
-// Streams of bytes in and out of a corpus: what is read from start to end or written to a pipe.
+// Files by their descriptors, for what is read or written once, from start to end.
 
 import Foundation
 
 /// Opens the file at `location` for reading, or says in one sentence why not; errors call it `path`.
-func openForReading(_ location: [UInt8], _ path: String) throws -> Int32 {
+package func openForReading(_ location: [UInt8], _ path: String) throws -> Int32 {
   let descriptor = location.withPath { open($0, O_RDONLY | O_CLOEXEC) }
   guard descriptor >= 0 else { throw CorpusError(path, "cannot be opened: \(systemMessage())") }
   var status = stat()

@@ -58,7 +58,9 @@ package struct OutputFile: ~Copyable {
   package init(_ path: String) throws(FileError) {
     let target = try Self.resolved(path), folder = Self.folder(of: target)
     let temporary = TemporaryName.random(in: folder)
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    var old = stat()
+    let replaces = stat(target, &old) == 0
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, replaces ? 0o600 : 0o666)
     guard descriptor >= 0 else {
       throw FileError.system(
         path, "creating a temporary file beside it", expected: "a folder one can write to",
@@ -66,6 +68,11 @@ package struct OutputFile: ~Copyable {
     }
     // The lock tells a file under way from one that a killed process left.
     _ = flock(descriptor, LOCK_EX | LOCK_NB)
+    if replaces {
+      // Whoever may read the old file may read the new one, and nobody else. Only root gives files to others.
+      if fchown(descriptor, old.st_uid, old.st_gid) != 0 { _ = fchown(descriptor, uid_t.max, old.st_gid) }
+      _ = fchmod(descriptor, old.st_mode & 0o777)
+    }
     self.path = path
     self.target = target
     self.folder = folder

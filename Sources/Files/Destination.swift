@@ -32,6 +32,12 @@ package enum Destination {
   package static func check(
     _ path: String, for kind: FileKind, inputs: [String] = [], force: Bool = false
   ) throws(FileError) {
+    // What is written there is a file: who reads stdout would take a sentence about it for it.
+    guard path != "-" else {
+      throw FileError(
+        path, at: "writing", expected: "the name of a file", found: "the sign for stdin or stdout",
+        remedy: "name a file; ./- is one of that name")
+    }
     guard !force, let place = identity(path) else { return }
     for input in inputs
     where identity(input, isInput: true).map({ $0.device == place.device && $0.file == place.file }) ?? false
@@ -45,6 +51,12 @@ package enum Destination {
       path, at: "writing", expected: "a new name, or \(kind.name) to replace",
       found: isFolder(path) ? "a folder of other files" : "a file of another kind",
       remedy: "choose another name, or add --force to replace it")
+  }
+
+  /// Whether two paths lead to the same file or folder.
+  package static func isSame(_ one: String, _ other: String) -> Bool {
+    guard let one = identity(one), let other = identity(other) else { return false }
+    return one.device == other.device && one.file == other.file
   }
 
   private struct Identity {

@@ -52,7 +52,10 @@ package struct JSONScanner {
   private var next: UInt8? { index < bytes.count ? bytes[index] : nil }
 
   package func failure(expected: String, found: String? = nil) -> FileError {
-    FileError(
+    if start + index == 0, let other = Misnamed(bytes) {
+      return FileError(file, at: "byte 0", expected: "JSON", found: other.what, remedy: other.remedy)
+    }
+    return FileError(
       file, at: "\(name) at byte \(start + index)", expected: expected, found: found ?? foundHere,
       remedy: remedy)
   }

@@ -3,6 +3,14 @@
 import CKernels
 import COpenBLAS
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 package enum Transposition: Sendable {
   case none, transposed
   fileprivate var blas: CBLAS_TRANSPOSE { self == .none ? CblasNoTrans : CblasTrans }
@@ -29,7 +37,12 @@ package struct MatrixView {
 }
 
 package enum Gemm {
-  private static let singleThreaded: Void = openblas_set_num_threads(1)
+  private static let singleThreaded: Void = {
+    openblas_set_num_threads(1)
+    // OpenBLAS takes 128 MiB of address space for every thread that computes, and where there is none it asks again for ever.
+    let rooms = (0..<WorkerPool.shared.threads).map { _ in OutOfMemory.allocate(129 << 20, alignment: 4096) }
+    for room in rooms { free(room) }
+  }()
   /// The threads are ours; OpenBLAS must not start its own. To be called before each of its routines.
   static func useOneThread() { _ = singleThreaded }
 

@@ -1,4 +1,4 @@
-/// What happens where the system has no memory left: nothing above can go on.
+/// What happens where the system has no memory, or no thread, left: nothing above can go on.
 
 import Synchronization
 
@@ -11,16 +11,20 @@ import Synchronization
 #endif
 
 public enum OutOfMemory {
-  private static let handler = Mutex<(@Sendable (Int) -> Never)?>(nil)
+  private static let handler = Mutex<(@Sendable (String) -> Never)?>(nil)
 
-  /// Lets `end` end the process, with a sentence of its own, instead of a trap. It is given the bytes that were asked for.
-  public static func handle(_ end: @escaping @Sendable (Int) -> Never) { handler.withLock { $0 = end } }
+  /// Lets `end` end the process, with a sentence of its own, instead of a trap. It is told what there was no room for.
+  public static func handle(_ end: @escaping @Sendable (String) -> Never) { handler.withLock { $0 = end } }
 
   /// Memory for `byteCount` bytes at a multiple of `alignment`, to be given back by `free`.
   package static func allocate(_ byteCount: Int, alignment: Int) -> UnsafeMutableRawPointer {
     var memory: UnsafeMutableRawPointer?
     if posix_memalign(&memory, alignment, byteCount) == 0, let memory { return memory }
-    if let end = handler.withLock({ $0 }) { end(byteCount) }
-    preconditionFailure("the system has no \(byteCount) bytes of memory left")
+    end("\(byteCount) bytes of memory")
+  }
+
+  static func end(_ missing: String) -> Never {
+    if let end = handler.withLock({ $0 }) { end(missing) }
+    preconditionFailure("the system has no \(missing) left")
   }
 }

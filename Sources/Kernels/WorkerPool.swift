@@ -219,8 +219,7 @@ public final class WorkerPool: @unchecked Sendable {
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         start.pool.work(as: start.thread)
       }, Unmanaged.passRetained(Start(self, number)).toOpaque())
-    precondition(
-      created == 0, "WorkerPool: the system refused a thread (error \(created)); use fewer with --threads")
+    if created != 0 { OutOfMemory.end("thread \(number + 1) of \(threads)") }
   }
 
 }

@@ -85,8 +85,6 @@ public struct GatedDeltaNet: SequenceMixer {
   var query, key, value: Operand
   var strengthWeight, decayWeight, logA, stepBias: Tensor
   var output: GatedOutput
-  /// −exp(A), [H], in a frozen copy.
-  private var derivedDecay: Tensor?
 
   public static let fields: [Field<Self>] = [
     .matrix("q_proj.weight", \.query.weight),
@@ -146,21 +144,12 @@ public struct GatedDeltaNet: SequenceMixer {
     let v = value(x, .silu, bare: .silu, resets: resets, window: &state.valueWindow).reshaped([B, T, VH, V])
     var strength = activate(linear(x, strengthWeight), .sigmoid)
     if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
-    let step = activate(added(linear(x, decayWeight), stepBias), .softplus)
-    let logDecay = scaled(step, by: derivedDecay ?? makeDecay())
+    let logDecay = logDecay(added(linear(x, decayWeight), stepBias), rate: logA)
     let removed = -1 * (activate(logDecay, .exp) * strength)
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .perToken(logDecay),
       removal: (a: k, b: scaledRows(k, by: removed)), form: form, resets: resets, state: &state.memory)
     return output(
       y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
-  }
-
-  private func makeDecay() -> Tensor { -1 * activate(logA, .exp) }
-
-  public func frozen() -> GatedDeltaNet {
-    var copy = self
-    copy.derivedDecay = makeDecay().detached
-    return copy
   }
 }

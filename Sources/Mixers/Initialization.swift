@@ -20,8 +20,7 @@ extension Tensor {
     return Tensor(
       (0..<count).map { _ in
         let dt = max(exponential(from + (to - from) * generator.uniform()), floor)
-        // softplus⁻¹(dt) = dt + log(1 − exp(−dt))
-        return Float(dt + naturalLogarithm(1 - exponential(-dt)))
+        return Float(inverseSoftplus(dt))
       })
   }
 
@@ -45,4 +44,9 @@ extension Depth {
   package var ascent: Double { count > 1 ? Double(layer) / Double(count - 1) : 0 }
   /// 1 at the first layer, almost 0 at the last.
   package var descent: Double { 1 - Double(layer) / Double(count) }
+}
+
+/// The x whose softplus is `step` > 0: log(eˢ − 1), of which log s is left where the difference would cancel.
+func inverseSoftplus(_ step: Double) -> Double {
+  step < 1e-8 ? naturalLogarithm(step) : step + naturalLogarithm(1 - exponential(-step))
 }

@@ -100,8 +100,8 @@ public struct Mamba2: SequenceMixer {
   var outputWeight: Weight
   /// Absent where there are none.
   var inputBias, outputBias: Tensor
-  /// A = −exp(logA), [H], and D for each channel, in a frozen copy.
-  private var derived: (decay: Tensor, skip: Tensor)?
+  /// D for each channel, in a frozen copy.
+  private var skipPerChannel: Tensor?
 
   public static let fields: [Field<Self>] = [
     .matrix("in_proj.weight", \.inputWeight),
@@ -153,16 +153,17 @@ public struct Mamba2: SequenceMixer {
       projected[1], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
       window: &state.window)
     let operands = split(mixed, sizes: [E, G * N, G * N])
-    var delta = activate(added(projected[2], stepBias), .softplus)  // [B T H]
-    if let least = configuration.leastStep { delta = maximum(delta, least) }
-    if let largest = configuration.largestStep { delta = -1 * maximum(-1 * delta, -largest) }
+    var step = added(projected[2], stepBias)  // before softplus, as its limits are: [B T H]
+    if let least = configuration.leastStep { step = maximum(step, Float(inverseSoftplus(Double(least)))) }
+    if let largest = configuration.largestStep {
+      step = -1 * maximum(-1 * step, -Float(inverseSoftplus(Double(largest))))
+    }
     let x = operands[0].reshaped([B, T, H, P])
-    let (decay, skip) = derived ?? makeDerived()
     let y = OuterProduct.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
-      v: scaledRows(x, by: delta), decay: .perToken(scaled(delta, by: decay)), form: form,
-      resets: resets, state: &state.memory)
-    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skip)
+      v: scaledRows(x, by: activate(step, .softplus)), decay: .perToken(logDecay(step, rate: logA)),
+      form: form, resets: resets, state: &state.memory)
+    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skipPerChannel ?? makeSkip())
     let output =
       configuration.hasNorm
       ? gatedRMSNorm(
@@ -172,17 +173,13 @@ public struct Mamba2: SequenceMixer {
     return linear(output, outputWeight, bias: outputBias)
   }
 
-  private func makeDerived() -> (decay: Tensor, skip: Tensor) {
-    (
-      -1 * activate(logA, .exp),
-      configuration.hasSkipPerChannel ? skip : repeated(skip, each: configuration.headWidth)
-    )
+  private func makeSkip() -> Tensor {
+    configuration.hasSkipPerChannel ? skip : repeated(skip, each: configuration.headWidth)
   }
 
   public func frozen() -> Mamba2 {
     var copy = self
-    let made = makeDerived()
-    copy.derived = (made.decay.detached, made.skip.detached)
+    copy.skipPerChannel = makeSkip().detached
     return copy
   }
 }

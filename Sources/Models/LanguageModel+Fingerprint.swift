@@ -6,9 +6,9 @@ import RunnelTensors
 
 /// The mark of a function from tokens to scores. Whatever form a model's weights have, the same numbers give the same mark.
 public struct Fingerprint: Sendable, Equatable, CustomStringConvertible {
-  /// Two models share it only if all their parameters are equal, bit for bit: those that packed weights stand for.
+  /// A hash of all parameters, bit for bit; of packed weights, of the numbers that they stand for.
   public let weights: String
-  /// Two share it only if they do the same with them; nil where a file of before it was kept does not tell.
+  /// A hash of the configuration; nil in files of older versions, which kept that of the weights alone.
   public let configuration: String?
 
   init(weights: String, configuration: String) {

@@ -68,11 +68,15 @@ extension LanguageModel {
   }
 
   /// The same for a failure that must have a name.
+  ///
+  /// - Parameter seen: what showed the failure, for when a second look finds none: in its first number that is not finite.
   public func nonFinite(
-    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: State, value: Float = .nan
+    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: State, seen: Tensor
   ) -> NonFiniteNumbers {
     firstNonFinite(ids, batch: batch, form: form, resets: resets, state: state)
-      ?? NonFiniteNumbers(part: mixerName, what: "a score of the next token", value: value)
+      ?? NonFiniteNumbers(
+        part: mixerName, what: "a score of the next token",
+        value: seen.firstNonFinite.map { seen.base[$0] } ?? .nan)
   }
 
   private var nonFiniteParameter: NonFiniteNumbers? {

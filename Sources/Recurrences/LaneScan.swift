@@ -132,11 +132,15 @@ protocol LaneRecurrence: Sendable {
   func step(state: inout Tensor) -> Tensor
   func scan(state: inout Tensor, starts: Storage?) -> Tensor
   func parallel(state: inout Tensor) -> Tensor
+  /// What the tape keeps of the call: it gives the call again.
+  var kept: @Sendable () -> Self { get }
   /// One gradient per operand, the state's last.
   func gradient(starts: Storage, dy: Tensor?, dfinal: Tensor?) -> [Tensor?]
 }
 
 extension LaneRecurrence {
+  var kept: @Sendable () -> Self { { self } }
+
   /// Where a channel at a time of a row stands in [B T E].
   func at(_ row: Int, _ time: Int, _ channel: Int = 0) -> Int {
     (row * plan.steps + time) * plan.channels + channel
@@ -163,8 +167,8 @@ extension LaneRecurrence {
     }
     var final = initial
     let y = output(&final, starts)
-    let outputs = record([y, final], from: inputs + [initial]) { gradients in
-      gradient(starts: starts, dy: gradients[0], dfinal: gradients[1])
+    let outputs = record([y, final], from: inputs + [initial]) { [kept] gradients in
+      kept().gradient(starts: starts, dy: gradients[0], dfinal: gradients[1])
     }
     state = outputs[1]
     return outputs[0]

@@ -48,9 +48,11 @@ public struct Divergence: Sendable {
       let a = source.logits(piece, batch: 1, form: .mix, state: &states.0)
       let b = result.logits(piece, batch: 1, form: form, state: &states.1)
       guard a.isFinite else {
-        throw .source(source.nonFinite(piece, batch: 1, form: .mix, state: before.0))
+        throw .source(source.nonFinite(piece, batch: 1, form: .mix, state: before.0, seen: a))
       }
-      guard b.isFinite else { throw .result(result.nonFinite(piece, batch: 1, form: form, state: before.1)) }
+      guard b.isFinite else {
+        throw .result(result.nonFinite(piece, batch: 1, form: form, state: before.1, seen: b))
+      }
       for i in 0..<a.count {
         let difference = Double(abs(a.base[i] - b.base[i]))
         largest = max(largest, difference)

@@ -71,7 +71,8 @@ public struct LongCheck: Sendable {
       let expected = model.lastLogits(piece, batch: 1, form: .mix, state: &mixed)
       position += piece.count
       guard logits.isFinite, expected.isFinite else {
-        throw model.nonFinite(piece, batch: 1, form: .mix, state: logits.isFinite ? mixed : stepped)
+        let (state, seen) = logits.isFinite ? (mixed, expected) : (stepped, logits)
+        throw model.nonFinite(piece, batch: 1, form: .mix, state: state, seen: seen)
       }
       guard position == next else { continue }
       let state = relativeDifference(stepped, mixed)

@@ -81,7 +81,8 @@ public struct ModelCheck: Sendable {
     begin("the fold of step")
     let scan = fold(ids)
     guard scan.logits.isFinite else {
-      throw model.nonFinite(ids, batch: 1, form: .step, state: model.initialState(batch: 1))
+      throw model.nonFinite(
+        ids, batch: 1, form: .step, state: model.initialState(batch: 1), seen: scan.logits)
     }
     for form in [Form.mix, .parallel] {
       let (logits, state) = whole(ids, form)

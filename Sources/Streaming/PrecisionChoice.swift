@@ -65,7 +65,7 @@ private struct Search {
     let before = state
     expected = self.model.logits(self.ids, batch: 1, form: .mix, state: &state)
     guard expected.isFinite else {
-      throw self.model.nonFinite(self.ids, batch: 1, form: .mix, state: before)
+      throw self.model.nonFinite(self.ids, batch: 1, form: .mix, state: before, seen: expected)
     }
     let loss = crossEntropy(expected, targets: Array(self.ids.dropFirst()) + [-1]).mean.scalar
     self.limit = limit * Double(loss)

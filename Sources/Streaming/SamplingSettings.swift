@@ -33,6 +33,11 @@ public struct SamplingSettings: Sendable, Equatable {
 
   public init() {}
 
+  /// Whether the biases leave any of so many tokens to be drawn.
+  public func leavesAny(of vocabularySize: Int) -> Bool {
+    logitBias.count { Int($0.key) < vocabularySize && Float($0.value) == -.infinity } < vocabularySize
+  }
+
   public func validate() throws {
     func check(_ holds: Bool, _ sentence: String) throws {
       if !holds { throw SamplingError(sentence) }

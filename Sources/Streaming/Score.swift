@@ -96,7 +96,8 @@ public struct StreamScorer: Sendable {
       let losses = model.loss(ids, targets: Array(piece), batch: 1, form: form, state: &stream.state)
         .perToken
       guard losses.isFinite else {
-        var failure = model.nonFinite(ids, batch: 1, form: form, state: before ?? stream.state)
+        var failure = model.nonFinite(
+          ids, batch: 1, form: form, state: before ?? stream.state, seen: losses)
         failure.place = [failure.place, "behind \(stream.position) tokens"].compactMap { $0 }.joined(
           separator: ", ")
         throw failure

@@ -55,7 +55,8 @@ public struct Session: Sendable {
   /// Throws where the scores of the next token are not finite, with the part of the model where that begins.
   public func requireFinite() throws(NonFiniteNumbers) {
     guard let logits, !logits.isFinite else { return }
-    var failure = model.nonFinite(lastToken.map { [$0] } ?? [], batch: 1, form: .step, state: state)
+    var failure = model.nonFinite(
+      lastToken.map { [$0] } ?? [], batch: 1, form: .step, state: state, seen: logits)
     failure.place = [failure.place, "\(position) tokens read"].compactMap { $0 }.joined(separator: ", ")
     throw failure
   }

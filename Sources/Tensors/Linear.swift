@@ -56,9 +56,9 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [I
   let needsWeight = weight.isTracked
   let needsBias = bias?.isTracked == true
   return record(parts, from: [x, weight] + (bias.map { [$0] } ?? [])) {
-    [x = x.detached, weight = weight.detached] dy in
-    let dx = needsX ? inputGradient(dy, weight, like: x, sizes: sizes) : nil
-    let dweight = needsWeight ? weightGradient(dy, x, like: weight, sizes: sizes) : nil
+    [x = x.detached, kept = weight.kept, shape = weight.shape] dy in
+    let dx = needsX ? inputGradient(dy, kept(), like: x, sizes: sizes) : nil
+    let dweight = needsWeight ? weightGradient(dy, x, shape, sizes: sizes) : nil
     let dbias = needsBias ? biasGradient(dy, out: out, rows: rows, sizes: sizes) : nil
     return [dx, dweight, dbias]
   }
@@ -126,9 +126,9 @@ private func inputGradient(_ dy: [Tensor?], _ weight: Tensor, like x: Tensor, si
 }
 
 /// dW = dyᵀ · x, part by part.
-private func weightGradient(_ dy: [Tensor?], _ x: Tensor, like weight: Tensor, sizes: [Int]) -> Tensor {
+private func weightGradient(_ dy: [Tensor?], _ x: Tensor, _ shape: Shape, sizes: [Int]) -> Tensor {
   let inner = x.shape.width
-  return Tensor(weight.shape) { dweight in
+  return Tensor(shape) { dweight in
     var first = 0
     for (size, part) in zip(sizes, dy) {
       let rows = dweight + first * inner

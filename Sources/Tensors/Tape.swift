@@ -15,15 +15,18 @@ package final class Node: @unchecked Sendable {
   package let operation: StaticString
   fileprivate private(set) var inputs: [Origin?]
   let rule: @Sendable ([Tensor?]) -> [Tensor?]
+  /// Gives the outputs again, where they are not to be held.
+  let remake: (@Sendable () -> [Tensor])?
 
   init(
-    inputs: [Origin?], outputs: Int, operation: StaticString,
+    inputs: [Origin?], outputs: Int, operation: StaticString, remake: (@Sendable () -> [Tensor])? = nil,
     rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
   ) {
     order = Self.clock.wrappingAdd(1, ordering: .relaxed).newValue
     self.inputs = inputs
     self.outputs = outputs
     self.operation = operation
+    self.remake = remake
     self.rule = rule
   }
 
@@ -57,6 +60,15 @@ extension Tensor {
     return leaf
   }
 
+  /// Makes the value again, as a constant, where its operation says how.
+  package var remake: (@Sendable () -> Tensor)? {
+    guard let origin, let remake = origin.node.remake else { return nil }
+    return { [output = origin.output] in remake()[output] }
+  }
+
+  /// The value as a constant, for a rule to capture: held, or made again when it is asked for.
+  package var kept: @Sendable () -> Tensor { remake ?? { [detached] in detached } }
+
   /// The same value as a constant. Rules capture detached tensors only, so that nodes are held by nodes alone.
   public var detached: Tensor {
     Tensor(shape: shape, storage: storage, offset: offset)
@@ -77,11 +89,15 @@ package func record(
 }
 
 /// Puts several values of one operation on the tape. A gradient is nil where nothing depends on that output.
+///
+/// - Parameter remake: gives the values again. What parameters alone make is not to be held beside them from the first layer
+///   to the last: a rule that needs it captures ``Tensor/kept``.
 package func record(
   _ values: [Tensor], from inputs: [Tensor], operation: StaticString = #function,
-  rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
+  remake: (@Sendable () -> [Tensor])? = nil, rule: @escaping @Sendable ([Tensor?]) -> [Tensor?]
 ) -> [Tensor] {
-  let node = Node(inputs: inputs.map(\.origin), outputs: values.count, operation: operation, rule: rule)
+  let node = Node(
+    inputs: inputs.map(\.origin), outputs: values.count, operation: operation, remake: remake, rule: rule)
   NonFiniteSearch.active?.look(node, inputs, values)
   return values.enumerated().map { index, value in
     Tensor(

@@ -19,7 +19,7 @@ public struct TokenizerSummary: Sendable, Equatable {
       && a.specialTokens.elementsEqual(b.specialTokens, by: ==)
   }
 
-  /// - Throws: where a `tokenizer.json` is not sound JSON.
+  /// - Throws: where its JSON is not sound.
   public init(_ tokenizer: any Tokenizer) throws(FileError) {
     kind = "bytes"
     guard let file = tokenizer.file else { return }
@@ -30,13 +30,10 @@ public struct TokenizerSummary: Sendable, Equatable {
     case .rwkv:
       kind = "RWKV World"
       return
-    case .tiktoken:
-      let encoding = TiktokenFile.encoding(of: file)
-      kind = "tiktoken"
-      specialTokens = encoding?.specials.map { (Int($0.id), $0.text) } ?? []
-      return
-    case .tekken:
-      kind = "tekken"
+    case .tiktoken, .tekken:
+      kind = Tokenizers.Kind(file) == .tekken ? "tekken" : "tiktoken"
+      // All that are not of the ranked vocabulary are special.
+      specialTokens = (tokenizer as? BPETokenizer)?.addedTokens ?? []
       return
     case .tokenizerJSON: break
     }

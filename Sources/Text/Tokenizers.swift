@@ -37,6 +37,14 @@ public enum Tokenizers {
     case .tokenizerJSON: "tokenizer.json"
     }
   }
+  /// The files in a folder that make its tokenizer, or say how it is read.
+  package static func parts(in folder: String) -> [String] {
+    let settings = [
+      TokenizerSettings.configurationName, TokenizerSettings.specialName, TokenizerSettings.addedName,
+    ]
+    return (fileNames + MergesFile.pairs.flatMap { [$0.0, $0.1] } + settings)
+      .filter { fileExists(folder + "/" + $0) }
+  }
   /// Whether a folder holds a tokenizer.
   package static func areIn(_ folder: String) -> Bool {
     fileNames.contains { fileExists(folder + "/" + $0) } || MergesFile.pair(in: folder) != nil
@@ -78,7 +86,8 @@ public enum Tokenizers {
     case nil: break
     }
     throw FileError(
-      path, at: "content", expected: "a tokenizer of a known kind", found: quoted(file.name),
+      path, at: "content", expected: "a tokenizer of a known kind",
+      found: file.bytes.isEmpty ? "an empty file" : quoted(file.name),
       remedy: "name the file of a tokenizer")
   }
 
@@ -90,6 +99,11 @@ public enum Tokenizers {
         path, at: "size", expected: "at most \(maximumFile) bytes", found: "\(file.size)",
         remedy: "name the file of a tokenizer")
     }
-    return try file.bytes(at: 0, count: file.size)
+    let bytes = try file.bytes(at: 0, count: file.size)
+    if let other = Misnamed(bytes) {
+      throw FileError(
+        path, at: "content", expected: "that of a tokenizer", found: other.what, remedy: other.remedy)
+    }
+    return bytes
   }
 }

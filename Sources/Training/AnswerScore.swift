@@ -123,7 +123,7 @@ extension AnswerScore {
         hidden.reshaped([rows * n, model.width]), ids: asked.map(\.place), shape: [asked.count])
       let logits = model.logits(ofHidden: answers)
       guard logits.isFinite else {
-        throw model.nonFinite(inputs, batch: rows, form: form, state: before ?? state)
+        throw model.nonFinite(inputs, batch: rows, form: form, state: before ?? state, seen: logits)
       }
       let targets = asked.map(\.target)
       score.add(crossEntropy(logits, targets: targets).perToken.scalars, of: targets)

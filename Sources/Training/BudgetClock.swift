@@ -13,8 +13,9 @@ import Foundation
 /// Counts the seconds in which this process computed or was about to: neither a machine's sleep nor a stopped process
 /// (SIGSTOP, ctrl-Z, a frozen container) is of the budget.
 ///
-/// Of the time that passed, only as much counts as four times what the process spent on processors, and a second more: a busy
-/// machine gives it less than the whole of one, but not less than a quarter. Waiting for a slow disk counts as far.
+/// Of the time between two laps, at most four times what the process spent on processors counts, and one second more. While it
+/// computes it has at least a quarter of a processor, even on a busy machine, so all of that time counts; of a stop, or of a
+/// wait for a slow disk, no more than this does.
 struct BudgetClock {
   /// Seconds since some moment.
   struct Reading {

@@ -152,13 +152,9 @@ public struct Checkpoint: Sendable {
   private func check(_ corpora: CorpusMixture) throws {
     let corpus = corpora.parts[0].corpus
     if let tokenizer = record.tokenizer, tokenizer != corpus.header.tokenizer {
-      let sha256 = { (other: CorpusHeader.Tokenizer) in
-        other.sha256.map { " (sha256 \($0.prefix(12)))" } ?? ""
-      }
-      let own = corpus.header.tokenizer
       throw TrainingError(
-        "\(corpus.path) is of the tokenizer \(own.name)\(sha256(own)), the run in \(folder) of "
-          + "\(tokenizer.name)\(sha256(tokenizer)); resume with \(record.corpus)")
+        "\(corpus.path) is of the tokenizer \(corpus.header.tokenizer.shown), the run in \(folder) of "
+          + "\(tokenizer.shown); resume with \(record.corpus)")
     }
     guard record.cursor.parts.count == 1, corpora.parts.count == 1,
       case let tokens = record.cursor.parts[0].fingerprint.tokens, corpus.header.tokens != tokens

@@ -21,14 +21,14 @@ extension Corpus {
     }
     func refuse(_ own: String) -> TrainingError {
       TrainingError(
-        "\(self.path) is of the tokenizer \(tokens.name)\(tokens.sha256.map { " (sha256 \($0.prefix(12)))" } ?? ""), "
+        "\(self.path) is of the tokenizer \(tokens.shown), "
           + "the model in \(path) of \(own); build the corpus with --tokenizer \(tokenizer ?? path)")
     }
     // Ids of a maker that nobody has are those of the tokenizer that is named for them.
     if tokenizer != nil, tokens.sha256 == nil, tokens != .bytes, tokens != .task { return }
     if let own = try tokenizer.map({ try Tokenizers.load($0).file }) ?? ModelFolder.tokenizerFile(at: path) {
       guard tokens.sha256 == own.sha256 else {
-        throw refuse("\(own.name) (sha256 \(own.sha256.prefix(12)))")
+        throw refuse(CorpusHeader.Tokenizer(name: own.name, sha256: own.sha256).shown)
       }
     } else if tokenizer != nil {
       guard tokens == .bytes else { throw refuse("bytes") }
@@ -39,4 +39,9 @@ extension Corpus {
           + "beside it; build the corpus with its tokenizer")
     }
   }
+}
+
+extension CorpusHeader.Tokenizer {
+  /// Its name, and as much of its hash as tells it from others of the same name.
+  var shown: String { name + (sha256.map { " (sha256 \($0.prefix(12)))" } ?? "") }
 }

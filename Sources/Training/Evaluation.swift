@@ -7,24 +7,27 @@ import RunnelRecurrences
 import RunnelStreaming
 import RunnelTensors
 
-/// Scores the targets of a range, or of a sample of it; what the corpus does not ask for is no target.
+/// Scores the targets of stretches of a corpus; what it does not ask for is no target.
 ///
 /// - Parameters:
-///   - lanes: how many stretches are read side by side; one gives every target its whole context.
+///   - stretches: one, or several of one length, as ``evenStretches(of:limit:length:)`` gives them.
+///   - lanes: how many stretches are read side by side, or parts of the only one; one lane gives every target of it its whole
+///     context.
 ///   - length: tokens per piece, which bounds memory; `step` takes them one by one.
 ///   - carryState: whether the state goes on from piece to piece, or starts afresh in each.
 ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
-///   - limit: the most tokens looked at. Where the range has more, stretches are, spread evenly over it.
 ///   - progress: called after every piece with the share that is done; what it throws ends the evaluation.
 public func evaluate(
-  _ model: LanguageModel, on corpus: Corpus, range: Range<Int>, lanes: Int, length: Int, form: Form = .mix,
+  _ model: LanguageModel, on corpus: Corpus, stretches: [Range<Int>], lanes: Int, length: Int,
+  form: Form = .mix,
   resetAtDocuments: Bool = true, carryState: Bool = true, byteLengths: [Int]? = nil,
-  limit: Int = .max, progress: (Double) throws -> Void = { _ in }
+  progress: (Double) throws -> Void = { _ in }
 ) throws -> Score {
   let model = model.settled()
   var score = Score()
   var walked = 0
-  func walk(_ segments: SequentialSegments, of total: Int) throws {
+  let total = stretches.reduce(0) { $0 + $1.count - 1 }
+  func walk(_ segments: SequentialSegments) throws {
     var segments = segments
     var state = model.initialState(batch: 1)
     var rows = 0
@@ -41,19 +44,15 @@ public func evaluate(
       }
     }
   }
-  let stretches = evenStretches(of: range, limit: limit, length: length)
-  if stretches == [range] {
+  if stretches.count == 1 {
     try walk(
       SequentialSegments(
-        corpus, range: range, lanes: lanes, length: length, resetAtDocuments: resetAtDocuments),
-      of: range.count - 1)
+        corpus, range: stretches[0], lanes: lanes, length: length, resetAtDocuments: resetAtDocuments))
   } else {
-    let total = stretches.reduce(0) { $0 + $1.count - 1 }
     for start in stride(from: 0, to: stretches.count, by: lanes) {
       let group = Array(stretches[start..<min(start + lanes, stretches.count)])
       try walk(
-        SequentialSegments(corpus, stretches: group, length: length, resetAtDocuments: resetAtDocuments),
-        of: total)
+        SequentialSegments(corpus, stretches: group, length: length, resetAtDocuments: resetAtDocuments))
     }
   }
   return score
@@ -61,7 +60,7 @@ public func evaluate(
 
 /// Stretches of one length that together have at most `limit` tokens, spread evenly over a range; the range itself where
 /// it has no more. They are some pieces of `length` long, so that how little a model knows at their starts hardly counts.
-func evenStretches(of range: Range<Int>, limit: Int, length: Int) -> [Range<Int>] {
+public func evenStretches(of range: Range<Int>, limit: Int, length: Int) -> [Range<Int>] {
   guard range.count > limit else { return [range] }
   let size = max(2, min(limit, max(1, 4096 / length) * length))
   let count = max(1, limit / size), spare = range.count - count * size

@@ -10,9 +10,9 @@ struct Metrics: ~Copyable {
   /// Lines of an earlier session that were no JSON.
   private(set) var damagedLines = 0
   /// Why the lines that wait could not be written.
-  private(set) var failure: FileError?
+  var failure: FileError? { waiting.failure }
   private var file: AppendFile
-  private var waiting: [[UInt8]] = []
+  private var waiting = WaitingLines()
   /// The step of whose final validation there is a line.
   private var validatedStep: Int?
 
@@ -49,24 +49,20 @@ struct Metrics: ~Copyable {
     }
     if !isWhole { try AtomicFile.write(kept, to: path) }
     file = try AppendFile(path)
-    for change in changes where change.step == step { write(change) }
+    for change in changes where change.step == step { write(change, step: step) }
   }
 
-  private mutating func write(_ entry: some Encodable) {
+  private mutating func write(_ entry: some Encodable, step: Int) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     // Numbers that JSON does not have come to no line.
     guard let line = try? encoder.encode(entry) else { return }
-    waiting.append(Array(line) + [0x0A])
+    waiting.add(Array(line), step: step)
     flush()
   }
 
-  /// Writes the lines that wait, all or none.
   private mutating func flush() {
-    do {
-      try file.append(Array(waiting.joined()))
-      (waiting, failure) = ([], nil)
-    } catch { failure = error }
+    waiting.flush { bytes throws(FileError) in try file.append(bytes) }
   }
 
   /// A last try; says how many lines are lost.
@@ -91,7 +87,7 @@ struct Metrics: ~Copyable {
     write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, loss: step.loss,
-        learning_rate: step.learningRate, gradient_norm: step.gradientNorm))
+        learning_rate: step.learningRate, gradient_norm: step.gradientNorm), step: trainer.steps)
   }
 
   /// A run that has ended is validated anew when it is resumed, and its line stands already.
@@ -104,6 +100,6 @@ struct Metrics: ~Copyable {
         validation_accuracy: validation.accuracy,
         validation_document_accuracy: validation.documentAccuracy, validation_tokens: validation.tokens,
         validation_split_tokens: validation.splitTokens, validation: validation.each,
-        is_final: isFinal ? true : nil))
+        is_final: isFinal ? true : nil), step: trainer.steps)
   }
 }

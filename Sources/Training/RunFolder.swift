@@ -70,7 +70,7 @@ public enum RunFolder {
 
   /// Removes what a run that was ended before its first checkpoint left of its tokenizer.
   static func removeLeftovers(_ folder: String) {
-    for name in Tokenizers.fileNames + [ModelFolder.generationName] { unlink(folder + "/" + name) }
+    for name in Tokenizers.parts(in: folder) + [ModelFolder.generationName] { unlink(folder + "/" + name) }
   }
 
   /// Writes a checkpoint.

@@ -43,9 +43,7 @@ struct Optimizer: Sendable {
       // The search needs their memory.
       gradients = []
       let culprit = culprit(inputs, targets, batch, resets, state)
-      throw TrainingError(
-        "numbers overflow in step \(steps + 1): \(culprit); begin anew, or resume, with a lower --learning-rate"
-      )
+      throw TrainingError("numbers overflow in step \(steps + 1): \(culprit)")
     }
     let norm = squares.reduce(0, +).squareRoot()
     let rate = settings.learningRate(at: progress)

@@ -70,9 +70,7 @@ extension TrainingRun {
     }
     let validation = Validation(parts: results)
     guard validation.loss.isFinite else {
-      throw TrainingError(
-        "the validation loss is \(validation.loss) after step \(trainer.steps); begin anew, or resume an older checkpoint, with a lower --learning-rate"
-      )
+      throw TrainingError("the validation loss is \(validation.loss) after step \(trainer.steps)")
     }
     return validation
   }

@@ -105,17 +105,14 @@ public struct TrainingRun: Sendable {
     if metrics.damagedLines > 0 {
       note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
     }
-    if let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer() {
-      // Beside the weights it makes the run a model that reads and writes text.
-      let goesOn = RunFolder.exists(folder)
-      if !goesOn { RunFolder.removeLeftovers(folder) }
-      try ModelFolder.save(tokenizer, to: folder)
-      // A run that goes on has its marks already; the model that it began with may be gone.
-      if !goesOn { try ModelFolder.save(try marks(tokenizer), to: folder) }
-      byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer.byteLengths()
-    } else {
-      byteLengths = []
-    }
+    let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer()
+    let goesOn = RunFolder.exists(folder)
+    if !goesOn { RunFolder.removeLeftovers(folder) }
+    // Beside the weights it makes the run a model that reads and writes text.
+    if let tokenizer { try ModelFolder.save(tokenizer, to: folder) }
+    // A run that goes on has its marks already; the model that it began with may be gone.
+    if !goesOn { try ModelFolder.save(try marks(tokenizer), to: folder) }
+    byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer?.byteLengths() ?? []
     if RunFolder.exists(folder) {
       // Whatever became of the files beside the checkpoint, they are whole from here on.
       try RunFolder.saveModel(of: trainer, to: folder)
@@ -127,8 +124,9 @@ public struct TrainingRun: Sendable {
       summary = try train(&metrics, shouldStop, report, note)
     } catch {
       try? metrics.finish()
-      throw TrainingError(
-        "\(error); \(lastSave(hasOverflowed: error is TrainingError || error is NonFiniteNumbers))")
+      let hasOverflowed = error is TrainingError || error is NonFiniteNumbers
+      let save = lastSave(hasOverflowed: hasOverflowed)
+      throw TrainingError("\(error); \(save)" + (hasOverflowed ? "; \(wayOn)" : ""))
     }
     do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
     return summary
@@ -143,6 +141,21 @@ public struct TrainingRun: Sendable {
     }
     do { try save() } catch { return "\(before): \(error)" }
     return "the run is saved in \(folder) at step \(trainer.steps)"
+  }
+
+  /// What to do after an overflow. From the checkpoint of the step before it, the same numbers meet the same data: no learning
+  /// rate leads past it.
+  private var wayOn: String {
+    guard let savedStep else { return "begin anew with a lower --learning-rate" }
+    guard savedStep == trainer.steps else {
+      return "go on from there with --resume and a lower --learning-rate"
+    }
+    let remedy =
+      RunFolder.keptSteps(folder).last { $0 < savedStep }.map {
+        "go back with --resume --resume-at \($0) and"
+      }
+      ?? "begin anew in another folder with"
+    return "from there every learning rate leads to the same; \(remedy) a lower --learning-rate"
   }
 
   private mutating func train(
@@ -219,7 +232,7 @@ public struct TrainingRun: Sendable {
   }
 
   /// What begins and ends the texts of the corpora, if it is the same in all; else those of the model that the run began with.
-  private func marks(_ tokenizer: any Tokenizer) throws -> TextMarks {
+  private func marks(_ tokenizer: (any Tokenizer)?) throws -> TextMarks {
     let headers = trainer.sampler.mixture.parts.map(\.corpus.header)
     let marks = TextMarks(of: headers[0])
     if !marks.isEmpty, headers.allSatisfy({ TextMarks(of: $0) == marks }) { return marks }

@@ -45,6 +45,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var checkpointMinutes = 5.0
   /// How many checkpoints stay, the newest among them.
   public var keptCheckpoints = 1
+  /// How many may.
+  public static let keptRange = 1...1000
 
   public init() {}
 
@@ -116,10 +118,10 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     where !(value >= 0 && value <= 1) {
       throw ConfigurationError("\(name) is \(value); it must lie in [0, 1]")
     }
-    guard checkpointMinutes >= 0, checkpointMinutes.isFinite, (1...1000).contains(keptCheckpoints) else {
+    guard checkpointMinutes >= 0, checkpointMinutes.isFinite, Self.keptRange.contains(keptCheckpoints) else {
       throw ConfigurationError(
         "checkpoint_minutes is \(checkpointMinutes), kept_checkpoints \(keptCheckpoints); the first must be 0 or "
-          + "more, the second lie between 1 and 1000")
+          + "more, the second lie between \(Self.keptRange.lowerBound) and \(Self.keptRange.upperBound)")
     }
     guard sampling != .documents || resetAtDocuments else {
       throw ConfigurationError(

@@ -79,10 +79,11 @@ extension Validation.Part {
       return
     }
     let length = settings.carryState ? 256 : settings.segment
+    let stretches = evenStretches(of: range, limit: limit, length: length)
+    tokens = stretches.reduce(0) { $0 + $1.count }
     score = try evaluate(
-      trainer.model, on: corpus, range: range, lanes: min(8, max(1, range.count / 4096)), length: length,
+      trainer.model, on: corpus, stretches: stretches, lanes: min(8, max(1, tokens / 4096)), length: length,
       form: form, resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState,
-      byteLengths: byteLengths, limit: limit, progress: progress)
-    tokens = evenStretches(of: range, limit: limit, length: length).reduce(0) { $0 + $1.count }
+      byteLengths: byteLengths, progress: progress)
   }
 }

@@ -16,9 +16,9 @@ struct BenchModelOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("A model folder or .pth file (default: random weights).", valueName: "model"))
   var model: String?
   @Option(help: "The architecture of random weights.") var mixer: MixerName?
-  @Option(help: "D, the width.") var width = 256
-  @Option(help: "The number of layers.") var layers = 4
-  @Option(help: "V, the vocabulary.") var vocabulary = 256
+  @Option(help: "D, the width of random weights (default: 256).") var width: Int?
+  @Option(help: "The number of their layers (default: 4).") var layers: Int?
+  @Option(help: "V, their vocabulary (default: 256).") var vocabulary: Int?
   @Option(help: "Seconds to measure for.") var seconds = 5.0
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -28,8 +28,12 @@ struct BenchModelOptions: ParsableArguments {
     guard seconds > 0, seconds <= 3600 else {
       throw ValidationError("--seconds is \(seconds); it must lie between 0 and 3600")
     }
-    guard vocabulary > 0, width > 0, layers > 0 else {
+    let shape = [width, layers, vocabulary].compactMap { $0 }
+    guard shape.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("--width, --layers and --vocabulary must be positive")
+    }
+    guard model == nil || shape.isEmpty else {
+      throw ValidationError("--width, --layers and --vocabulary are of random weights; a model has its own")
     }
   }
 
@@ -38,7 +42,8 @@ struct BenchModelOptions: ParsableArguments {
     if let model { return try ModelFolder.load(model) }
     guard let mixer else { throw ToolError("name a model folder, or give --mixer") }
     return try LanguageModel(
-      ModelConfiguration(mixer.pattern, vocabularySize: vocabulary, width: width, layers: layers), seed: 1)
+      ModelConfiguration(
+        mixer.pattern, vocabularySize: vocabulary ?? 256, width: width ?? 256, layers: layers ?? 4), seed: 1)
   }
 }
 

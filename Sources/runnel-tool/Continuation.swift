@@ -70,10 +70,17 @@ struct Continuation {
   struct Record: Encodable {
     let stream: Int
     let text: String
+    /// In hexadecimal, where they are no text.
+    let bytes: String?
     let tokens: Int
     /// Missing where a saved stream goes on with the draws of its own.
     let seed: UInt64?
     let ended_by: End
+
+    init(stream: Int, _ bytes: [UInt8], tokens: Int, seed: UInt64?, ended_by: End) {
+      (self.stream, self.tokens, self.seed, self.ended_by) = (stream, tokens, seed, ended_by)
+      (text, self.bytes) = Output.textAndBytes(bytes)
+    }
 
     /// False once nobody reads any more.
     func print() throws -> Bool { Output.write(Array((try Output.encoded(self) + "\n").utf8)) }

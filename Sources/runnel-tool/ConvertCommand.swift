@@ -110,22 +110,31 @@ struct ConvertCommand: ParsableCommand {
     }
     try replacing.check(result, for: ModelFolder.conversion, inputs: [source])
     let original = try ModelFolder.load(source)
+    let isInPlace = Destination.isSame(source, result)
     let tokenizer: (any Tokenizer)?
     do { tokenizer = try self.tokenizer.open(for: original, at: source) } catch
       where self.tokenizer.tokenizer == nil
     {
+      if !isInPlace, !replacing.force { try ModelFolder.checkTokenizerIsAbsent(result) }
       Output.note("\(error); the result has no tokenizer")
       tokenizer = nil
     }
+    let marks = try ModelFolder.marks(
+      of: original, at: source, tokenizer: tokenizer, from: self.tokenizer.tokenizer ?? source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
-    try write(original, tokenizer, finer)
+    let isNew = !fileExists(result)
+    try ModelFolder.makeFolder(result)
+    // What has no form there leaves no folder.
+    defer { if isNew { rmdir(result) } }
+    // Of two that write at once, one's weights would lie beside the other's configuration.
+    let lock = try FileLock(result)
+    defer { withExtendedLifetime(lock) {} }
+    // Before the weights: those of an earlier model say which tokenizer they had, these may say none.
+    if !isInPlace { try ModelFolder.removeTokenizer(from: result) }
+    try write(original, tokenizer, marks, finer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
-    if let tokenizer {
-      let from = self.tokenizer.tokenizer ?? source
-      try ModelFolder.save(
-        ModelFolder.marks(of: original, at: source, tokenizer: tokenizer, from: from), to: result)
-    }
+    try ModelFolder.save(marks, to: result)
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -133,7 +142,7 @@ struct ConvertCommand: ParsableCommand {
     do throws(Divergence.Failure) {
       divergence = try Divergence(
         from: original, to: converted.frozen(), form: form, on: sample.ids,
-        byteLengths: tokenizer?.byteLengths())
+        byteLengths: tokenizer?.byteLengths() ?? [])
     } catch {
       throw ToolError("\(result) is written, but cannot be measured: \(sentence(error))")
     }
@@ -158,7 +167,8 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func write(
-    _ model: LanguageModel, _ tokenizer: (any Tokenizer)?, _ finer: [String: PackedElement]
+    _ model: LanguageModel, _ tokenizer: (any Tokenizer)?, _ marks: TextMarks,
+    _ finer: [String: PackedElement]
   ) throws {
     let metadata = [ModelFolder.sourceKey: model.fingerprint]
     let numbers = dtype == .bf16 ? ElementType.bfloat16 : .float32
@@ -169,7 +179,7 @@ struct ConvertCommand: ParsableCommand {
         model, to: result, as: numbers, metadata: metadata, tokenizer: tokenizer?.file?.sha256)
     case .huggingface:
       let family = try ModelFolder.saveForeign(
-        model, tokenizer: tokenizer, to: result, as: numbers, metadata: metadata)
+        model, tokenizer: tokenizer, marks: marks, to: result, as: numbers, metadata: metadata)
       Output.note("\(result) is \(family.modelType) of \(family.library)")
     case .recurrent:
       if let packing = model.packing, packing != dtype {
@@ -198,7 +208,7 @@ struct ConvertCommand: ParsableCommand {
     _ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText,
     _ finer: [String: PackedElement]
   ) throws {
-    let bytes = try fileSize(result + "/" + ModelFolder.weightsName)
+    let bytes = try InputFile(result + "/" + ModelFolder.weightsName).size
     let (before, after) = (divergence.source, divergence.result)
     if output.json {
       return try Output.json(
@@ -236,10 +246,6 @@ struct ConvertCommand: ParsableCommand {
     Output.line(
       String(format: "%@ before %.6f, after %.6f (%+.3f %%)", unit, x, y, 100 * (y - x) / max(x, .ulpOfOne)))
   }
-
-  private func fileSize(_ path: String) throws -> Int {
-    (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
-  }
 }
 
 /// The tokens on which two models are compared: those of a file, or of seeded stories; random ones where nothing says what
@@ -261,7 +267,8 @@ struct ComparisonText {
     // No token of a text is longer on average.
     let needed = 16 * tokens
     if let path {
-      guard let file = FileHandle(forReadingAtPath: path) else { throw ToolError("\(path) cannot be opened") }
+      let file = FileHandle(
+        fileDescriptor: try openForReading(Array(path.utf8), path), closeOnDealloc: true)
       let zstd = path.lowercased().hasSuffix(".zst")
       var stream = TextStream(path, reader: "runnel convert --text /dev/stdin", mustBeZstd: zstd)
       while text.count < needed,
@@ -274,16 +281,15 @@ struct ComparisonText {
       var stories = Stories(seed: 1)
       while text.count < needed { text += Array(stories.next().utf8) }
     }
-    let encoded = tokenizer.encode(text).prefix(tokens)
+    let encoded = Array(tokenizer.encode(text).prefix(tokens))
     guard encoded.count > 1 else { throw ToolError("\(label) has fewer than two tokens; give a longer text") }
-    if let stranger = encoded.first(where: { Int($0) >= model.vocabularySize }) {
+    do { try model.requireKnown(encoded) } catch {
       guard path != nil else {
         (name, ids) = ("random ids", model.randomIds(tokens))
         return
       }
-      throw ToolError(
-        "\(label): token \(stranger) is outside the model's vocabulary of \(model.vocabularySize)")
+      throw ToolError("\(label): \(error)")
     }
-    (name, ids) = (label, Array(encoded))
+    (name, ids) = (label, encoded)
   }
 }

@@ -61,7 +61,7 @@ struct KernelToRecurrence {
       reports.append(report)
     }
     try RecurrenceFile.write(entries, to: result)
-    let bytes = try FileManager.default.attributesOfItem(atPath: result)[.size] as? Int ?? 0
+    let bytes = try InputFile(result).size
     if json {
       return try Output.json(Result(result: result, bytes: bytes, tolerance: tolerance, kernels: reports))
     }

@@ -3,7 +3,6 @@
 import ArgumentParser
 import Foundation
 import Runnel
-import RunnelFiles
 
 extension CorpusCommand {
   struct Cat: ParsableCommand {
@@ -169,10 +168,9 @@ private struct DocumentPrinter {
     decoder = tokenizer?.decoder()
     (isInside, isEmpty) = (false, true)
     if asJSON {
-      let text = String(validating: bytes, as: UTF8.self)
-      let hex = text == nil ? bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined() : nil
+      let (text, hex) = Output.textAndBytes(bytes)
       try CorpusCommand.Cat.write(
-        Array((Output.encoded(Line(text: text, bytes: hex)) + "\n").utf8))
+        Array((Output.encoded(Line(text: hex == nil ? text : nil, bytes: hex)) + "\n").utf8))
     } else {
       try flush()
     }

@@ -107,10 +107,17 @@ extension CorpusCommand {
         try replacing.check(file, for: .tokens(format), inputs: [path])
       }
       var line = ProgressLine()
-      let count = try Corpus(path: path).export(
+      let corpus = try Corpus(path: path)
+      let count = try corpus.export(
         split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd
       ) { done in line.show(done, "exporting \(out)") }
       line.finish()
+      if format != .megatron, corpus.documentCount > 1, documentEnd == nil, corpus.header.endOfDocument == nil
+      {
+        Output.note(
+          "\(out): its format has no documents: \(Output.grouped(corpus.documentCount)) of them stand one after the other; "
+            + "--document-end puts an id after each, and --format megatron keeps them")
+      }
       if output.json { return try Output.json(Result(path: out, tokens: count)) }
       Output.line("\(out): \(Output.grouped(count)) tokens")
     }

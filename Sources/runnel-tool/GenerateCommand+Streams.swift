@@ -107,8 +107,8 @@ extension GenerateCommand {
     let end = stream.continuation.end ?? (isEmpty ? .empty_prompt : .interrupt)
     if json {
       return try Continuation.Record(
-        stream: stream.number, text: String(decoding: stream.text, as: UTF8.self),
-        tokens: stream.continuation.tokens, seed: stream.seed, ended_by: end
+        stream: stream.number, stream.text, tokens: stream.continuation.tokens, seed: stream.seed,
+        ended_by: end
       ).print()
     }
     let heading = headed ? "== stream \(stream.number), seed \(stream.seed), ended by \(end.rawValue)\n" : ""

@@ -132,12 +132,12 @@ struct GenerateCommand: ParsableCommand {
   /// A fresh stream, or the saved one, and the bytes that it held back.
   func start(_ model: LanguageModel) throws -> (session: Session, pending: [UInt8]) {
     guard let loadState else {
-      let sampler = Sampler(sampling.changed(SamplingSettings()), seed: sampling.seed())
+      let sampler = try Sampler(sampling.changed(SamplingSettings(), for: model), seed: sampling.seed())
       return (Session(model, sampler: sampler), [])
     }
     var (session, pending) = try StateFile.load(loadState, into: model) { Output.note($0) }
     if let seed = sampling.seed { session.sampler.reseed(seed) }
-    session.sampler.settings = sampling.changed(session.sampler.settings)
+    session.sampler.settings = try sampling.changed(session.sampler.settings, for: model)
     return (session, pending)
   }
 
@@ -160,7 +160,7 @@ struct GenerateCommand: ParsableCommand {
     if isThere {
       var sampler = journal.sampler
       if let seed = sampling.seed { sampler.reseed(seed) }
-      sampler.settings = sampling.changed(sampler.settings)
+      sampler.settings = try sampling.changed(sampler.settings, for: model)
       try journal.setSampler(sampler)
     }
     return .recorded(journal)
@@ -201,8 +201,8 @@ struct GenerateCommand: ParsableCommand {
   func printRecord(_ number: Int, _ text: [UInt8], _ continuation: Continuation) throws -> Bool {
     let ownSeed = loadState != nil && sampling.seed == nil
     return try Continuation.Record(
-      stream: number, text: String(decoding: text, as: UTF8.self), tokens: continuation.tokens,
-      seed: ownSeed ? nil : sampling.seed(), ended_by: continuation.end ?? .interrupt
+      stream: number, text, tokens: continuation.tokens, seed: ownSeed ? nil : sampling.seed(),
+      ended_by: continuation.end ?? .interrupt
     ).print()
   }
 }

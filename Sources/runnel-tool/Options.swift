@@ -18,10 +18,15 @@ struct ComputeOptions: ParsableArguments {
   /// Must be called before anything computes.
   func apply() {
     if let threads { WorkerPool.use(threads: threads) }
-    OutOfMemory.handle { bytes in
+    Self.endOutOfMemory()
+  }
+
+  /// - Parameter kept: a half sentence on what of the work is on disk.
+  static func endOutOfMemory(_ kept: @escaping @Sendable () -> String = { "" }) {
+    OutOfMemory.handle { missing in
       Output.note(
-        "Error: the system has no \(bytes) bytes of memory left; take a smaller model, --batch or --segment, or free some"
-      )
+        "Error: the system has no \(missing) left\(kept()); take a smaller model, --batch or --segment, fewer --threads, or "
+          + "free some")
       // No thread can go on, so none is waited for.
       _exit(1)
     }

@@ -1,6 +1,7 @@
 /// Results go to stdout, progress to stderr; bars only on a terminal.
 
 import Foundation
+import Runnel
 
 #if canImport(Glibc)
   import Glibc
@@ -49,6 +50,13 @@ enum Output {
     line(try encoded(value, pretty: pretty))
   }
 
+  /// Bytes as JSON tells them: as text, and where they are none, in hexadecimal too.
+  static func textAndBytes(_ bytes: some Collection<UInt8>) -> (text: String, bytes: String?) {
+    if let text = String(validating: bytes, as: UTF8.self) { return (text, nil) }
+    return (
+      String(decoding: bytes, as: UTF8.self), bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined()
+    )
+  }
   static func encoded(_ value: some Encodable, pretty: Bool = false) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = pretty ? [.prettyPrinted, .sortedKeys] : [.sortedKeys]
@@ -61,8 +69,10 @@ enum Output {
     }
   }
 
-  /// Rows in aligned columns, the first row being the heading.
+  /// Rows in aligned columns, the first row being the heading. What a file says may hold line breaks and a terminal's
+  /// commands; it is shown as it stands there.
   static func table(_ rows: [[String]]) {
+    let rows = rows.map { $0.map { printable($0, limit: .max) } }
     guard let first = rows.first else { return }
     let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     for row in rows {

@@ -15,12 +15,7 @@ enum RecordedStream: ~Copyable {
   var model: LanguageModel { session.model }
 
   mutating func feed(_ ids: [Int32]) throws {
-    let vocabulary = model.vocabularySize
-    if let index = ids.firstIndex(where: { Int($0) >= vocabulary }) {
-      throw ToolError(
-        "the prompt's token \(ids[index]) at position \(session.position + index) is outside the model's vocabulary of "
-          + "\(vocabulary)")
-    }
+    try model.requireKnown(ids, from: session.position)
     switch consume self {
     case .plain(var session):
       session.feed(ids)

@@ -41,11 +41,18 @@ enum Main {
       let text = RunnelTool.fullMessage(for: error)
       // Help and the version are results.
       if !text.isEmpty { code.isSuccess ? Output.line(text) : Output.note(text) }
-      if !code.isSuccess { exit(code.rawValue) }
+      if !code.isSuccess { leave(code) }
     }
-    guard let failure = Output.failure else { return }
+    guard let failure = Output.failure else { leave(.success) }
     Output.note(RunnelTool.fullMessage(for: failure))
-    exit(RunnelTool.exitCode(for: failure).rawValue)
+    leave(RunnelTool.exitCode(for: failure))
+  }
+
+  /// Ends the process without the libraries' farewells: all output is out, and OpenBLAS would wait for a thread of its own,
+  /// for ever where that found no room for its buffer.
+  private static func leave(_ code: ExitCode) -> Never {
+    fflush(nil)
+    _exit(code.rawValue)
   }
 }
 

@@ -59,6 +59,16 @@ struct SamplingOptions: ParsableArguments {
     return settings
   }
 
+  /// The same for the draws of a model.
+  func changed(_ settings: SamplingSettings, for model: LanguageModel) throws -> SamplingSettings {
+    let settings = changed(settings)
+    guard settings.leavesAny(of: model.vocabularySize) else {
+      throw ToolError(
+        "the logit biases ban all \(model.vocabularySize) tokens of the model; leave one that can be drawn")
+    }
+    return settings
+  }
+
   /// The seed of the first stream, or of the one `offset` places behind it.
   func seed(offset: Int = 0) -> UInt64 { (seed ?? 1) &+ UInt64(offset) }
 

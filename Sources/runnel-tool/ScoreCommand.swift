@@ -18,7 +18,8 @@ struct ScoreCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
     String
   @Option(help: ArgumentHelp("Score a corpus instead of stdin.", valueName: "file")) var corpus: String?
-  @Option(help: "Which split of the corpus: train, validation or all.") var split = ScoredSplit.validation
+  @Option(help: "Which split of the corpus: train, validation or all (default: validation).") var split:
+    ScoredSplit?
   @Option(help: "How the recurrence runs: step, mix or parallel.") var form = Form.mix
   @Flag(
     inversion: .prefixedNo,
@@ -49,6 +50,7 @@ struct ScoreCommand: ParsableCommand {
   enum Unit: String, ExpressibleByArgument, CaseIterable { case token, line, document }
 
   func validate() throws {
+    if split != nil, corpus == nil { throw ValidationError("--split is one of a --corpus; leave it out") }
     if task == true, corpus == nil { throw ValidationError("--task needs the --corpus of a task") }
     if ids != nil, corpus != nil || per != nil {
       throw ValidationError("--ids is a text of its own; it does not go with --corpus or --per")
@@ -108,15 +110,6 @@ struct ScoreCommand: ParsableCommand {
     return try StateFile.load(loadState, into: model) { Output.note($0) }.session
   }
 
-  /// - Parameter position: of the first of them in the text.
-  static func check(_ ids: [Int32], fit model: LanguageModel, from position: Int) throws {
-    if let index = ids.firstIndex(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
-      throw ToolError(
-        "token \(ids[index]) at position \(position + index) is outside the model's vocabulary of "
-          + "\(model.vocabularySize); the text was made with another tokenizer")
-    }
-  }
-
   private struct Result: Encodable {
     let form: String
     let tokens: Int
@@ -131,7 +124,7 @@ struct ScoreCommand: ParsableCommand {
   private func range(in corpus: Corpus) -> Range<Int> {
     switch split {
     case .train: corpus.range(of: .train)
-    case .validation: corpus.range(of: .validation)
+    case nil, .validation: corpus.range(of: .validation)
     case .all: 0..<corpus.count
     }
   }
@@ -152,7 +145,8 @@ struct ScoreCommand: ParsableCommand {
     line.finish()
     guard result.score.tokens > 0 else {
       throw ToolError(
-        "there is nothing to score: the \(split) split of \(corpus.path) holds no whole document")
+        "there is nothing to score: the \(split ?? .validation) split of \(corpus.path) holds no whole document"
+      )
     }
     let rate = Double(result.tokensRead) / max(1e-9, (ContinuousClock.now - start) / .seconds(1))
     if output.json {
@@ -186,7 +180,7 @@ struct ScoreCommand: ParsableCommand {
     var position = stream.position
     func feed(_ ids: [Int32]) throws {
       if Output.isClosed, saveState == nil { throw ExitCode.success }
-      try Self.check(ids, fit: model, from: position)
+      try model.requireKnown(ids, from: position)
       position += ids.count
       try scorer.feed(ids) { losses in units?.add(losses) }
     }
@@ -287,7 +281,7 @@ extension ScoreCommand {
     }
     guard logits.isFinite else {
       throw model.nonFinite(
-        inputs, batch: shape[0], form: form, state: model.initialState(batch: shape[0]))
+        inputs, batch: shape[0], form: form, state: model.initialState(batch: shape[0]), seen: logits)
     }
     var writer = SafetensorsWriter()
     writer.add("logits", logits.reshaped([shape[0], shape[1], model.vocabularySize]))

@@ -11,7 +11,8 @@ extension ScoreCommand {
   func follow(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
     Interrupt.watch()
     let stream = try self.stream(of: model)
-    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: special.byteLengths(of: tokenizer))
+    let lengths = special.byteLengths(of: tokenizer)
+    var scorer = StreamScorer(continuing: stream, form: form, byteLengths: lengths)
     var encoder = tokenizer.encoder(for: stream)
     let clock = ContinuousClock()
     var spent = Duration.zero
@@ -24,12 +25,14 @@ extension ScoreCommand {
       line.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
       // What the encoder keeps back would else be scored with the next line, whenever that comes.
       encoder.flush(into: &ids)
-      try Self.check(ids, fit: model, from: position)
+      try model.requireKnown(ids, from: position)
+      let unpredicted = position > 0 ? nil : ids.first.map { lengths[Int($0)] }
       position += ids.count
       let before = scorer.score.nats
       try scorer.feed(ids)
       spent += clock.now - start
-      let unit = ScoredUnit(line, tokens: ids.count, nats: scorer.score.nats - before)
+      let unit = ScoredUnit(
+        line, tokens: ids.count, nats: scorer.score.nats - before, unpredicted: unpredicted ?? 0)
       if let above, (unit.bits_per_byte ?? 0) <= above { return true }
       return try unit.print(isLine: true, json: output.json)
     }

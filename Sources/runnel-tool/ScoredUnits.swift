@@ -7,16 +7,20 @@ import Runnel
 /// What was scored as a whole: a token, a line, a document.
 struct ScoredUnit: Encodable {
   let text: String
+  /// In hexadecimal, where they are no text.
+  let bytes: String?
   let tokens: Int
   let nats: Double
   /// What makes long and short ones comparable; missing where there are no bytes.
   let bits_per_byte: Double?
 
-  init(_ bytes: some Collection<UInt8>, tokens: Int, nats: Double) {
-    text = String(decoding: bytes, as: UTF8.self)
+  /// - Parameter unpredicted: the bytes at its beginning that nothing came before, and that no nats are of.
+  init(_ bytes: some Collection<UInt8>, tokens: Int, nats: Double, unpredicted: Int = 0) {
+    (text, self.bytes) = Output.textAndBytes(bytes)
     self.tokens = tokens
     self.nats = nats
-    bits_per_byte = bytes.isEmpty ? nil : nats / log(2) / Double(bytes.count)
+    let predicted = bytes.count - unpredicted
+    bits_per_byte = predicted > 0 ? nats / log(2) / Double(predicted) : nil
   }
 
   /// Prints the unit at once; false where nobody reads any more.
@@ -42,6 +46,8 @@ struct ScoredUnits {
   private var isFirst: Bool
   private var tokens: [Int32] = []
   private var nats = 0.0
+  /// The bytes of the unit's tokens that nothing predicts.
+  private var unpredicted = 0
 
   /// - Parameters:
   ///   - continuing: the stream goes on, so that its first token here is predicted too.
@@ -81,6 +87,7 @@ struct ScoredUnits {
     var count = 0
     // The first token of a stream has nothing before it that could predict it.
     if isFirst, !waiting.isEmpty {
+      unpredicted = tokenizer.bytes(of: CollectionOfOne(waiting[0].token)).count
       take(waiting[0].token, isEnd: waiting[0].isEnd && unit != .token, 0)
       (isFirst, count) = (false, 1)
     }
@@ -100,11 +107,12 @@ struct ScoredUnits {
   }
 
   private mutating func flush() {
-    let scored = ScoredUnit(tokenizer.bytes(of: tokens), tokens: tokens.count, nats: nats)
+    let scored = ScoredUnit(
+      tokenizer.bytes(of: tokens), tokens: tokens.count, nats: nats, unpredicted: unpredicted)
     if above == -.infinity || (scored.bits_per_byte ?? 0) > above {
       _ = try? scored.print(isLine: unit == .line, json: json)
     }
     tokens.removeAll(keepingCapacity: true)
-    nats = 0
+    (nats, unpredicted) = (0, 0)
   }
 }

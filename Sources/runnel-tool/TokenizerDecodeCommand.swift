@@ -63,7 +63,7 @@ private struct IdReader {
   mutating func take(_ byte: UInt8) throws -> Int32? {
     switch byte {
     case 0x30...0x39:
-      value = min(Int(Int32.max), 10 * (value ?? 0) + Int(byte - 0x30))
+      value = min(Int.max >> 4, 10 * (value ?? 0) + Int(byte - 0x30))
       return nil
     case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "]"): return try finish()
     default:

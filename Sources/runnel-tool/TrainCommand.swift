@@ -117,8 +117,11 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError(
         "--checkpoint-minutes is \(checkpointMinutes); it must be 0 (none by time) or more")
     }
-    if let keepCheckpoints, !(1...1000).contains(keepCheckpoints) {
-      throw ValidationError("--keep-checkpoints is \(keepCheckpoints); it must lie between 1 and 1000")
+    let kept = TrainingSettings.keptRange
+    if let keepCheckpoints, !kept.contains(keepCheckpoints) {
+      throw ValidationError(
+        "--keep-checkpoints is \(keepCheckpoints); it must lie between \(kept.lowerBound) and \(kept.upperBound)"
+      )
     }
     if let resumeAt, !resume || resumeAt < 0 {
       throw ValidationError("--resume-at \(resumeAt) goes with --resume and the step of a checkpoint")
@@ -150,6 +153,10 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     compute.apply()
+    ComputeOptions.endOutOfMemory { [out] in
+      guard let step = try? RunFolder.record(out).steps else { return "; nothing is saved" }
+      return "; \(out) holds the run at step \(step), go on with --resume"
+    }
     if resume { return try goOn() }
     if let corpus {
       try checkOrigin()

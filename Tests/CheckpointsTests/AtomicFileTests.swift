@@ -53,6 +53,28 @@ struct AtomicFileTests {
     #expect(lstat(folder("link"), &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
   }
 
+  @Test(
+    "who may read a file may read the one that replaces it, and nobody else",
+    arguments: [0o600, 0o640, 0o444, 0o666])
+  func modes(mode: mode_t) throws {
+    let folder = TemporaryFolder()
+    func permissions(_ path: String) -> mode_t {
+      var status = stat()
+      return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+    }
+    writeRaw(Array("old".utf8), to: folder("a"))
+    #expect(chmod(folder("a"), mode) == 0)
+    try AtomicFile.write(to: folder("a")) { output throws(FileError) in
+      try output.write(Array("new".utf8))
+      // From its first byte on.
+      for name in folder.contents { #expect(permissions(folder(name)) == mode, "\(name)") }
+    }
+    #expect(permissions(folder("a")) == mode && readRaw(folder("a")) == Array("new".utf8))
+    try AtomicFile.write("new", to: folder("b"))
+    close(open(folder("c"), O_WRONLY | O_CREAT, 0o666))
+    #expect(permissions(folder("b")) == permissions(folder("c")))
+  }
+
   @Test("devices, folders and absent folders are refused in a sentence")
   func refused() {
     let folder = TemporaryFolder()

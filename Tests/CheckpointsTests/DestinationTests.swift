@@ -34,6 +34,10 @@ struct DestinationTests {
         == "prose: writing: expected a new name, or a poem to replace, found a file of another kind; "
         + "choose another name, or add --force to replace it")
     for verdict in verdicts[4...] { #expect(verdict.contains("found the input"), "\(verdict)") }
+    for isForced in [false, true] {
+      let verdict = sentence(in: folder) { try Destination.check("-", for: Self.poem, force: isForced) }
+      #expect(verdict.contains("expected the name of a file") && verdict.contains("./-"), "\(verdict)")
+    }
     for name in ["prose", "input", "link"] {
       try Destination.check(folder(name), for: Self.poem, inputs: [folder("input")], force: true)
     }

@@ -1,6 +1,7 @@
 import RunnelCheckpoints
 import RunnelFiles
 import RunnelTensors
+import RunnelText
 import Testing
 
 #if canImport(Glibc)
@@ -17,11 +18,38 @@ struct OpeningTests {
   private static let strangers: [(bytes: [UInt8], found: String, remedy: String)] = [
     (Array("GGUF".utf8) + [3, 0, 0, 0], "GGUF", "Hugging Face folder or an RWKV .pth"),
     (Array("version https://git-lfs.github.com/spec/v1\noid sha256:00\n".utf8), "Git LFS", "git lfs pull"),
+    (Array("<!DOCTYPE html><html>".utf8), "a page of HTML", "download the file itself"),
     ([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3], "gzip", "gunzip"),
     ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0], "xz", "unxz"), ([0x28, 0xB5, 0x2F, 0xFD, 0, 0], "zstd", "unzstd"),
     ([0x80, 4, 0x95, 0, 0, 0, 0, 0, 0, 0, 0], "a pickle", "safetensors"),
     ([0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A], "HDF5", "safetensors"),
   ]
+
+  @Test(
+    "in the place of a configuration, an index, a tokenizer or its vocabulary", arguments: misnamed.indices)
+  func beside(index: Int) throws {
+    let (bytes, found, remedy) = Self.misnamed[index]
+    for name in ["config.json", "model.safetensors.index.json", "tokenizer.json", "vocab.json"] {
+      let folder = TemporaryFolder()
+      if name != "config.json" {
+        writeRaw(Array(#"{"model_type": "mamba"}"#.utf8), to: folder("config.json"))
+      }
+      writeRaw(bytes + [UInt8](repeating: 10, count: 100), to: folder(name))
+      writeRaw(Array("#version: 0.2\n".utf8), to: folder("merges.txt"))
+      let text = sentence(in: folder) {
+        if name == "tokenizer.json" || name == "vocab.json" {
+          _ = try Tokenizers.load(folder.path)
+        } else if name == "config.json" {
+          _ = try ModelFolder.load(folder.path)
+        } else {
+          _ = try openTensors(at: folder.path)
+        }
+      }
+      #expect(text.hasPrefix("\(name): ") && text.contains(found) && text.contains(remedy), "\(text)")
+    }
+  }
+
+  private static let misnamed = strangers.filter { ["Git LFS", "a page of HTML", "gzip"].contains($0.found) }
 
   @Test("under any name, alone and as the weights of a folder", arguments: strangers.indices)
   func named(index: Int) throws {

@@ -90,6 +90,20 @@ import Testing
         try write(sequences + modes, to: folder + "/web.idx")
         #expect(try contents(importing([data], to: folder + "/c")) == [[1, 2, 3], [], [4, 5, 6]])
       }
+      // An id that tells documents divides those of the file, and begins or ends no second one where they do.
+      for (boundary, documents) in [
+        (.start(4), [[1, 2, 3], [], [4, 5, 6]]), (.start(5), [[1, 2, 3], [], [4], [5, 6]]),
+        (.start(1), [[1, 2, 3], [], [4, 5, 6]]), (.end(3), [[1, 2, 3], [], [4, 5, 6]]),
+        (.end(1), [[1], [2, 3], [], [4, 5, 6]]),
+      ] as [(CorpusImporter.Boundary, [[Int32]])] {
+        let divided = try contents(importing([data], to: folder + "/c", boundary: boundary))
+        #expect(divided == documents, "\(boundary)")
+      }
+      // The file says the type of its ids.
+      #expect(try contents(importing([data], to: folder + "/c", element: .i32)).count == 3)
+      #expect(
+        sentence { _ = try importing([data], to: folder + "/c", element: .u16) }
+          .contains("here i32; leave --dtype out"))
       // Boundaries without a sequence between them are empty documents.
       try write(
         index(code: 4, lengths: [2, 4], places: [0, 8], documents: [0, 0, 1, 1, 2, 2]),
@@ -215,6 +229,52 @@ import Testing
     }
   }
 
+  /// How files of other kinds begin, and words of what is said of them.
+  private static let others: [(beginning: [UInt8], words: [String])] = [
+    ([0x93] + Array("NUMPY\u{1}\0v\0{'descr': '<u2'".utf8), ["a NumPy array", "tofile()"]),
+    (Array("PK\u{3}\u{4}".utf8), ["a zip archive", "unzip -p FILE > ids.bin"]),
+    ([0x1F, 0x8B, 8, 0], ["gzip data", "zcat < FILE > ids.bin"]),
+    ([0x28, 0xB5, 0x2F, 0xFD], ["zstd data", "zstd -dc FILE > ids.bin"]),
+    (Array("PAR1".utf8), ["a Parquet file"]),
+    ([0x40, 4, 0, 0, 0, 0, 0, 0] + Array("{\"a\":{".utf8), ["a model"]),
+    ([0x52, 0x2A, 0x4D, 0x18, 2, 0, 0, 0] + Array("RNLB".utf8), ["a corpus", "runnel corpus merge"]),
+    ([0x88, 0xD8, 0x34, 0x01, 1, 0, 0, 0], ["llm.c"]),
+    (Array("Once upon a time there was a naïve fox, and it ran.\n".utf8), ["text", "runnel corpus build"]),
+  ]
+
+  @Test(
+    "what is no file of bare ids is not taken for one, unless that is asked for", arguments: others.indices)
+  func otherKinds(index: Int) throws {
+    let (beginning, words) = Self.others[index]
+    try withFolder { folder in
+      let data = folder + "/data"
+      // A whole number of ids, and a safetensors file that has room for its header.
+      let ids =
+        beginning + [UInt8](repeating: 32, count: beginning.count % 2 + (words == ["a model"] ? 64 : 0))
+      try write(ids, to: data)
+      let error = #expect(throws: CorpusError.self) {
+        try importing([data], to: folder + "/c", vocabulary: 1 << 16)
+      }
+      for word in words + ["no bare ids", "--format nanogpt"] {
+        #expect(error?.description.contains(word) == true, "\(String(describing: error))")
+      }
+      #expect(!FileManager.default.fileExists(atPath: folder + "/c"))
+      let corpus = try importing([data], to: folder + "/d", vocabulary: 1 << 16, format: .nanogpt)
+      #expect(corpus.count == ids.count / 2)
+    }
+  }
+
+  @Test("bytes of text in one byte each are ids, and short or small ids are no text")
+  func textBytes() throws {
+    try withFolder { folder in
+      let text = Array("Once upon a time there was a fox, and it ran.".utf8), data = folder + "/data"
+      try write(text, to: data)
+      #expect(try contents(importing([data], to: folder + "/a", element: .u8)) == [text.map(Int32.init)])
+      try write(little(text.map(UInt16.init)), to: data)
+      #expect(try contents(importing([data], to: folder + "/b")) == [text.map(Int32.init)])
+    }
+  }
+
   @Test("import(export(corpus)) = corpus, documents too", arguments: TokenFileFormat.allCases, [200, 70_000])
   func roundTrip(format: TokenFileFormat, vocabulary: Int) throws {
     try withFolder { folder in
@@ -228,7 +288,8 @@ import Testing
         let count = try corpus.export(
           split, to: out, as: format, element: format == .nanogpt ? element : nil, documentEnd: end)
         let back = try importing(
-          [out], to: folder + "/back", vocabulary: vocabulary, element: element, boundary: .end(end))
+          [out], to: folder + "/back", vocabulary: vocabulary, element: format == .nanogpt ? element : nil,
+          boundary: .end(end))
         let range = corpus.range(of: split)
         let expected = (0..<corpus.documentCount)
           .filter { index in

@@ -181,7 +181,7 @@ import Testing
       try manager.createSymbolicLink(atPath: folder + "/t/gone.txt", withDestinationPath: "nowhere")
       try manager.createSymbolicLink(atPath: folder + "/t/u/up", withDestinationPath: "..")
       try manager.createSymbolicLink(atPath: folder + "/t/self.txt", withDestinationPath: "self.txt")
-      // A name in Latin-1.
+      // A name in Latin-1, which is not UTF-8: it is shown with its byte in hexadecimal.
       let latin = Array((folder + "/t/caf").utf8) + [0xE9] + Array(".txt".utf8)
       let descriptor = latin.withPath { open($0, O_WRONLY | O_CREAT, 0o600) }
       #expect(descriptor >= 0 && Foundation.write(descriptor, "café", 5) == 5 && close(descriptor) == 0)
@@ -236,6 +236,118 @@ import Testing
         if case .end = event { documents += 1 }
       }
       #expect(skipped == bad.first && documents == 3)
+    }
+  }
+
+  @Test("a line of JSON too long to be held is told with its number, or left out and counted")
+  func longLines() throws {
+    try withFolder { folder in
+      let long = String(repeating: "x", count: 600_000)
+      let lines =
+        #"{"text": "a"}"# + "\nno json\n" + #"{"text": "\#(long)"}"# + "\n" + #"{"text": "b"}"# + "\n" + long
+      try write(lines.utf8, to: folder + "/a.jsonl")
+      func inputs(skipping: Bool) throws -> [CorpusInput] {
+        var inputs = try CorpusInput.all([folder + "/a.jsonl"], .init(skipsBadLines: skipping))
+        inputs[0].longestLine = 300_000
+        return inputs
+      }
+      let strict = try inputs(skipping: false).map { input in
+        var input = input
+        input.path = folder + "/b.jsonl"
+        return input
+      }
+      try write("\n\(long)\n".utf8, to: folder + "/b.jsonl")
+      let complaint = "b.jsonl: line 2: expected at most 300000 bytes, found more"
+      #expect(sentence { try CorpusBuilder().build(strict, to: folder + "/c") }.contains(complaint))
+      #expect(
+        sentence { _ = try CorpusInput.readDocuments(of: strict, progress: { _ in }) { _ in } }.contains(
+          complaint))
+
+      var bad: [BadLines] = []
+      try CorpusBuilder().build(inputs(skipping: true), to: folder + "/c", badLines: { bad.append($0) })
+      let corpus = try Corpus(path: folder + "/c")
+      #expect(try (0..<2).map { try corpus.read(corpus.documentRange($0)) } == [[97], [98]])
+      #expect(corpus.documentCount == 2 && bad.map(\.count) == [3])
+      #expect(bad.first?.first?.place.hasPrefix("line 2") == true)
+      var text: [UInt8] = []
+      let skipped = try CorpusInput.readDocuments(of: inputs(skipping: true), progress: { _ in }) { event in
+        if case .bytes(let bytes) = event { text += bytes }
+      }
+      #expect(skipped == bad.first && text == [97, 98])
+    }
+  }
+
+  static let scripts = [
+    "Съешь же ещё этих мягких французских булок — да выпей чаю.\n",
+    "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία.\n", "Zażółć gęślą jaźń — „tak”, rzekł.\n",
+    "דג סקרן שט בים מאוכזב ולפתע מצא חברה.\n", "نص حكيم له سر قاطع وذو شأن عظيم.\n",
+    "ऋषियों को सताने वाले दुष्ट राक्षसों के राजा रावण का।\n", "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า\n",
+    "키스의 고유조건은 입술끼리 만나야 하고 특별한 기술은 필요치 않다.\n",
+    "いろはにほへと ちりぬるを 我が世誰ぞ常ならむ。有為の奥山\n",
+    "天地玄黃，宇宙洪荒。日月盈昃，辰宿列張。寒來暑往，秋收冬藏。閏餘成歲，律呂調陽。雲騰致雨，露結為霜。\n",
+    "🦊🐻 emoji are pairs 🎉 of units; ŵords too 🌍\n",
+  ]
+
+  @Test("wide text of any script is known without a mark, in either order", arguments: scripts)
+  func unmarked(text: String) {
+    for copies in [1, 20] {
+      let text = String(repeating: text, count: copies)
+      for big in [false, true] {
+        let order = big ? "BE" : "LE"
+        let narrow = Array(Self.wide(Array(text.utf16), isBigEndian: big).dropFirst(2))
+        #expect(
+          sentence { _ = try Self.read(narrow, inPiecesOf: 1000, comesLive: false) }.contains(
+            "iconv -f UTF-16\(order)"))
+        let wide = Array(Self.wide(text.unicodeScalars.map(\.value), isBigEndian: big).dropFirst(4))
+        #expect(
+          sentence { _ = try Self.read(wide, inPiecesOf: 1000, comesLive: false) }.contains(
+            "iconv -f UTF-32\(order)"))
+      }
+    }
+  }
+
+  @Test(
+    "text in bytes is never taken for wide text: UTF-8 of every script, with a stray control, and older encodings"
+  )
+  func neverWide() throws {
+    var random = SplitMix64(seed: 7)
+    var cases = Self.scripts.flatMap { text in [text, text + "\0", "\u{1}" + text].map { Array($0.utf8) } }
+    cases += ["a\tb\tc\td\te\tf\tg\th\ti\tj\n", "\u{1B}[1mbold\u{1B}[0m and not", "one\u{C}two\u{C}three"].map
+    {
+      Array($0.utf8)
+    }
+    // Random characters of one block, and of all.
+    for _ in 0..<300 {
+      let (start, size) = random.next(below: 2) == 0 ? (0x20, 0xD7E0) : (random.next(below: 0xD700), 0x100)
+      let scalars = (0..<1 + random.next(below: 300)).compactMap { _ in
+        Unicode.Scalar(UInt32(max(0x20, start + random.next(below: size))))
+      }
+      cases.append(scalars.reduce(into: []) { $0 += Array(String($1).utf8) })
+    }
+    let encodings: [String.Encoding] = [
+      .windowsCP1251, .windowsCP1253, .isoLatin2, .japaneseEUC, .shiftJIS,
+    ]
+    for text in Self.scripts {
+      for encoding in encodings {
+        text.data(using: encoding, allowLossyConversion: true).map { cases.append(Array($0)) }
+      }
+    }
+    // GBK, EUC-KR and Big5 have pairs of such bytes.
+    for (first, second) in [
+      (0xB0...0xF7, 0xA1...0xFE), (0xB0...0xC8, 0xA1...0xFE), (0xA4...0xC6, 0x40...0x7E),
+    ] {
+      cases.append(
+        (0..<200).flatMap { i in
+          i % 17 == 16 ? [0x0A] : [first, second].map { UInt8($0.lowerBound + random.next(below: $0.count)) }
+        })
+    }
+    for bytes in cases {
+      for copies in [1, 9] {
+        let bytes = Array(repeatElement(bytes, count: copies).joined())
+        #expect(
+          FirstBytes(bytes, isAll: true) == .text(mark: 0),
+          "\(String(decoding: bytes, as: UTF8.self).prefix(40))")
+      }
     }
   }
 }

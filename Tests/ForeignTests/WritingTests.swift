@@ -62,6 +62,29 @@ struct WritingTests {
     }
   }
 
+  /// Case, changes: what a family reads, away from its defaults and from the golden cases.
+  private static let said: [(String, [String: String])] = [
+    (
+      "recurrent-gemma-mqa",
+      ["rope_parameters": #"{"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.25}"#]
+    ),
+    ("recurrent-gemma-mqa", ["rope_parameters": "null", "partial_rotary_factor": "1.0", "rope_theta": "77"]),
+    ("recurrent-gemma-gqa", ["logits_soft_cap": "2.5", "rms_norm_eps": "0.01"]),
+  ]
+
+  @Test("what a configuration of another library says is written as it was read", arguments: said.indices)
+  func fields(index: Int) throws {
+    let (name, changes) = Self.said[index]
+    let golden = try GoldenCase.named(name)
+    let model = try golden.load(configuration: golden.configuration(changes))
+    let plain = try golden.load(configuration: golden.configuration([:]))
+    #expect(model.configuration != plain.configuration)
+    try withFolder { folder in
+      try ModelFolder.saveForeign(model, to: folder + "/written")
+      #expect(try ModelFolder.load(folder + "/written").configuration == model.configuration)
+    }
+  }
+
   /// Mixers whose published form a family has, and whether its numbers are the same ones.
   private static let published: [(mixer: any SequenceMixer.Type, family: String)] = [
     (Mamba.self, "mamba"), (Mamba2.self, "mamba2"), (RetNet.self, "retnet"), (GLA.self, "gla"),
@@ -131,12 +154,20 @@ struct WritingTests {
     let model = try Self.fresh(ModelConfiguration(Mamba.self, vocabularySize: 40, width: 32, layers: 2))
     try withFolder { folder in
       let folder = folder + "/written"
-      try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: folder)
+      try ModelFolder.saveForeign(
+        model, tokenizer: tokenizer, marks: TextMarks(ends: [3]), to: folder)
       #expect(try String(contentsOfFile: folder + "/tokenizer.json", encoding: .utf8) == json)
       let settings = try String(contentsOfFile: folder + "/tokenizer_config.json", encoding: .utf8)
       #expect(settings.contains("\"eos_token\": \"<|endoftext|>\""), "\(settings)")
       #expect(try Self.field("eos_token_id", in: folder) as? Int == 3)
       #expect(try Self.field("bos_token_id", in: folder) is NSNull)
+      // A token of a well-known name that ends no text of this model.
+      try ModelFolder.saveForeign(
+        model, tokenizer: tokenizer, marks: TextMarks(begin: 3, ends: [1, 2]), to: folder)
+      #expect(try Self.field("bos_token_id", in: folder) as? Int == 3)
+      #expect(try Self.field("eos_token_id", in: folder) as? [Int] == [1, 2])
+      try ModelFolder.saveForeign(model, tokenizer: tokenizer, to: folder)
+      #expect(try Self.field("eos_token_id", in: folder) is NSNull)
     }
   }
 

@@ -40,6 +40,35 @@ struct GatedRecurrenceTests {
     #expect(gradient.scalars.allSatisfy { $0.isFinite && $0 > 0 })
   }
 
+  @Test("a head's decay is exp(−e^A softplus(z)), with its slopes, where e^A or softplus(z) is no Float")
+  func headDecays() {
+    let rates: [Float] = [-5, 0, 2.8, 80, 130, 300, 1e4]
+    let near: [Float] = rates.flatMap { [-3 - $0, -$0, 2.5 - $0] }
+    let steps: [Float] = [-1e4, -50, -17.1, -16.9, -5, 0, 3, 1e4] + near
+    let H = rates.count, A = Tensor(rates).tracked()
+    let z = Tensor((0..<steps.count * H).map { steps[$0 / H] }, [steps.count, H]).tracked()
+    let decays = activate(logDecay(z, rate: A), .exp)
+    let slopes = gradients(of: sum(decays), for: [z, A])
+    var byRate = [Double](repeating: 0, count: H)
+    for i in 0..<z.count {
+      let z = Double(steps[i / H]), rate = Double(rates[i % H])
+      // e^A softplus(z), and e^A σ(z).
+      let u = exp(rate + (z < -30 ? z : log(softplus(z))))
+      let slope = exp(rate + (z < -30 ? z : log(sigmoid(z))))
+      let decay = exp(-u), product = decay == 0 ? 0 : decay * u
+      byRate[i % H] -= product
+      // A + z is off by a rounding of at most 100 where something is left, and exp by 2e-7; u e^{-u} < ½.
+      let allowed = 100 * 0x1p-24 / 2 + 2e-7
+      #expect(
+        abs(decays.doubles[i] - decay) < allowed, "A \(rate), z \(z): \(decays.doubles[i]), not \(decay)")
+      let expected = decay == 0 ? 0 : -decay * slope
+      #expect(abs(slopes[0].doubles[i] - expected) < 2 * allowed, "slope at A \(rate), z \(z)")
+    }
+    for (found, expected) in zip(slopes[1].doubles, byRate) {
+      #expect(abs(found - expected) < 2 * 100 * 0x1p-24, "\(slopes[1]), not \(byRate)")
+    }
+  }
+
   @Test("RG-LRU: a fresh decay at r = 1/8 lies in [0.9, 0.999]")
   func freshDecays() {
     let mixer = PublishedFacts.fresh(RGLRU.self, .init(width: 300))

@@ -61,8 +61,7 @@ struct HeadMixerTests {
         width: 6, heads: 2, valueHeads: 4, keyWidth: 3, valueWidth: 2, convolutionWidth: 0,
         allowsNegativeEigenvalues: true, gateActivation: .sigmoid)
       : GatedDeltaNet.Configuration(width: 6, heads: 2, keyWidth: 3, valueWidth: 4, convolutionWidth: 3)
-    // With options a rate, e^A, leaves the range of a Float by itself.
-    expectMixer(GatedDeltaNet.self, configuration, hasRange: !hasOptions) {
+    expectMixer(GatedDeltaNet.self, configuration) {
       $0.gatedDeltaNet(
         $1, heads: 2, valueHeads: configuration.valueHeads, keyWidth: 3,
         epsilon: Double(configuration.normEpsilon), isNegative: hasOptions,

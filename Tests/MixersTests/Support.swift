@@ -85,19 +85,19 @@ struct Text {
 
 /// Compares values and gradients of a mixer with those of `reference`, which is given the parameters.
 ///
-/// - Parameter hasRange: whether the mixer stays within a Float's range, as `expectRange` tells, where its reference does.
+/// - Parameter largest: the largest multiple of the weights for which the mixer has the range that `expectRange` tells of.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, hasRange: Bool = true,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, upTo largest: Float = 1e4,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   expectLayer(
-    M.perturbed(configuration, at: depth), M.name, width: configuration.width, hasRange: hasRange,
+    M.perturbed(configuration, at: depth), M.name, width: configuration.width, upTo: largest,
     sourceLocation: sourceLocation, reference: reference)
 }
 
 /// The same for any layer over a stream of this width.
 func expectLayer<L: SequenceLayer>(
-  _ mixer: L, _ name: String, width: Int, hasRange: Bool = true,
+  _ mixer: L, _ name: String, width: Int, upTo largest: Float = 1e4,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   let text = Text(D: width)
@@ -168,34 +168,36 @@ func expectLayer<L: SequenceLayer>(
       }
     }
   }
-  if hasRange { expectRange(mixer, name, text, x, sourceLocation: sourceLocation, reference: reference) }
+  expectRange(mixer, name, text, x, upTo: largest, sourceLocation: sourceLocation, reference: reference)
 }
 
 /// With all weights multiplied, as a run that goes astray leaves them, what Double computes within a Float's range is
 /// computed here, in every form: within 1e-5, or as near as the reference stays where every number in it is off by up to
 /// sixteen roundings, or, since an exponent of sixteen times the multiple is off by as many roundings of one, within that.
 private func expectRange<L: SequenceLayer>(
-  _ mixer: L, _ name: String, _ text: Text, _ x: Tensor, sourceLocation: SourceLocation,
+  _ mixer: L, _ name: String, _ text: Text, _ x: Tensor, upTo largest: Float, sourceLocation: SourceLocation,
   reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   var compared = 0
-  for scale: Float in [10, 1e2, 1e3, 1e4] {
+  for scale: Float in [10, 1e2, 1e3, 1e4] where scale <= largest {
     var large = mixer
     for field in L.fields { field.change(in: &large) { scale * $0 } }
     let parameters = large.doubles, xs = x.detached.doubles
     let expected = text.reference(xs) { reference(MixerReference(parameters), $0) }
     guard expected.allSatisfy({ abs($0) < 1e37 }) else { continue }
-    compared += 1
     var generator = SeededGenerator(seed: 16)
-    func moved(_ values: [Double]) -> [Double] {
-      values.map { $0 * (1 + 0x1p-20 * (2 * generator.uniform() - 1)) }
-    }
+    func moved(_ value: Double) -> Double { value * (1 + 0x1p-20 * (2 * generator.uniform() - 1)) }
     let spread = (0..<3).map { _ in
       let names = parameters.keys.sorted()
-      let near = Dictionary(uniqueKeysWithValues: names.map { ($0, moved(parameters[$0] ?? [])) })
-      return relativeError(text.reference(moved(xs)) { reference(MixerReference(near), $0) }, expected)
+      let near = Dictionary(uniqueKeysWithValues: names.map { ($0, (parameters[$0] ?? []).map(moved)) })
+      return relativeError(
+        text.reference(xs.map(moved)) { reference(MixerReference(near, rounding: moved), $0) }, expected)
     }
     let allowed = max(1e-5, spread.max() ?? 0, 16 * Double(scale) * 0x1p-24)
+    // Rotated features that have nothing in common give differences of equal products, and what is left of these is divided
+    // by ε: there the reference knows no digit, either.
+    guard allowed < 1 else { continue }
+    compared += 1
     for model in [large, large.frozen()] {
       for form in Form.allCases {
         var state = model.initialState(batch: text.B)

@@ -246,6 +246,60 @@ struct CheckpointTests {
     #expect(essence(checkpoint) == essence(ended.trainer))
   }
 
+  @Test("where only the files beside a checkpoint could not be written, the next save writes them")
+  func neighbours() throws {
+    var settings = Self.settings
+    settings.checkpointInterval = 24
+    let weights = run + "/model.safetensors"
+    var notes: [String] = []
+    let ended = try train(
+      trainer(settings), in: run,
+      report: { step in
+        // A folder in the place of the weights is what cannot be replaced.
+        if step == 23 {
+          try? FileManager.default.createDirectory(atPath: weights, withIntermediateDirectories: true)
+        }
+        if step == 24, RunFolder.exists(run), !fileExists(run + "/run.json") {
+          try? FileManager.default.removeItem(atPath: weights)
+        }
+      }, note: { notes.append($0) })
+    #expect(notes.count == 1 && notes[0].contains("the checkpoint of step 24 is not complete"), "\(notes)")
+    #expect(try ModelFolder.load(run).fingerprint == ended.trainer.model.fingerprint)
+    #expect(fileExists(run + "/run.json"))
+  }
+
+  @Test("lines of a log that cannot be written wait, the newest ones, and the log says how many are missing")
+  func waitingLines() throws {
+    let full = FileError("x", at: "writing", expected: "room", found: "none", remedy: "wait")
+    var waiting = WaitingLines(), file: [UInt8] = []
+    func write(_ steps: ClosedRange<Int>, isFull: Bool) {
+      for step in steps {
+        waiting.add(Array("{\"step\":\(step)}".utf8), step: step)
+        waiting.flush { bytes throws(FileError) in
+          if isFull { throw full }
+          file += bytes
+        }
+      }
+    }
+    write(1...2, isFull: false)
+    write(3...2 + WaitingLines.most, isFull: true)
+    #expect(waiting.count == WaitingLines.most && waiting.failure == full)
+    write(3 + WaitingLines.most...10 + WaitingLines.most, isFull: true)
+    #expect(waiting.count == WaitingLines.most + 8)
+    write(11 + WaitingLines.most...12 + WaitingLines.most, isFull: false)
+    #expect(waiting.count == 0 && waiting.failure == nil)
+    let lines = String(decoding: file, as: UTF8.self).split(separator: "\n")
+    #expect(
+      lines[..<4] == ["{\"step\":1}", "{\"step\":2}", "{\"dropped_lines\":9,\"step\":11}", "{\"step\":12}"])
+    #expect(lines.count == 4 + WaitingLines.most && lines.last == "{\"step\":\(12 + WaitingLines.most)}")
+    // A resumed run keeps the line.
+    try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+    try AtomicFile.write(file, to: run + "/metrics.jsonl")
+    let resumed = try Metrics(folder: run, upTo: 20)
+    #expect(resumed.damagedLines == 0)
+    #expect(try metrics(run).compactMap { $0["dropped_lines"] as? Int } == [9])
+  }
+
   @Test("a run that ends in an error has saved what is finite, and says so")
   func errors() throws {
     // Finite numbers whose loss overflows.

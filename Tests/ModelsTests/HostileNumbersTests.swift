@@ -30,6 +30,20 @@ struct HostileNumbersTests {
     try writer.write(to: path)
   }
 
+  @Test(
+    "a model too large is told with a whole number of its numbers",
+    arguments: [1_280_000_001, 1 << 40, 1 << 58])
+  func counts(vocabulary: Int) throws {
+    let text = sentence {
+      try ModelConfiguration(LRU.self, vocabularySize: vocabulary, width: 1600, layers: 1).validate()
+    }
+    let count = try #require(text.split(separator: " ").dropFirst(2).first)
+    // Above what a whole number holds, a power of ten.
+    let size = try #require(Double(count))
+    #expect(size >= 1600 * Double(vocabulary) && size < 1700 * Double(vocabulary), "\(text)")
+    #expect(!count.contains(".") || size > 1e18, "\(text)")
+  }
+
   @Test("numbers that no stream has written are refused by the name of their place")
   func hostileNumbers() throws {
     let model = try smallModel(RetNet.self)

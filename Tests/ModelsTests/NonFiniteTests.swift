@@ -49,6 +49,16 @@ struct NonFiniteTests {
     #expect(sentence { _ = try LongCheck(model, tokens: 10, seed: 1).run() }.hasPrefix("layers.1.m"))
   }
 
+  @Test("where a second look finds nothing, the number that was seen is told")
+  func seen() throws {
+    let model = try smallModel(LRU.self)
+    for (value, word) in [(Float.infinity, "is inf"), (-.infinity, "is -inf"), (.nan, "is nan")] {
+      let failure = model.nonFinite(
+        [1], batch: 1, form: .mix, state: model.initialState(batch: 1), seen: Tensor([1, value, .nan], [3]))
+      #expect(failure.part == "lru" && failure.description.contains(word), "\(failure)")
+    }
+  }
+
   @Test("of several streams the one that cannot go on is told, and the others go on without it")
   func batch() throws {
     let model = try smallModel(Mamba2.self)

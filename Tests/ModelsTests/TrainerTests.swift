@@ -241,9 +241,9 @@ struct TrainerTests {
       try withFolder { folder in
         let corpus = try Self.corpus(in: folder)
         let model = try smallModel(type, vocabulary: Self.vocabulary)
-        let range = corpus.range(of: .train)
+        let stretches = evenStretches(of: corpus.range(of: .train), limit: 1201, length: 64)
         let scores = try Form.allCases.map {
-          try evaluate(model, on: corpus, range: range, lanes: lanes, length: 64, form: $0, limit: 1201)
+          try evaluate(model, on: corpus, stretches: stretches, lanes: lanes, length: 64, form: $0)
         }
         for score in scores {
           #expect(score.tokens == 1200)

@@ -63,12 +63,13 @@ struct TrainingValidationTests {
     let corpus = try corpus(60_000)
     let model = try smallModel(LRU.self, vocabulary: Self.vocabulary, width: 16)
     let range = corpus.range(of: .validation), limit = 9000
+    let stretches = evenStretches(of: range, limit: limit, length: 256)
     let together = try evaluate(
-      model, on: corpus, range: range, lanes: 3, length: 256, form: form, carryState: carries, limit: limit)
+      model, on: corpus, stretches: stretches, lanes: 3, length: 256, form: form, carryState: carries)
     var alone = Score()
-    for stretch in evenStretches(of: range, limit: limit, length: 256) {
+    for stretch in stretches {
       let part = try evaluate(
-        model, on: corpus, range: stretch, lanes: 1, length: 256, form: .mix, carryState: carries)
+        model, on: corpus, stretches: [stretch], lanes: 1, length: 256, form: .mix, carryState: carries)
       alone.nats += part.nats
       alone.tokens += part.tokens
     }

@@ -23,18 +23,19 @@ private func features(_ x: [Double], _ map: String) -> [Double] {
   }
 }
 
-/// The pairs (2i, 2i + 1) of one head turned by their position.
-private func turnedPairs(_ x: [Double], _ t: Int) -> [Double] {
-  var y = x
-  for pair in 0..<x.count / 2 {
-    let angle = Double(t) * pow(10_000, -Double(2 * pair) / Double(x.count))
-    y[2 * pair] = x[2 * pair] * cos(angle) - x[2 * pair + 1] * sin(angle)
-    y[2 * pair + 1] = x[2 * pair] * sin(angle) + x[2 * pair + 1] * cos(angle)
-  }
-  return y
-}
-
 extension MixerReference {
+  /// The pairs (2i, 2i + 1) of one head turned by their position.
+  private func turnedPairs(_ x: [Double], _ t: Int) -> [Double] {
+    var y = x
+    for pair in 0..<x.count / 2 {
+      let angle = Double(t) * pow(10_000, -Double(2 * pair) / Double(x.count)),
+        (a, b) = (2 * pair, 2 * pair + 1)
+      y[a] = rounding(x[a] * cos(angle)) - rounding(x[b] * sin(angle))
+      y[b] = rounding(x[a] * sin(angle)) + rounding(x[b] * cos(angle))
+    }
+    return y
+  }
+
   /// The features of a map with parameters: (A x + a) ⊙ (B x + b), softmax(±2 (A x + a)), relu(A x).
   private func learnt(_ x: [Double], _ map: String, _ name: String) -> [Double]? {
     func affine(_ layer: Int) -> [Double] {

@@ -5,7 +5,12 @@ import Foundation
 /// A mixer's parameters by their names in a checkpoint, and its arithmetic.
 package struct MixerReference {
   package var parameters: [String: [Double]]
-  package init(_ parameters: [String: [Double]]) { self.parameters = parameters }
+  /// What becomes of a product inside, where the least rounding may be all that is left of a sum.
+  package var rounding: (Double) -> Double
+  package init(_ parameters: [String: [Double]], rounding: @escaping (Double) -> Double = { $0 }) {
+    self.parameters = parameters
+    self.rounding = rounding
+  }
 
   package subscript(name: String) -> [Double] { parameters[name] ?? [] }
 

@@ -88,13 +88,17 @@ struct RankedTokenizerTests {
     for encoding in encodings where encoding != "tekken" {
       let file = Self.tiktoken(encoding + ".tiktoken")
       #expect(Tokenizers.nameInFolder(for: file) == file.name && Tokenizers.fileNames.contains(file.name))
-      #expect(try TokenizerSummary(BPETokenizer(file, path: "t")).kind == "tiktoken")
+      let tokenizer = try BPETokenizer(file, path: "t"), summary = try TokenizerSummary(tokenizer)
+      #expect(summary.kind == "tiktoken" && !summary.specialTokens.isEmpty)
+      #expect(summary.specialTokens.allSatisfy { tokenizer.id(of: $0.token) == Int32($0.id) })
     }
     #expect(Tokenizers.nameInFolder(for: Self.tekken()) == "tekken.json")
     let tekken = try BPETokenizer(Self.tekken(), path: "t")
     #expect(
       try TokenizerSummary(tekken).kind == "tekken" && tekken.id(of: "<s>") == 1
         && tekken.token(of: 29) == "<SPECIAL_29>")
+    let specials = try TokenizerSummary(tekken).specialTokens
+    #expect(specials.count == 30 && specials[1] == (1, "<s>") && specials[29] == (29, "<SPECIAL_29>"))
     let json = TokenizerFile(name: "tokenizer.model", bytes: Array(SmallTokenizers.cases[0].json.utf8))
     #expect(Tokenizers.Kind(json) == .tokenizerJSON)
   }

@@ -162,6 +162,11 @@ extension ToolTests {
       try place.run("train", "--corpus", "c", "--out", "run").failed(64, "--mixer")
       try place.run("nonsense").failed(64, "nonsense")
       try place.run("check", "--mixer", "lru", "--tokens", "3").failed(64, "--tokens")
+      // Options that would have no effect.
+      try place.run("score", "model", "--split", "train").failed(64, "--split")
+      for option in ["--width", "--layers", "--vocabulary"] {
+        try place.run("bench", "decode", "model", option, "8").failed(64, option)
+      }
       try place.run("check").failed(64, "--mixer")
       try place.run("score", "model", "--form", "quick").failed(64, "step", "mix", "parallel")
     }
@@ -186,6 +191,32 @@ extension ToolTests {
         }
         #expect(entries.reduce(0) { $0 + ($1["tokens"] as? Int ?? 0) } == bytes.count)
       }
+      // The bits of a unit are of the bytes that were predicted: of all but the first.
+      for words in [["--per", "line"], ["--follow"]] {
+        let lines = try place.run(["score", model, "--json"] + words, input: Array("a\n\n".utf8)).succeeded()
+          .output
+        let first = try #require(
+          JSONSerialization.jsonObject(with: Data(lines.prefix { $0 != 10 })) as? [String: Any])
+        let (nats, bits) = try (
+          #require(first["nats"] as? Double), #require(first["bits_per_byte"] as? Double)
+        )
+        #expect(abs(nats / log(2) - bits) < 1e-9 && nats > 0)
+        let bare = try place.run(["score", model, "--json"] + words, input: Array("\na\n".utf8)).succeeded()
+          .text
+        #expect(!bare.prefix { $0 != "\n" }.contains("bits_per_byte"), "\(bare)")
+      }
+      // What is no text stands in JSON as bytes, too.
+      let ban = (0..<256).filter { $0 != 0xFF }.flatMap { ["--logit-bias", "\($0):-inf"] }
+      for words in [["--max-tokens", "3"], ["--max-tokens", "3", "--streams", "1"]] {
+        let record = try place.run(["generate", model, "--prompt", "a", "--json"] + words + ban).succeeded()
+          .json()
+        #expect(record["bytes"] as? String == "ffffff")
+      }
+      let unit = try place.run("score", model, "--per", "document", "--json", input: [0x61, 0x80]).succeeded()
+      #expect(unit.text.contains(#""bytes":"6180""#))
+      // And where no token is left, nothing is drawn.
+      try place.run(["generate", model, "--prompt", "a"] + ban + ["--logit-bias", "255:-inf"]).failed(
+        1, "ban all 256 tokens")
       // Bytes of no text go through a corpus unchanged, too.
       try place.run("corpus", "build", "binary", "-", input: bytes).succeeded()
       #expect(try place.run("corpus", "cat", "binary").succeeded().output == bytes)

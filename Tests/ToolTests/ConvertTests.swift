@@ -84,6 +84,58 @@ extension ToolTests {
       #expect(try place.bytes(of: "other/model.safetensors") != other)
     }
 
+    @Test func `no tokenizer of an earlier conversion stays beside a model that has another, or none`() throws
+    {
+      let run = try trained()
+      func convert(_ source: String, _ form: String, _ options: String...) throws -> Outcome {
+        try place.run(["convert", source, "made", "--to", form, "--tokens", "32"] + options)
+      }
+      // For transformers bytes are a tokenizer.json; here they are no file.
+      try convert(run, "huggingface").succeeded()
+      #expect(place.exists("made/tokenizer.json") && place.exists("made/tokenizer_config.json"))
+      try convert(run, "parallel").succeeded()
+      #expect(!place.exists("made/tokenizer.json") && !place.exists("made/tokenizer_config.json"))
+
+      try place.copy(run, to: "unread")
+      try place.write(#"{"model": {"type": "Unigram"}}"#.utf8, to: "unread/tokenizer.json")
+      try convert(run, "huggingface").succeeded()
+      let own = try place.bytes(of: "made/tokenizer.json")
+      try convert("unread", "recurrent").failed(1, "made", "tokenizer.json", "--tokenizer", "--force")
+      #expect(try place.bytes(of: "made/tokenizer.json") == own)
+      // Nobody knows the bytes of its tokens.
+      let words = try convert("unread", "recurrent", "--force").succeeded().text
+      #expect(words.contains("nats per token before") && !words.contains("bits per byte"), "\(words)")
+      #expect(!place.exists("made/tokenizer.json") && !place.exists("made/tokenizer_config.json"))
+      // In its own place a model keeps what lies beside it, and the weights may be a link, as in a cache of downloads.
+      try FileManager.default.moveItem(atPath: place("unread/model.safetensors"), toPath: place("blob"))
+      try FileManager.default.createSymbolicLink(
+        atPath: place("unread/model.safetensors"), withDestinationPath: "../blob")
+      let report = try place.run(
+        "convert", "unread", "unread", "--to", "parallel", "--tokens", "32", "--force", "--json"
+      ).succeeded().json()
+      #expect(place.exists("unread/tokenizer.json"))
+      #expect(report["bytes"] as? Int == (try place.bytes(of: "unread/model.safetensors").count))
+    }
+
+    @Test func `two conversions do not share a folder, and none takes that of a trainer`() throws {
+      let run = try trained()
+      try place.run("convert", run, "made", "--to", "parallel", "--tokens", "32").succeeded()
+      let own = try place.bytes(of: "made/model.safetensors")
+      do {
+        let lock = try FileLock(place("made"))
+        try place.run("convert", run, "made", "--to", "recurrent", "--tokens", "32", "--force")
+          .failed(1, "made", "only writer")
+        #expect(try place.bytes(of: "made/model.safetensors") == own)
+        withExtendedLifetime(lock) {}
+      }
+      try place.run("convert", run, "made", "--to", "recurrent", "--tokens", "32").succeeded()
+      #expect(try place.bytes(of: "made/model.safetensors") != own)
+      // What has no form there leaves nothing.
+      let other = try place.makeModel("s4d", steps: 1)
+      try place.run("convert", other, "none", "--to", "huggingface", "--tokens", "32").failed(1, "no family")
+      #expect(!place.exists("none"))
+    }
+
     @Test func `int4 keeps the matrices that it would spoil, and says which`() throws {
       let run = try trained("retnet"), loud = "layers.1.mixer.o_proj.weight"
       var generator = SeededGenerator(seed: 3)
@@ -137,6 +189,7 @@ extension ToolTests {
       try place.run("convert", run, "x", "--to", "parallel", "--dtype", "int8").failed(64, "--to recurrent")
       try place.run("convert", "nowhere", "x", "--to", "parallel").failed(1, "nowhere")
       try place.run("convert", run, "x", "--to", "recurrent", "--text", "nowhere").failed(1, "nowhere")
+      try place.run("convert", run, "x", "--to", "recurrent", "--text", run).failed(1, run, "is a folder")
       try place.run("convert", run, "x", "--to", "recurrent", "--tokens", "1").failed(64, "--tokens")
       #expect(!place.exists("x"))
     }

@@ -39,6 +39,16 @@ extension ToolTests {
       #expect(try place.run("corpus", "info", "c").succeeded().text.contains("kept in the corpus"))
     }
 
+    @Test func `what a corpus says of its sources is one line each, without a terminal's commands`() throws {
+      let name = "a\n\u{1B}[2Jb\u{202E}.txt"
+      try place.write("text".utf8, to: name)
+      try place.run("corpus", "build", "c", name).succeeded()
+      let text = try place.run("corpus", "info", "c").succeeded().text
+      #expect(text.contains(#"a\u{a}\u{1b}[2Jb\u{202e}.txt, 4 bytes"#), "\(text)")
+      let sources = try place.run("corpus", "info", "c", "--json").succeeded().text
+      #expect(sources.contains(#"a\n\u001B[2Jb"#) || sources.contains(#"a\n\u001b[2Jb"#), "\(sources)")
+    }
+
     @Test func `ids, ranges within a character and splits are printed as they are`() throws {
       try place.run("corpus", "build", "c", "-", "--validation", "0.5", input: Array("aé\nb".utf8))
         .succeeded()
@@ -66,6 +76,24 @@ extension ToolTests {
       try place.run("corpus", "import", "e", "x.bin").failed(64, "--tokenizer")
       try place.run("corpus", "export", "c", "y.bin", "--document-end", "256").failed(1, "256")
       #expect(!place.exists("e") && !place.exists("y.bin"))
+    }
+
+    @Test func `documents that a format has no place for are told, and get no second end`() throws {
+      try place.write(Workplace.story, to: "story.txt")
+      try place.run("corpus", "build", "c", "story.txt", "--documents", "line").succeeded()
+      try place.run(
+        "corpus", "build", "ended", "story.txt", "--documents", "line", "--append-token", "<0x00>"
+      )
+      .succeeded()
+      for (corpus, options, isTold) in [
+        ("c", ["--format", "nanogpt"], true), ("c", ["--format", "llmc"], true),
+        ("c", ["--format", "megatron"], false), ("c", ["--document-end", "0"], false), ("ended", [], false),
+      ] {
+        let outcome = try place.run(["corpus", "export", corpus, "x.bin", "--force"] + options).succeeded()
+        #expect(outcome.errors.contains("--document-end") == isTold, "\(options): \(outcome.errors)")
+      }
+      try place.run("corpus", "export", "ended", "y.bin", "--document-end", "0").failed(1, "ended", "already")
+      #expect(!place.exists("y.bin"))
     }
 
     @Test func `a damaged corpus is verified, read around and repaired`() throws {

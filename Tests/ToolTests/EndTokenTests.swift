@@ -1,6 +1,7 @@
 /// Where a model's texts end: at its end tokens, in every way of generating.
 
 import Foundation
+import Runnel
 import Testing
 
 extension ToolTests {
@@ -168,6 +169,9 @@ extension ToolTests {
           place.run("generate", form, "--temperature", "0", "--json", "--max-tokens", "40").succeeded())
         #expect(again == [said], "\(form)")
       }
+      let foreign = try JSONSerialization.jsonObject(with: Data(place.bytes(of: "huggingface/config.json")))
+      #expect((foreign as? [String: Any])?["bos_token_id"] as? Int == 0)
+      #expect((foreign as? [String: Any])?["eos_token_id"] as? Int == 0)
       // A run that goes on keeps what its folder says by then.
       let own = try place.bytes(of: "model/generation_config.json")
       try say(#"{"eos_token_id": 46}"#, in: "generation_config.json")
@@ -183,6 +187,39 @@ extension ToolTests {
           input: Array("\nThe\n".utf8)
         ).succeeded())
       #expect(prompts[0] == said && prompts[1].ended_by == "end_token")
+    }
+
+    @Test("a model without a tokenizer that can be read keeps its end tokens in every form") func unread()
+      throws
+    {
+      let (model, _) = try model()
+      try say(#"{"bos_token_id": 3, "eos_token_id": [46, 110]}"#, in: "generation_config.json")
+      try say(#"{"model": {"type": "Unigram"}}"#, in: "tokenizer.json")
+      let own = try JSONSerialization.jsonObject(with: Data(place.bytes(of: "model/generation_config.json")))
+      for form in ["parallel", "recurrent", "huggingface"] {
+        try place.run("convert", model, form, "--to", form).succeeded()
+        let kept = try JSONSerialization.jsonObject(
+          with: Data(place.bytes(of: form + "/generation_config.json")))
+        #expect(kept as? NSDictionary == own as? NSDictionary, "\(form)")
+      }
+      // A run on ids alone keeps them, too.
+      let plain = ModelConfiguration(Mamba.self, vocabularySize: 300, width: 32, layers: 1)
+      try ModelFolder.save(LanguageModel(plain, seed: 1), to: place("plain"))
+      try place.write(place.bytes(of: "model/generation_config.json"), to: "plain/generation_config.json")
+      try place.write([UInt8](repeating: 1, count: 800), to: "ids.bin")
+      try place.run("corpus", "import", "ids", "ids.bin", "--vocabulary", "300").succeeded()
+      try place.run(
+        "train", "--corpus", "ids", "--from", "plain", "--out", "run", "--steps", "1", "--batch", "1",
+        "--segment", "32"
+      ).succeeded()
+      let trained = try JSONSerialization.jsonObject(
+        with: Data(place.bytes(of: "run/generation_config.json")))
+      #expect(trained as? NSDictionary == own as? NSDictionary)
+      // What cannot be read is told before anything is written.
+      try say("{", in: "generation_config.json")
+      try place.run("convert", model, "none", "--to", "parallel").failed(
+        1, "generation_config.json", logs: true)
+      #expect(!FileManager.default.fileExists(atPath: place("none")))
     }
 
     @Test(

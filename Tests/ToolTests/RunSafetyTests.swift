@@ -92,10 +92,30 @@ extension ToolTests {
       let resume = ["train", "--resume", "--out", "run", "--threads", "1", "--steps"]
       let outcome = try place.run(resume + ["400", "--learning-rate", "1e18"])
       outcome.failed(1, "lower --learning-rate", "run holds the run at step 5", logs: true)
+      #expect(outcome.errors.contains("go on from there with --resume"), "\(outcome.errors)")
       // The checkpoint before the trouble is gone on with, and not the numbers that led to it.
       #expect(try record("run")["steps"] as? Int == 5)
       let mended = try place.run(resume + ["25", "--learning-rate", "1e-3"]).succeeded()
       #expect(mended.text.contains("25 steps"))
+    }
+
+    @Test func `no run is told to go on from where every learning rate overflows`() throws {
+      let hot = try training("run", steps: 400) + ["--schedule", "constant", "--warmup", "0"]
+      // The first checkpoint is that of the numbers that overflow.
+      try place.run(hot + ["--learning-rate", "1e30"]).failed(1, "the run is saved", "begin anew", logs: true)
+      let resume = ["train", "--resume", "--out", "run", "--threads", "1", "--learning-rate", "1e-3"]
+      try place.run(resume + ["--steps", "400"]).failed(1, "every learning rate", "begin anew", logs: true)
+      #expect(try !place.run(resume).errors.contains("go on from there"))
+      // An older one that is kept leads past it.
+      try FileManager.default.removeItem(atPath: place("run"))
+      try place.run(
+        hot.map { $0 == "400" ? "10" : $0 } + ["--checkpoint-every", "5", "--keep-checkpoints", "3"]
+      )
+      .succeeded()
+      let further = ["train", "--resume", "--out", "run", "--threads", "1", "--steps"]
+      try place.run(further + ["11", "--learning-rate", "1e30"]).failed(1, logs: true)
+      try place.run(further + ["12", "--learning-rate", "1e-3"]).failed(1, "--resume-at 10", logs: true)
+      try place.run(further + ["12", "--learning-rate", "1e-3", "--resume-at", "10"]).succeeded()
     }
 
     @Test func `a run begins in no folder of others`() throws {
@@ -194,6 +214,39 @@ extension ToolTests {
       let outcome = try place.shell("ulimit -v 2000000; exec runnel \(words) --threads 1")
       #expect(outcome.code == 1 && !outcome.isSignalled, "\(outcome.code) \(outcome.errors)")
       #expect(outcome.errorLines.count == 1 && outcome.errors.contains("memory"), "\(outcome.errors)")
+    }
+
+    @Test(arguments: [200_000, 230_000, 260_000, 300_000, 400_000, 600_000])
+    func `however little room there is, every verb ends`(kilobytes: Int) throws {
+      // OpenBLAS asks for its buffers until it gets them, and waits for its own threads at the end.
+      let corpus = try place.makeCorpus()
+      for words in [
+        ["--version"], Workplace.training("mamba", corpus: corpus, out: "run", steps: 1),
+        ["check", "--mixer", "lru", "--tokens", "600"],
+      ] {
+        let command = words.joined(separator: " ")
+        let outcome = try place.shell(
+          "ulimit -v \(kilobytes); timeout -s KILL 120 runnel \(command); test $? -le 1")
+        #expect(outcome.code == 0, "\(command): \(outcome.errors)")
+      }
+    }
+
+    @Test func `where a step finds no memory, the last checkpoint is told`() throws {
+      let corpus = try place.makeCorpus()
+      let words = [
+        "train", "--corpus", corpus, "--mixer", "mamba", "--out", "run", "--steps", "1", "--width", "32",
+        "--layers", "2",
+        "--threads", "1", "--batch", "16", "--segment", "2048",
+      ]
+      try place.run(words).succeeded()
+      let plan = try place.run("info", "run", "--json").succeeded().json()
+      let told = try #require((plan["training_memory"] as? [String: Int])?["total_bytes"])
+      // Room for what the training takes, and none for the program itself.
+      let outcome = try place.shell(
+        "ulimit -v \(told / 1024 + 1); exec runnel train --resume --out run --steps 2 --threads 1")
+      outcome.failed(
+        1, "bytes of memory left; run holds the run at step 1, go on with --resume", "--batch", logs: true)
+      #expect(!outcome.isSignalled && place.steps(of: "run") == 1)
     }
   }
 }

@@ -103,6 +103,8 @@ extension ToolTests {
         try place.run(["tokenizer"] + arguments, input: Array(input.utf8))
       }
       try run("256 1", "decode", "bytes").failed(1, "256 is outside the vocabulary of 256")
+      // As it was written, for as many digits as anybody writes.
+      try run("5000000000", "decode", "bytes").failed(1, "5000000000 is outside the vocabulary")
       try run("99999999999999999999999", "decode", "bytes").failed(1, "outside the vocabulary")
       try run("1 -2", "decode", "bytes").failed(1, "after 1 ids", "'-'")
       try run("{}", "encode", "bytes", "--jsonl").failed(1, "stdin: line 1", "found none")

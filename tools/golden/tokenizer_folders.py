@@ -121,6 +121,15 @@ def original(files):
         return maker.from_pretrained(folder)
 
 
+def lines_of(items, begin="", end=""):
+    """Items of JSON on lines that are not too long."""
+    lines = [begin]
+    for i, item in enumerate(items):
+        word = item + (", " if i < len(items) - 1 else end)
+        lines[-1:] = [lines[-1], word] if len(lines[-1] + word) > 100 else [lines[-1] + word]
+    return "\n".join("    " + line.rstrip() for line in lines)
+
+
 def swift(path):
     lines = []
     for name, files in CASES.items():
@@ -138,12 +147,17 @@ def swift(path):
 
 enum TokenizerFolders {
   /// VOCABULARY and MERGES in the files.
-  static let vocabulary = ##"%s"##
-  static let merges = ##"%s"##
+  static let vocabulary = ##"""
+%s
+    """##
+  static let merges = ##"""
+%s
+    """##
 
   /// A folder in JSON on every line. Those without texts are refused.
   static let folders = ##"""
-''' % (json.dumps(vocabulary([]))[1:-1], json.dumps([f"{a} {b}" for a, b in MERGES]))
+''' % (lines_of([json.dumps({t: i})[1:-1] for t, i in vocabulary([]).items()]),
+       lines_of([json.dumps(f"{a} {b}") for a, b in MERGES], "[", "]"))
     with open(path, "w", encoding="utf-8") as file:
         file.write(head + "".join("    " + line + "\n" for line in lines) + '    """##\n}\n')
 

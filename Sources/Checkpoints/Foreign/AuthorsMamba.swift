@@ -6,7 +6,7 @@ import RunnelMixers
 import RunnelModels
 
 extension ForeignFamily {
-  /// The configuration of mamba_ssm's folders, which has no `model_type`.
+  /// Whether a configuration is of mamba_ssm's folders, which have no `model_type`.
   static func isAuthorsMamba(_ json: ForeignConfiguration) -> Bool {
     !json.contains("model_type") && json.contains("d_model") && json.contains("n_layer")
   }
@@ -60,7 +60,7 @@ extension ForeignFamily {
     return model
   }
 
-  /// The model of Mistral's `params.json`, and whether it is one of these.
+  /// The model of Mistral's `params.json`, which must say that it is Mamba-2.
   static func codestral(_ json: ForeignConfiguration) throws -> ForeignModel {
     guard try json.text("model_type", default: "transformer") == "mamba" else {
       throw json.error(

@@ -23,11 +23,13 @@ extension ModelFolder {
   ///
   /// - Parameters:
   ///   - tokenizer: goes beside the weights as it is, or, if it is of bytes, as a `tokenizer.json` of them.
+  ///   - marks: the tokens that begin and end texts.
   ///   - type: of the weights; norms, decays and steps stay in 32 bits.
   /// - Throws: `ForeignWritingError` where no family has such a model, before anything is written.
   @discardableResult
   public static func saveForeign(
-    _ model: LanguageModel, tokenizer: (any Tokenizer)? = nil, to folder: String,
+    _ model: LanguageModel, tokenizer: (any Tokenizer)? = nil, marks: TextMarks = TextMarks(),
+    to folder: String,
     as type: ElementType = .float32, metadata: [String: String] = [:]
   ) throws -> ForeignFolder {
     let draft = try ForeignFamily.draft(model)
@@ -38,22 +40,19 @@ extension ModelFolder {
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { $1 })
     for (name, value) in tensors { writer.add(name, value, as: delicate.contains(name) ? .float32 : type) }
 
-    let end = tokenizer?.known(["<|endoftext|>", "</s>", "<eos>"])
-    let start = tokenizer?.known(["<s>", "<bos>"])
-    func id(_ token: (name: String, id: Int)?) -> ForeignValue { token.map { .count($0.id) } ?? nil }
     let word: ForeignValue = type == .bfloat16 ? "bfloat16" : "float32"
     let fields = draft.fields.merging([
       // Older versions of transformers know the second name only.
-      "dtype": word, "torch_dtype": word, "bos_token_id": id(start), "eos_token_id": id(end),
+      "dtype": word, "torch_dtype": word, "bos_token_id": nil, "eos_token_id": nil,
       "pad_token_id": nil, "use_cache": true,
-    ]) { own, _ in own }
+    ]) { own, _ in own }.merging(marks.fields) { $1 }
 
     try makeFolder(folder)
     try writer.write(to: folder + "/" + weightsName)
     try AtomicFile.write(json(fields), to: folder + "/" + configurationName)
     // A model of fewer tokens than bytes reads something else.
     if let tokenizer, !(tokenizer is ByteTokenizer) || model.vocabularySize >= 256 {
-      try save(tokenizer, start: start?.name, end: end?.name, asForeignTo: folder)
+      try save(tokenizer, marks, asForeignTo: folder)
     }
     return ForeignFolder(modelType: draft.family.modelType, library: draft.library)
   }
@@ -61,31 +60,25 @@ extension ModelFolder {
   /// The tokenizer's file, and what transformers' `AutoTokenizer` asks for beside a `tokenizer.json`. Bytes are a
   /// vocabulary without merges there.
   private static func save(
-    _ tokenizer: any Tokenizer, start: String?, end: String?, asForeignTo folder: String
+    _ tokenizer: any Tokenizer, _ marks: TextMarks, asForeignTo folder: String
   ) throws {
     let name = Tokenizers.fileNames[0]
+    var fields: [String: ForeignValue] = [
+      "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false,
+    ]
     if tokenizer is ByteTokenizer {
       try BPEVocabulary.bytes.write(to: folder + "/" + name)
     } else {
       try save(tokenizer, to: folder)
       guard let file = tokenizer.file, Tokenizers.nameInFolder(for: file) == name else { return }
+      if let begin = marks.begin.flatMap(tokenizer.token) { fields["bos_token"] = .text(begin) }
+      // There is room for one.
+      if let end = marks.ends.min().flatMap(tokenizer.token) { fields["eos_token"] = .text(end) }
     }
-    var fields: [String: ForeignValue] = [
-      "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false,
-    ]
-    if let start { fields["bos_token"] = .text(start) }
-    if let end { fields["eos_token"] = .text(end) }
     try AtomicFile.write(json(fields), to: folder + "/tokenizer_config.json")
   }
 
   private static func json(_ fields: [String: ForeignValue]) -> [UInt8] {
     Array((ForeignValue.object(fields).json() + "\n").utf8)
-  }
-}
-
-extension Tokenizer {
-  /// The first of these tokens that there is.
-  fileprivate func known(_ names: [String]) -> (name: String, id: Int)? {
-    names.lazy.compactMap { name in id(of: name).map { (name, Int($0)) } }.first
   }
 }

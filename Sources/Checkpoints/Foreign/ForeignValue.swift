@@ -11,7 +11,7 @@ enum ForeignValue: Sendable, Equatable {
   case object([String: ForeignValue])
   case null
 
-  /// Nothing that is read lies deeper; what does is nobody's business and stands as null.
+  /// No field that a reader asks for lies deeper; a list or object that does stands as null.
   private static let maximumDepth = 8
 
   /// Reads a value. transformers 5 writes infinity as {"__float__": "Infinity"}, version 4 as a bare Infinity.

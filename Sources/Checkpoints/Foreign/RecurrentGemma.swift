@@ -87,7 +87,7 @@ private let griffinActivations: [String: Activation] = [
   "relu2": .squaredReLU,
 ]
 
-/// There is one number of heads, half of a head is rotated, and the output of attention has a bias.
+/// There is one number of heads, and the output of attention has a bias.
 private func recurrentGemmaFields(_ model: ModelConfiguration) -> [String: ForeignValue] {
   let (recurrent, attention) = (model.first(RGLRU.self), model.first(Attention.self))
   var fields: [String: ForeignValue] = [
@@ -107,7 +107,8 @@ private func recurrentGemmaFields(_ model: ModelConfiguration) -> [String: Forei
     fields["attention_window_size"] = .count(attention.window)
     fields["attention_bias"] = .flag(attention.hasBias)
     fields["rope_parameters"] = .object([
-      "rope_type": "default", "rope_theta": .number(attention.rotaryBase), "partial_rotary_factor": 0.5,
+      "rope_type": "default", "rope_theta": .number(attention.rotaryBase),
+      "partial_rotary_factor": .number(attention.rotaryFraction),
     ])
   }
   return fields

@@ -36,6 +36,8 @@ private struct LineTexts {
   private let input: CorpusInput
   private var line: [UInt8] = []
   private var number = 0
+  /// Whether the rest of the open line is passed over.
+  private var isSkipping = false
   private(set) var bad = BadLines()
 
   init(_ input: CorpusInput) { self.input = input }
@@ -45,13 +47,15 @@ private struct LineTexts {
     case .start:
       line.removeAll(keepingCapacity: true)
       number += 1
+      isSkipping = false
     case .bytes(let bytes):
+      guard !isSkipping else { return }
       line.append(contentsOf: bytes)
-      guard line.count <= DocumentUnit.longestLine else {
-        throw CorpusError(
-          input.path,
-          "line \(number): longer than \(DocumentUnit.longestLine) bytes; is it .jsonl?")
-      }
+      guard line.count > input.longestLine else { return }
+      let error = input.isTooLong(line: number)
+      guard input.skipsBadLines else { throw error }
+      bad.add(error)
+      (line, isSkipping) = ([], true)
     case .end:
       guard line.contains(where: { $0 > 0x20 }) else { return }
       var text: [UInt8] = []

@@ -56,6 +56,8 @@ public struct CorpusInput: Sendable, Equatable {
   public var documents: Documents
   public var field: [String]
   public var skipsBadLines: Bool
+  /// A line of JSON of more bytes is bad, and never held in memory.
+  var longestLine = 256 << 20
   /// The bytes of a path that is not UTF-8; `path` shows it.
   var location: [UInt8]?
 
@@ -76,6 +78,12 @@ public struct CorpusInput: Sendable, Equatable {
   init(_ path: String, _ reading: Reading, as format: Format, name: String, location: [UInt8]? = nil) {
     (self.path, self.name, self.format, self.location) = (path, name, format, location)
     (documents, field, skipsBadLines) = (reading.documents, reading.field, reading.skipsBadLines)
+  }
+
+  func isTooLong(line: Int) -> FileError {
+    FileError(
+      path, at: "line \(line)", expected: "at most \(longestLine) bytes", found: "more",
+      remedy: "check that it is .jsonl; --skip-bad-lines leaves such lines out")
   }
 
   /// The format that a name stands for, in letters of either case.

@@ -5,8 +5,8 @@ struct DocumentUnit: Sendable {
   enum Kind: Sendable {
     /// Whole texts.
     case texts
-    /// Whole lines of JSON, the first one's number, the field that holds the text, and whether those without are left out.
-    case lines(first: Int, field: [String], skipsBad: Bool)
+    /// Whole lines of JSON, the first one's number, and the input that says what is read of them.
+    case lines(first: Int, CorpusInput)
     /// A stretch of a document too long to be held.
     case stretch(LongDocument, isFirst: Bool, isLast: Bool)
   }
@@ -15,6 +15,8 @@ struct DocumentUnit: Sendable {
   var bytes: [UInt8] = []
   /// Where each document ends in `bytes`.
   var ends: [Int] = []
+  /// The lines, by their places in `ends`, that were too long and are left out; they are empty here.
+  var tooLong: Set<Int> = []
 
   /// What tells a long document from others; its stretches are encoded one after the other.
   final class LongDocument: Sendable {}
@@ -25,8 +27,6 @@ struct DocumentUnit: Sendable {
   static let documents = 1 << 14
   /// A longer text is handed on in stretches. A line of JSON never is: it is read as a whole.
   static let longDocument = 8 << 20
-  /// A longer line of JSON is refused, rather than held in memory.
-  static let longestLine = 256 << 20
 }
 
 /// Collects what a cutter finds into units.
@@ -37,6 +37,8 @@ struct UnitCollector {
   private var long: DocumentUnit.LongDocument?
   private var isFirstStretch = true
   private var line = 1
+  /// Whether the rest of the open line is passed over.
+  private var isSkipping = false
 
   init(_ input: CorpusInput) {
     self.input = input
@@ -45,8 +47,9 @@ struct UnitCollector {
 
   mutating func take(_ event: DocumentEvent, _ body: (DocumentUnit) throws -> Void) throws {
     switch event {
-    case .start: start = unit.bytes.count
+    case .start: (start, isSkipping) = (unit.bytes.count, false)
     case .bytes(let bytes):
+      guard !isSkipping else { return }
       var rest = bytes
       while !rest.isEmpty {
         let room = long == nil ? rest.count : max(1, DocumentUnit.bytes - unit.bytes.count)
@@ -72,7 +75,7 @@ struct UnitCollector {
   mutating func flush(_ body: (DocumentUnit) throws -> Void) throws {
     guard !unit.ends.isEmpty else { return }
     if input.format == .jsonLines {
-      unit.kind = .lines(first: line, field: input.field, skipsBad: input.skipsBadLines)
+      unit.kind = .lines(first: line, input)
       line += unit.ends.count
     } else {
       unit.kind = .texts
@@ -83,11 +86,11 @@ struct UnitCollector {
   private mutating func checkLength(_ body: (DocumentUnit) throws -> Void) throws {
     let length = unit.bytes.count - start
     if input.format == .jsonLines {
-      guard length <= DocumentUnit.longestLine else {
-        throw CorpusError(
-          input.path,
-          "line \(line + unit.ends.count): longer than \(DocumentUnit.longestLine) bytes; is it .jsonl?")
-      }
+      guard length > input.longestLine else { return }
+      guard input.skipsBadLines else { throw input.isTooLong(line: line + unit.ends.count) }
+      unit.bytes.removeLast(length)
+      unit.tooLong.insert(unit.ends.count)
+      isSkipping = true
     } else if let document = long {
       guard unit.bytes.count >= DocumentUnit.bytes else { return }
       unit.kind = .stretch(document, isFirst: isFirstStretch, isLast: false)
@@ -108,7 +111,7 @@ struct UnitCollector {
   private mutating func handOn(_ body: (DocumentUnit) throws -> Void) throws {
     try body(unit)
     unit.bytes = []
-    unit.ends = []
+    (unit.ends, unit.tooLong) = ([], [])
     start = 0
   }
 }

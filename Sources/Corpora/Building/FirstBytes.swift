@@ -47,7 +47,7 @@ enum FirstBytes: Equatable {
     if isOpen || head.isEmpty && !isAll { return nil }
     if isSkippable {
       self = .zstd
-    } else if let unmarked = WideText.Unit.unmarked(head) {
+    } else if let unmarked = UnmarkedText(head).signature {
       self = .other(unmarked)
     } else {
       self = .text(mark: 0)
@@ -82,6 +82,13 @@ struct Signature: Equatable {
     command.map { "print its text into a pipe: \($0) | \(reader)" } ?? remedy ?? "make text of it first"
   }
 
+  /// What to do, for who reads bare token ids.
+  var adviceForIds: String {
+    if self == Self.array { return "write them bare with tofile()" }
+    if let command { return "print its ids into a file: \(command) > ids.bin" }
+    return self == Self.corpus ? remedy ?? "" : "name the file of ids"
+  }
+
   /// The kind that a file's name says.
   static func named(_ path: String) -> Signature? {
     let name = path.lowercased()
@@ -97,6 +104,14 @@ struct Signature: Equatable {
     what: "a corpus", magic: [0x52, 0x2A, 0x4D, 0x18, nil, nil, nil, nil] + ascii("RNLB"),
     suffixes: [".tokens.zst"],
     remedy: "`runnel corpus merge` joins corpora, and `runnel corpus cat --jsonl` prints their documents")
+
+  static let array = Signature(
+    what: "a NumPy array", magic: [0x93] + ascii("NUMPY"), suffixes: [".npy"],
+    remedy: isImported + ": write them bare with tofile()")
+
+  /// Text comes out of it without a command.
+  static let zstd = Signature(
+    what: "zstd data", magic: [0x28, 0xB5, 0x2F, 0xFD], command: "zstd -dc FILE")
 
   static let all: [Signature] = [
     .init(what: "gzip data", magic: [0x1F, 0x8B], suffixes: [".gz", ".tgz"], command: "zcat < FILE"),
@@ -120,9 +135,7 @@ struct Signature: Equatable {
       what: "an HDF5 file", magic: [0x89] + ascii("HDF\r\n"), suffixes: [".h5", ".hdf5"], remedy: toLines),
     .init(
       what: "a SQLite database", magic: ascii("SQLite format 3\0"), suffixes: [".sqlite"], remedy: toLines),
-    .init(
-      what: "a NumPy array", magic: [0x93] + ascii("NUMPY"), suffixes: [".npy"],
-      remedy: isImported + ": write them bare with tofile()"),
+    array,
     .init(what: "a file of llm.c's token ids", magic: [0x88, 0xD8, 0x34, 0x01], remedy: isImported),
     .init(what: "a file of llm.c's token ids", magic: [0xA1, 0xD9, 0x34, 0x01], remedy: isImported),
     .init(what: "Megatron's index", magic: ascii("MMIDIDX\0"), suffixes: [".idx"], remedy: isImported),
@@ -130,6 +143,8 @@ struct Signature: Equatable {
     // With the version, as a text may begin with the word.
     .init(
       what: "a model", magic: ascii("GGUF") + [3, 0, 0, 0], suffixes: [".gguf", ".safetensors", ".pth"]),
+    // safetensors: the size of its header, below 16 MiB, in eight bytes, and the header.
+    .init(what: "a model", magic: [0, 0, 0, 0, 0] + ascii("{\""), offset: 3),
     .init(what: "a model", magic: ascii("GGUF") + [2, 0, 0, 0]),
     .init(what: "a model", magic: ascii("GGUF") + [1, 0, 0, 0]),
     .init(what: "a PNG image", magic: [0x89] + ascii("PNG\r\n"), suffixes: [".png"]),

@@ -67,14 +67,19 @@ struct UnitEncoder<Source: Tokenizer> {
     for (index, end) in unit.ends.enumerated() {
       defer { start = end }
       switch unit.kind {
-      case .lines(let first, let field, let skipsBad):
+      case .lines(let first, let input):
+        if unit.tooLong.contains(index) {
+          result.badLines.add(input.isTooLong(line: first + index))
+          continue
+        }
         let line = unit.bytes[start..<end]
         guard line.contains(where: { $0 > 0x20 }) else { continue }
         text.removeAll(keepingCapacity: true)
         do throws(FileError) {
-          try TextField.extract(field, from: Array(line), number: first + index, of: unit.path, into: &text)
+          try TextField.extract(
+            input.field, from: Array(line), number: first + index, of: unit.path, into: &text)
         } catch {
-          guard skipsBad else { throw error }
+          guard input.skipsBadLines else { throw error }
           result.badLines.add(error)
           continue
         }

@@ -23,22 +23,10 @@ struct WideText {
     /// U+FEFF.
     var mark: [UInt8] { bytes(of: 0xFEFF) }
 
-    /// What text in such units would be without its mark: every unit a Latin letter, with zeros beside it.
-    static func unmarked(_ head: [UInt8]) -> Signature? {
-      let head = head.prefix(64)
-      return all.first { unit in
-        let units = head.count / unit.width
-        return units >= 4
-          && (0..<units).allSatisfy { i in
-            let bytes = Array(head[i * unit.width..<(i + 1) * unit.width])
-            let value = unit.isBigEndian ? bytes[unit.width - 1] : bytes[0]
-            return value != 0 && bytes == unit.bytes(of: UInt32(value))
-          }
-      }.map {
-        Signature(
-          what: "\($0.name) without a byte order mark, or token ids of \($0.width) bytes",
-          command: "iconv -f \($0.name) -t UTF-8 FILE")
-      }
+    /// The unit that begins there; nil where it is cut short.
+    func value(in bytes: [UInt8], at index: Int) -> UInt32? {
+      guard index + width <= bytes.count else { return nil }
+      return (0..<width).reduce(0) { $0 << 8 | UInt32(bytes[index + (isBigEndian ? $1 : width - 1 - $1)]) }
     }
   }
 
@@ -62,16 +50,10 @@ struct WideText {
     var text: [UInt8] = []
     text.reserveCapacity(all.count)
     var index = 0
-    func value(at index: Int) -> UInt32? {
-      guard index + unit.width <= all.count else { return nil }
-      return (0..<unit.width).reduce(0) { value, i in
-        value << 8 | UInt32(all[index + (unit.isBigEndian ? i : unit.width - 1 - i)])
-      }
-    }
-    while let high = value(at: index) {
+    while let high = unit.value(in: all, at: index) {
       var (scalar, length) = (high, unit.width)
       if unit.width == 2, high & 0xFC00 == 0xD800 {
-        guard let low = value(at: index + 2) else { break }
+        guard let low = unit.value(in: all, at: index + 2) else { break }
         guard low & 0xFC00 == 0xDC00 else { throw Failure(offset: count + index, found: "half of a pair") }
         (scalar, length) = (0x10000 + (high & 0x3FF) << 10 + low & 0x3FF, 4)
       }

@@ -3,7 +3,8 @@
 import RunnelFiles
 
 extension Corpus {
-  /// Writes tokens as another trainer reads them, in constant memory but for 12 bytes per document with Megatron's.
+  /// Writes tokens as another trainer reads them, in constant memory but for the places of the documents: 8 bytes for each,
+  /// and with Megatron's 12 more for its index.
   ///
   /// - Parameters:
   ///   - path: of the ids; Megatron's index goes beside it, as `.idx` in the place of `.bin`.
@@ -12,7 +13,8 @@ extension Corpus {
   ///   - documentEnd: an id put after every document, empty ones too.
   ///   - progress: called with the share that is done.
   /// - Returns: how many ids were written.
-  /// - Throws: `CorpusError` or `FileError`; what stood at `path` is then still there.
+  /// - Throws: `CorpusError` or `FileError`; what stood at `path` is then still there. Of Megatron's two files, the index may
+  ///   be an old one where the system fails between them; its reader compares the two.
   @discardableResult
   public func export(
     _ split: Split = .all, to path: String, as format: TokenFileFormat, element: TokenFileElement? = nil,
@@ -22,6 +24,10 @@ extension Corpus {
       throw CorpusError(
         self.path, "the end of documents \(documentEnd) is outside the vocabulary of \(header.vocabularySize)"
       )
+    }
+    if let documentEnd, documentEnd == header.endOfDocument {
+      throw CorpusError(
+        self.path, "its documents end with \(documentEnd) already; leave --document-end out")
     }
     let element = try self.element(of: format, element)
     let range = range(of: split)

@@ -30,6 +30,13 @@ public enum CorpusImporter {
     let readers = try (inputs + validationInputs).map {
       try TokenFileReader(path: $0, format: format, element: element, vocabularySize: vocabularySize)
     }
+    if let element, let other = readers.first(where: { $0.element != element }),
+      !readers.contains(where: { $0.format == .nanogpt })
+    {
+      throw CorpusError(
+        other.path,
+        "\(other.format)'s files say the type of their ids, here \(other.element); leave --dtype out")
+    }
     let total = max(1, readers.reduce(0) { $0 + $1.count })
     var split = validation
     for (number, reader) in readers.enumerated() {
@@ -37,7 +44,7 @@ public enum CorpusImporter {
       var divider = Divider(boundary: boundary)
       try reader.forEachPiece {
         writer.beginDocument()
-        divider.needsDocument = false
+        divider.begin()
       } _: { ids in
         try divider.append(ids, to: &writer)
         progress(Double(writer.count) / Double(total))
@@ -53,9 +60,14 @@ public enum CorpusImporter {
   private struct Divider {
     let boundary: Boundary
     /// The next id is the first of a document.
-    var needsDocument = true
+    private var needsDocument = true
+    /// The file has begun a document that has no id yet: where its first one begins documents, it begins this one.
+    private var isAtBeginning = false
 
     init(boundary: Boundary) { self.boundary = boundary }
+
+    /// The file itself has begun a document.
+    mutating func begin() { (needsDocument, isAtBeginning) = (false, true) }
 
     mutating func append(_ ids: [Int32], to writer: inout CorpusWriter) throws {
       var first = 0
@@ -66,7 +78,7 @@ public enum CorpusImporter {
           (first, needsDocument) = (i + 1, true)
         case .start(id):
           try put(ids[first..<i], to: &writer)
-          (first, needsDocument) = (i, true)
+          (first, needsDocument) = (i, !isAtBeginning)
         default: break
         }
       }
@@ -76,7 +88,7 @@ public enum CorpusImporter {
     private mutating func put(_ ids: ArraySlice<Int32>, to writer: inout CorpusWriter) throws {
       guard !ids.isEmpty else { return }
       if needsDocument { writer.beginDocument() }
-      needsDocument = false
+      (needsDocument, isAtBeginning) = (false, false)
       try ids.withUnsafeBufferPointer { try writer.append($0) }
     }
   }

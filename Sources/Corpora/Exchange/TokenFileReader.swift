@@ -33,6 +33,9 @@ struct TokenFileReader {
     let isLLMC =
       head.count == LLMCHeader.size
       && LLMCHeader.kinds.contains { $0.magic == head.integer(at: 0, as: UInt32.self) }
+    if format == nil, !isLLMC, !isIndex, !fileExists(beside) {
+      try Self.refuseOthers(data, beginning: head, width: element?.width ?? 2)
+    }
     let format =
       format ?? (isIndex || fileExists(beside) ? .megatron : isLLMC ? .llmc : .nanogpt)
     (self.path, self.file, self.format) = (data, file, format)
@@ -67,6 +70,20 @@ struct TokenFileReader {
       (self.element, count, start) = (index.element, try index.count(), 0)
       self.index = index
     }
+  }
+
+  /// Bare ids have no mark of their own: what begins as another kind of file, or as text, is taken for them only when asked.
+  private static func refuseOthers(_ path: String, beginning head: [UInt8], width: Int) throws {
+    let anyway = "; --format nanogpt takes its bytes for ids"
+    if let other = ([.zstd] + Signature.all).first(where: { !$0.magic.isEmpty && $0.compare(head) == .agrees }
+    ) {
+      throw CorpusError(path, "\(other.what), no bare ids; \(other.adviceForIds)" + anyway, offset: 0)
+    }
+    // Ids of one byte may well be text; in wider ones no text comes about by chance. The last character may be cut.
+    guard width > 1, head.count >= 32, !head.contains(where: { $0 < 9 || 14..<32 ~= $0 || $0 == 127 }),
+      (0..<4).contains(where: { String(validating: head.dropLast($0), as: UTF8.self) != nil })
+    else { return }
+    throw CorpusError(path, "text, no bare ids; `runnel corpus build` reads text" + anyway, offset: 0)
   }
 
   /// The type of a bare file's ids, where nobody says it.
@@ -109,7 +126,7 @@ struct TokenFileReader {
       let place = offset + first * element.width
       let ids = element.ids(in: try file.bytes(at: place, count: n * element.width))
       if let bad = ids.firstIndex(where: { $0 < 0 || $0 >= vocabularySize }) {
-        let found = ids[bad] < 0 ? "one that is negative or above 2^31" : "\(ids[bad])"
+        let found = ids[bad] < 0 ? "one that is negative or does not fit 31 bits" : "\(ids[bad])"
         throw CorpusError(
           path,
           "expected ids of \(element) below \(vocabularySize), found \(found); is the vocabulary right?",

@@ -1,5 +1,5 @@
 /// The decays and inputs that gates make of projections, for the diagonal recurrence h_t = a_t ⊙ h_{t−1} +
-/// b_t.
+/// b_t, and the decays of heads.
 
 import CKernels
 import RunnelKernels
@@ -28,6 +28,31 @@ public func minimalGates(gate: Tensor, candidate x: Tensor) -> (decay: Tensor, i
     return [dgate, dx]
   }
   return (outputs[0], outputs[1])
+}
+
+/// The logarithm of Mamba-2's decay of a head (Dao and Gu 2024, §7): −exp(A) softplus(z), right where the rate alone is beyond
+/// a Float and the step alone below one. It is at least −100, of which exp leaves nothing.
+///
+/// - Parameters: z: [… H]; A: [H].
+public func logDecay(_ z: Tensor, rate A: Tensor) -> Tensor {
+  let width = z.shape.width
+  precondition(A.shape == [width], "logDecay: rates \(A.shape) for \(z.shape)")
+  let y = Tensor(z.shape) { y in
+    splitRows(z.shape.rows, width: width) {
+      let at = $0.lowerBound * width
+      runnel_log_decay($0.count, width, A.base, z.base + at, y + at)
+    }
+  }
+  guard isTracked(z, A) else { return y }
+  return record(y, from: [z, A]) { [z = z.detached, A = A.detached] dy in
+    let dz = Tensor(uninitialized: z.shape)
+    let dA = sumOverRowBlocks(rows: z.shape.rows, width: width) { range, dA in
+      let at = range.lowerBound * width
+      runnel_log_decay_backward(
+        range.count, width, A.base, z.base + at, y.base + at, dy.base + at, dA, dz.storage.base + at)
+    }
+    return [dz, dA]
+  }
 }
 
 /// RG-LRU (De et al. 2024, §2.4, equations 1 to 4): log a = −rate ⊙ σ(r), b = √(1 − a²) ⊙ σ(i) ⊙ x.

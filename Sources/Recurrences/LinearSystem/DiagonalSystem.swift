@@ -36,13 +36,22 @@ public enum DiagonalSystem {
 private struct Call: LaneRecurrence {
   let u, a, c, D: Tensor
   let plan: LaneScan
+  private let resets: Resets
+  private let remakeDecay, remakeOutput: (@Sendable () -> Tensor)?
 
   init(u: Tensor, a: Tensor, c: Tensor, D: Tensor, resets: Resets) {
     self.u = u.detached
     self.a = a.detached
     self.c = c.detached
     self.D = D.detached
+    self.resets = resets
+    (remakeDecay, remakeOutput) = (a.remake, c.remake)
     plan = LaneScan(shape: u.shape, memory: a.shape[1], chunk: RUNNEL_LTI_CHUNK, resets: resets)
+  }
+
+  var kept: @Sendable () -> Call {
+    guard let remakeDecay, let remakeOutput else { return { self } }
+    return { [u, D, resets] in Call(u: u, a: remakeDecay(), c: remakeOutput(), D: D, resets: resets) }
   }
 
   private var N: Int { a.shape[1] / 2 }

@@ -58,28 +58,35 @@ extension Discretization {
       system: log step \(logStep.shape), log decay \(logDecay.shape), frequency \(frequency.shape), \
       output \(output.shape); expected [E], [E N], [E N], [E 2N]
       """)
-    var a = Tensor(uninitialized: [E, 2 * N])
-    let c = Tensor([E, 2 * N]) { c in
-      a.mutate { a in
-        for e in 0..<E {
-          let dt = exponential(Double(logStep.base[e]))
-          for n in 0..<N {
-            let re = e * 2 * N + n, im = re + N
-            let A = Complex(-exponential(Double(logDecay.base[e * N + n])), Double(frequency.base[e * N + n]))
-            let discrete = discrete(A, dt)
-            let product = Complex(Double(output.base[re]), Double(output.base[im])) * discrete.b
-            (a[re], a[im]) = (Float(discrete.a.real), Float(discrete.a.imaginary))
-            (c[re], c[im]) = (Float(product.real), Float(product.imaginary))
-          }
+    let operands = [logStep, logDecay, frequency, output], inputs = operands.map(\.detached)
+    var values = values(inputs)
+    if operands.contains(where: \.isTracked) {
+      values = record(
+        values, from: operands, remake: { self.values(inputs) },
+        rule: { gradient(inputs, da: $0[0], dc: $0[1]) })
+    }
+    return (values[0], values[1])
+  }
+
+  /// a and c.
+  private func values(_ inputs: [Tensor]) -> [Tensor] {
+    let (logStep, logDecay, frequency, output) = (inputs[0], inputs[1], inputs[2], inputs[3])
+    let (E, N) = (frequency.shape[0], frequency.shape[1])
+    let a = Tensor(uninitialized: [E, 2 * N]), c = Tensor(uninitialized: [E, 2 * N])
+    WorkerPool.shared.split(E, grain: max(1, 256 / max(1, N))) { channels in
+      for e in channels {
+        let dt = exponential(Double(logStep.base[e]))
+        for n in 0..<N {
+          let re = e * 2 * N + n, im = re + N
+          let A = Complex(-exponential(Double(logDecay.base[e * N + n])), Double(frequency.base[e * N + n]))
+          let discrete = discrete(A, dt)
+          let product = Complex(Double(output.base[re]), Double(output.base[im])) * discrete.b
+          (a.storage.base[re], a.storage.base[im]) = (Float(discrete.a.real), Float(discrete.a.imaginary))
+          (c.storage.base[re], c.storage.base[im]) = (Float(product.real), Float(product.imaginary))
         }
       }
     }
-    guard isTracked(logStep, logDecay, frequency, output) else { return (a, c) }
-    let inputs = [logStep.detached, logDecay.detached, frequency.detached, output.detached]
-    let outputs = record([a, c], from: [logStep, logDecay, frequency, output]) { gradients in
-      gradient(inputs, da: gradients[0], dc: gradients[1])
-    }
-    return (outputs[0], outputs[1])
+    return [a, c]
   }
 
   private func gradient(_ inputs: [Tensor], da: Tensor?, dc: Tensor?) -> [Tensor?] {

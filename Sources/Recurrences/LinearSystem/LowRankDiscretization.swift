@@ -39,7 +39,8 @@ extension LowRankSystem {
     let call = Bilinear(operands: operands.map(\.detached))
     let system = call.system()
     guard operands.contains(where: \.isTracked) else { return system }
-    return record(system, from: operands, rule: call.gradient)
+    return record(
+      [system], from: operands, remake: { [call.system()] }, rule: { $0[0].map(call.gradient) ?? [] })[0]
   }
 }
 

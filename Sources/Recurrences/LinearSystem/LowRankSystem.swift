@@ -35,12 +35,21 @@ public enum LowRankSystem {
 private struct Call: LaneRecurrence {
   let u, system, D: Tensor
   let plan: LaneScan
+  private let resets: Resets
+  private let remakeSystem: (@Sendable () -> Tensor)?
 
   init(u: Tensor, system: Tensor, D: Tensor, resets: Resets) {
     self.u = u.detached
     self.system = system.detached
     self.D = D.detached
+    self.resets = resets
+    remakeSystem = system.remake
     plan = LaneScan(shape: u.shape, memory: system.shape[2], chunk: RUNNEL_LOW_RANK_CHUNK, resets: resets)
+  }
+
+  var kept: @Sendable () -> Call {
+    guard let remakeSystem else { return { self } }
+    return { [u, D, resets] in Call(u: u, system: remakeSystem(), D: D, resets: resets) }
   }
 
   private var N: Int { system.shape[2] / 2 }

@@ -31,7 +31,9 @@ extension Discretization {
       logStep: logStep.detached, input: input.detached, output: output.detached)
     var values = call.values()
     let operands = [realPart, frequency, logStep, input, output]
-    if operands.contains(where: \.isTracked) { values = record(values, from: operands, rule: call.gradient) }
+    if operands.contains(where: \.isTracked) {
+      values = record(values, from: operands, remake: call.values, rule: call.gradient)
+    }
     return (values[0], values[1], values[2])
   }
 }
@@ -49,7 +51,7 @@ private struct SharedSystem: Sendable {
   }
   private func step(_ n: Int) -> Double { exponential(Double(logStep.base[n])) }
 
-  func values() -> [Tensor] {
+  @Sendable func values() -> [Tensor] {
     let a = Tensor(uninitialized: [2 * N]), B = Tensor(uninitialized: [2 * N, D])
     WorkerPool.shared.split(N, grain: grain) { states in
       for n in states {

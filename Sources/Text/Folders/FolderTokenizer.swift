@@ -150,8 +150,9 @@ struct FolderTokenizer {
     }) {
       throw FileError(
         path, at: "token \(stranger.id)",
-        expected: quoted(String(decoding: stranger.content, as: UTF8.self)) + ", which "
-          + "the folder adds",
+        // A corpus and a model keep this one file, and what the folder adds could not go with it.
+        expected: quoted(String(decoding: stranger.content, as: UTF8.self))
+          + ", which the folder adds, in this file, as corpora keep it alone",
         found: tokenizer.token(of: stranger.id).map(quoted) ?? "none",
         remedy: "save it as a tokenizer.json with transformers: save_pretrained of its fast class")
     }

@@ -79,7 +79,7 @@ struct PatternSet: Sendable {
 
   /// What Rust's `\w` has besides.
   static let rustJoiners: [ClosedRange<UInt32>] = [0x200C...0x200D]
-  static func isRustWord(_ scalar: UInt32) -> Bool { scalar == 0x200C || scalar == 0x200D || isWord(scalar) }
+  static func isRustWord(_ scalar: UInt32) -> Bool { rustJoiners[0].contains(scalar) || isWord(scalar) }
 
   /// The categories called by one letter or two; nil if it is the name of something else.
   static func categories(_ name: some StringProtocol) -> UInt32? {

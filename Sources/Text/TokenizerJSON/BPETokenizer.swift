@@ -14,7 +14,7 @@ import RunnelFiles
 public struct BPETokenizer: Tokenizer {
   public let name: String
   public let file: TokenizerFile?
-  /// That of the file's post-processor, where nothing else is said.
+  /// That of the file's post-processor, or of the encoding, unless another is set.
   public var template: TokenTemplate
   public var splitsSpecialTokens = false
   private let plan: BPEPlan
@@ -49,6 +49,11 @@ public struct BPETokenizer: Tokenizer {
   public func token(of id: Int32) -> String? {
     if let token = plan.vocabulary.token(of: id) { return TokenName.name(of: token) }
     return plan.addedIDs.first { $0.value == id }.map { String(decoding: $0.key, as: UTF8.self) }
+  }
+
+  /// Those that stand beside the vocabulary, by id.
+  var addedTokens: [(id: Int, token: String)] {
+    plan.addedIDs.map { (Int($0.value), String(decoding: $0.key, as: UTF8.self)) }.sorted { $0.0 < $1.0 }
   }
 
   public func encoder() -> BPEEncoder { BPEEncoder(plan, splitsSpecialTokens: splitsSpecialTokens) }
