@@ -30,6 +30,7 @@ let package = Package(
     module("Files", []),
     module("Text", ["RunnelFiles"]),
     module("Corpora", ["RunnelText", "RunnelFiles", "CZstd"]),
+    module("Synthesis", ["RunnelCorpora"]),
     module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
     module("Mixers", ["RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
     module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
@@ -43,8 +44,8 @@ let package = Package(
     .target(
       name: "Runnel",
       dependencies: [
-        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelText",
-        "RunnelModels",
+        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelSynthesis",
+        "RunnelCorpora", "RunnelText", "RunnelModels",
         "RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels", "RunnelFiles",
       ]),
     .executableTarget(
@@ -65,7 +66,7 @@ let package = Package(
         "RunnelCheckpoints", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelKernels",
         "RunnelReference",
       ]),
-    tests("Corpora", ["RunnelCorpora", "RunnelText", "RunnelFiles"]),
+    tests("Corpora", ["RunnelSynthesis", "RunnelCorpora", "RunnelText", "RunnelFiles"]),
     tests(
       "Foreign",
       [
@@ -82,9 +83,8 @@ let package = Package(
     tests(
       "Models",
       [
-        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelModels",
-        "RunnelMixers",
-        "RunnelTensors", "RunnelKernels", "RunnelReference",
+        "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelSynthesis", "RunnelCorpora",
+        "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelKernels", "RunnelReference",
       ], exclude: ["Fixtures"]),
     tests("Tool", ["Runnel", "runnel"]),
     tests("Levels", ["RunnelKernels", "runnel"]),

@@ -8,6 +8,7 @@
 @_exported import RunnelModels
 @_exported import RunnelRecurrences
 @_exported import RunnelStreaming
+@_exported import RunnelSynthesis
 @_exported import RunnelTensors
 @_exported import RunnelText
 @_exported import RunnelTraining

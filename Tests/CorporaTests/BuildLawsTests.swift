@@ -2,6 +2,7 @@
 
 import Foundation
 import RunnelFiles
+import RunnelSynthesis
 import RunnelText
 import Testing
 
@@ -303,7 +304,7 @@ private func contents(_ path: String) throws -> (train: [[Int32]], validation: [
       let damaged = try Corpus(path: folder + "/b")
       struct Enough: Error {}
       let lock = try FileLock(folder + "/a")
-      try withExtendedLifetime(lock) {
+      withExtendedLifetime(lock) {
         #expect(throws: Enough.self) {
           try CorpusMerger.append(
             CorpusInput.all([folder + "/b.jsonl"]), to: folder + "/a", progress: { _ in throw Enough() })

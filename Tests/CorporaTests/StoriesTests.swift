@@ -5,6 +5,7 @@ import RunnelFiles
 import Testing
 
 @testable import RunnelCorpora
+@testable import RunnelSynthesis
 
 @Suite("Stories") struct StoriesTests {
   private static let book: [String] = {

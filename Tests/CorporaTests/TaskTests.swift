@@ -2,6 +2,7 @@
 
 import Foundation
 import RunnelFiles
+import RunnelSynthesis
 import Testing
 
 @testable import RunnelCorpora

@@ -5,6 +5,7 @@ import RunnelMixers
 import RunnelModels
 import RunnelRecurrences
 import RunnelReference
+import RunnelSynthesis
 import RunnelTensors
 import RunnelTraining
 import Testing

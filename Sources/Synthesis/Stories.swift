@@ -1,5 +1,7 @@
 // `corpus synth stories`: an endless book of small stories that hang together.
 
+import RunnelCorpora
+
 /// Seeded short stories in simple English, 60 to 160 words, each ending in a blank line.
 ///
 ///     var stories = Stories(seed: 7)

@@ -1,6 +1,7 @@
 // A small grammar with memory: rules are chosen afresh, words are drawn once and then recur.
 
 import Foundation
+import RunnelCorpora
 
 /// Rules of text with slots, compiled for fast and repeatable generation.
 ///
