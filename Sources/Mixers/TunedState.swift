@@ -20,11 +20,11 @@ func run(
   var outputs: [Tensor] = [], states: [Tensor] = []
   var tail: [Int] = []
   for b in 0..<B {
-    var own = rowBlock(state, b..<b + 1)
+    var own = state.rows(b..<b + 1)
     for stretch in resets.stretches(row: b, length: T) {
       if stretch.isFresh { own = initial.reshaped(own.shape) }
       let parts = rows.map { shape, x in
-        rowBlock(x, b * T + stretch.range.lowerBound..<b * T + stretch.range.upperBound)
+        x.rows(b * T + stretch.range.lowerBound..<b * T + stretch.range.upperBound)
           .reshaped(Shape([1, stretch.range.count] + Array(shape).dropFirst(2)))
       }
       let y = body(parts, .none, &own)
@@ -35,18 +35,6 @@ func run(
   }
   state = rowBlocks(states)
   return rowBlocks(outputs).reshaped(Shape([B, T] + tail))
-}
-
-/// Rows `range` of the outermost axis, on the tape.
-private func rowBlock(_ x: Tensor, _ range: Range<Int>) -> Tensor {
-  let part = x.rows(range)
-  guard x.isTracked else { return part }
-  let shape = x.shape, stride = x.count / max(1, shape[0])
-  return record(part, from: [x]) { gradient in
-    var whole = [Float](repeating: 0, count: shape.elements)
-    whole.replaceSubrange(range.lowerBound * stride..<range.upperBound * stride, with: gradient.scalars)
-    return [Tensor(whole, shape)]
-  }
 }
 
 /// Blocks of rows one under the other.

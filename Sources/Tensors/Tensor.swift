@@ -88,7 +88,7 @@ public struct Tensor: Sendable {
     return record(view, from: [self]) { [$0.reshaped(old)] }
   }
 
-  /// Rows `range` of the outermost axis, as a constant that shares memory.
+  /// Rows `range` of the outermost axis; they share memory. The gradient of the other rows is zero.
   public func rows(_ range: Range<Int>) -> Tensor {
     precondition(
       shape.rank > 0 && range.lowerBound >= 0 && range.upperBound <= shape[0],
@@ -96,7 +96,16 @@ public struct Tensor: Sendable {
     var part = shape
     part[0] = range.count
     let stride = shape[0] == 0 ? 0 : count / shape[0]
-    return Tensor(shape: part, storage: storage, offset: offset + range.lowerBound * stride)
+    let start = range.lowerBound * stride
+    let view = Tensor(shape: part, storage: storage, offset: offset + start)
+    guard isTracked else { return view }
+    return record(view, from: [self]) { [shape] dview in
+      let dx = Tensor(shape) { dx in
+        dx.update(repeating: 0, count: shape.elements)
+        (dx + start).update(from: dview.base, count: dview.count)
+      }
+      return [dx]
+    }
   }
 }
 
