@@ -1,7 +1,7 @@
 /// A stream that several tasks share: one feeds it, another reads what comes.
 ///
 ///     let live = LiveSession(session)
-///     await live.feed(tokenizer.encode("Once upon a time"))
+///     try await live.feed(tokenizer.encode("Once upon a time"))
 ///     for try await token in live.tokens(limit: 100) { print(token) }
 ///     let fork = await live.session              // a value again: to save, or to go on elsewhere
 
@@ -13,8 +13,8 @@ public actor LiveSession {
 
   public init(_ session: Session) { self.session = session }
 
-  /// Reads tokens; between two that are drawn, not during.
-  public func feed(_ tokens: [Int32]) { session.feed(tokens) }
+  /// Reads tokens, as `Session.feed` does; between two that are drawn, not during.
+  public func feed(_ tokens: [Int32]) throws(UnknownToken) { try session.feed(tokens) }
 
   /// Draws the next token and reads it; nil before the first token was fed. Throws where the stream cannot go on.
   public func next() throws(NonFiniteNumbers) -> Int32? { try session.next() }

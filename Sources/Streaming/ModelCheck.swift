@@ -155,7 +155,7 @@ public struct ModelCheck: Sendable {
     let path = FileManager.default.temporaryDirectory.path + "/runnel-check-\(UUID().uuidString).state"
     defer { try? FileManager.default.removeItem(atPath: path) }
     var session = Session(model, sampler: Sampler(seed: seed))
-    session.feed(ids.prefix(ids.count / 2))
+    session.read(ids.prefix(ids.count / 2))
     try StateFile.save(session, to: path)
     var (loaded, _) = try StateFile.load(path, into: model)
     var worst = 0.0

@@ -67,17 +67,20 @@ public struct StreamScorer: Sendable {
   /// The stream behind the last token scored, to be saved, or to go on by drawing tokens.
   public var session: Session {
     var session = stream
-    if let last { session.feed(CollectionOfOne(last)) }
+    if let last { session.read(CollectionOfOne(last)) }
     return session
   }
 
   /// Scores the tokens; `each` receives their cross-entropies in nats, in order.
   ///
-  /// - Throws: where one is no number, with the part of the model where that begins; the scorer is of no use then.
+  /// - Throws: `UnknownToken` where a token is none of the model's, and none is scored; `NonFiniteNumbers` where a score is no
+  ///   number, with the part of the model where that begins: the scorer is of no use then.
   public mutating func feed(
     _ tokens: some Collection<Int32>, each: (ArraySlice<Float>) -> Void = { _ in }
-  ) throws(NonFiniteNumbers) {
-    var targets = Array(tokens)[...]
+  ) throws {
+    let ids = Array(tokens)
+    try model.requireKnown(ids, from: stream.position + (last == nil ? 0 : 1))
+    var targets = ids[...]
     if last == nil, let first = targets.popFirst() {
       if let logits = stream.logits {
         try stream.requireFinite()

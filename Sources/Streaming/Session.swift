@@ -27,7 +27,16 @@ public struct Session: Sendable {
   }
 
   /// Reads tokens: by `step` for one, chunkwise for more.
-  public mutating func feed(_ tokens: some Collection<Int32>) {
+  ///
+  /// - Throws: where one of them is none of the model's; none is read then.
+  public mutating func feed(_ tokens: some Collection<Int32>) throws(UnknownToken) {
+    let ids = Array(tokens)
+    try model.requireKnown(ids, from: position)
+    read(ids)
+  }
+
+  /// Reads tokens that are known to be the model's.
+  mutating func read(_ tokens: some Collection<Int32>) {
     var rest = Array(tokens)[...]
     while !rest.isEmpty {
       let piece = Array(rest.prefix(Self.prefillLength))
@@ -48,7 +57,7 @@ public struct Session: Sendable {
     guard let logits else { return nil }
     try requireFinite()
     let token = sampler.sample(logits)
-    feed(CollectionOfOne(token))
+    read(CollectionOfOne(token))
     return token
   }
 

@@ -65,7 +65,7 @@ public struct StateMove: Sendable {
     var a = source, b = session, difference = Difference()
     var same = 0
     while difference.tokens < tokens, let token = try a.next() {
-      b.feed(CollectionOfOne(token))
+      b.read(CollectionOfOne(token))
       try b.requireFinite()
       guard let p = a.logits, let q = b.logits else { break }
       let divergence = klDivergence(p, q, row: 0, of: p.count)

@@ -61,14 +61,13 @@ extension GenerateCommand {
         var fork = begun
         let new = stream(read, tokenizer, marks, stops: answerStops, pending: pending)
         fork.sampler.reseed(new.seed)
-        var encoder = tokenizer.encoder(for: begun), own = RecordedStream.plain(fork)
-        try own.feed(encoder.whole(line))
-        if own.session.logits == nil, let begin = marks.begin { try own.feed([begin]) }
-        let session = own.session
-        if session.logits == nil {
+        var encoder = tokenizer.encoder(for: begun)
+        try fork.feed(encoder.whole(line))
+        if fork.logits == nil, let begin = marks.begin { try fork.feed([begin]) }
+        if fork.logits == nil {
           ended[read] = new
         } else {
-          joining.append(session)
+          joining.append(fork)
           running.append(new)
         }
       }

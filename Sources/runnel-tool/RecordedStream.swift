@@ -15,11 +15,11 @@ enum RecordedStream: ~Copyable {
   var model: LanguageModel { session.model }
 
   mutating func feed(_ ids: [Int32]) throws {
-    try model.requireKnown(ids, from: session.position)
     switch consume self {
     case .plain(var session):
-      session.feed(ids)
+      let result = Result { try session.feed(ids) }
       self = .plain(session)
+      try result.get()
     case .recorded(var journal):
       let result = Result { try journal.feed(ids) }
       self = .recorded(journal)

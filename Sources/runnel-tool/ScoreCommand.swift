@@ -177,16 +177,13 @@ struct ScoreCommand: ParsableCommand {
     if saveState != nil { Interrupt.watch() }
     let clock = ContinuousClock()
     let start = clock.now
-    var position = stream.position
     func feed(_ ids: [Int32]) throws {
       if Output.isClosed, saveState == nil { throw ExitCode.success }
-      try model.requireKnown(ids, from: position)
-      position += ids.count
       try scorer.feed(ids) { losses in units?.add(losses) }
     }
     if let corpus {
       let range = range(in: corpus)
-      position = range.lowerBound
+      var position = range.lowerBound
       var line = ProgressLine()
       try corpus.forEachPiece(of: range) { piece in
         // A document ends where the next one begins.
@@ -199,6 +196,7 @@ struct ScoreCommand: ParsableCommand {
             "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
         }
         try feed(piece)
+        position += piece.count
       }
       line.finish()
     } else if let tokenizer {

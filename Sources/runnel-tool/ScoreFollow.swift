@@ -25,7 +25,6 @@ extension ScoreCommand {
       line.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
       // What the encoder keeps back would else be scored with the next line, whenever that comes.
       encoder.flush(into: &ids)
-      try model.requireKnown(ids, from: position)
       let unpredicted = position > 0 ? nil : ids.first.map { lengths[Int($0)] }
       position += ids.count
       let before = scorer.score.nats

@@ -92,7 +92,7 @@ struct ConversionTests {
       try ModelFolder.savePacked(model, to: folder + "/recurrent", as: .f32)
       let recurrent = try ModelFolder.load(folder + "/recurrent")
       var session = Session(model, sampler: Sampler(seed: 1))
-      session.feed(Self.text)
+      try session.feed(Self.text)
       try StateFile.save(session, to: folder + "/state")
       var (moved, _) = try StateFile.load(folder + "/state", into: recurrent)
       for _ in 0..<20 { #expect(try session.next() == moved.next()) }

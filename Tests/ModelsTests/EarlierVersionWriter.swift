@@ -264,13 +264,13 @@ struct EarlierVersionWriter {
     let model = try ModelFolder.load(version.model(name))
 
     var fresh = Session(model, sampler: Sampler(seed: 0))
-    let step = steppedLogits(&fresh, Self.ids)
+    let step = try steppedLogits(&fresh, Self.ids)
     // Some tokens at once and some one by one, as a prompt and what follows it.
     var settings = SamplingSettings()
     (settings.temperature, settings.topK, settings.repetitionPenalty) = (0.8, 20, 1.2)
     var session = Session(model, sampler: Sampler(settings, seed: 4))
-    session.feed(Self.ids.dropLast(3))
-    for id in Self.ids.suffix(3) { session.feed(CollectionOfOne(id)) }
+    try session.feed(Self.ids.dropLast(3))
+    for id in Self.ids.suffix(3) { try session.feed(CollectionOfOne(id)) }
     try StateFile.save(session, pending: [0xE2, 0x82], to: version.state(name))
     var sampler = session.sampler
     let drawn = sampler.sample(try #require(session.logits))
@@ -281,7 +281,7 @@ struct EarlierVersionWriter {
     writer.add("drawn", [Int(drawn)])
     writer.add("step", step)
     writer.add("mix", mixedLogits(model, Self.ids))
-    writer.add("after_state", steppedLogits(&session, Self.next))
+    try writer.add("after_state", steppedLogits(&session, Self.next))
     if case .packed(let element) = own.weights, element.isQuantised {
       writer.add("numbers", mixedLogits(model.unpacked(), Self.ids))
     }

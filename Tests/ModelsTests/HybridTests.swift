@@ -85,7 +85,7 @@ struct HybridTests {
   @Test("a stream saved goes on bit for bit", arguments: patterns)
   func state(names: String) throws {
     let model = try Self.model(names)
-    var session = StateFileTests.session(model)
+    var session = try StateFileTests.session(model)
     try withFolder { folder in
       try StateFile.save(session, to: folder + "/stream")
       var loaded = try StateFile.load(folder + "/stream", into: model).session

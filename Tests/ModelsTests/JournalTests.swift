@@ -83,7 +83,7 @@ struct JournalTests {
       try journal.feed(prompt)
       for position in [0, 1, 31, 89, 90] {
         var session = Session(model, sampler: Sampler(seed: 1))
-        session.feed(prompt.prefix(position))
+        try session.feed(prompt.prefix(position))
         #expect(Self.agree(try Journal.session(in: folder + "/j", at: position, of: model), session))
       }
       #expect(
@@ -96,7 +96,7 @@ struct JournalTests {
       for _ in 0..<5 { _ = try journal.next() }
       func fed(_ count: Int, draws: Int = 0) throws -> Session {
         var session = Session(model, sampler: Sampler(seed: 1))
-        session.feed(prompt.prefix(count))
+        try session.feed(prompt.prefix(count))
         for _ in 0..<draws { _ = try session.next() }
         return session
       }
@@ -112,7 +112,7 @@ struct JournalTests {
     try withFolder { folder in
       let path = folder + "/j", log = path + "/journal.log"
       var expected = Session(model, sampler: Sampler(seed: 7))
-      expected.feed(tokens(30, below: 48, seed: 2))
+      try expected.feed(tokens(30, below: 48, seed: 2))
       for _ in 0..<25 { _ = try expected.next() }
       var whole: [UInt8] = []
       do {
@@ -222,7 +222,7 @@ struct JournalTests {
     var session = Session(model, sampler: Sampler(seed: 21))
     for call in calls {
       switch call {
-      case .feed(let ids): session.feed(ids)
+      case .feed(let ids): try session.feed(ids)
       case .draw: _ = try session.next()
       }
     }
@@ -260,7 +260,7 @@ struct JournalTests {
     #expect(agree(journal.session, try replay(calls, of: model)))
     for fork in forks {
       var session = fork.session
-      session.feed([5, 6])
+      try session.feed([5, 6])
       #expect(agree(session, try replay(fork.calls + [.feed([5, 6])], of: model)))
     }
   }

@@ -35,7 +35,7 @@ struct NonFiniteTests {
     }
     for length in [1, 40] {
       var session = Session(model, sampler: Sampler(seed: 1))
-      session.feed(Self.text.prefix(length))
+      try session.feed(Self.text.prefix(length))
       let text = sentence { _ = try session.next() }
       #expect(text.hasPrefix("layers.1.m") && text.contains("\(length) tokens read"), "\(text)")
       #expect(session.position == length)
@@ -63,8 +63,8 @@ struct NonFiniteTests {
   func batch() throws {
     let model = try smallModel(Mamba2.self)
     var sound = Session(model, sampler: Sampler(seed: 1)), ill = sound
-    sound.feed(Self.text)
-    ill.feed(Self.text)
+    try sound.feed(Self.text)
+    try ill.feed(Self.text)
     ill.state = ill.state.replacing(
       tensors: { name, value in
         guard name == "layers.0.memory" else { return value }
@@ -72,7 +72,7 @@ struct NonFiniteTests {
         value[3] = .infinity
         return value
       }, counters: { $1 })
-    ill.feed([1])
+    try ill.feed([1])
     var batch = SessionBatch(model)
     batch.add([sound, ill, sound])
     var failed: Int?
@@ -92,7 +92,7 @@ struct NonFiniteTests {
     for model in tinyModels {
       for prompt in [[], Self.text] {
         var session = Session(model, sampler: Sampler(seed: 1))
-        session.feed(prompt)
+        try session.feed(prompt)
         try withFolder { folder in
           let path = folder + "/stream", copy = folder + "/copy"
           try StateFile.save(session, to: path)
@@ -148,7 +148,7 @@ struct NonFiniteTests {
       return value
     }
     var session = Session(model, sampler: Sampler(seed: 1))
-    session.feed(Self.text)
+    try session.feed(Self.text)
     let text = sentence { _ = try session.next() }
     #expect(text.hasPrefix("layers.1.norm.weight: its element 7 is nan"), "\(text)")
   }

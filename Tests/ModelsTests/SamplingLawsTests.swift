@@ -196,7 +196,7 @@ struct SamplingLawsTests {
     (settings.frequencyPenalty, settings.presencePenalty, settings.typicalP) = (0.5, 0.2, 0.9)
     settings.logitBias = [3: -.infinity, 4: 1]
     var session = Session(model, sampler: Sampler(settings, seed: 4))
-    session.feed(tokens(100, below: 64, seed: 3))
+    try session.feed(tokens(100, below: 64, seed: 3))
     try withFolder { folder in
       try StateFile.save(session, to: folder + "/stream")
       var loaded = try StateFile.load(folder + "/stream", into: model).session

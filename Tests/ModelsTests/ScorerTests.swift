@@ -33,7 +33,7 @@ struct ScorerTests {
         }
         // Tokens may be drawn where scoring has ended.
         var fed = Session(model, sampler: Sampler(seed: 1)), scored = whole.session
-        fed.feed(text)
+        try fed.feed(text)
         #expect(relativeError(try #require(scored.logits), try #require(fed.logits)) < 1e-4)
         #expect(scored.sampler.recent == fed.sampler.recent)
         #expect(try scored.next() != nil)

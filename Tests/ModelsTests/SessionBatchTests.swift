@@ -8,12 +8,12 @@ import Testing
 @Suite("streams side by side are the streams alone")
 struct SessionBatchTests {
   /// A stream behind a prompt of its own length, with a seed and settings of its own.
-  static func session(_ model: LanguageModel, _ number: Int) -> Session {
+  static func session(_ model: LanguageModel, _ number: Int) throws -> Session {
     var settings = SamplingSettings()
     settings.temperature = [1, 0.7, 1.3][number % 3]
     if number % 2 == 1 { (settings.topK, settings.repetitionPenalty) = (20, 1.2) }
     var session = Session(model, sampler: Sampler(settings, seed: UInt64(number)))
-    session.feed(tokens(1 + 13 * number, below: model.vocabularySize, seed: UInt64(number)))
+    try session.feed(tokens(1 + 13 * number, below: model.vocabularySize, seed: UInt64(number)))
     return session
   }
 
@@ -32,7 +32,7 @@ struct SessionBatchTests {
   func alone(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws { try check(smallModel(type).frozen()) }
     func check(_ model: LanguageModel) throws {
-      var alone = (0..<5).map { Self.session(model, $0) }
+      var alone = try (0..<5).map { try Self.session(model, $0) }
       var batch = SessionBatch(model)
       #expect(try batch.isEmpty && batch.next().isEmpty)
       batch.add([alone[0], alone[1], alone[2]])
@@ -81,7 +81,7 @@ struct SessionBatchTests {
         ("int4", try numbers.packed(as: .int4).frozen()),
       ]
       for (kind, model) in models {
-        var alone = (0..<7).map { Self.session(model, $0) }
+        var alone = try (0..<7).map { try Self.session(model, $0) }
         var batch = SessionBatch(model)
         batch.add(alone)
         for _ in 0..<6 {
@@ -97,7 +97,7 @@ struct SessionBatchTests {
   func value() throws {
     let model = try smallModel(RetNet.self).frozen()
     var batch = SessionBatch(model)
-    batch.add([Self.session(model, 1), Self.session(model, 2)])
+    try batch.add([Self.session(model, 1), Self.session(model, 2)])
     _ = try batch.next()
     var copy = batch
     let expected = try (0..<4).map { _ in try copy.next() }

@@ -12,19 +12,19 @@ struct SessionTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type).frozen()
       let prompt = tokens(1100, below: 64, seed: 7)
-      func fed(_ lengths: [Int]) -> Session {
+      func fed(_ lengths: [Int]) throws -> Session {
         var session = Session(model, sampler: Sampler(seed: 1))
         var rest = prompt[...]
         for length in lengths {
-          session.feed(rest.prefix(length))
+          try session.feed(rest.prefix(length))
           rest = rest.dropFirst(length)
         }
-        session.feed(rest)
+        try session.feed(rest)
         return session
       }
-      let expected = fed([Int](repeating: 1, count: 1100))
+      let expected = try fed([Int](repeating: 1, count: 1100))
       for lengths in [[], [512], [511, 1], [513, 0, 1, 2], [3, 600, 1, 1, 64, 63], [1099]] {
-        let session = fed(lengths)
+        let session = try fed(lengths)
         #expect(session.position == 1100)
         let error = relativeError(session.logits ?? .absent, expected.logits ?? .absent)
         #expect(error <= 1e-5, "\(name), \(lengths)")
@@ -46,7 +46,7 @@ struct SessionTests {
       var session = Session(model, sampler: Sampler(seed: 1))
       var rest = prompt[...]
       for length in lengths {
-        session.feed(rest.prefix(length))
+        try session.feed(rest.prefix(length))
         rest = rest.dropFirst(length)
       }
       #expect(relativeError(session.logits ?? .absent, expected) <= 1e-5, "\(lengths)")
@@ -56,7 +56,7 @@ struct SessionTests {
   @Test("before the first token there is no next one; an empty feed changes nothing")
   func empty() throws {
     var session = Session(try smallModel(LRU.self), sampler: Sampler(seed: 1))
-    session.feed([])
+    try session.feed([])
     #expect(try session.next() == nil && session.position == 0 && session.logits == nil)
   }
 
@@ -64,12 +64,12 @@ struct SessionTests {
   func forks(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type)
-      func start() -> Session {
+      func start() throws -> Session {
         var session = Session(model, sampler: Sampler(seed: 9))
-        session.feed(tokens(40, below: 64, seed: 8))
+        try session.feed(tokens(40, below: 64, seed: 8))
         return session
       }
-      var first = start(), second = start()
+      var first = try start(), second = try start()
       let drawn = try (0..<20).map { _ in try first.next() }
       #expect(try drawn == (0..<20).map { _ in try second.next() })
       #expect(drawn.allSatisfy { $0 != nil } && first.position == 60)
@@ -77,7 +77,7 @@ struct SessionTests {
       var fork = first
       let kept = first
       _ = try fork.next()
-      fork.feed([1, 2, 3])
+      try fork.feed([1, 2, 3])
       #expect(first.logits?.scalars == kept.logits?.scalars && first.position == 60 && fork.position == 64)
       #expect(try (0..<10).map { _ in try first.next() } == (0..<10).map { _ in try second.next() })
     }

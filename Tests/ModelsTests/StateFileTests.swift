@@ -7,11 +7,11 @@ import Testing
 
 @Suite("a stream saved is a stream kept")
 struct StateFileTests {
-  static func session(_ model: LanguageModel) -> Session {
+  static func session(_ model: LanguageModel) throws -> Session {
     var settings = SamplingSettings()
     (settings.temperature, settings.topK, settings.repetitionPenalty) = (0.8, 20, 1.2)
     var session = Session(model, sampler: Sampler(settings, seed: 4))
-    session.feed(tokens(30, below: model.vocabularySize, seed: 3))
+    try session.feed(tokens(30, below: model.vocabularySize, seed: 3))
     return session
   }
 
@@ -19,7 +19,7 @@ struct StateFileTests {
   func roundTrip(name: String) throws {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let model = try smallModel(type)
-      var session = Self.session(model)
+      var session = try Self.session(model)
       _ = try session.next()
       try withFolder { folder in
         try StateFile.save(session, pending: [0xE2, 0x82], to: folder + "/stream")

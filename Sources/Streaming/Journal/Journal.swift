@@ -61,14 +61,16 @@ public struct Journal: ~Copyable {
     session.sampler = sampler
   }
 
-  /// Reads tokens, as `Session.feed` does.
+  /// Reads tokens, as `Session.feed` does; what it refuses is not written down.
   public mutating func feed(_ tokens: some Collection<Int32>) throws {
-    var rest = Array(tokens)[...]
+    let ids = Array(tokens)
+    try session.model.requireKnown(ids, from: session.position)
+    var rest = ids[...]
     while !rest.isEmpty {
       let piece = rest.prefix(Session.prefillLength)
       rest = rest.dropFirst(piece.count)
       try write(.fed(Array(piece)))
-      session.feed(piece)
+      session.read(piece)
       try saveIfDue()
     }
   }
@@ -185,22 +187,18 @@ extension Session {
   /// Does again what a record says. A draw takes the same numbers from the generator, whatever comes of it, and reads the token
   /// that was drawn then.
   fileprivate mutating func replay(_ record: JournalRecord, in path: String) throws {
-    func check(_ ids: [Int32]) throws {
-      guard let stranger = ids.first(where: { !(0..<model.vocabularySize).contains(Int($0)) }) else { return }
+    do throws(UnknownToken) {
+      switch record {
+      case .fed(let ids): try feed(ids)
+      case .drawn(let token):
+        if let logits { _ = sampler.sample(logits) }
+        try feed(CollectionOfOne(token))
+      case .sampler(let snapshot): sampler = snapshot.sampler
+      }
+    } catch {
       throw FileError(
-        path, at: "position \(position)", expected: "tokens below \(model.vocabularySize)",
-        found: "\(stranger)",
-        remedy: FileError.damaged)
-    }
-    switch record {
-    case .fed(let ids):
-      try check(ids)
-      feed(ids)
-    case .drawn(let token):
-      try check([token])
-      if let logits { _ = sampler.sample(logits) }
-      feed(CollectionOfOne(token))
-    case .sampler(let snapshot): sampler = snapshot.sampler
+        path, at: "position \(error.position)", expected: "tokens below \(error.vocabularySize)",
+        found: "\(error.token)", remedy: FileError.damaged)
     }
   }
 
