@@ -157,9 +157,10 @@ extension LanguageModel {
   /// Visits every present parameter once, in checkpoint order.
   package mutating func visit(_ body: (Parameter.Place, inout StoredParameter) throws -> Void) rethrows {
     try visitFields(of: &self, Self.outer, "", body)
-    if var own = embeddingNorm {
+    // Taken out, so that who changes it is its only owner.
+    if var own = embeddingNorm.take() {
+      defer { embeddingNorm = own }
       try visitFields(of: &own, Norm.fields, "embedding_norm.", body)
-      embeddingNorm = own
     }
     for i in layers.indices {
       for j in layers[i].indices { try layers[i][j].visit("layers.\(i).", body) }

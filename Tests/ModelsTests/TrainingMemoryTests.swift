@@ -67,6 +67,30 @@ struct TrainingMemoryTests {
     )
   }
 
+  @Test(
+    "a step leaves every parameter and both its moments where they are in memory", arguments: Registry.names)
+  func inPlace(name: String) throws {
+    func check<M: SequenceMixer>(_ type: M.Type) throws {
+      try withFolder { folder in
+        var trainer = try TrainerTests.trainer(type, TrainerTests.corpus(in: folder))
+        func places() -> [[UnsafePointer<Float>]] {
+          zip(trainer.model.parameters, trainer.optimizer.moments).map {
+            [$0.value.base, $1.first.base, $1.second.base]
+          }
+        }
+        // Parameters that began as one tensor part ways in the first step.
+        _ = try trainer.step()
+        let before = places(), numbers = trainer.model.fingerprint
+        for _ in 0..<2 { _ = try trainer.step() }
+        #expect(trainer.model.fingerprint != numbers)
+        for (parameter, (old, new)) in zip(trainer.model.parameters, zip(before, places())) {
+          #expect(old == new, "\(name): \(parameter.name)")
+        }
+      }
+    }
+    try check(try Registry.mixer(named: name))
+  }
+
   @Test("a fork of a trainer keeps its own numbers when the other goes on")
   func fork() throws {
     try withFolder { folder in
