@@ -39,7 +39,7 @@ package struct AppendFile: ~Copyable {
     count = Int(status.st_size)
     self.descriptor = descriptor
   }
-  deinit { close(descriptor) }
+  deinit { FileLock.release(descriptor) }
 
   /// Appends all bytes, or none: a write that fails half-way is taken back.
   package mutating func append(_ bytes: [UInt8]) throws(FileError) {

@@ -42,7 +42,14 @@ package struct FileLock: ~Copyable {
       close(descriptor)
     }
   }
-  deinit { close(descriptor) }
+  deinit { Self.release(descriptor) }
+
+  /// Unlocks and closes. A child that another thread is starting has a copy of the descriptor until it runs its program, and
+  /// closing alone would leave the lock with it.
+  static func release(_ descriptor: Int32) {
+    _ = flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 
   /// Locks an open file until it is closed.
   static func lock(_ descriptor: Int32, of path: String) throws(FileError) {

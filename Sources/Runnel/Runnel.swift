@@ -12,3 +12,6 @@
 @_exported import RunnelTensors
 @_exported import RunnelText
 @_exported import RunnelTraining
+
+/// The library's version, the newest of `CHANGELOG.md`.
+public let runnelVersion = "0.1.0"

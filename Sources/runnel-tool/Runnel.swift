@@ -14,7 +14,7 @@ struct RunnelTool: ParsableCommand {
         runnel train --corpus book.tokens.zst --mixer mamba --minutes 3 --out book-model
         echo "Once upon a time" | runnel generate book-model
       """,
-    version: "0.1.0",
+    version: runnelVersion,
     subcommands: [
       CorpusCommand.self, TokenizerCommand.self, TrainCommand.self, GenerateCommand.self, StateCommand.self,
       ScoreCommand.self,

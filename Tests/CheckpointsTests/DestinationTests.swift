@@ -64,6 +64,35 @@ struct DestinationTests {
     #expect(throws: FileError.self) { _ = try FileLock(folder("none")) }
   }
 
+  /// A child that another thread was starting had such a copy, and a journal that was closed was still another process's.
+  @Test("a lock that is given back is free, whoever has a copy of its descriptor")
+  func copies() throws {
+    let folder = TemporaryFolder(), path = folder("a")
+    try AtomicFile.write("x", to: path)
+    var own = stat()
+    #expect(stat(path, &own) == 0)
+    func copies() -> [Int32] {
+      (3..<1024).filter { descriptor in
+        var other = stat()
+        return fstat(descriptor, &other) == 0 && other.st_ino == own.st_ino && other.st_dev == own.st_dev
+      }.map { dup($0) }
+    }
+    var held: [Int32] = []
+    do {
+      let lock = try FileLock(path)
+      held += copies()
+      _ = lock.path
+    }
+    do {
+      let file = try AppendFile(path)
+      held += copies()
+      _ = file.path
+    }
+    #expect(held.count == 3)
+    _ = try FileLock(path)
+    for descriptor in held { close(descriptor) }
+  }
+
   @Test("the next writer removes what a killed one left, and nothing of a living one")
   func abandoned() throws {
     let folder = TemporaryFolder()

@@ -12,7 +12,7 @@ import Testing
     format: TokenFileFormat? = nil, element: TokenFileElement? = nil,
     boundary: CorpusImporter.Boundary = .file, validation: ValidationSplit = .none
   ) throws -> Corpus {
-    try CorpusImporter.build(
+    _ = try CorpusImporter.build(
       CorpusWriter(path: path, tokenizer: .init(name: "ids"), vocabularySize: vocabulary), inputs: inputs,
       validationInputs: validationInputs, format: format, element: element, boundary: boundary,
       validation: validation)

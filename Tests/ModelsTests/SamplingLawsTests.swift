@@ -160,7 +160,7 @@ struct SamplingLawsTests {
       #expect(draw([0, .infinity, 1], change) == 1)
       #expect(draw([-.infinity, 5, -.infinity], change) == 1)
     }
-    #expect(draw([1, 2, 3]) { $0.temperature = 5e-324 } == 2)
+    #expect(draw([1, 2, 3]) { $0.temperature = .leastNonzeroMagnitude } == 2)
     #expect(draw([1, 2, 3]) { ($0.temperature, $0.minP) = (1e-300, 0.5) } == 2)
     #expect(draw([1, 2, 3]) { $0.logitBias = [2: -.infinity, 1: -.infinity, 9: 4] } == 0)
   }

@@ -84,6 +84,13 @@ extension ToolTests {
       }
     }
 
+    @Test func `the version is the library's, and the newest in the list of changes`() throws {
+      #expect(try place.run("--version").succeeded().text == runnelVersion + "\n")
+      let changes = try String(contentsOf: Self.root.appendingPathComponent("CHANGELOG.md"), encoding: .utf8)
+      let newest = changes.split(separator: "\n").first { $0.hasPrefix("## ") }
+      #expect(newest?.hasPrefix("## \(runnelVersion),") == true)
+    }
+
     @Test func `the table of mixers is what the tool prints`() throws {
       let list = try place.run("info", "--mixers", "--json").succeeded()
       let expected = try JSONDecoder().decode([Entry].self, from: Data(list.output)).map(\.row)
