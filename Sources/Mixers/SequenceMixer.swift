@@ -95,39 +95,6 @@ public struct Depth: Sendable, Equatable {
   public static let alone = Depth(layer: 0, of: 1)
 }
 
-/// The numbers that fix a mixer's shape.
-public protocol MixerConfiguration: Codable, Sendable, Equatable {
-  /// The published proportions for a model of this width.
-  init(width: Int)
-  /// D, the width of the residual stream.
-  var width: Int { get }
-  /// The feed-forward part that the architecture puts behind the mixer.
-  static var feedForward: FeedForwardKind { get }
-  /// The norm in front of the mixer, of the feed-forward part and of the head.
-  static var norm: NormKind { get }
-  /// Whether a norm follows the embedding of a model of such layers (RWKV).
-  static var normalizesEmbedding: Bool { get }
-  /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
-  /// trained and validated on separate segments unless the user wants otherwise.
-  static var forgets: Bool { get }
-  /// Settings that only say where training begins: a function that has its parameters does not know them.
-  static var initialOnly: Set<String> { get }
-  /// The same width in this many heads; throws where the mixer has none.
-  func withHeads(_ heads: Int) throws -> Self
-  /// Throws a sentence where the numbers do not fit together.
-  func validate() throws
-}
-
-extension MixerConfiguration {
-  public static var forgets: Bool { true }
-  public static var initialOnly: Set<String> { [] }
-  public static var norm: NormKind { .rms }
-  public static var normalizesEmbedding: Bool { false }
-  public func withHeads(_ heads: Int) throws -> Self {
-    throw ConfigurationError("this mixer has no heads; leave --heads out")
-  }
-}
-
 /// What a mixer is, in words and numbers.
 public struct MixerDescription: Sendable {
   /// The name in the registry.
