@@ -7,8 +7,9 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: "Runnel" + name, dependencies: dependencies, path: "Sources/" + name)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name + "Tests")
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: dependencies, path: "Tests/" + name + "Tests", exclude: exclude)
 }
 
 let package = Package(
@@ -65,13 +66,12 @@ let package = Package(
         "RunnelReference",
       ]),
     tests("Corpora", ["RunnelCorpora", "RunnelText", "RunnelFiles"]),
-    .testTarget(
-      name: "ForeignTests",
-      dependencies: [
+    tests(
+      "Foreign",
+      [
         "RunnelCheckpoints", "RunnelFiles", "RunnelText", "RunnelModels", "RunnelMixers", "RunnelRecurrences",
         "RunnelTensors",
-      ],
-      path: "Tests/ForeignTests", exclude: ["Golden"]),
+      ], exclude: ["Golden"]),
     tests("Text", ["RunnelText", "RunnelFiles"]),
     tests(
       "Mixers",
@@ -84,8 +84,8 @@ let package = Package(
       [
         "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelCorpora", "RunnelModels",
         "RunnelMixers",
-        "RunnelTensors", "RunnelReference",
-      ]),
+        "RunnelTensors", "RunnelKernels", "RunnelReference",
+      ], exclude: ["Fixtures"]),
     tests("Tool", ["Runnel", "runnel"]),
     tests("Levels", ["RunnelKernels", "runnel"]),
     tests("Recipes", []),
