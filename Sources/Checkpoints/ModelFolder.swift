@@ -158,7 +158,6 @@ public enum ModelFolder {
   /// Decodes JSON; the error names the field.
   static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8], path: String) throws -> T {
     let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
     do { return try decoder.decode(type, from: Data(bytes)) } catch let error as DecodingError {
       throw FileError(
         path, at: error.place, expected: error.expectation, found: error.finding,

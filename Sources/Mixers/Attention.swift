@@ -27,9 +27,11 @@ public struct Attention: SequenceMixer {
         $0.heads == $0.usualHeads ? max(2, $0.width / $0.heads / 2 * 2) : $0.width / $0.heads
       },
       Setting(
-        "window", \.window, "W: how many tokens a query sees, its own among them; training sees no more", kind: .tokens),
+        "window", \.window, "W: how many tokens a query sees, its own among them; training sees no more",
+        kind: .tokens),
       Setting(
-        "rotary_fraction", \.rotaryFraction, "the share of a head's features, in whole pairs, that is rotated",
+        "rotary_fraction", \.rotaryFraction,
+        "the share of a head's features, in whole pairs, that is rotated",
         .within(0...1)),
       Setting(
         "rotary_base", \.rotaryBase, "the base of the rotation's wavelengths",

@@ -13,7 +13,7 @@ import RunnelTensors
 
 public struct DeltaNet: SequenceMixer {
   /// How queries and keys are scaled.
-  public enum KeyNorm: String, Codable, Sendable, CaseIterable {
+  public enum KeyNorm: String, SettingWord {
     /// To unit length: x / √(Σ x² + 10⁻⁶).
     case length
     /// To a sum of one: x / max(Σ |x|, 10⁻⁶).
@@ -23,7 +23,8 @@ public struct DeltaNet: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.
     public var width = 0, heads = 0, keyWidth = 0, valueWidth = 0, convolutionWidth = 4
-    public var hasConvolutionBias = false, hasStrength = true, allowsNegativeEigenvalues = false, hasGate = false
+    public var hasConvolutionBias = false, hasStrength = true, allowsNegativeEigenvalues = false,
+      hasGate = false
     public var keyActivation = Activation.silu
     public var keyNorm = KeyNorm.length
     public var normEpsilon: Float = 1e-5
@@ -37,7 +38,8 @@ public struct DeltaNet: SequenceMixer {
       Setting("key_activation", \.keyActivation, "what acts on queries and keys"),
       Setting("key_norm", \.keyNorm, "what keys are normalised to"),
       Setting("has_strength", \.hasStrength, "whether β is learnt, else one"),
-      .allowsNegativeEigenvalues(\.allowsNegativeEigenvalues), .hasGate(\.hasGate), .normEpsilon(\.normEpsilon),
+      .allowsNegativeEigenvalues(\.allowsNegativeEigenvalues), .hasGate(\.hasGate),
+      .normEpsilon(\.normEpsilon),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }

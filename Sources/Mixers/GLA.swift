@@ -13,7 +13,8 @@ import RunnelTensors
 public struct GLA: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.
-    public var width = 0, heads = 0, keyValueHeads = 0, keyWidth = 0, valueWidth = 0, gateRank = 16, convolutionWidth = 0
+    public var width = 0, heads = 0, keyValueHeads = 0, keyWidth = 0, valueWidth = 0, gateRank = 16,
+      convolutionWidth = 0
     public var temperature: Float = 16, normEpsilon: Float = 1e-5
     public var leastLogDecay: Float?
     public var featureMap = Activation.identity, gateActivation = Activation.silu
@@ -26,7 +27,9 @@ public struct GLA: SequenceMixer {
         chosen: Rule("divide half the width") { value, own in own.width % (2 * value) == 0 }
       ) { max(1, max(min(2, $0.width / 8), $0.width / 128)) },
       .keyValueHeads(\.keyValueHeads) { $0.heads },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") { max(1, $0.width / 2 / $0.heads) },
+      Setting("key_width", \.keyWidth, "K: features of a query and a key") {
+        max(1, $0.width / 2 / $0.heads)
+      },
       Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
       Setting("gate_rank", \.gateRank, "the inner width of what makes decays"),
       Setting("temperature", \.temperature, "τ: decays are the gates' sigmoids to the power 1/τ"),

@@ -26,7 +26,8 @@ public struct H3: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .stateSize(\.stateSize, .pairs),
       Setting("head_width", \.headWidth, "features of a head", .dividing("width", \.width)),
-      Setting("heads", \.heads, "H: instead of head_width", chosen: .dividing("width", \.width), kind: .alias),
+      Setting(
+        "heads", \.heads, "H: instead of head_width", chosen: .dividing("width", \.width), kind: .alias),
       Setting("discretization", \.discretization, "how the system becomes a recurrence"),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]

@@ -25,7 +25,9 @@ public struct HGRN2: SequenceMixer {
       Setting("key_width", \.keyWidth, "K: the expansion ratio, features of a query and a key") {
         $0.width / $0.heads
       },
-      Setting("has_lower_bound", \.hasLowerBound, "whether the decays of layers behind the first have a lower bound"),
+      Setting(
+        "has_lower_bound", \.hasLowerBound, "whether the decays of layers behind the first have a lower bound"
+      ),
       .convolutionWidth(\.convolutionWidth), .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)

@@ -20,7 +20,8 @@ public struct LRU: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .stateSize(\.stateSize) { $0.width },
       Setting(
-        "inner_radius", \.innerRadius, "the inner radius of the ring in which the decays begin", .within(0...1),
+        "inner_radius", \.innerRadius, "the inner radius of the ring in which the decays begin",
+        .within(0...1),
         kind: .beginning),
       Setting(
         "outer_radius", \.outerRadius, "the outer radius",

@@ -37,7 +37,8 @@ public struct LinearAttention: SequenceMixer {
       Setting("rotates", \.rotates, "whether features are rotated by their position"),
       Setting("feature_map", \.featureMap, "what makes features of queries and keys"),
       Setting(
-        "feature_width", \.featureWidth, "F: the projections to a head's query and key, of which the map makes features",
+        "feature_width", \.featureWidth,
+        "F: the projections to a head's query and key, of which the map makes features",
         Rule("be positive, and even where features are rotated") { value, own in
           value > 0 && (!own.rotates || value % 2 == 0)
         }
@@ -45,7 +46,9 @@ public struct LinearAttention: SequenceMixer {
       Setting("has_normalizer", \.hasNormalizer, "whether the sum of weights divides the output") {
         $0.featureMap.isPositive
       },
-      Setting("has_norm", \.hasNorm, "whether each head's output is normalised") { !$0.featureMap.isPositive },
+      Setting("has_norm", \.hasNorm, "whether each head's output is normalised") {
+        !$0.featureMap.isPositive
+      },
       .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
       Setting("queries_sum_to_one", \.queriesSumToOne, "whether a query's features are divided by their sum"),
       Setting("keys_sum_to_one", \.keysSumToOne, "whether a key's features are divided by their sum"),
@@ -54,7 +57,8 @@ public struct LinearAttention: SequenceMixer {
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
     public var stateSpan: Double {
-      let features = featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : 2 * Double(featureWidth)
+      let features =
+        featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : 2 * Double(featureWidth)
       return features * Double(heads) * Double(valueWidth)
     }
   }
@@ -108,7 +112,7 @@ public struct LinearAttention: SequenceMixer {
     keyWeight = .weight(G * F, D, using: &generator)
     valueWeight = .weight(G * V, D, using: &generator)
     outputWeight = .weight(D, H * V, using: &generator)
-    normScale = configuration.hasNorm && configuration.hasNormScale ? Tensor(ones: [V]) : .absent
+    normScale = configuration.hasNorm == true && configuration.hasNormScale ? Tensor(ones: [V]) : .absent
     queryMap = LearntMap(configuration.featureMap, width: F, using: &generator)
     keyMap = LearntMap(configuration.featureMap, width: F, using: &generator)
   }
@@ -118,7 +122,7 @@ public struct LinearAttention: SequenceMixer {
     let K = configuration.featureMap.count(of: configuration.featureWidth)
     return State(
       memory: Tensor(zeros: [batch, H, K, V]),
-      normalizer: Tensor(zeros: [batch, H, K, configuration.hasNormalizer ? 1 : 0]),
+      normalizer: Tensor(zeros: [batch, H, K, configuration.hasNormalizer == true ? 1 : 0]),
       position: Array(repeating: 0, count: batch))
   }
 
@@ -144,12 +148,12 @@ public struct LinearAttention: SequenceMixer {
     var y = OuterProduct.run(
       q: rotated(q, where: !map.rotatesBefore), k: rotated(k, where: !map.rotatesBefore), v: v, form: form,
       resets: resets, state: &state.memory)
-    if configuration.hasNormalizer {
+    if configuration.hasNormalizer == true {
       let weights = OuterProduct.run(
         q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state.normalizer)
       y = divided(y, by: added(weights, Tensor([configuration.epsilon])))
     }
-    if configuration.hasNorm { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }
+    if configuration.hasNorm == true { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }
     return linear(y.reshaped([B, T, H * V]), outputWeight)
   }
 }

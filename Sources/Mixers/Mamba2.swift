@@ -32,7 +32,8 @@ public struct Mamba2: SequenceMixer {
       .normEpsilon(\.normEpsilon),
       Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
       .hasConvolutionBias(\.hasConvolutionBias),
-      Setting("has_skip_per_channel", \.hasSkipPerChannel, "whether D has a number for each channel, not each head"),
+      Setting(
+        "has_skip_per_channel", \.hasSkipPerChannel, "whether D has a number for each channel, not each head"),
       Setting("has_norm", \.hasNorm, "whether the gated output is normalised"),
       Setting("norm_before_gate", \.normBeforeGate, "whether it is normalised in front of the gate"),
       Setting(

@@ -23,7 +23,8 @@ public struct MinGRU: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .expandedWidth(\.expandedWidth) { 2 * $0.width },
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution; with 1 there is none"),
+      Setting(
+        "convolution_width", \.convolutionWidth, "W: taps of the short convolution; with 1 there is none"),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3, activation: .gelu)
   }

@@ -24,8 +24,6 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
   var stateSpan: Double { get }
 }
 
-import RunnelTensors
-
 extension MixerConfiguration {
   public static var forgets: Bool { true }
   public static var norm: NormKind { .rms }
@@ -36,8 +34,11 @@ extension MixerConfiguration {
     [Setting("width", \.width, "D, the width of the residual stream")] + settings
   }
 
-  /// The published proportions for a model of this width, but for what `change` sets.
-  public init(width: Int, _ change: (inout Self) throws -> Void = { _ in }) rethrows {
+  /// The published proportions for a model of this width.
+  public init(width: Int) { self.init(width: width) { _ in } }
+
+  /// The same, but for what `change` sets; what follows from that is derived from it.
+  public init(width: Int, _ change: (inout Self) throws -> Void) rethrows {
     self.init()
     self.width = width
     try change(&self)
@@ -51,7 +52,8 @@ extension MixerConfiguration {
     for (name, value) in settings {
       guard let setting = Self.settings.first(where: { $0.name == name }) else {
         throw ConfigurationError(
-          "there is no setting \(name); the settings are \(Self.settings.map(\.name).joined(separator: ", "))")
+          "there is no setting \(name); the settings are \(Self.settings.map(\.name).joined(separator: ", "))"
+        )
       }
       try setting.parse(&self, value)
     }
@@ -59,7 +61,7 @@ extension MixerConfiguration {
   }
 
   /// Derives what nobody has given.
-  mutating func complete() {
+  package mutating func complete() {
     // What is no width at all is told when it is checked.
     guard width > 0, width.isBounded else { return }
     for setting in Self.settings { setting.derive(&self) }
@@ -70,20 +72,11 @@ extension MixerConfiguration {
     for setting in Self.allSettings { try setting.check(self) }
   }
 
-  /// Settings that only say where training begins.
-  public static var initialOnly: Set<String> {
-    Set(settings.lazy.filter { $0.kind == .beginning }.map { SettingKey(snake: $0.name).stringValue })
-  }
-
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: SettingKey.self)
     self.init()
-    let settings = Self.allSettings
-    let names = Set(settings.map { SettingKey(snake: $0.name).stringValue })
-    if let stranger = container.allKeys.first(where: { !names.contains($0.stringValue) }) {
-      throw ConfigurationError("a mixer's configuration has the unknown setting \(stranger.stringValue)")
-    }
-    for setting in settings { try setting.read(&self, container) }
+    try container.requireKnown(Self.allSettings.map(\.name))
+    for setting in Self.allSettings { try setting.read(&self, container) }
     complete()
   }
 
@@ -94,6 +87,18 @@ extension MixerConfiguration {
 
   /// Heads of 64; a narrow model has at least two.
   package var usualHeads: Int { max(1, max(min(2, width / 8), width / 64)) }
+}
+
+extension KeyedDecodingContainer<SettingKey> {
+  /// Throws where a key is none of these: a word that is not understood would be taken for its default.
+  package func requireKnown(_ names: [String]) throws {
+    guard let stranger = allKeys.map(\.stringValue).sorted().first(where: { !names.contains($0) }) else {
+      return
+    }
+    throw DecodingError.dataCorruptedError(
+      forKey: SettingKey(stringValue: stranger), in: self,
+      debugDescription: "one of " + names.joined(separator: ", "))
+  }
 }
 
 // What many mixers have, in one spelling.

@@ -22,7 +22,9 @@ public struct RGLRU: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .expandedWidth(\.expandedWidth) { max(16, (4 * $0.width / 3 + 15) / 16 * 16) },
-      Setting("heads", \.heads, "H: blocks of the gates' weights", .dividing("expanded_width", \.expandedWidth)) {
+      Setting(
+        "heads", \.heads, "H: blocks of the gates' weights", .dividing("expanded_width", \.expandedWidth)
+      ) {
         own in (1...max(1, min(16, own.expandedWidth / 16))).last { own.expandedWidth % $0 == 0 } ?? 1
       },
       Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),

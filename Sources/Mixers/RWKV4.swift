@@ -20,7 +20,7 @@ public struct RWKV4: SequenceMixer {
     public init() {}
 
     public static let settings: [Setting<Self>] = [
-      Setting("attention_width", \.attentionWidth, "A: receptances, keys and values") { $0.width },
+      Setting("attention_width", \.attentionWidth, "A: receptances, keys and values") { $0.width }
     ]
     public static let feedForward = FeedForwardKind.channelMix(version: 4, ratio: 4)
     public static let norm = NormKind.layer

@@ -25,7 +25,9 @@ public struct RWKV5: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
-      Setting("head_width", \.headWidth, "K: receptances, keys and values of a head") { max(1, $0.width / $0.heads) },
+      Setting("head_width", \.headWidth, "K: receptances, keys and values of a head") {
+        max(1, $0.width / $0.heads)
+      },
       .hasGate(\.hasGate),
       Setting(
         "decay_per_channel", \.decayPerChannel,

@@ -12,7 +12,7 @@ import RunnelRecurrences
 import RunnelTensors
 
 public struct S4D: SequenceMixer {
-  public enum Initialization: String, Codable, Sendable, CaseIterable {
+  public enum Initialization: String, SettingWord {
     case linear = "lin"
     case inverse = "inv"
     case legs

@@ -25,7 +25,9 @@ public struct S5: SequenceMixer {
       .stateSize(\.stateSize) { $0.width + $0.width % 2 },
       Setting(
         "blocks", \.blocks, "the blocks in which A begins",
-        Rule("divide state_size into even parts") { value, own in value > 0 && own.stateSize % (2 * value) == 0 },
+        Rule("divide state_size into even parts") { value, own in
+          value > 0 && own.stateSize % (2 * value) == 0
+        },
         kind: .beginning
       ) { own in [8, 4, 2].first { own.stateSize % (2 * $0) == 0 } ?? 1 },
       Setting("discretization", \.discretization, "how the system becomes a recurrence"),

@@ -134,20 +134,4 @@ public struct ConfigurationError: Error, CustomStringConvertible {
       throw ConfigurationError("\(name) is \(number); it must be positive")
     }
   }
-
-  /// Throws unless the number is even: what it counts comes in pairs (rotated or conjugate).
-  package static func requirePairs(_ name: String, _ number: Int) throws {
-    guard number % 2 == 0 else {
-      throw ConfigurationError("\(name) is \(number); it comes in pairs, so it must be even")
-    }
-  }
-
-  package static func requireDivisible(_ name: String, _ number: Int, by divisorName: String, _ divisor: Int)
-    throws
-  {
-    guard divisor > 0, number % divisor == 0 else {
-      throw ConfigurationError(
-        "\(name) \(number) is not divisible by \(divisorName) \(divisor); choose a divisor of \(number)")
-    }
-  }
 }

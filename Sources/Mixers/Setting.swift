@@ -1,7 +1,10 @@
 /// The settings of a mixer, each declared once: its name in files and on the command line, its place, what it may be, what it
 /// means, and its default. Reading, writing, checking and describing configurations are written here over these lists.
 
-/// A number, a flag or a word that fixes what a mixer is.
+import RunnelRecurrences
+import RunnelTensors
+
+/// A number, a flag or a word that fixes what a mixer, or a model, is.
 public struct Setting<Root: Sendable>: Sendable {
   /// What else a setting is, where it is not a size or an option of the function.
   public enum Kind: Sendable {
@@ -24,14 +27,14 @@ public struct Setting<Root: Sendable>: Sendable {
   /// What it may be, in words that follow "must".
   public let bounds: String
 
-  let check: @Sendable (Root) throws -> Void
-  let derive: @Sendable (inout Root) -> Void
-  let read: @Sendable (inout Root, KeyedDecodingContainer<SettingKey>) throws -> Void
-  let write: @Sendable (Root, inout KeyedEncodingContainer<SettingKey>) throws -> Void
-  let parse: @Sendable (inout Root, String) throws -> Void
-  let text: @Sendable (Root) -> String
+  package let check: @Sendable (Root) throws -> Void
+  package let derive: @Sendable (inout Root) -> Void
+  package let read: @Sendable (inout Root, KeyedDecodingContainer<SettingKey>) throws -> Void
+  package let write: @Sendable (Root, inout KeyedEncodingContainer<SettingKey>) throws -> Void
+  package let parse: @Sendable (inout Root, String) throws -> Void
+  package let text: @Sendable (Root) -> String
   /// The number of a setting that is a whole one.
-  let extent: @Sendable (Root) -> Int?
+  package let extent: @Sendable (Root) -> Int?
 
   /// - Parameters:
   ///   - rule: what the value may be; without it, any positive number, any flag, any word.
@@ -45,7 +48,7 @@ public struct Setting<Root: Sendable>: Sendable {
     (self.name, self.help, self.kind) = (name, help, kind)
     isDerived = derived != nil
     bounds = rule.words
-    let key = SettingKey(snake: name)
+    let key = SettingKey(stringValue: name)
     precondition(derived == nil || Value.unset != nil, "\(name): a value of this type cannot be derived")
     @Sendable func require(_ rule: Rule<Root, Value>, _ root: Root) throws {
       let value = root[keyPath: path]
@@ -54,7 +57,8 @@ public struct Setting<Root: Sendable>: Sendable {
     }
     /// A value that is given is never taken for one that is not.
     @Sendable func requireGiven(_ value: Value) throws {
-      guard value.isBounded, kind == .alias || derived == nil || value != Value.unset || Value.unsetIsNone else {
+      guard value.isBounded, kind == .alias || derived == nil || value != Value.unset || Value.unsetIsNone
+      else {
         throw ConfigurationError("\(name) is \(value.settingText); it must \(rule.words)")
       }
     }
@@ -63,13 +67,16 @@ public struct Setting<Root: Sendable>: Sendable {
       if let derived, root[keyPath: path] == Value.unset { root[keyPath: path] = derived(root) }
     }
     read = { root, container in
-      guard kind != .alias, let value = try container.decodeIfPresent(Value.self, forKey: key) else { return }
+      guard kind != .alias, container.contains(key) else { return }
+      let value = try container.decode(Value.self, forKey: key)
       try requireGiven(value)
       root[keyPath: path] = value
     }
     write = { root, container in
       let value = root[keyPath: path]
-      if kind != .alias, !(Value.unsetIsNone && value == Value.unset) { try container.encode(value, forKey: key) }
+      if kind != .alias, !(Value.unsetIsNone && value == Value.unset) {
+        try container.encode(value, forKey: key)
+      }
     }
     parse = { root, text in
       guard let value = Value(settingText: text) else {
@@ -197,15 +204,13 @@ extension SettingWord {
   public static var expected: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
-/// A setting's key for a coder: in camel case, since coders translate from and to snake case.
-struct SettingKey: CodingKey {
-  let stringValue: String
-  var intValue: Int? { nil }
-  init(stringValue: String) { self.stringValue = stringValue }
-  init?(intValue: Int) { nil }
-  init(snake: String) {
-    let words = snake.split(separator: "_")
-    stringValue =
-      words.prefix(1).joined() + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
-  }
+/// A setting's key for a coder: its name.
+package struct SettingKey: CodingKey {
+  package let stringValue: String
+  package var intValue: Int? { nil }
+  package init(stringValue: String) { self.stringValue = stringValue }
+  package init?(intValue: Int) { nil }
 }
+
+extension Activation: SettingWord {}
+extension Discretization: SettingWord {}

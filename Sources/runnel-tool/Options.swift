@@ -138,3 +138,30 @@ struct MixerName: ExpressibleByArgument {
   static var allValueStrings: [String] { Registry.names }
   var defaultValueDescription: String { name }
 }
+
+/// NAME=VALUE, or MIXER.NAME=VALUE.
+struct SettingArgument: ExpressibleByArgument {
+  let name, value: String
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+      String.init)
+    guard parts.count == 2, !parts[0].isEmpty else { return nil }
+    (name, value) = (parts[0], parts[1])
+  }
+}
+
+/// Settings of a fresh model's mixers.
+struct SettingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A setting of the mixer, as in state_size=32; of one in a pattern, as in mamba.state_size=32. Can be repeated; info --mixers names them all.",
+      valueName: "name=value"))
+  var set: [SettingArgument] = []
+
+  /// The mixers of a pattern with these settings.
+  func mixers(of pattern: [any SequenceMixer.Type], width: Int, heads: Int? = nil) throws -> [MixerChoice] {
+    var settings = set.map { (name: $0.name, value: $0.value) }
+    if let heads { settings.insert((name: "heads", value: "\(heads)"), at: 0) }
+    return try MixerChoice.pattern(pattern, width: width, settings: settings)
+  }
+}

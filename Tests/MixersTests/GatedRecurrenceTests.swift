@@ -9,13 +9,19 @@ import Testing
 struct GatedRecurrenceTests {
   @Test("minGRU, with and without a convolution", arguments: [1, 4])
   func minGRU(taps: Int) {
-    let configuration = MinGRU.Configuration(width: 3, expandedWidth: 5, convolutionWidth: taps)
+    let configuration = MinGRU.Configuration(width: 3) {
+      $0.expandedWidth = 5
+      $0.convolutionWidth = taps
+    }
     expectMixer(MinGRU.self, configuration) { $0.minGRU($1, convolves: taps > 1) }
   }
 
   @Test("RG-LRU, one block and several", arguments: [1, 3])
   func rgLRU(heads: Int) {
-    let configuration = RGLRU.Configuration(width: 4, expandedWidth: 6, heads: heads)
+    let configuration = RGLRU.Configuration(width: 4) {
+      $0.expandedWidth = 6
+      $0.heads = heads
+    }
     expectMixer(RGLRU.self, configuration) { $0.rgLRU($1, heads: heads) }
   }
 

@@ -12,10 +12,25 @@ struct HeadMixerTests {
   func gla(hasOptions: Bool) {
     let configuration =
       hasOptions
-      ? GLA.Configuration(
-        width: 6, heads: 4, keyValueHeads: 2, keyWidth: 3, valueWidth: 2, gateRank: 3, temperature: 2,
-        leastLogDecay: -0.4, featureMap: .relu, convolutionWidth: 3, gateActivation: .sigmoid)
-      : GLA.Configuration(width: 6, heads: 2, keyWidth: 3, valueWidth: 4, gateRank: 2, temperature: 4)
+      ? GLA.Configuration(width: 6) {
+        $0.heads = 4
+        $0.keyValueHeads = 2
+        $0.keyWidth = 3
+        $0.valueWidth = 2
+        $0.gateRank = 3
+        $0.temperature = 2
+        $0.leastLogDecay = -0.4
+        $0.featureMap = .relu
+        $0.convolutionWidth = 3
+        $0.gateActivation = .sigmoid
+      }
+      : GLA.Configuration(width: 6) {
+        $0.heads = 2
+        $0.keyWidth = 3
+        $0.valueWidth = 4
+        $0.gateRank = 2
+        $0.temperature = 4
+      }
     expectMixer(GLA.self, configuration) {
       $0.gla(
         $1, heads: configuration.heads, groups: configuration.keyValueHeads, keyWidth: 3,
@@ -28,8 +43,11 @@ struct HeadMixerTests {
 
   @Test("HGRN2, in the first layer and behind it, without and with convolutions", arguments: [0, 3])
   func hgrn2(convolutionWidth: Int) {
-    let configuration = HGRN2.Configuration(
-      width: 6, heads: 2, keyWidth: 3, convolutionWidth: convolutionWidth)
+    let configuration = HGRN2.Configuration(width: 6) {
+      $0.heads = 2
+      $0.keyWidth = 3
+      $0.convolutionWidth = convolutionWidth
+    }
     for layer in [0, 2] {
       expectMixer(HGRN2.self, configuration, at: Depth(layer: layer, of: 4)) {
         $0.hgrn2($1, heads: 2, keyWidth: 3, epsilon: Double(configuration.normEpsilon))
@@ -41,11 +59,23 @@ struct HeadMixerTests {
   func deltaNet(hasOptions: Bool) {
     let configuration =
       hasOptions
-      ? DeltaNet.Configuration(
-        width: 6, heads: 2, keyWidth: 3, valueWidth: 2, convolutionWidth: 0, keyActivation: .eluPlusOne,
-        keyNorm: .sum, allowsNegativeEigenvalues: true, hasGate: true)
-      : DeltaNet.Configuration(
-        width: 6, heads: 2, keyWidth: 3, valueWidth: 4, convolutionWidth: 3, hasConvolutionBias: true)
+      ? DeltaNet.Configuration(width: 6) {
+        $0.heads = 2
+        $0.keyWidth = 3
+        $0.valueWidth = 2
+        $0.convolutionWidth = 0
+        $0.keyActivation = .eluPlusOne
+        $0.keyNorm = .sum
+        $0.allowsNegativeEigenvalues = true
+        $0.hasGate = true
+      }
+      : DeltaNet.Configuration(width: 6) {
+        $0.heads = 2
+        $0.keyWidth = 3
+        $0.valueWidth = 4
+        $0.convolutionWidth = 3
+        $0.hasConvolutionBias = true
+      }
     expectMixer(DeltaNet.self, configuration) {
       $0.deltaNet(
         $1, heads: 2, keyWidth: 3, epsilon: Double(configuration.normEpsilon), isSum: hasOptions,
@@ -57,10 +87,21 @@ struct HeadMixerTests {
   func gatedDeltaNet(hasOptions: Bool) {
     let configuration =
       hasOptions
-      ? GatedDeltaNet.Configuration(
-        width: 6, heads: 2, valueHeads: 4, keyWidth: 3, valueWidth: 2, convolutionWidth: 0,
-        allowsNegativeEigenvalues: true, gateActivation: .sigmoid)
-      : GatedDeltaNet.Configuration(width: 6, heads: 2, keyWidth: 3, valueWidth: 4, convolutionWidth: 3)
+      ? GatedDeltaNet.Configuration(width: 6) {
+        $0.heads = 2
+        $0.valueHeads = 4
+        $0.keyWidth = 3
+        $0.valueWidth = 2
+        $0.convolutionWidth = 0
+        $0.allowsNegativeEigenvalues = true
+        $0.gateActivation = .sigmoid
+      }
+      : GatedDeltaNet.Configuration(width: 6) {
+        $0.heads = 2
+        $0.keyWidth = 3
+        $0.valueWidth = 4
+        $0.convolutionWidth = 3
+      }
     expectMixer(GatedDeltaNet.self, configuration) {
       $0.gatedDeltaNet(
         $1, heads: 2, valueHeads: configuration.valueHeads, keyWidth: 3,

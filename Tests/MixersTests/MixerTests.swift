@@ -8,8 +8,11 @@ struct MixerTests {
   @Test(
     "S4D", arguments: S4D.Initialization.allCases, Discretization.allCases)
   func s4d(initialization: S4D.Initialization, discretization: Discretization) {
-    let configuration = S4D.Configuration(
-      width: 3, stateSize: 4, initialization: initialization, discretization: discretization)
+    let configuration = S4D.Configuration(width: 3) {
+      $0.stateSize = 4
+      $0.initialization = initialization
+      $0.discretization = discretization
+    }
     expectMixer(S4D.self, configuration) { $0.s4d($1, isBilinear: discretization == .bilinear) }
   }
 
@@ -20,15 +23,24 @@ struct MixerTests {
 
   @Test("Mamba")
   func mamba() {
-    let configuration = Mamba.Configuration(
-      width: 3, expandedWidth: 6, stateSize: 4, convolutionWidth: 3, stepRank: 2)
+    let configuration = Mamba.Configuration(width: 3) {
+      $0.expandedWidth = 6
+      $0.stateSize = 4
+      $0.convolutionWidth = 3
+      $0.stepRank = 2
+    }
     expectMixer(Mamba.self, configuration) { $0.mamba($1) }
   }
 
   @Test("Mamba-2, one and two groups", arguments: [1, 2])
   func mamba2(groups: Int) {
-    let configuration = Mamba2.Configuration(
-      width: 4, heads: 4, headWidth: 2, groups: groups, stateSize: 3, convolutionWidth: 4)
+    let configuration = Mamba2.Configuration(width: 4) {
+      $0.heads = 4
+      $0.headWidth = 2
+      $0.groups = groups
+      $0.stateSize = 3
+      $0.convolutionWidth = 4
+    }
     expectMixer(Mamba2.self, configuration) {
       $0.mamba2($1, groups: groups, stateSize: 3, epsilon: Double(configuration.normEpsilon))
     }
@@ -36,7 +48,11 @@ struct MixerTests {
 
   @Test("RetNet")
   func retNet() {
-    let configuration = RetNet.Configuration(width: 4, heads: 2, keyWidth: 4, valueWidth: 3)
+    let configuration = RetNet.Configuration(width: 4) {
+      $0.heads = 2
+      $0.keyWidth = 4
+      $0.valueWidth = 3
+    }
     expectMixer(RetNet.self, configuration) {
       $0.retNet($1, heads: 2, keyWidth: 4, epsilon: Double(configuration.normEpsilon))
     }
@@ -44,7 +60,10 @@ struct MixerTests {
 
   @Test("linear attention, with and without rotation", arguments: [true, false])
   func linearAttention(rotates: Bool) {
-    let configuration = LinearAttention.Configuration(width: 8, heads: 2, rotates: rotates)
+    let configuration = LinearAttention.Configuration(width: 8) {
+      $0.heads = 2
+      $0.rotates = rotates
+    }
     expectMixer(LinearAttention.self, configuration) {
       $0.linearAttention($1, heads: 2, epsilon: Double(configuration.epsilon), rotates: rotates)
     }

@@ -7,14 +7,25 @@ import Testing
 
 @Suite("RWKV-6 and RWKV-7 are their papers' formulas")
 struct RWKV67Tests {
-  static let rwkv7 = RWKV7.Configuration(
-    width: 6, heads: 2, headWidth: 3, decayRank: 2, rateRank: 3, valueRank: 2, gateRank: 4,
-    keyNormEpsilon: 1e-6)
+  static let rwkv7 = RWKV7.Configuration(width: 6) {
+    $0.heads = 2
+    $0.headWidth = 3
+    $0.decayRank = 2
+    $0.rateRank = 3
+    $0.valueRank = 2
+    $0.gateRank = 4
+    $0.keyNormEpsilon = 1e-6
+  }
 
   @Test("RWKV-6, with keys as wide as values and half as wide", arguments: [4, 2])
   func rwkv6(keyWidth: Int) {
-    let configuration = RWKV6.Configuration(
-      width: 8, heads: 2, keyWidth: keyWidth, valueWidth: 4, shareRank: 3, decayRank: 2)
+    let configuration = RWKV6.Configuration(width: 8) {
+      $0.heads = 2
+      $0.keyWidth = keyWidth
+      $0.valueWidth = 4
+      $0.shareRank = 3
+      $0.decayRank = 2
+    }
     for layer in [0, 2] {
       expectMixer(RWKV6.self, configuration, at: Depth(layer: layer, of: 4)) {
         $0.rwkv6($1, heads: 2, epsilon: 64e-5)
@@ -86,9 +97,14 @@ struct RWKV67Tests {
   @Test("RWKV-7: shapes that contradict each other are refused")
   func contradictions() {
     #expect(throws: ConfigurationError.self) {
-      try RWKV7.Configuration(
-        width: 8, heads: 2, headWidth: 3, decayRank: 2, rateRank: 2, valueRank: 2, gateRank: 2
-      ).validate()
+      try RWKV7.Configuration(width: 8) {
+        $0.heads = 2
+        $0.headWidth = 3
+        $0.decayRank = 2
+        $0.rateRank = 2
+        $0.valueRank = 2
+        $0.gateRank = 2
+      }.validate()
     }
     #expect(throws: ConfigurationError.self) { try RWKV7.Configuration(width: 8).withHeads(3) }
     #expect(throws: Never.self) { try RWKV7.Configuration(width: 768).validate() }

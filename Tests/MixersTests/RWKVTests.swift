@@ -18,9 +18,13 @@ struct RWKVTests {
     "RWKV-5: decays and bonuses per channel and per head, with and without a gate",
     arguments: [true, false], [true, false])
   func rwkv5(decayPerChannel: Bool, hasGate: Bool) {
-    let configuration = RWKV5.Configuration(
-      width: 6, heads: 2, headWidth: 4, hasGate: hasGate, decayPerChannel: decayPerChannel,
-      groupNormEpsilon: 64e-5)
+    let configuration = RWKV5.Configuration(width: 6) {
+      $0.heads = 2
+      $0.headWidth = 4
+      $0.hasGate = hasGate
+      $0.decayPerChannel = decayPerChannel
+      $0.groupNormEpsilon = 64e-5
+    }
     expectMixer(RWKV5.self, configuration, at: Depth(layer: 1, of: 3)) {
       $0.rwkv5($1, heads: 2, epsilon: Double(configuration.groupNormEpsilon))
     }
@@ -52,8 +56,12 @@ struct RWKVTests {
     #expect(mix(4) == weights.union(["time_mix_k", "time_mix_r"]) && mix(5) == mix(4))
     #expect(mix(6) == weights.union(["time_maa_k", "time_maa_r"]))
     #expect(mix(7) == ["x_k", "key.weight", "value.weight"])
-    let perHead = RWKV5.Configuration(
-      width: 4, heads: 2, headWidth: 2, hasGate: false, decayPerChannel: false)
+    let perHead = RWKV5.Configuration(width: 4) {
+      $0.heads = 2
+      $0.headWidth = 2
+      $0.hasGate = false
+      $0.decayPerChannel = false
+    }
     let old = names(RWKV5(perHead, using: &generator))
     let new = names(RWKV5(.init(width: 4, heads: 2, headWidth: 2), using: &generator))
     #expect(new.subtracting(old) == ["time_faaaa", "time_mix_g", "gate.weight"])
@@ -90,7 +98,9 @@ struct RWKVTests {
     #expect(refuses { $0.heads = 0 } && refuses { $0.headWidth = -1 } && refuses { $0.headWidth = 1 << 40 })
     #expect(refuses { $0.groupNormEpsilon = 0 } && refuses { $0.groupNormEpsilon = .infinity })
     #expect(throws: ConfigurationError.self) {
-      try RWKV4.Configuration(width: 4, attentionWidth: 0).validate()
+      try RWKV4.Configuration(width: 4) {
+        $0.attentionWidth = 0
+      }.validate()
     }
   }
 

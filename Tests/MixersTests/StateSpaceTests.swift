@@ -10,8 +10,11 @@ import Testing
 struct StateSpaceTests {
   @Test("S5", arguments: [(4, 1), (8, 2)], Discretization.allCases)
   func s5(sizes: (states: Int, blocks: Int), discretization: Discretization) {
-    let configuration = S5.Configuration(
-      width: 3, stateSize: sizes.states, blocks: sizes.blocks, discretization: discretization)
+    let configuration = S5.Configuration(width: 3) {
+      $0.stateSize = sizes.states
+      $0.blocks = sizes.blocks
+      $0.discretization = discretization
+    }
     expectMixer(S5.self, configuration) { $0.s5($1, isBilinear: discretization == .bilinear) }
   }
 
@@ -23,8 +26,11 @@ struct StateSpaceTests {
   @Test("H3, with products of numbers and of heads", arguments: [(3, 1), (4, 2), (6, 3)])
   func h3(sizes: (width: Int, headWidth: Int)) {
     for discretization in Discretization.allCases {
-      let configuration = H3.Configuration(
-        width: sizes.width, stateSize: 4, headWidth: sizes.headWidth, discretization: discretization)
+      let configuration = H3.Configuration(width: sizes.width) {
+        $0.stateSize = 4
+        $0.headWidth = sizes.headWidth
+        $0.discretization = discretization
+      }
       expectMixer(H3.self, configuration) {
         $0.h3($1, headWidth: sizes.headWidth, isBilinear: discretization == .bilinear)
       }
@@ -165,7 +171,10 @@ struct StateSpaceBytes {
 
   @Test(arguments: [1, 3]) func h3(batch: Int) {
     let expected = batch * Self.formula(H3.description, ["D": 6, "N": 10, "P": 2])
-    let configuration = H3.Configuration(width: 6, stateSize: 10, headWidth: 2)
+    let configuration = H3.Configuration(width: 6) {
+      $0.stateSize = 10
+      $0.headWidth = 2
+    }
     #expect(Self.bytes(H3.self, configuration, batch: batch) == expected)
   }
 }

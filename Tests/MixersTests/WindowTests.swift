@@ -16,9 +16,15 @@ struct WindowMixerTests {
       Heads(H: 4, G: 2, K: 2, W: 1, fraction: 0, R: 0, hasBias: true),
     ])
   func attention(n: Heads) {
-    let configuration = Attention.Configuration(
-      width: 4, heads: n.H, keyValueHeads: n.G, headWidth: n.K, window: n.W, rotaryFraction: n.fraction,
-      hasBias: n.hasBias, hasOutputBias: n.hasBias)
+    let configuration = Attention.Configuration(width: 4) {
+      $0.heads = n.H
+      $0.keyValueHeads = n.G
+      $0.headWidth = n.K
+      $0.window = n.W
+      $0.rotaryFraction = n.fraction
+      $0.hasBias = n.hasBias
+      $0.hasOutputBias = n.hasBias
+    }
     expectMixer(Attention.self, configuration) {
       $0.attention($1, headWidth: n.K, rotated: n.R, window: n.W)
     }
@@ -49,7 +55,11 @@ struct WindowMixerTests {
   // differences.
   @Test("FLASH, in chunks of one token and of several", arguments: [1, 4, 16])
   func flash(chunk: Int) {
-    let configuration = Flash.Configuration(width: 4, expandedWidth: 6, keyWidth: 4, chunk: chunk)
+    let configuration = Flash.Configuration(width: 4) {
+      $0.expandedWidth = 6
+      $0.keyWidth = 4
+      $0.chunk = chunk
+    }
     expectMixer(Flash.self, configuration) { $0.flash($1, chunk: chunk) }
   }
 
@@ -71,10 +81,17 @@ struct WindowMixerTests {
   @Test("a window that no memory holds is refused")
   func hugeWindow() {
     #expect(throws: ConfigurationError.self) {
-      try Attention.Configuration(width: 8, heads: 2, headWidth: 4, window: 1 << 50).validate()
+      try Attention.Configuration(width: 8) {
+        $0.heads = 2
+        $0.headWidth = 4
+        $0.window = 1 << 50
+      }.validate()
     }
     #expect(throws: ConfigurationError.self) {
-      try Flash.Configuration(width: 8, expandedWidth: 16, chunk: 1 << 50).validate()
+      try Flash.Configuration(width: 8) {
+        $0.expandedWidth = 16
+        $0.chunk = 1 << 50
+      }.validate()
     }
   }
 
