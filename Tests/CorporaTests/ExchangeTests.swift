@@ -185,8 +185,8 @@ import Testing
       try write(little([1, 1 << 40] as [Int64]), to: folder + "/a.bin")
       #expect(
         sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c", element: .i64) }
-          == "\(folder)/a.bin: byte 8: expected ids of i64 below 50257, found one that is negative or above 2^31; is the "
-          + "vocabulary right?")
+          == "\(folder)/a.bin: byte 8: expected ids of i64 below 50257, found one that is negative or does not fit "
+          + "31 bits; is the vocabulary right?")
       try write(little([1, 50_257] as [UInt16]), to: folder + "/a.bin")
       #expect(
         sentence { _ = try importing([folder + "/a.bin"], to: folder + "/c") }

@@ -40,8 +40,9 @@ struct UnmarkedText {
   /// Whether it reads as text: assigned characters without controls, and of few scripts, whose numbers have much the same
   /// higher bytes.
   private func isText(in unit: WideText.Unit) -> Bool {
-    // In UTF-8, most of the higher bytes must be what text does not have; else one control in sixty-four bytes is enough.
-    guard controls * (isUTF8 ? 16 : 64) >= head.count else { return false }
+    // In UTF-8, most of the higher bytes must be what text does not have; else one control in sixty-four bytes is enough, but
+    // a single one in a short text is a stray.
+    guard controls >= 2, controls * (isUTF8 ? 16 : 64) >= head.count else { return false }
     let values = values(in: unit)
     guard values.count >= 6, spread(in: unit) < Set(values.map { $0 & 0xFF }).count else { return false }
     if isUTF8 {
