@@ -65,13 +65,15 @@ public enum ModelFolder {
         path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
         found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
     }
-    let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
-    do { try configuration.validate() } catch {
+    do {
+      let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
+      try configuration.validate()
+      return configuration
+    } catch let error as ConfigurationError {
       throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "mend the file or train the model again")
     }
-    return configuration
   }
 
   /// The model of a folder without a `config.json`.

@@ -24,7 +24,7 @@ public struct Attention: SequenceMixer {
       .heads(\.heads),
       .keyValueHeads(\.keyValueHeads) { $0.heads },
       Setting("head_width", \.headWidth, "K: queries, keys and values of a head") {
-        $0.heads == $0.usualHeads ? max(2, $0.width / $0.heads / 2 * 2) : $0.width / $0.heads
+        max(2, $0.width / $0.heads / 2 * 2)
       },
       Setting(
         "window", \.window, "W: how many tokens a query sees, its own among them; training sees no more",

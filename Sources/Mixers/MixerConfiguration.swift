@@ -95,9 +95,9 @@ extension KeyedDecodingContainer<SettingKey> {
     guard let stranger = allKeys.map(\.stringValue).sorted().first(where: { !names.contains($0) }) else {
       return
     }
-    throw DecodingError.dataCorruptedError(
-      forKey: SettingKey(stringValue: stranger), in: self,
-      debugDescription: "one of " + names.joined(separator: ", "))
+    let place = (codingPath.map(\.stringValue) + [stranger]).joined(separator: ".")
+    throw ConfigurationError(
+      "there is no setting \(place); the settings are \(names.joined(separator: ", "))")
   }
 }
 

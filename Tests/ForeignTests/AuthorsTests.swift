@@ -182,10 +182,7 @@ struct AuthorsTests {
         MixerChoice(
           Mamba2.self,
           Mamba2.Configuration(width: 64) {
-            $0.heads = 2
-            $0.headWidth = 64
-            $0.groups = 2
-            $0.stateSize = 128
+            ($0.heads, $0.headWidth, $0.groups, $0.stateSize) = (2, 64, 2, 128)
           })
       ],
       vocabularySize: 40, width: 64, layers: 2, tiesEmbedding: false)

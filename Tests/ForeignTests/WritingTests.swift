@@ -204,10 +204,7 @@ struct WritingTests {
         MixerChoice(
           Mamba.self,
           Mamba.Configuration(width: 32) {
-            $0.expandedWidth = 48
-            $0.stateSize = 4
-            $0.convolutionWidth = 4
-            $0.stepRank = 2
+            ($0.expandedWidth, $0.stateSize, $0.convolutionWidth, $0.stepRank) = (48, 4, 4, 2)
           })
       ]), ["mamba of transformers", "expanded_width 32, not 48"]
     ),
@@ -215,11 +212,7 @@ struct WritingTests {
       configuration([
         MixerChoice(
           Mamba2.self,
-          Mamba2.Configuration(width: 32) {
-            $0.heads = 3
-            $0.headWidth = 16
-            $0.stateSize = 4
-          })
+          Mamba2.Configuration(width: 32) { ($0.heads, $0.headWidth, $0.stateSize) = (3, 16, 4) })
       ]),
       ["mamba2 of transformers", "3 heads of 16"]
     ),
@@ -235,12 +228,8 @@ struct WritingTests {
       configuration([
         MixerChoice(
           GLA.self,
-          GLA.Configuration(width: 32) {
-            $0.heads = 2
-            $0.keyWidth = 8
-            $0.valueWidth = 16
-            $0.gateRank = 8
-          })
+          GLA.Configuration(width: 32) { ($0.heads, $0.keyWidth, $0.valueWidth, $0.gateRank) = (2, 8, 16, 8) }
+        )
       ]),
       ["gate_rank 16, not 8"]
     ),

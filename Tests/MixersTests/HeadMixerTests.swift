@@ -13,23 +13,13 @@ struct HeadMixerTests {
     let configuration =
       hasOptions
       ? GLA.Configuration(width: 6) {
-        $0.heads = 4
-        $0.keyValueHeads = 2
-        $0.keyWidth = 3
-        $0.valueWidth = 2
-        $0.gateRank = 3
-        $0.temperature = 2
-        $0.leastLogDecay = -0.4
-        $0.featureMap = .relu
-        $0.convolutionWidth = 3
-        $0.gateActivation = .sigmoid
+        (
+          $0.heads, $0.keyValueHeads, $0.keyWidth, $0.valueWidth, $0.gateRank, $0.temperature,
+          $0.leastLogDecay, $0.featureMap, $0.convolutionWidth, $0.gateActivation
+        ) = (4, 2, 3, 2, 3, 2, -0.4, .relu, 3, .sigmoid)
       }
       : GLA.Configuration(width: 6) {
-        $0.heads = 2
-        $0.keyWidth = 3
-        $0.valueWidth = 4
-        $0.gateRank = 2
-        $0.temperature = 4
+        ($0.heads, $0.keyWidth, $0.valueWidth, $0.gateRank, $0.temperature) = (2, 3, 4, 2, 4)
       }
     expectMixer(GLA.self, configuration) {
       $0.gla(
@@ -44,9 +34,7 @@ struct HeadMixerTests {
   @Test("HGRN2, in the first layer and behind it, without and with convolutions", arguments: [0, 3])
   func hgrn2(convolutionWidth: Int) {
     let configuration = HGRN2.Configuration(width: 6) {
-      $0.heads = 2
-      $0.keyWidth = 3
-      $0.convolutionWidth = convolutionWidth
+      ($0.heads, $0.keyWidth, $0.convolutionWidth) = (2, 3, convolutionWidth)
     }
     for layer in [0, 2] {
       expectMixer(HGRN2.self, configuration, at: Depth(layer: layer, of: 4)) {
@@ -60,21 +48,15 @@ struct HeadMixerTests {
     let configuration =
       hasOptions
       ? DeltaNet.Configuration(width: 6) {
-        $0.heads = 2
-        $0.keyWidth = 3
-        $0.valueWidth = 2
-        $0.convolutionWidth = 0
-        $0.keyActivation = .eluPlusOne
-        $0.keyNorm = .sum
-        $0.allowsNegativeEigenvalues = true
-        $0.hasGate = true
+        (
+          $0.heads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth, $0.keyActivation, $0.keyNorm,
+          $0.allowsNegativeEigenvalues, $0.hasGate
+        ) = (2, 3, 2, 0, .eluPlusOne, .sum, true, true)
       }
       : DeltaNet.Configuration(width: 6) {
-        $0.heads = 2
-        $0.keyWidth = 3
-        $0.valueWidth = 4
-        $0.convolutionWidth = 3
-        $0.hasConvolutionBias = true
+        ($0.heads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth, $0.hasConvolutionBias) = (
+          2, 3, 4, 3, true
+        )
       }
     expectMixer(DeltaNet.self, configuration) {
       $0.deltaNet(
@@ -88,19 +70,13 @@ struct HeadMixerTests {
     let configuration =
       hasOptions
       ? GatedDeltaNet.Configuration(width: 6) {
-        $0.heads = 2
-        $0.valueHeads = 4
-        $0.keyWidth = 3
-        $0.valueWidth = 2
-        $0.convolutionWidth = 0
-        $0.allowsNegativeEigenvalues = true
-        $0.gateActivation = .sigmoid
+        (
+          $0.heads, $0.valueHeads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth,
+          $0.allowsNegativeEigenvalues, $0.gateActivation
+        ) = (2, 4, 3, 2, 0, true, .sigmoid)
       }
       : GatedDeltaNet.Configuration(width: 6) {
-        $0.heads = 2
-        $0.keyWidth = 3
-        $0.valueWidth = 4
-        $0.convolutionWidth = 3
+        ($0.heads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth) = (2, 3, 4, 3)
       }
     expectMixer(GatedDeltaNet.self, configuration) {
       $0.gatedDeltaNet(

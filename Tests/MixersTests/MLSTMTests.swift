@@ -10,9 +10,7 @@ struct MLSTMTests {
   func formula(blockWidth: Int) {
     // Three heads of four; blocks that are joined by twos or not at all.
     let configuration = MLSTM.Configuration(width: 6) {
-      $0.heads = 3
-      $0.convolutionWidth = blockWidth
-      $0.blockWidth = blockWidth
+      ($0.heads, $0.convolutionWidth, $0.blockWidth) = (3, blockWidth, blockWidth)
     }
     expectMixer(MLSTM.self, configuration) {
       $0.mlstm($1, heads: 3, blockWidth: blockWidth, epsilon: Double(configuration.normEpsilon))
