@@ -1,5 +1,6 @@
 /// The numbers, flags and words that fix a mixer: what their declarations make of them.
 
+import RunnelKernels
 import RunnelTensors
 
 /// The settings of one layer's mixer. A conforming type has stored properties, whose initial values are the defaults, and
@@ -70,6 +71,9 @@ extension MixerConfiguration {
   /// Throws a sentence where the settings do not fit together.
   public func validate() throws {
     for setting in Self.allSettings { try setting.check(self) }
+    guard 4 * stateSpan <= Double(Machine.usableMemory) else {
+      throw ConfigurationError("a state of \(stateSpan) numbers does not fit into this machine's memory")
+    }
   }
 
   public init(from decoder: any Decoder) throws {

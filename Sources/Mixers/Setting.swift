@@ -57,9 +57,10 @@ public struct Setting<Root: Sendable>: Sendable {
     }
     /// A value that is given is never taken for one that is not.
     @Sendable func requireGiven(_ value: Value) throws {
-      guard value.isBounded, kind == .alias || derived == nil || value != Value.unset || Value.unsetIsNone
-      else {
-        throw ConfigurationError("\(name) is \(value.settingText); it must \(rule.words)")
+      let isTaken = derived != nil && value == Value.unset && !Value.unsetIsNone
+      guard value.isBounded, !isTaken, kind != .alias || value.isUsual else {
+        let words = value.isBounded ? rule.words : "be at most \(Int.settingLimit)"
+        throw ConfigurationError("\(name) is \(value.settingText); it must \(words)")
       }
     }
     check = { try require(rule, $0) }
@@ -157,8 +158,10 @@ extension Int: SettingValue {
   public static var expected: String { "a whole number" }
   public static var unset: Int? { 0 }
   public static var usualWords: String { "be positive" }
-  public var isUsual: Bool { self > 0 && isBounded }
-  public var isBounded: Bool { magnitude <= 1 << 31 }
+  public var isUsual: Bool { self > 0 }
+  /// No default that is derived from it overflows; memory bounds it more closely.
+  public var isBounded: Bool { magnitude <= Self.settingLimit }
+  static var settingLimit: Int { 1 << 59 }
 }
 
 extension Bool: SettingValue {

@@ -98,7 +98,7 @@ struct RWKVTests {
     #expect(refuses { $0.heads = 0 } && refuses { $0.headWidth = -1 } && refuses { $0.headWidth = 1 << 40 })
     #expect(refuses { $0.groupNormEpsilon = 0 } && refuses { $0.groupNormEpsilon = .infinity })
     #expect(throws: ConfigurationError.self) {
-      try RWKV4.Configuration(width: 4) { $0.attentionWidth = 0 }.validate()
+      try RWKV4.Configuration(width: 4) { $0.attentionWidth = -1 }.validate()
     }
   }
 
