@@ -22,8 +22,6 @@ public struct Setting<Root: Sendable>: Sendable {
   /// One line, with the paper's letter.
   public let help: String
   public let kind: Kind
-  /// Whether the default follows from the settings before it.
-  public let isDerived: Bool
   /// What it may be, in words that follow "must".
   public let bounds: String
 
@@ -46,7 +44,6 @@ public struct Setting<Root: Sendable>: Sendable {
     derived: (@Sendable (Root) -> Value)? = nil
   ) {
     (self.name, self.help, self.kind) = (name, help, kind)
-    isDerived = derived != nil
     bounds = rule.words
     let key = SettingKey(stringValue: name)
     precondition(derived == nil || Value.unset != nil, "\(name): a value of this type cannot be derived")

@@ -91,6 +91,9 @@ public struct MixerChoice: Sendable {
     return settings(configuration)
   }
 
+  /// A setting's value in words; nil where the mixer has no such setting.
+  public func value(of setting: String) -> String? { settings.first { $0.name == setting }?.value }
+
   /// The same for a model of this width, where its own says none.
   func completed(width: Int) -> MixerChoice {
     func completed<Mixer: SequenceMixer>(_ mixer: Mixer.Type) -> MixerChoice {

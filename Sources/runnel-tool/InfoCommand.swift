@@ -138,6 +138,10 @@ struct InfoCommand: ParsableCommand {
         "about \(TrainingMemory.text(memory.total)) with \(batch) lanes of \(segment): \(memory.parts)",
       ],
     ]
+    for choice in model.configuration.mixers {
+      let own = choice.settings.map { "\($0.name)=\($0.value)" }
+      rows.append(["settings", "\(choice.name): " + own.joined(separator: ", ")])
+    }
     if let record {
       rows.append(["corpus", record.corpus])
       if let origin = record.settings.origin { rows.append(["began with", origin]) }

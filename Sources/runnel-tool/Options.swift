@@ -158,6 +158,12 @@ struct SettingOptions: ParsableArguments {
       valueName: "name=value"))
   var set: [SettingArgument] = []
 
+  /// The options that are given, and the setting of each.
+  func names(heads: Int?) -> [(option: String, name: String)] {
+    (heads == nil ? [] : [("heads", "heads")])
+      + set.map { ("set", $0.name.split(separator: ".").last.map(String.init) ?? $0.name) }
+  }
+
   /// The mixers of a pattern with these settings.
   func mixers(of pattern: [any SequenceMixer.Type], width: Int, heads: Int? = nil) throws -> [MixerChoice] {
     var settings = set.map { (name: $0.name, value: $0.value) }

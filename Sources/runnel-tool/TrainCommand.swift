@@ -281,10 +281,14 @@ struct TrainCommand: ParsableCommand {
     if let mixer { try require("mixer", mixer.name, mixer.name == record.mixer, record.mixer) }
     if let width { try require("width", "width \(width)", width == configuration.width, shape) }
     if let layers { try require("layers", "\(layers) layers", layers == configuration.layers, shape) }
-    for choice in heads == nil && settings.set.isEmpty ? [] : configuration.mixers {
-      let others = try settings.mixers(of: [choice.mixer], width: configuration.width, heads: heads)
+    for (option, name) in settings.names(heads: heads) {
+      let others = try settings.mixers(
+        of: configuration.mixers.map(\.mixer), width: configuration.width, heads: heads)
+      let own = configuration.mixers.compactMap { $0.value(of: name) }
+      let given = others.compactMap { $0.value(of: name) }
       try require(
-        "set and --heads", "these settings", others == [choice], "the settings that info \(out) shows")
+        option, "\(name) \(given.joined(separator: ", "))", own == given,
+        "\(name) \(own.joined(separator: ", "))")
     }
     if let size {
       let preset = TrainingPreset(

@@ -68,7 +68,7 @@ struct SettingTests {
     })
   func heads(name: String) throws {
     let choice = try Self.choice(name, [(name: "heads", value: "4")])
-    #expect(choice.settings.first { $0.name == "heads" }?.value == "4")
+    #expect(choice.value(of: "heads") == "4")
     let model = try Self.model(choice)
     let json = try model.encodeConfiguration()
     #expect(try ModelFolder.configuration(from: json, path: "config.json") == model.configuration)
@@ -78,9 +78,7 @@ struct SettingTests {
   func patterns() throws {
     let pattern = try Registry.pattern("mamba,gla,mamba2")
     func values(_ settings: [(name: String, value: String)], _ name: String) throws -> [String?] {
-      try MixerChoice.pattern(pattern, width: 64, settings: settings).map { choice in
-        choice.settings.first { $0.name == name }?.value
-      }
+      try MixerChoice.pattern(pattern, width: 64, settings: settings).map { $0.value(of: name) }
     }
     #expect(try values([("state_size", "8")], "state_size") == ["8", nil, "8"])
     #expect(try values([("mamba2.state_size", "8")], "state_size") == ["16", nil, "8"])
