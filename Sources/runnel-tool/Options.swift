@@ -154,7 +154,7 @@ struct SettingArgument: ExpressibleByArgument {
 struct SettingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A setting of the mixer, as in state_size=32; of one in a pattern, as in mamba.state_size=32. Can be repeated; info --mixers names them all.",
+      "A setting of the mixer, as in state_size=32; of one in a pattern, as in mamba.state_size=32. Can be repeated; an unknown one is answered with all.",
       valueName: "name=value"))
   var set: [SettingArgument] = []
 
@@ -166,8 +166,14 @@ struct SettingOptions: ParsableArguments {
 
   /// The mixers of a pattern with these settings.
   func mixers(of pattern: [any SequenceMixer.Type], width: Int, heads: Int? = nil) throws -> [MixerChoice] {
-    var settings = set.map { (name: $0.name, value: $0.value) }
-    if let heads { settings.insert((name: "heads", value: "\(heads)"), at: 0) }
-    return try MixerChoice.pattern(pattern, width: width, settings: settings)
+    func mixers(_ settings: [(name: String, value: String)]) throws -> [MixerChoice] {
+      try MixerChoice.pattern(pattern, width: width, settings: settings)
+    }
+    let own = set.map { (name: $0.name, value: $0.value) }
+    guard let heads else {
+      do { return try mixers(own) } catch { throw ToolError("--set: \(error)") }
+    }
+    let both = [(name: "heads", value: "\(heads)")] + own
+    do { return try mixers(both) } catch { throw ToolError("--heads or --set: \(error)") }
   }
 }
