@@ -54,9 +54,10 @@ extension TrainingSettings {
   }
 
   /// These settings with another budget at a point of a run. What is behind the warm-up stays behind it, and a warm-up under
-  /// way keeps its length: its share shrinks as the budget grows.
+  /// way keeps its length: its share shrinks as the budget grows. A budget that is spent already ends the run here.
   public func extended(to budget: Budget, steps: Int, tokens: Int, seconds: Double) -> Self {
     var settings = self
+    let budget = budget.reaching(steps: steps, tokens: tokens, seconds: seconds)
     settings.budget = budget
     let before = self.budget.progress(steps: steps, tokens: tokens, seconds: seconds)
     let after = budget.progress(steps: steps, tokens: tokens, seconds: seconds)
