@@ -277,9 +277,10 @@ package struct JSONScanner {
   private func scalar(_ value: UInt32) throws(FileError) -> Unicode.Scalar {
     if let scalar = Unicode.Scalar(value) { return scalar }
     guard repairsHalves else {
+      let (expected, found) = ("a Unicode character", "half of a surrogate pair")
+      guard repairsText else { throw failure(expected: expected, found: found) }
       throw FileError(
-        file, at: "\(name) at byte \(start + index)", expected: "a Unicode character",
-        found: "half of a surrogate pair, \\u" + String(value, radix: 16),
+        file, at: "\(name) at byte \(start + index)", expected: expected, found: found,
         remedy: "it is no text in UTF-8: write the pair, or take it out")
     }
     return "\u{FFFD}"

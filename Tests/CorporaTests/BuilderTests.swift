@@ -110,8 +110,8 @@ import Testing
       "{\"text\": \"a\\ud800b\"}",
       "line 2 at byte 17: expected a Unicode character, found half of a surrogate pair"
     ),
-    ("{\"text\": \"\\udc00\"}", "found half of a surrogate pair, \\udc00"),
-    ("{\"text\": \"\\ud83d\\u0041\"}", "found half of a surrogate pair, \\ud83d"),
+    ("{\"text\": \"\\udc00\"}", "found half of a surrogate pair"),
+    ("{\"text\": \"\\ud83d\\u0041\"}", "found half of a surrogate pair"),
     ("{\"text\": \"a\", \"b\": 01}", "line 2 at byte 21: expected no 0 before a number"),
     ("{\"b\":" + String(repeating: "[", count: 5000), "expected a value, found the end of the document"),
   ]

@@ -211,13 +211,18 @@ struct TokenizerJSONTests {
       ["post_processor.processors[1]", "one processor"]
     ),
     (#""decoder":{"type":"CTC"}"#, "", ["decoder.type", "CTC"]),
-    (#""decoder":{"type":"BPEDecoder","suffix":"</w>"}"#, "", ["decoder.type", "BPEDecoder"]),
+    (
+      #""decoder":{"type":"Sequence","decoders":[{"type":"BPEDecoder","suffix":"</w>"}]}"#, "",
+      ["decoder.decoders[0].type", "BPEDecoder"]
+    ),
+    (#""decoder":{"type":"BPEDecoder","suffix":""}"#, "", ["decoder.suffix", "not empty"]),
     (#""decoder":{"type":"WordPiece"}"#, "", ["decoder.type", "WordPiece"]),
     (#""pre_tokenizer":{"type":"ByteLevel","extra":1}"#, "", ["pre_tokenizer.extra", "1"]),
     (#""post":{}"#, "", ["post", "object"]),
     (#""added_tokens":[{"id":99,"content":"<s>"}]"#, "", ["added_tokens[0].id", "38", "99"]),
     ("", #""dropout":"no""#, ["model.dropout", "no"]),
-    ("", #""end_of_word_suffix":"</w>""#, ["model.end_of_word_suffix", "</w>"]),
+    ("", #""end_of_word_suffix":3"#, ["model.end_of_word_suffix", "3"]),
+    ("", #""continuing_subword_prefix":"@@""#, ["model.continuing_subword_prefix", "@@"]),
     ("", #""unk_token":"none""#, ["model.unk_token", "none"]),
     ("", #""fuse_unk":3"#, ["model.fuse_unk", "3"]),
     ("", #""type":"Unigram""#, ["model.type", "Unigram"]),
