@@ -1000,6 +1000,76 @@ enum SmallTokenizers {
         ("x \u{7}the", [0, 20], "<unk>the"),
       ]),
     Case(
+      description: "where scripts change",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"UnicodeScripts"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abc", [20, 13, 23], "the   abc"),
+        ("  \u{301}the ab", [0, 20, 13, 22], "<unk> the   ab"),
+        (" ", [], ""),
+        ("a1 b-'s", [2, 9, 13, 3, 17, 11, 12], "a 1   b - ' s"),
+        (
+          "\u{3042}\u{30FC}\u{4E00}\u{30A2} ab\u{3002}c", [0, 0, 0, 0, 13, 22, 0, 4],
+          "<unk> <unk> <unk> <unk>   ab <unk> c"
+        ),
+        ("\u{430}ab \u{430} b", [0, 22, 13, 0, 13, 3], "<unk> ab   <unk>   b"),
+        ("a\u{958}\u{953}\u{915}a", [2, 0, 0, 0, 2], "a <unk> <unk> <unk> a"),
+        ("a\u{20BF}b\u{1F600}\u{A7B8}a", [2, 0, 3, 0, 0, 2], "a <unk> b <unk> <unk> a"),
+        ("\u{561}\u{589} 1\u{61C}\u{628}", [0, 0, 13, 9, 0, 0], "<unk> <unk>   1 <unk> <unk>"),
+        (".\u{D7}a", [36, 0, 2], ". <unk> a"),
+      ]),
+    Case(
+      description: "where scripts change, of bytes",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abc", [20, 14, 23], "the abc"),
+        ("  \u{301}the ab", [0, 0, 20, 14, 22], "<unk><unk>the ab"),
+        (" ", [], ""),
+        ("a1 b-'s", [2, 9, 14, 3, 17, 11, 12], "a1 b-'s"),
+        (
+          "\u{3042}\u{30FC}\u{4E00}\u{30A2} ab\u{3002}c",
+          [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 22, 0, 0, 0, 4],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk> ab<unk><unk><unk>c"
+        ),
+        ("\u{430}ab \u{430} b", [0, 0, 22, 14, 0, 0, 14, 3], "<unk><unk>ab <unk><unk> b"),
+        (
+          "a\u{958}\u{953}\u{915}a", [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+          "a<unk><unk><unk><unk><unk><unk><unk><unk><unk>a"
+        ),
+        (
+          "a\u{20BF}b\u{1F600}\u{A7B8}a", [2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 2],
+          "a<unk><unk><unk>b<unk><unk><unk><unk><unk><unk><unk>a"
+        ),
+        (
+          "\u{561}\u{589} 1\u{61C}\u{628}", [0, 0, 0, 0, 14, 9, 0, 0, 0, 0],
+          "<unk><unk><unk><unk> 1<unk><unk><unk><unk>"
+        ),
+        (".\u{D7}a", [36, 32, 0, 2], ".\u{FFFD}<unk>a"),
+      ]),
+    Case(
+      description: "a sign before the first of the scripts",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}]},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abc", [21, 1, 23], "the abc"),
+        ("  \u{301}the ab", [0, 20, 1, 22], "<unk>the ab"),
+        (" ", [], ""),
+        ("a1 b-'s", [27, 9, 1, 3, 17, 11, 12], "a1 b-'s"),
+        (
+          "\u{3042}\u{30FC}\u{4E00}\u{30A2} ab\u{3002}c", [1, 0, 0, 0, 0, 1, 22, 0, 4],
+          "<unk><unk><unk><unk> ab<unk>c"
+        ),
+        ("\u{430}ab \u{430} b", [1, 0, 22, 1, 0, 1, 3], "<unk>ab <unk> b"),
+        ("a\u{958}\u{953}\u{915}a", [27, 0, 0, 0, 2], "a<unk><unk><unk>a"),
+        ("a\u{20BF}b\u{1F600}\u{A7B8}a", [27, 0, 3, 0, 0, 2], "a<unk>b<unk><unk>a"),
+        ("\u{561}\u{589} 1\u{61C}\u{628}", [1, 0, 0, 1, 9, 0, 0], "<unk><unk> 1<unk><unk>"),
+        (".\u{D7}a", [1, 36, 0, 2], ".<unk>a"),
+      ]),
+    Case(
       description: "ends of words: GPT's, unknown characters told",
       members:
         #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"BertPreTokenizer"},"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,

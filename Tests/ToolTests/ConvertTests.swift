@@ -93,9 +93,9 @@ extension ToolTests {
       #expect(texts("c") == ["own", "tools"])
       try convert("c", "d")
       #expect(texts("d") == ["own", "tools"])
+      try place.run("corpus", "build", "d.tokens.zst", "story.txt", "--tokenizer", "d").succeeded()
       try place.run(
-        "train", "--from", "d", "--corpus", "story.tokens.zst", "--out", "next", "--steps", "1", "--segment",
-        "32"
+        "train", "--from", "d", "--corpus", "d.tokens.zst", "--out", "next", "--steps", "1", "--segment", "32"
       ).succeeded()
       #expect(texts("next") == ["own", "tools"])
       // Those of an earlier model do not stay.

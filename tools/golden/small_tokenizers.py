@@ -74,6 +74,11 @@ case("bytes spelled by the normalizer",["a\u00e9 the\n"],normalizer={"type":"Byt
 for x in [{"type":"Strip","strip_left":True,"strip_right":False},{"type":"Nmt"},{"type":"StripAccents"},{"type":"Replace","pattern":ST("x"),"content":""},{"type":"Replace","pattern":R(r"x|\s"),"content":""}]:
     case("a sign before the first piece, unless its beginning is dropped by "+x["type"]+("" if "pattern" not in x else " "+list(x["pattern"])[0]),
         ["the a"," the a","\x07the","\u0301the","xthe x","x \x07the"],normalizer=x,pre_tokenizer=MS("first"),decoder=MS("first"),unk="<unk>")
+US={"type":"UnicodeScripts"}
+us=["the abc","  \u0301the ab"," ","a1 b-'s","\u3042\u30fc\u4e00\u30a2 ab\u3002c","\u0430ab \u0430 b","a\u0958\u0953\u0915a","a\u20bfb\U0001f600\ua7b8a","\u0561\u0589 1\u061c\u0628",".\u00d7a"]
+case("where scripts change",us,pre_tokenizer=US,unk="<unk>")
+case("where scripts change, of bytes",us,pre_tokenizer=SQ(US,BL(False,False)),decoder=BLd,unk="<unk>")
+case("a sign before the first of the scripts",us,pre_tokenizer=SQ(US,MS("first")),decoder=MS("first"),unk="<unk>")
 W="</w>"
 TOKW=["<unk>","a","b","c","e","h","t","x","\u00e9","\u0120","\u00c3","\u00a9","1","a"+W,"b"+W,"c"+W,"e"+W,"h"+W,"t"+W,"x"+W,"the","\u0120"+W,"\u00a9"+W,"1"+W,"th","the"+W,"ab","ab"+W,"abc"+W,W,"1"+W+"1","<0xC3>","<0xA9>","<0x3C>","<0x2F>","<0x77>","<0x3E>","\u00e9"+W]
 MERW=[["t","h"],["th","e"+W],["a","b"],["a","b"+W],["ab","c"+W],["th","e"]]

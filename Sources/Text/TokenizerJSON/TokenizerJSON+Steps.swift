@@ -142,6 +142,7 @@ extension TokenizerJSON {
         throw refusal("\(field).length", expected: "a length from 1 to \(1 << 16)", found: "\(length)")
       }
       return [.lengths(length)]
+    case .string("UnicodeScripts"): return [.scripts]
     case .string("WhitespaceSplit"):
       return [.split(Pattern(CharacterSets.spaces), .removed, isInverted: false)]
     case .string("BertPreTokenizer"):
@@ -158,7 +159,7 @@ extension TokenizerJSON {
       throw refusal(
         "\(field).type",
         expected:
-          "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, FixedLength, "
+          "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, UnicodeScripts, CharDelimiterSplit, FixedLength, "
           + "BertPreTokenizer, Metaspace or Sequence",
         found: value["type"])
     }
