@@ -56,7 +56,9 @@ public enum ModelFolder {
     let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     let isBeside = fileExists(parent + "/" + configurationName)
     return FileError(
-      path, at: "path", expected: "a model folder, or weights of RWKV-4, 5, 6 or 7 with the tensor \"\(AuthorsRWKV.embedding)\"",
+      path, at: "path",
+      expected:
+        "a model folder, or weights of RWKV-4, 5, 6 or 7 with the tensor \"\(AuthorsRWKV.embedding)\"",
       found: isBeside ? "a part of the model in \(printable(parent))" : "another file",
       remedy: isBeside ? "name that folder" : "name the folder that holds it with its \(configurationName)")
   }

@@ -37,7 +37,9 @@ extension TrainingSettings {
 
     init(from decoder: any Decoder) throws {
       if let members = try? [String: Text](from: decoder) {
-        text = members.sorted { $0.key < $1.key }.map { "\($1.text) \($0)" }.joined(separator: ", ")
+        text = members.sorted { $0.key < $1.key }.map { unit, count in
+          count.text == "1" && unit.hasSuffix("s") ? "1 \(unit.dropLast())" : "\(count.text) \(unit)"
+        }.joined(separator: ", ")
         return
       }
       let value = try decoder.singleValueContainer()

@@ -116,8 +116,7 @@ extension CorpusCommand {
       var inside = 0
       let count = try corpus.export(
         split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd,
-        insideEnds: { inside = $0 }
-      ) { done in line.show(done, "exporting \(out)") }
+        insideEnds: { inside = $0 }, progress: { line.show($0, "exporting \(out)") })
       line.finish()
       if inside > 0, let end = documentEnd ?? corpus.header.endOfDocument {
         Output.note(

@@ -26,6 +26,8 @@ extension ToolTests {
       ).succeeded()
       #expect(
         run.errors.contains("1 layer of width 16") && run.errors.contains("1 lane of 16"), "\(run.errors)")
+      let more = try place.run("train", "--out", "run", "--resume", "--steps", "2").succeeded()
+      #expect(more.errors.contains("budget 2 steps, before 1 step\n"), "\(more.errors)")
       #expect(run.errors.contains("1 thread;") && run.text.contains("1 step, 16 tokens"), "\(run.text)")
     }
 
