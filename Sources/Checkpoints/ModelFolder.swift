@@ -79,13 +79,15 @@ public enum ModelFolder {
         path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
         found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
     }
-    let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
-    do { try configuration.validate() } catch {
+    do {
+      let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
+      try configuration.validate()
+      return configuration
+    } catch let error as ConfigurationError {
       throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
         remedy: "mend the file or train the model again")
     }
-    return configuration
   }
 
   /// The model of a folder without a `config.json`.
@@ -173,7 +175,6 @@ public enum ModelFolder {
   /// Decodes JSON; the error names the field.
   static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8], path: String) throws -> T {
     let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
     do { return try decoder.decode(type, from: Data(bytes)) } catch let error as DecodingError {
       throw FileError(
         path, at: error.place, expected: error.expectation, found: error.finding,

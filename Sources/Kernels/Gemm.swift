@@ -39,10 +39,25 @@ package struct MatrixView {
 package enum Gemm {
   private static let singleThreaded: Void = {
     openblas_set_num_threads(1)
-    // OpenBLAS takes 128 MiB of address space for every thread that computes, and where there is none it asks again for ever.
-    let rooms = (0..<WorkerPool.shared.threads).map { _ in OutOfMemory.allocate(129 << 20, alignment: 4096) }
-    for room in rooms { free(room) }
+    takeBuffers()
   }()
+
+  /// OpenBLAS takes 128 MiB of address space for every thread that computes, and where there is none it asks again for ever. So
+  /// there must be room for all of them, and they are made now, before something else is in their place. They stay for its routines.
+  private static func takeBuffers() {
+    let threads = min(32, WorkerPool.shared.threads)
+    let rooms = (0..<threads).map { _ in OutOfMemory.allocate(129 << 20, alignment: 4096) }
+    for room in rooms { free(room) }
+    // No header has these two; a library without them is one that has no such buffers, or makes them later.
+    guard let make = dlsym(nil, "blas_memory_alloc"), let give = dlsym(nil, "blas_memory_free") else {
+      return
+    }
+    let allocate = unsafeBitCast(make, to: (@convention(c) (CInt) -> UnsafeMutableRawPointer?).self)
+    let release = unsafeBitCast(give, to: (@convention(c) (UnsafeMutableRawPointer?) -> Void).self)
+    let buffers = (0..<threads).map { _ in allocate(0) }
+    for buffer in buffers { release(buffer) }
+  }
+
   /// The threads are ours; OpenBLAS must not start its own. To be called before each of its routines.
   static func useOneThread() { _ = singleThreaded }
 

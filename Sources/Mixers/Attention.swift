@@ -14,70 +14,34 @@ import RunnelTensors
 
 public struct Attention: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// G: heads of keys and values, each for heads/G neighbouring heads of queries.
-    public var keyValueHeads: Int
-    public var headWidth: Int
-    /// W: how many tokens a query sees, its own among them. What a segment of training can see is also
-    /// bounded by it.
-    public var window: Int
-    /// The share of a head's features that is rotated, in whole pairs; the last ones are not.
-    public var rotaryFraction: Double
-    public var rotaryBase: Double
-    /// Biases of the projections to queries, keys and values, and of the output.
-    public var hasBias: Bool
-    public var hasOutputBias: Bool
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyValueHeads = 0, headWidth = 0, window = 2048
+    public var rotaryFraction = 1.0, rotaryBase = 10_000.0
+    public var hasBias = false, hasOutputBias = false
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      .keyValueHeads(\.keyValueHeads) { $0.heads },
+      Setting("head_width", \.headWidth, "K: queries, keys and values of a head") {
+        max(2, $0.width / $0.heads / 2 * 2)
+      },
+      Setting(
+        "window", \.window, "W: how many tokens a query sees, its own among them; training sees no more",
+        kind: .tokens),
+      Setting(
+        "rotary_fraction", \.rotaryFraction,
+        "the share of a head's features, in whole pairs, that is rotated",
+        .within(0...1)),
+      Setting(
+        "rotary_base", \.rotaryBase, "the base of the rotation's wavelengths",
+        Rule("be at least 1") { value, _ in value >= 1 && value.isFinite }),
+      Setting("has_bias", \.hasBias, "whether queries, keys and values have biases"),
+      Setting("has_output_bias", \.hasOutputBias, "whether the output has a bias"),
+    ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
-
-    /// Heads of 64, as many for keys as for queries, and 2,048 tokens of context; a narrow model has at least
-    /// two heads.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      self.init(width: width, heads: heads, headWidth: max(2, width / heads / 2 * 2))
-    }
-    public init(
-      width: Int, heads: Int, keyValueHeads: Int? = nil, headWidth: Int, window: Int = 2048,
-      rotaryFraction: Double = 1, rotaryBase: Double = 10_000, hasBias: Bool = false,
-      hasOutputBias: Bool = false
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyValueHeads = keyValueHeads ?? heads
-      self.headWidth = headWidth
-      self.window = window
-      self.rotaryFraction = rotaryFraction
-      self.rotaryBase = rotaryBase
-      self.hasBias = hasBias
-      self.hasOutputBias = hasOutputBias
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      copy.heads = heads
-      copy.keyValueHeads = keyValueHeads == self.heads ? heads : keyValueHeads
-      copy.headWidth = width / heads
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_value_heads": keyValueHeads, "head_width": headWidth,
-        "window": window,
-      ])
-      try ConfigurationError.requireDivisible("heads", heads, by: "key_value_heads", keyValueHeads)
-      guard rotaryFraction >= 0, rotaryFraction <= 1 else {
-        throw ConfigurationError("rotary_fraction is \(rotaryFraction); it must be in [0, 1]")
-      }
-      guard rotaryBase >= 1, rotaryBase.isFinite else {
-        throw ConfigurationError("rotary_base is \(rotaryBase); it must be at least 1")
-      }
-      let ring = 8 * Double(window) * Double(keyValueHeads) * Double(headWidth)
-      guard ring <= Double(Machine.usableMemory) else {
-        throw ConfigurationError(
-          "a window of \(window) tokens needs \(ring) bytes of keys and values, more than there is memory")
-      }
-    }
+    public var stateSpan: Double { 2 * Double(window) * Double(keyValueHeads) * Double(headWidth) }
     /// How many features of a head are rotated.
     var rotatedWidth: Int { Int(Double(headWidth) * rotaryFraction) / 2 * 2 }
   }

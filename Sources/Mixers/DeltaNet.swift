@@ -13,7 +13,7 @@ import RunnelTensors
 
 public struct DeltaNet: SequenceMixer {
   /// How queries and keys are scaled.
-  public enum KeyNorm: String, Codable, Sendable, CaseIterable {
+  public enum KeyNorm: String, SettingWord {
     /// To unit length: x / √(Σ x² + 10⁻⁶).
     case length
     /// To a sum of one: x / max(Σ |x|, 10⁻⁶).
@@ -21,62 +21,27 @@ public struct DeltaNet: SequenceMixer {
   }
 
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    public var keyWidth: Int
-    public var valueWidth: Int
-    /// W of the short convolutions; 0 for none.
-    public var convolutionWidth: Int
-    public var hasConvolutionBias: Bool
-    /// Applied to queries and keys: silu, relu, eluPlusOne or identity.
-    public var keyActivation: Activation
-    public var keyNorm: KeyNorm
-    /// Whether β is learnt; else it is one.
-    public var hasStrength: Bool
-    /// Whether β reaches two, so that the transition has negative eigenvalues.
-    public var allowsNegativeEigenvalues: Bool
-    public var hasGate: Bool
-    public var normEpsilon: Float
-    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyWidth = 0, valueWidth = 0, convolutionWidth = 4
+    public var hasConvolutionBias = false, hasStrength = true, allowsNegativeEigenvalues = false,
+      hasGate = false
+    public var keyActivation = Activation.silu
+    public var keyNorm = KeyNorm.length
+    public var normEpsilon: Float = 1e-5
+    public init() {}
 
-    /// Heads of 64; a narrow model has at least two.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      self.init(width: width, heads: heads, keyWidth: width / heads, valueWidth: width / heads)
-    }
-    public init(
-      width: Int, heads: Int, keyWidth: Int, valueWidth: Int, convolutionWidth: Int = 4,
-      hasConvolutionBias: Bool = false, keyActivation: Activation = .silu, keyNorm: KeyNorm = .length,
-      hasStrength: Bool = true, allowsNegativeEigenvalues: Bool = false, hasGate: Bool = false,
-      normEpsilon: Float = 1e-5
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyWidth = keyWidth
-      self.valueWidth = valueWidth
-      self.convolutionWidth = convolutionWidth
-      self.hasConvolutionBias = hasConvolutionBias
-      self.keyActivation = keyActivation
-      self.keyNorm = keyNorm
-      self.hasStrength = hasStrength
-      self.allowsNegativeEigenvalues = allowsNegativeEigenvalues
-      self.hasGate = hasGate
-      self.normEpsilon = normEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.keyWidth, copy.valueWidth) = (heads, width / heads, width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_width": keyWidth, "value_width": valueWidth,
-      ])
-      guard convolutionWidth >= 0 else {
-        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
-      }
-    }
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      Setting("key_width", \.keyWidth, "K: features of a query and a key") { $0.width / $0.heads },
+      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .convolutionWidth(\.convolutionWidth), .hasConvolutionBias(\.hasConvolutionBias),
+      Setting("key_activation", \.keyActivation, "what acts on queries and keys"),
+      Setting("key_norm", \.keyNorm, "what keys are normalised to"),
+      Setting("has_strength", \.hasStrength, "whether β is learnt, else one"),
+      .allowsNegativeEigenvalues(\.allowsNegativeEigenvalues), .hasGate(\.hasGate),
+      .normEpsilon(\.normEpsilon),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
   public typealias State = HeadState

@@ -2,7 +2,7 @@
 
 import RunnelTensors
 
-public enum FeatureMap: String, Codable, Sendable, CaseIterable {
+public enum FeatureMap: String, SettingWord {
   /// elu(x) + 1 (Katharopoulos et al. 2020, equation 7).
   case eluPlusOne = "elu-plus-one"
   case relu

@@ -22,7 +22,7 @@ public enum FeedForwardKind: Sendable, Equatable {
 }
 
 /// The norm in front of mixers, feed-forward parts and the head.
-public enum NormKind: String, Codable, Sendable {
+public enum NormKind: String, SettingWord {
   /// x / √(mean x² + ε) · scale.
   case rms
   /// (x − mean x) / √(variance x + ε) · scale + bias.

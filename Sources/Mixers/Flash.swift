@@ -19,31 +19,18 @@ import RunnelTensors
 
 public struct Flash: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var expandedWidth: Int
-    public var keyWidth: Int
-    /// Tokens of a chunk.
-    public var chunk: Int
+    /// What `settings` says of each.
+    public var width = 0, expandedWidth = 0, keyWidth = 128, chunk = 256
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .expandedWidth(\.expandedWidth) { 2 * $0.width },
+      Setting("key_width", \.keyWidth, "K: features of a query and a key", .pairs),
+      Setting("chunk", \.chunk, "tokens of a chunk", kind: .tokens),
+    ]
     public static let feedForward = FeedForwardKind.none
     public static let forgets = false
-
-    public init(width: Int) { self.init(width: width, expandedWidth: 2 * width) }
-    public init(width: Int, expandedWidth: Int, keyWidth: Int = 128, chunk: Int = 256) {
-      self.width = width
-      self.expandedWidth = expandedWidth
-      self.keyWidth = keyWidth
-      self.chunk = chunk
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "expanded_width": expandedWidth, "key_width": keyWidth, "chunk": chunk,
-      ])
-      try ConfigurationError.requirePairs("key_width", keyWidth)
-      let ring = 4 * Double(chunk) * (2 * Double(keyWidth) + Double(expandedWidth))
-      guard ring <= Double(Machine.usableMemory) else {
-        throw ConfigurationError("a chunk of \(chunk) tokens needs \(ring) bytes, more than there is memory")
-      }
-    }
+    public var stateSpan: Double { Double(chunk) * (2 * Double(keyWidth) + Double(expandedWidth)) }
   }
 
   public struct State: RecurrentState {

@@ -12,71 +12,35 @@ import RunnelTensors
 
 public struct GLA: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// Heads of keys and values, each shared by heads / keyValueHeads queries.
-    public var keyValueHeads: Int
-    public var keyWidth: Int
-    public var valueWidth: Int
-    public var gateRank: Int
-    /// τ.
-    public var temperature: Float
-    /// The least log decay of a token; −∞ stands as nil.
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyValueHeads = 0, keyWidth = 0, valueWidth = 0, gateRank = 16,
+      convolutionWidth = 0
+    public var temperature: Float = 16, normEpsilon: Float = 1e-5
     public var leastLogDecay: Float?
-    /// Applied to queries and keys.
-    public var featureMap: Activation
-    /// W of the short convolutions; 0 for none.
-    public var convolutionWidth: Int
-    public var hasGate: Bool
-    public var gateActivation: Activation
-    public var hasNormScale: Bool
-    public var normEpsilon: Float
-    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+    public var featureMap = Activation.identity, gateActivation = Activation.silu
+    public var hasGate = true, hasNormScale = true
+    public init() {}
 
-    /// Heads of 64 keys and 128 values; a narrow model has at least two heads.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 128))
-      self.init(width: width, heads: heads, keyWidth: max(1, width / 2 / heads), valueWidth: width / heads)
-    }
-    public init(
-      width: Int, heads: Int, keyValueHeads: Int? = nil, keyWidth: Int, valueWidth: Int, gateRank: Int = 16,
-      temperature: Float = 16, leastLogDecay: Float? = nil, featureMap: Activation = .identity,
-      convolutionWidth: Int = 0, hasGate: Bool = true, gateActivation: Activation = .silu,
-      hasNormScale: Bool = true, normEpsilon: Float = 1e-5
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyValueHeads = keyValueHeads ?? heads
-      self.keyWidth = keyWidth
-      self.valueWidth = valueWidth
-      self.gateRank = gateRank
-      self.temperature = temperature
-      self.leastLogDecay = leastLogDecay
-      self.featureMap = featureMap
-      self.convolutionWidth = convolutionWidth
-      self.hasGate = hasGate
-      self.gateActivation = gateActivation
-      self.hasNormScale = hasNormScale
-      self.normEpsilon = normEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "twice the heads", 2 * heads)
-      var copy = self
-      (copy.heads, copy.keyValueHeads) = (heads, heads)
-      (copy.keyWidth, copy.valueWidth) = (width / 2 / heads, width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_value_heads": keyValueHeads, "key_width": keyWidth,
-        "value_width": valueWidth, "gate_rank": gateRank,
-      ])
-      try ConfigurationError.requireDivisible("heads", heads, by: "key_value_heads", keyValueHeads)
-      guard temperature > 0, temperature.isFinite, leastLogDecay ?? -1 <= 0, convolutionWidth >= 0 else {
-        throw ConfigurationError(
-          "temperature must be positive, least_log_decay at most 0 and convolution_width at least 0")
-      }
-    }
+    public static let settings: [Setting<Self>] = [
+      Setting(
+        "heads", \.heads, "H: heads of queries",
+        chosen: Rule("divide half the width") { value, own in own.width % (2 * value) == 0 }
+      ) { max(1, max(min(2, $0.width / 8), $0.width / 128)) },
+      .keyValueHeads(\.keyValueHeads) { $0.heads },
+      Setting("key_width", \.keyWidth, "K: features of a query and a key") {
+        max(1, $0.width / 2 / $0.heads)
+      },
+      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      Setting("gate_rank", \.gateRank, "the inner width of what makes decays"),
+      Setting("temperature", \.temperature, "τ: decays are the gates' sigmoids to the power 1/τ"),
+      Setting(
+        "least_log_decay", \.leastLogDecay, "the least log decay of a token, or none",
+        Rule("be 0 or less, or none") { value, _ in value ?? 0 <= 0 }),
+      Setting("feature_map", \.featureMap, "what acts on queries and keys"),
+      .convolutionWidth(\.convolutionWidth), .hasGate(\.hasGate), .gateActivation(\.gateActivation),
+      .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
   public typealias State = HeadState

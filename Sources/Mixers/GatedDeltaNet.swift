@@ -12,66 +12,28 @@ import RunnelTensors
 
 public struct GatedDeltaNet: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    /// Heads of queries and keys.
-    public var heads: Int
-    /// Heads of values, a multiple of `heads`.
-    public var valueHeads: Int
-    public var keyWidth: Int
-    public var valueWidth: Int
-    /// W of the short convolutions; 0 for none.
-    public var convolutionWidth: Int
-    public var hasConvolutionBias: Bool
-    /// Whether β reaches two, so that the transition has negative eigenvalues.
-    public var allowsNegativeEigenvalues: Bool
-    public var hasGate: Bool
-    public var gateActivation: Activation
-    public var normEpsilon: Float
-    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, valueHeads = 0, keyWidth = 0, valueWidth = 0, convolutionWidth = 4
+    public var hasConvolutionBias = false, allowsNegativeEigenvalues = false, hasGate = true
+    public var gateActivation = Activation.silu
+    public var normEpsilon: Float = 1e-5
+    public init() {}
 
-    /// Keys of about three quarters of the width in heads of up to 64, values twice as wide (§3.4).
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 16), 3 * width / 4 / 64))
-      let keyWidth = max(1, 3 * width / 4 / heads)
-      self.init(width: width, heads: heads, keyWidth: keyWidth, valueWidth: 2 * keyWidth)
-    }
-    public init(
-      width: Int, heads: Int, valueHeads: Int? = nil, keyWidth: Int, valueWidth: Int,
-      convolutionWidth: Int = 4, hasConvolutionBias: Bool = false, allowsNegativeEigenvalues: Bool = false,
-      hasGate: Bool = true, gateActivation: Activation = .silu, normEpsilon: Float = 1e-5
-    ) {
-      self.width = width
-      self.heads = heads
-      self.valueHeads = valueHeads ?? heads
-      self.keyWidth = keyWidth
-      self.valueWidth = valueWidth
-      self.convolutionWidth = convolutionWidth
-      self.hasConvolutionBias = hasConvolutionBias
-      self.allowsNegativeEigenvalues = allowsNegativeEigenvalues
-      self.hasGate = hasGate
-      self.gateActivation = gateActivation
-      self.normEpsilon = normEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      guard heads > 0, 3 * width / 4 >= heads else {
-        throw ConfigurationError("\(heads) heads are too many for a width of \(width)")
-      }
-      var copy = self
-      (copy.heads, copy.valueHeads) = (heads, heads)
-      copy.keyWidth = 3 * width / 4 / heads
-      copy.valueWidth = 2 * copy.keyWidth
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "value_heads": valueHeads, "key_width": keyWidth,
-        "value_width": valueWidth,
-      ])
-      try ConfigurationError.requireDivisible("value_heads", valueHeads, by: "heads", heads)
-      guard convolutionWidth >= 0 else {
-        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
-      }
-    }
+    public static let settings: [Setting<Self>] = [
+      Setting(
+        "heads", \.heads, "heads of queries and keys",
+        chosen: Rule("be at most three quarters of the width") { value, own in value <= 3 * own.width / 4 }
+      ) { max(1, max(min(2, $0.width / 16), 3 * $0.width / 4 / 64)) },
+      Setting("value_heads", \.valueHeads, "heads of values", .multiple(of: "heads", \.heads)) { $0.heads },
+      Setting("key_width", \.keyWidth, "K: features of a query and a key") {
+        max(1, 3 * $0.width / 4 / $0.heads)
+      },
+      Setting("value_width", \.valueWidth, "V: features of a value") { 2 * $0.keyWidth },
+      .convolutionWidth(\.convolutionWidth), .hasConvolutionBias(\.hasConvolutionBias),
+      .allowsNegativeEigenvalues(\.allowsNegativeEigenvalues), .hasGate(\.hasGate),
+      .gateActivation(\.gateActivation), .normEpsilon(\.normEpsilon),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
   public typealias State = HeadState

@@ -17,44 +17,27 @@ import RunnelTensors
 
 public struct H3: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var stateSize: Int
-    public var headWidth: Int
-    public var discretization: Discretization
-    public var smallestStep: Double
-    public var largestStep: Double
+    /// What `settings` says of each.
+    public var width = 0, stateSize = 64, headWidth = 1
+    public var discretization = Discretization.bilinear
+    public var smallestStep = 1e-3, largestStep = 0.1
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .stateSize(\.stateSize, .pairs),
+      Setting("head_width", \.headWidth, "features of a head", .dividing("width", \.width)),
+      Setting(
+        "heads", \.heads, "H: instead of head_width", chosen: .dividing("width", \.width), kind: .alias),
+      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
+    ]
     /// As many parameters as the authors' plain one of ratio 4.
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3, activation: .gelu)
     public static let norm = NormKind.layer
-    public static let initialOnly: Set = ["smallestStep", "largestStep"]
-
-    public init(width: Int) { self.init(width: width, stateSize: 64) }
-    public init(
-      width: Int, stateSize: Int, headWidth: Int = 1, discretization: Discretization = .bilinear,
-      smallestStep: Double = 1e-3, largestStep: Double = 0.1
-    ) {
-      self.width = width
-      self.stateSize = stateSize
-      self.headWidth = headWidth
-      self.discretization = discretization
-      self.smallestStep = smallestStep
-      self.largestStep = largestStep
-    }
     /// H, the heads.
-    public var heads: Int { width / headWidth }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      copy.headWidth = width / heads
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "state_size": stateSize, "head_width": headWidth,
-      ])
-      try ConfigurationError.requirePairs("state_size", stateSize)
-      try ConfigurationError.requireDivisible("width", width, by: "head_width", headWidth)
-      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
+    public var heads: Int {
+      get { width / max(1, headWidth) }
+      set { headWidth = max(1, width / max(1, newValue)) }
     }
   }
 

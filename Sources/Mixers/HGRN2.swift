@@ -14,48 +14,23 @@ import RunnelTensors
 
 public struct HGRN2: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// K, the expansion ratio.
-    public var keyWidth: Int
-    /// Whether layers behind the first have a lower bound.
-    public var hasLowerBound: Bool
-    /// W of the short convolutions; 0 for none.
-    public var convolutionWidth: Int
-    public var hasNormScale: Bool
-    public var normEpsilon: Float
-    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyWidth = 0, convolutionWidth = 0
+    public var hasLowerBound = true, hasNormScale = true
+    public var normEpsilon: Float = 1e-5
+    public init() {}
 
-    /// Heads of 64; a narrow model has at least two.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      self.init(width: width, heads: heads, keyWidth: width / heads)
-    }
-    public init(
-      width: Int, heads: Int, keyWidth: Int, hasLowerBound: Bool = true, convolutionWidth: Int = 0,
-      hasNormScale: Bool = true, normEpsilon: Float = 1e-5
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyWidth = keyWidth
-      self.hasLowerBound = hasLowerBound
-      self.convolutionWidth = convolutionWidth
-      self.hasNormScale = hasNormScale
-      self.normEpsilon = normEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.keyWidth) = (heads, width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "heads": heads, "key_width": keyWidth])
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      guard convolutionWidth >= 0 else {
-        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
-      }
-    }
+    public static let settings: [Setting<Self>] = [
+      Setting("heads", \.heads, "H: heads", .dividing("width", \.width)) { $0.usualHeads },
+      Setting("key_width", \.keyWidth, "K: the expansion ratio, features of a query and a key") {
+        $0.width / $0.heads
+      },
+      Setting(
+        "has_lower_bound", \.hasLowerBound, "whether the decays of layers behind the first have a lower bound"
+      ),
+      .convolutionWidth(\.convolutionWidth), .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
   /// The windows of queries, forget gates and inputs, and S.

@@ -15,25 +15,17 @@ import RunnelTensors
 
 public struct HiPPOLegS: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    /// E, the signals that are remembered.
-    public var channels: Int
-    public var stateSize: Int
+    /// What `settings` says of each.
+    public var width = 0, channels = 0, stateSize = 64
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      Setting("channels", \.channels, "E: the signals that are remembered") { $0.width },
+      .stateSize(\.stateSize),
+    ]
     public static let feedForward = FeedForwardKind.none
     /// The memory is of the whole document, so what is carried on grows coarser with its length.
     public static let forgets = false
-
-    public init(width: Int) { self.init(width: width, channels: width, stateSize: 64) }
-    public init(width: Int, channels: Int, stateSize: Int) {
-      self.width = width
-      self.channels = channels
-      self.stateSize = stateSize
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "channels": channels, "state_size": stateSize,
-      ])
-    }
   }
 
   public struct State: RecurrentState {

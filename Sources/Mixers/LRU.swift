@@ -12,36 +12,27 @@ import RunnelTensors
 
 public struct LRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var stateSize: Int
-    /// The radii of the ring.
-    public var innerRadius: Double
-    public var outerRadius: Double
-    /// The largest phase, at most 2π.
-    public var largestPhase: Double
-    public static let feedForward = FeedForwardKind.none
-    public static let initialOnly: Set = ["innerRadius", "outerRadius", "largestPhase"]
+    /// What `settings` says of each.
+    public var width = 0, stateSize = 0
+    public var innerRadius = 0.0, outerRadius = 0.999, largestPhase = 2 * Double.pi
+    public init() {}
 
-    public init(width: Int) { self.init(width: width, stateSize: width) }
-    public init(
-      width: Int, stateSize: Int, innerRadius: Double = 0, outerRadius: Double = 0.999,
-      largestPhase: Double = 2 * .pi
-    ) {
-      self.width = width
-      self.stateSize = stateSize
-      self.innerRadius = innerRadius
-      self.outerRadius = outerRadius
-      self.largestPhase = largestPhase
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
-      guard innerRadius >= 0, outerRadius > innerRadius, outerRadius < 1 else {
-        throw ConfigurationError("radii \(innerRadius) and \(outerRadius) are not ascending inside [0, 1)")
-      }
-      guard largestPhase > 0, largestPhase <= 2 * .pi else {
-        throw ConfigurationError("the largest phase \(largestPhase) is not in (0, 2π]")
-      }
-    }
+    public static let settings: [Setting<Self>] = [
+      .stateSize(\.stateSize) { $0.width },
+      Setting(
+        "inner_radius", \.innerRadius, "the inner radius of the ring in which the decays begin",
+        .within(0...1),
+        kind: .beginning),
+      Setting(
+        "outer_radius", \.outerRadius, "the outer radius",
+        Rule("be larger than inner_radius and less than 1") { value, own in
+          value > own.innerRadius && value < 1
+        }, kind: .beginning),
+      Setting(
+        "largest_phase", \.largestPhase, "the largest phase",
+        Rule("lie in (0, 2π]") { value, _ in value > 0 && value <= 2 * .pi }, kind: .beginning),
+    ]
+    public static let feedForward = FeedForwardKind.none
   }
 
   public struct State: RecurrentState {

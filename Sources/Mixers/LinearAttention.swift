@@ -17,90 +17,49 @@ import RunnelTensors
 
 public struct LinearAttention: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// Heads of keys and values, each shared by heads / keyValueHeads queries.
-    public var keyValueHeads: Int
-    /// V.
-    public var valueWidth: Int
-    /// Added to the denominator, which is positive but may be tiny; the authors' code has the same.
-    public var epsilon: Float
-    /// Whether features are rotated by their position.
-    public var rotates: Bool
-    public var featureMap: FeatureMap
-    /// F: the projections to a head's query and key, of which the map makes features.
-    public var featureWidth: Int
-    /// Whether the sum of weights divides the output, and whether each head's output is normalised.
-    public var hasNormalizer: Bool
-    public var hasNorm: Bool
-    public var hasNormScale: Bool
-    public var normEpsilon: Float
-    /// Whether a query's, or a key's, features are divided by their sum.
-    public var queriesSumToOne: Bool
-    public var keysSumToOne: Bool
-    /// Whether queries are scaled by 1/√K for K features.
-    public var scalesQueries: Bool
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyValueHeads = 0, valueWidth = 0, featureWidth = 0
+    public var epsilon: Float = 1e-6, normEpsilon: Float = 1e-5
+    public var featureMap = FeatureMap.eluPlusOne
+    public var rotates = true, hasNormScale = true
+    public var queriesSumToOne = false, keysSumToOne = false, scalesQueries = false
+    /// Never nil once the configuration is made.
+    public var hasNormalizer: Bool?, hasNorm: Bool?
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      .keyValueHeads(\.keyValueHeads) { $0.heads },
+      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      Setting(
+        "epsilon", \.epsilon, "added to the denominator, which may be tiny",
+        Rule("be 0 or more") { value, _ in value >= 0 && value.isFinite }),
+      Setting("rotates", \.rotates, "whether features are rotated by their position"),
+      Setting("feature_map", \.featureMap, "what makes features of queries and keys"),
+      Setting(
+        "feature_width", \.featureWidth,
+        "F: the projections to a head's query and key, of which the map makes features",
+        Rule("be positive, and even where features are rotated") { value, own in
+          value > 0 && (!own.rotates || value % 2 == 0)
+        }
+      ) { $0.featureMap == .taylor ? min(16, $0.width / $0.heads) : $0.width / $0.heads },
+      Setting("has_normalizer", \.hasNormalizer, "whether the sum of weights divides the output") {
+        $0.featureMap.isPositive
+      },
+      Setting("has_norm", \.hasNorm, "whether each head's output is normalised") {
+        !$0.featureMap.isPositive
+      },
+      .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
+      Setting("queries_sum_to_one", \.queriesSumToOne, "whether a query's features are divided by their sum"),
+      Setting("keys_sum_to_one", \.keysSumToOne, "whether a key's features are divided by their sum"),
+      Setting("scales_queries", \.scalesQueries, "whether queries are scaled by 1/√K for K features"),
+    ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
-
-    public init(width: Int) {
-      self.init(width: width, heads: max(1, max(min(2, width / 8), width / 64)))
-    }
-    /// Features are as many as values, or with the Taylor map at most 16 (Arora et al. 2024, §3.1).
-    public init(
-      width: Int, heads: Int, keyValueHeads: Int? = nil, valueWidth: Int? = nil, epsilon: Float = 1e-6,
-      rotates: Bool = true, featureMap: FeatureMap = .eluPlusOne, featureWidth: Int? = nil,
-      hasNormalizer: Bool? = nil, hasNorm: Bool? = nil, hasNormScale: Bool = true,
-      normEpsilon: Float = 1e-5, queriesSumToOne: Bool = false, keysSumToOne: Bool = false,
-      scalesQueries: Bool = false
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyValueHeads = keyValueHeads ?? heads
-      self.valueWidth = valueWidth ?? width / max(1, heads)
-      self.epsilon = epsilon
-      self.rotates = rotates
-      self.featureMap = featureMap
-      self.featureWidth =
-        featureWidth ?? Self.featureWidth(of: featureMap, headWidth: width / max(1, heads))
-      self.hasNormalizer = hasNormalizer ?? featureMap.isPositive
-      self.hasNorm = hasNorm ?? !featureMap.isPositive
-      self.hasNormScale = hasNormScale
-      self.normEpsilon = normEpsilon
-      self.queriesSumToOne = queriesSumToOne
-      self.keysSumToOne = keysSumToOne
-      self.scalesQueries = scalesQueries
-    }
-    private static func featureWidth(of map: FeatureMap, headWidth: Int) -> Int {
-      map == .taylor ? min(16, headWidth) : headWidth
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      let isDefault =
-        self.heads > 0 && featureWidth == Self.featureWidth(of: featureMap, headWidth: width / self.heads)
-      var copy = self
-      (copy.heads, copy.keyValueHeads, copy.valueWidth) = (heads, heads, width / heads)
-      if isDefault { copy.featureWidth = Self.featureWidth(of: featureMap, headWidth: width / heads) }
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_value_heads": keyValueHeads, "value_width": valueWidth,
-        "feature_width": featureWidth,
-      ])
-      try ConfigurationError.requireDivisible("heads", heads, by: "key_value_heads", keyValueHeads)
-      if rotates { try ConfigurationError.requirePairs("feature_width", featureWidth) }
-      guard normEpsilon > 0, normEpsilon.isFinite else {
-        throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
-      }
-      // The Taylor map squares the width, so that the state may not fit where the weights do.
+    public var stateSpan: Double {
       let features =
         featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : 2 * Double(featureWidth)
-      guard 4 * features * Double(heads) * Double(valueWidth) <= Double(Machine.usableMemory) else {
-        throw ConfigurationError(
-          "a state of \(features) features for \(heads) heads of \(valueWidth) values does not fit into memory"
-        )
-      }
+      return features * Double(heads) * Double(valueWidth)
     }
   }
 
@@ -153,7 +112,7 @@ public struct LinearAttention: SequenceMixer {
     keyWeight = .weight(G * F, D, using: &generator)
     valueWeight = .weight(G * V, D, using: &generator)
     outputWeight = .weight(D, H * V, using: &generator)
-    normScale = configuration.hasNorm && configuration.hasNormScale ? Tensor(ones: [V]) : .absent
+    normScale = configuration.hasNorm == true && configuration.hasNormScale ? Tensor(ones: [V]) : .absent
     queryMap = LearntMap(configuration.featureMap, width: F, using: &generator)
     keyMap = LearntMap(configuration.featureMap, width: F, using: &generator)
   }
@@ -163,7 +122,7 @@ public struct LinearAttention: SequenceMixer {
     let K = configuration.featureMap.count(of: configuration.featureWidth)
     return State(
       memory: Tensor(zeros: [batch, H, K, V]),
-      normalizer: Tensor(zeros: [batch, H, K, configuration.hasNormalizer ? 1 : 0]),
+      normalizer: Tensor(zeros: [batch, H, K, configuration.hasNormalizer == true ? 1 : 0]),
       position: Array(repeating: 0, count: batch))
   }
 
@@ -189,12 +148,12 @@ public struct LinearAttention: SequenceMixer {
     var y = OuterProduct.run(
       q: rotated(q, where: !map.rotatesBefore), k: rotated(k, where: !map.rotatesBefore), v: v, form: form,
       resets: resets, state: &state.memory)
-    if configuration.hasNormalizer {
+    if configuration.hasNormalizer == true {
       let weights = OuterProduct.run(
         q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state.normalizer)
       y = divided(y, by: added(weights, Tensor([configuration.epsilon])))
     }
-    if configuration.hasNorm { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }
+    if configuration.hasNorm == true { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }
     return linear(y.reshaped([B, T, H * V]), outputWeight)
   }
 }

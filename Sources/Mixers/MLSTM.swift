@@ -18,55 +18,27 @@ import RunnelTensors
 
 public struct MLSTM: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    /// E, of both branches.
-    public var expandedWidth: Int
-    public var heads: Int
-    public var convolutionWidth: Int
-    /// Inputs and outputs of one block of the projections to q, k and v.
-    public var blockWidth: Int
-    public var normEpsilon: Float
+    /// What `settings` says of each.
+    public var width = 0, expandedWidth = 0, heads = 0, convolutionWidth = 4, blockWidth = 0
+    public var normEpsilon: Float = 1e-5
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .expandedWidth(\.expandedWidth) { 2 * $0.width },
+      Setting("heads", \.heads, "H: heads", .dividing("expanded_width", \.expandedWidth)) {
+        $0.width % 2 == 0 && $0.width >= 32 ? 4 : 2
+      },
+      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      Setting(
+        "block_width", \.blockWidth, "inputs and outputs of one block of the projections to q, k and v",
+        .dividing("expanded_width", \.expandedWidth)
+      ) { $0.expandedWidth % 4 == 0 ? 4 : 2 },
+      .normEpsilon(\.normEpsilon),
+    ]
     public static let feedForward = FeedForwardKind.none
     public static let norm = NormKind.layer
-
-    /// Twice the width in four heads, as published, or in two where heads would be narrower than 16.
-    public init(width: Int) {
-      self.init(width: width, heads: width % 2 == 0 && width >= 32 ? 4 : 2)
-    }
-    public init(
-      width: Int, expandedWidth: Int? = nil, heads: Int, convolutionWidth: Int = 4, blockWidth: Int? = nil,
-      normEpsilon: Float = 1e-5
-    ) {
-      self.width = width
-      self.expandedWidth = expandedWidth ?? 2 * width
-      self.heads = heads
-      self.convolutionWidth = convolutionWidth
-      self.blockWidth = blockWidth ?? (self.expandedWidth % 4 == 0 ? 4 : 2)
-      self.normEpsilon = normEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
-      var copy = self
-      copy.heads = heads
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "expanded_width": expandedWidth, "heads": heads,
-        "convolution_width": convolutionWidth,
-        "block_width": blockWidth,
-      ])
-      try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "heads", heads)
-      try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "block_width", blockWidth)
-      // The memory grows as the square of the expanded width, so it may not fit where the weights do.
-      guard 4 * Double(expandedWidth) * Double(expandedWidth / heads) <= Double(Machine.usableMemory) else {
-        throw ConfigurationError(
-          "a memory of \(expandedWidth) by \(expandedWidth / heads) numbers does not fit into this machine")
-      }
-      guard normEpsilon > 0, normEpsilon.isFinite else {
-        throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
-      }
-    }
+    // The memory grows as the square of the expanded width.
+    public var stateSpan: Double { Double(expandedWidth) * Double(expandedWidth) / Double(max(1, heads)) }
 
     /// How many blocks are multiplied as one: as many as make the row a cache line, 16 columns. That is three
     /// times as fast in training as each by itself; 8 and 32 columns are slower.

@@ -13,45 +13,24 @@ import RunnelTensors
 
 public struct Mamba: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var expandedWidth: Int
-    public var stateSize: Int
-    public var convolutionWidth: Int
-    public var stepRank: Int
-    /// Whether the input and output projections have biases.
-    public var hasBias: Bool
-    public var hasConvolutionBias: Bool
-    /// ε of a norm without parameters over δ, B and C each (Falcon Mamba); none without.
+    /// What `settings` says of each.
+    public var width = 0, expandedWidth = 0, stateSize = 16, convolutionWidth = 4, stepRank = 0
+    public var hasBias = false, hasConvolutionBias = true
     public var operandNormEpsilon: Float?
-    public static let feedForward = FeedForwardKind.none
+    public init() {}
 
-    public init(width: Int) {
-      self.init(
-        width: width, expandedWidth: 2 * width, stateSize: 16, convolutionWidth: 4,
-        stepRank: (width + 15) / 16)
-    }
-    public init(
-      width: Int, expandedWidth: Int, stateSize: Int, convolutionWidth: Int, stepRank: Int,
-      hasBias: Bool = false, hasConvolutionBias: Bool = true, operandNormEpsilon: Float? = nil
-    ) {
-      self.width = width
-      self.expandedWidth = expandedWidth
-      self.stateSize = stateSize
-      self.convolutionWidth = convolutionWidth
-      self.stepRank = stepRank
-      self.hasBias = hasBias
-      self.hasConvolutionBias = hasConvolutionBias
-      self.operandNormEpsilon = operandNormEpsilon
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "expanded_width": expandedWidth, "state_size": stateSize,
-        "convolution_width": convolutionWidth, "step_rank": stepRank,
-      ])
-      guard operandNormEpsilon ?? 1 > 0 else {
-        throw ConfigurationError("operand_norm_epsilon is \(operandNormEpsilon ?? 0); it must be positive")
-      }
-    }
+    public static let settings: [Setting<Self>] = [
+      .expandedWidth(\.expandedWidth) { 2 * $0.width },
+      .stateSize(\.stateSize),
+      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      Setting("step_rank", \.stepRank, "R: the inner width of what makes Δ") { ($0.width + 15) / 16 },
+      Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
+      .hasConvolutionBias(\.hasConvolutionBias),
+      Setting(
+        "operand_norm_epsilon", \.operandNormEpsilon,
+        "ε of a norm without parameters over δ, B and C each (Falcon Mamba), or none"),
+    ]
+    public static let feedForward = FeedForwardKind.none
   }
 
   public struct State: RecurrentState {

@@ -12,68 +12,45 @@ import RunnelTensors
 
 public struct Mamba2: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    public var headWidth: Int
-    public var groups: Int
-    public var stateSize: Int
-    public var convolutionWidth: Int
-    public var normEpsilon: Float
-    /// Whether the input and output projections have biases.
-    public var hasBias: Bool
-    public var hasConvolutionBias: Bool
-    /// Whether D has a number for each channel, not for each head.
-    public var hasSkipPerChannel: Bool
-    /// Whether the gated output is normalised, and whether in front of the gate.
-    public var hasNorm: Bool
-    public var normBeforeGate: Bool
-    /// The least and the largest Δ; nil for any positive one.
-    public var leastStep, largestStep: Float?
-    public static let feedForward = FeedForwardKind.none
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, headWidth = 0, groups = 1, stateSize = 64, convolutionWidth = 4
+    public var normEpsilon: Float = 1e-5
+    public var hasBias = false, hasConvolutionBias = true, hasSkipPerChannel = false
+    public var hasNorm = true, normBeforeGate = false
+    public var leastStep: Float?, largestStep: Float?
+    public init() {}
 
-    /// Expansion 2 and heads of 64, as published (of 32 or less where the width does not divide), state 64.
-    public init(width: Int) {
+    public static let settings: [Setting<Self>] = [
+      Setting(
+        "heads", \.heads, "H: heads",
+        chosen: Rule("divide twice the width") { value, own in 2 * own.width % value == 0 }
+      ) { own in 2 * own.width / (own.headWidth > 0 ? own.headWidth : own.usualHeadWidth) },
+      Setting("head_width", \.headWidth, "P: channels of a head") { 2 * $0.width / $0.heads },
+      Setting("groups", \.groups, "G: heads that share B and C are heads / G", .dividing("heads", \.heads)),
+      .stateSize(\.stateSize),
+      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .normEpsilon(\.normEpsilon),
+      Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
+      .hasConvolutionBias(\.hasConvolutionBias),
+      Setting(
+        "has_skip_per_channel", \.hasSkipPerChannel, "whether D has a number for each channel, not each head"),
+      Setting("has_norm", \.hasNorm, "whether the gated output is normalised"),
+      Setting("norm_before_gate", \.normBeforeGate, "whether it is normalised in front of the gate"),
+      Setting(
+        "least_step", \.leastStep, "the least Δ, or none",
+        Rule("be 0 or more, or none") { value, _ in value ?? 0 >= 0 }),
+      Setting(
+        "largest_step", \.largestStep, "the largest Δ, or none",
+        Rule("be more than least_step, or none") { value, own in value ?? .infinity > own.leastStep ?? 0 }),
+    ]
+    public static let feedForward = FeedForwardKind.none
+    /// E.
+    public var expandedWidth: Int { heads * headWidth }
+    /// Heads of 64, as published, or of 32 or less where twice the width does not divide.
+    private var usualHeadWidth: Int {
       var headWidth = min(64, 2 * width)
       while 2 * width % headWidth != 0 { headWidth /= 2 }
-      self.init(width: width, heads: 2 * width / headWidth, headWidth: headWidth, stateSize: 64)
-    }
-    public init(
-      width: Int, heads: Int, headWidth: Int, groups: Int = 1, stateSize: Int, convolutionWidth: Int = 4,
-      normEpsilon: Float = 1e-5, hasBias: Bool = false, hasConvolutionBias: Bool = true,
-      hasSkipPerChannel: Bool = false, hasNorm: Bool = true, normBeforeGate: Bool = false,
-      leastStep: Float? = nil, largestStep: Float? = nil
-    ) {
-      self.width = width
-      self.heads = heads
-      self.headWidth = headWidth
-      self.groups = groups
-      self.stateSize = stateSize
-      self.convolutionWidth = convolutionWidth
-      self.normEpsilon = normEpsilon
-      self.hasBias = hasBias
-      self.hasConvolutionBias = hasConvolutionBias
-      self.hasSkipPerChannel = hasSkipPerChannel
-      self.hasNorm = hasNorm
-      self.normBeforeGate = normBeforeGate
-      self.leastStep = leastStep
-      self.largestStep = largestStep
-    }
-    public var expandedWidth: Int { heads * headWidth }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.headWidth) = (heads, expandedWidth / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "head_width": headWidth, "groups": groups, "state_size": stateSize,
-        "convolution_width": convolutionWidth,
-      ])
-      try ConfigurationError.requireDivisible("heads", heads, by: "groups", groups)
-      guard leastStep ?? 0 >= 0, largestStep ?? .infinity > leastStep ?? 0 else {
-        throw ConfigurationError("steps from \(leastStep ?? 0) to \(largestStep ?? 0) are no range")
-      }
+      return headWidth
     }
   }
 

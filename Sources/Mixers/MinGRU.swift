@@ -17,23 +17,16 @@ import RunnelTensors
 
 public struct MinGRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var expandedWidth: Int
-    /// Taps of the convolution; with 1 there is none.
-    public var convolutionWidth: Int
-    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3, activation: .gelu)
+    /// What `settings` says of each.
+    public var width = 0, expandedWidth = 0, convolutionWidth = 4
+    public init() {}
 
-    public init(width: Int) { self.init(width: width, expandedWidth: 2 * width) }
-    public init(width: Int, expandedWidth: Int, convolutionWidth: Int = 4) {
-      self.width = width
-      self.expandedWidth = expandedWidth
-      self.convolutionWidth = convolutionWidth
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "expanded_width": expandedWidth, "convolution_width": convolutionWidth,
-      ])
-    }
+    public static let settings: [Setting<Self>] = [
+      .expandedWidth(\.expandedWidth) { 2 * $0.width },
+      Setting(
+        "convolution_width", \.convolutionWidth, "W: taps of the short convolution; with 1 there is none"),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3, activation: .gelu)
   }
 
   public struct State: RecurrentState {

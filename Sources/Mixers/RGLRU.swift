@@ -15,40 +15,22 @@ import RunnelTensors
 
 public struct RGLRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var expandedWidth: Int
-    /// The blocks of the gates' weights.
-    public var heads: Int
-    public var convolutionWidth: Int
-    /// What acts on the gate W_y x, if not gelu.
+    /// What `settings` says of each.
+    public var width = 0, expandedWidth = 0, heads = 0, convolutionWidth = 4
     public var gateActivation: Activation?
-    public static let feedForward = FeedForwardKind.gated(ratio: 3, activation: .gelu)
+    public init() {}
 
-    /// E is 4/3 of the width, in whole vectors, with sixteen blocks, or fewer in a narrow model.
-    public init(width: Int) {
-      let expanded = max(16, (4 * width / 3 + 15) / 16 * 16)
-      let heads = (1...min(16, expanded / 16)).last { expanded % $0 == 0 } ?? 1
-      self.init(width: width, expandedWidth: expanded, heads: heads)
-    }
-    public init(width: Int, expandedWidth: Int, heads: Int, convolutionWidth: Int = 4) {
-      self.width = width
-      self.expandedWidth = expandedWidth
-      self.heads = heads
-      self.convolutionWidth = convolutionWidth
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("the expanded width", expandedWidth, by: "heads", heads)
-      var copy = self
-      copy.heads = heads
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "expanded_width": expandedWidth, "heads": heads,
-        "convolution_width": convolutionWidth,
-      ])
-      try ConfigurationError.requireDivisible("expanded_width", expandedWidth, by: "heads", heads)
-    }
+    public static let settings: [Setting<Self>] = [
+      .expandedWidth(\.expandedWidth) { max(16, (4 * $0.width / 3 + 15) / 16 * 16) },
+      Setting(
+        "heads", \.heads, "H: blocks of the gates' weights", .dividing("expanded_width", \.expandedWidth)
+      ) {
+        own in (1...max(1, min(16, own.expandedWidth / 16))).last { own.expandedWidth % $0 == 0 } ?? 1
+      },
+      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      Setting("gate_activation", \.gateActivation, "what acts on the gate W_y x, if not gelu"),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 3, activation: .gelu)
   }
 
   public struct State: RecurrentState {

@@ -15,20 +15,16 @@ import RunnelTensors
 
 public struct RWKV4: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    /// A, of receptances, keys and values.
-    public var attentionWidth: Int
+    /// What `settings` says of each.
+    public var width = 0, attentionWidth = 0
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      Setting("attention_width", \.attentionWidth, "A: receptances, keys and values") { $0.width }
+    ]
     public static let feedForward = FeedForwardKind.channelMix(version: 4, ratio: 4)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
-
-    public init(width: Int) { self.init(width: width, attentionWidth: width) }
-    public init(width: Int, attentionWidth: Int) {
-      (self.width, self.attentionWidth) = (width, attentionWidth)
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "attention_width": attentionWidth])
-    }
   }
 
   public struct State: RecurrentState {

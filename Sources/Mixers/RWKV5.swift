@@ -16,54 +16,28 @@ import RunnelTensors
 
 public struct RWKV5: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// K, of a head's receptances, keys and values.
-    public var headWidth: Int
-    public var hasGate: Bool
-    /// Whether every channel has a decay and a bonus of its own (5.2), or every head (5.1).
-    public var decayPerChannel: Bool
-    public var groupNormEpsilon: Float
-    /// Whether rows start from a tuned state, `time_state`, not from zero.
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, headWidth = 0
+    public var hasGate = true, decayPerChannel = true
+    public var groupNormEpsilon: Float = 1e-5
     public var startsTuned: Bool?
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      Setting("head_width", \.headWidth, "K: receptances, keys and values of a head") {
+        max(1, $0.width / $0.heads)
+      },
+      .hasGate(\.hasGate),
+      Setting(
+        "decay_per_channel", \.decayPerChannel,
+        "whether every channel has a decay and a bonus of its own (5.2), or every head (5.1)"),
+      .groupNormEpsilon(\.groupNormEpsilon), .startsTuned(\.startsTuned),
+    ]
     public static let feedForward = FeedForwardKind.channelMix(version: 5, ratio: 3.5)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
-
-    /// Heads of 64; a narrow model has at least two heads.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      self.init(width: width, heads: heads, headWidth: max(1, width / heads))
-    }
-    public init(
-      width: Int, heads: Int, headWidth: Int, hasGate: Bool = true, decayPerChannel: Bool = true,
-      groupNormEpsilon: Float = 1e-5
-    ) {
-      self.width = width
-      self.heads = heads
-      self.headWidth = headWidth
-      self.hasGate = hasGate
-      self.decayPerChannel = decayPerChannel
-      self.groupNormEpsilon = groupNormEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.headWidth) = (heads, width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "heads": heads, "head_width": headWidth])
-      // A state has the square of the head's width, of which a model's size says nothing.
-      let state = Double(heads) * Double(headWidth) * Double(headWidth)
-      guard 4 * state <= Double(Machine.usableMemory) else {
-        throw ConfigurationError(
-          "states of \(heads) heads of \(headWidth) by \(headWidth) do not fit into this machine's memory")
-      }
-      guard groupNormEpsilon > 0, groupNormEpsilon.isFinite else {
-        throw ConfigurationError("group_norm_epsilon is \(groupNormEpsilon); it must be positive")
-      }
-    }
+    public var stateSpan: Double { Double(heads) * Double(headWidth) * Double(headWidth) }
   }
 
   public typealias State = ShiftedState

@@ -15,49 +15,25 @@ import RunnelTensors
 
 public struct RWKV6: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    public var keyWidth: Int
-    public var valueWidth: Int
-    /// The inner widths of what makes the shares of the token before, and the decays.
-    public var shareRank, decayRank: Int
-    /// ε of the norm of each head.
-    public var groupNormEpsilon: Float
-    /// Whether rows start from a tuned state, `time_state`, not from zero.
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyWidth = 0, valueWidth = 0, shareRank = 0, decayRank = 0
+    public var groupNormEpsilon: Float = 64e-5
     public var startsTuned: Bool?
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      Setting("key_width", \.keyWidth, "K: features of a receptance and a key") { $0.width / $0.heads },
+      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      Setting("share_rank", \.shareRank, "the inner width of what makes the shares of the token before") {
+        min(32, $0.width)
+      },
+      Setting("decay_rank", \.decayRank, "the inner width of what makes decays") { min(64, $0.width) },
+      .groupNormEpsilon(\.groupNormEpsilon), .startsTuned(\.startsTuned),
+    ]
     public static let feedForward = FeedForwardKind.channelMix(version: 6, ratio: 3.5)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
-
-    /// Heads of 64 and the published ranks, 32 and 64; a narrow model has at least two heads, and no rank above D.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      self.init(width: width, heads: heads, keyWidth: width / heads, valueWidth: width / heads)
-    }
-    public init(
-      width: Int, heads: Int, keyWidth: Int, valueWidth: Int, shareRank: Int? = nil, decayRank: Int? = nil,
-      groupNormEpsilon: Float = 64e-5
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyWidth = keyWidth
-      self.valueWidth = valueWidth
-      self.shareRank = shareRank ?? min(32, width)
-      self.decayRank = decayRank ?? min(64, width)
-      self.groupNormEpsilon = groupNormEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.keyWidth, copy.valueWidth) = (heads, width / heads, width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_width": keyWidth, "value_width": valueWidth,
-        "share_rank": shareRank, "decay_rank": decayRank,
-      ])
-    }
   }
 
   public typealias State = ShiftedState

@@ -15,63 +15,36 @@ import RunnelTensors
 
 public struct RWKV7: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// K, of keys and values.
-    public var headWidth: Int
-    /// The inner widths of what makes decays, learning rates, the mix of values and gates.
-    public var decayRank, rateRank, valueRank, gateRank: Int
-    /// ε of the norm of each head.
-    public var groupNormEpsilon: Float
-    /// ε in κ / √(Σ κ² + ε).
-    public var keyNormEpsilon: Float
-    /// Whether rows start from a tuned state, `time_state`, not from zero.
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, headWidth = 0, decayRank = 0, rateRank = 0, valueRank = 0, gateRank = 0
+    public var groupNormEpsilon: Float = 64e-5, keyNormEpsilon: Float = 1e-24
     public var startsTuned: Bool?
+    public init() {}
+
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      Setting(
+        "head_width", \.headWidth, "K: features of a head",
+        Rule("make the width together with heads") { value, own in
+          own.heads > 0 && own.width % own.heads == 0 && value == own.width / own.heads
+        }
+      ) { $0.width / $0.heads },
+      Setting("decay_rank", \.decayRank, "the inner width of what makes decays") { $0.rank(2.5) },
+      Setting("rate_rank", \.rateRank, "the inner width of what makes learning rates") { $0.rank(2.5) },
+      Setting("value_rank", \.valueRank, "the inner width of what mixes values") { $0.rank(1.7) },
+      Setting("gate_rank", \.gateRank, "the inner width of what makes gates") { $0.rank(5) },
+      .groupNormEpsilon(\.groupNormEpsilon),
+      Setting(
+        "key_norm_epsilon", \.keyNormEpsilon, "ε in κ / √(Σ κ² + ε)",
+        Rule("be 0 or more") { value, _ in value >= 0 && value.isFinite }),
+      .startsTuned(\.startsTuned),
+    ]
     public static let feedForward = FeedForwardKind.channelMix(version: 7, ratio: 4)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
-
-    /// Heads of 64, ranks that grow with √D in steps of 32; a narrow model has at least two heads.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      func rank(_ factor: Double) -> Int {
-        min(
-          width,
-          max(32, 32 * Int((factor * Double(max(0, width)).squareRoot() / 32).rounded(.toNearestOrEven))))
-      }
-      self.init(
-        width: width, heads: heads, headWidth: width / heads, decayRank: rank(2.5), rateRank: rank(2.5),
-        valueRank: rank(1.7), gateRank: rank(5))
-    }
-    public init(
-      width: Int, heads: Int, headWidth: Int, decayRank: Int, rateRank: Int, valueRank: Int, gateRank: Int,
-      groupNormEpsilon: Float = 64e-5, keyNormEpsilon: Float = 1e-24
-    ) {
-      self.width = width
-      self.heads = heads
-      self.headWidth = headWidth
-      self.decayRank = decayRank
-      self.rateRank = rateRank
-      self.valueRank = valueRank
-      self.gateRank = gateRank
-      self.groupNormEpsilon = groupNormEpsilon
-      self.keyNormEpsilon = keyNormEpsilon
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.headWidth) = (heads, width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "head_width": headWidth, "decay_rank": decayRank,
-        "rate_rank": rateRank, "value_rank": valueRank, "gate_rank": gateRank,
-      ])
-      guard width % heads == 0, width / heads == headWidth else {
-        throw ConfigurationError(
-          "\(heads) heads of head_width \(headWidth) do not make the width \(width); they must")
-      }
+    /// Ranks that grow with √D in steps of 32.
+    private func rank(_ factor: Double) -> Int {
+      min(width, max(32, 32 * Int((factor * Double(width).squareRoot() / 32).rounded(.toNearestOrEven))))
     }
   }
 

@@ -14,66 +14,26 @@ import RunnelTensors
 
 public struct RetNet: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var heads: Int
-    /// Heads of keys and values, each shared by heads / keyValueHeads queries.
-    public var keyValueHeads: Int
-    public var keyWidth: Int
-    public var valueWidth: Int
-    public var normEpsilon: Float
-    /// Whether a rotated pair is (2i, 2i + 1), as in the paper, or (i, i + K/2).
-    public var isInterleaved: Bool
-    /// Applied to queries and keys.
-    public var featureMap: Activation
-    /// W of the short convolutions; 0 for none.
-    public var convolutionWidth: Int
-    public var hasGate: Bool
-    public var gateActivation: Activation
-    public var hasNormScale: Bool
-    public static let feedForward = FeedForwardKind.gated(ratio: 4.0 / 3)
+    /// What `settings` says of each.
+    public var width = 0, heads = 0, keyValueHeads = 0, keyWidth = 0, valueWidth = 0, convolutionWidth = 0
+    public var isInterleaved = true, hasGate = true, hasNormScale = false
+    public var featureMap = Activation.identity, gateActivation = Activation.silu
+    public var normEpsilon: Float = 1e-5
+    public init() {}
 
-    /// Heads of 64 and values twice as wide as keys; a narrow model has at least two heads.
-    public init(width: Int) {
-      let heads = max(1, max(min(2, width / 8), width / 64))
-      self.init(width: width, heads: heads, keyWidth: width / heads, valueWidth: 2 * width / heads)
-    }
-    public init(
-      width: Int, heads: Int, keyValueHeads: Int? = nil, keyWidth: Int, valueWidth: Int,
-      normEpsilon: Float = 1e-5, isInterleaved: Bool = true, featureMap: Activation = .identity,
-      convolutionWidth: Int = 0, hasGate: Bool = true, gateActivation: Activation = .silu,
-      hasNormScale: Bool = false
-    ) {
-      self.width = width
-      self.heads = heads
-      self.keyValueHeads = keyValueHeads ?? heads
-      self.keyWidth = keyWidth
-      self.valueWidth = valueWidth
-      self.normEpsilon = normEpsilon
-      self.isInterleaved = isInterleaved
-      self.featureMap = featureMap
-      self.convolutionWidth = convolutionWidth
-      self.hasGate = hasGate
-      self.gateActivation = gateActivation
-      self.hasNormScale = hasNormScale
-    }
-    public func withHeads(_ heads: Int) throws -> Self {
-      try ConfigurationError.requireDivisible("width", width, by: "heads", heads)
-      var copy = self
-      (copy.heads, copy.keyValueHeads) = (heads, heads)
-      (copy.keyWidth, copy.valueWidth) = (width / heads, 2 * width / heads)
-      return copy
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive([
-        "width": width, "heads": heads, "key_value_heads": keyValueHeads, "key_width": keyWidth,
-        "value_width": valueWidth,
-      ])
-      try ConfigurationError.requireDivisible("heads", heads, by: "key_value_heads", keyValueHeads)
-      guard convolutionWidth >= 0 else {
-        throw ConfigurationError("convolution_width is \(convolutionWidth); 0 means none")
-      }
-      try ConfigurationError.requirePairs("key_width", keyWidth)
-    }
+    public static let settings: [Setting<Self>] = [
+      .heads(\.heads),
+      .keyValueHeads(\.keyValueHeads) { $0.heads },
+      Setting("key_width", \.keyWidth, "K: features of a query and a key", .pairs) { $0.width / $0.heads },
+      Setting("value_width", \.valueWidth, "V: features of a value") { 2 * $0.width / $0.heads },
+      Setting(
+        "is_interleaved", \.isInterleaved,
+        "whether a rotated pair is (2i, 2i + 1), as in the paper, or (i, i + K/2)"),
+      Setting("feature_map", \.featureMap, "what acts on queries and keys"),
+      .convolutionWidth(\.convolutionWidth), .hasGate(\.hasGate), .gateActivation(\.gateActivation),
+      .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
+    ]
+    public static let feedForward = FeedForwardKind.gated(ratio: 4.0 / 3)
   }
 
   public struct State: RecurrentState {

@@ -18,25 +18,16 @@ import RunnelTensors
 
 public struct S4: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var stateSize: Int
-    public var smallestStep: Double
-    public var largestStep: Double
-    public static let feedForward = FeedForwardKind.none
-    public static let initialOnly: Set = ["smallestStep", "largestStep"]
+    /// What `settings` says of each.
+    public var width = 0, stateSize = 64
+    public var smallestStep = 1e-3, largestStep = 0.1
+    public init() {}
 
-    public init(width: Int) { self.init(width: width, stateSize: 64) }
-    public init(width: Int, stateSize: Int, smallestStep: Double = 1e-3, largestStep: Double = 0.1) {
-      self.width = width
-      self.stateSize = stateSize
-      self.smallestStep = smallestStep
-      self.largestStep = largestStep
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
-      try ConfigurationError.requirePairs("state_size", stateSize)
-      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
-    }
+    public static let settings: [Setting<Self>] = [
+      .stateSize(\.stateSize, .pairs),
+      .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
+    ]
+    public static let feedForward = FeedForwardKind.none
   }
 
   public struct State: RecurrentState {

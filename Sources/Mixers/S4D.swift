@@ -12,7 +12,7 @@ import RunnelRecurrences
 import RunnelTensors
 
 public struct S4D: SequenceMixer {
-  public enum Initialization: String, Codable, Sendable, CaseIterable {
+  public enum Initialization: String, SettingWord {
     case linear = "lin"
     case inverse = "inv"
     case legs
@@ -29,32 +29,20 @@ public struct S4D: SequenceMixer {
   }
 
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var stateSize: Int
-    public var initialization: Initialization
-    public var discretization: Discretization
-    public var smallestStep: Double
-    public var largestStep: Double
-    public static let feedForward = FeedForwardKind.none
-    public static let initialOnly: Set = ["initialization", "smallestStep", "largestStep"]
+    /// What `settings` says of each.
+    public var width = 0, stateSize = 64
+    public var initialization = Initialization.linear
+    public var discretization = Discretization.zeroOrderHold
+    public var smallestStep = 1e-3, largestStep = 0.1
+    public init() {}
 
-    public init(width: Int) { self.init(width: width, stateSize: 64) }
-    public init(
-      width: Int, stateSize: Int, initialization: Initialization = .linear,
-      discretization: Discretization = .zeroOrderHold, smallestStep: Double = 1e-3, largestStep: Double = 0.1
-    ) {
-      self.width = width
-      self.stateSize = stateSize
-      self.initialization = initialization
-      self.discretization = discretization
-      self.smallestStep = smallestStep
-      self.largestStep = largestStep
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize])
-      try ConfigurationError.requirePairs("state_size", stateSize)
-      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
-    }
+    public static let settings: [Setting<Self>] = [
+      .stateSize(\.stateSize, .pairs),
+      Setting("initialization", \.initialization, "where A begins", kind: .beginning),
+      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
+    ]
+    public static let feedForward = FeedForwardKind.none
   }
 
   public struct State: RecurrentState {

@@ -15,38 +15,25 @@ import RunnelTensors
 
 public struct S5: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    public var width: Int
-    public var stateSize: Int
-    public var blocks: Int
-    public var discretization: Discretization
-    public var smallestStep: Double
-    public var largestStep: Double
-    public static let feedForward = FeedForwardKind.none
-    public static let initialOnly: Set = ["blocks", "smallestStep", "largestStep"]
+    /// What `settings` says of each.
+    public var width = 0, stateSize = 0, blocks = 0
+    public var discretization = Discretization.zeroOrderHold
+    public var smallestStep = 1e-3, largestStep = 0.1
+    public init() {}
 
-    /// As many states as features, in eight blocks or as many as divide them.
-    public init(width: Int) {
-      let stateSize = width + width % 2
-      self.init(
-        width: width, stateSize: stateSize, blocks: [8, 4, 2].first { stateSize % (2 * $0) == 0 } ?? 1)
-    }
-    public init(
-      width: Int, stateSize: Int, blocks: Int, discretization: Discretization = .zeroOrderHold,
-      smallestStep: Double = 1e-3, largestStep: Double = 0.1
-    ) {
-      self.width = width
-      self.stateSize = stateSize
-      self.blocks = blocks
-      self.discretization = discretization
-      self.smallestStep = smallestStep
-      self.largestStep = largestStep
-    }
-    public func validate() throws {
-      try ConfigurationError.requirePositive(["width": width, "state_size": stateSize, "blocks": blocks])
-      try ConfigurationError.requireDivisible("state_size", stateSize, by: "blocks", blocks)
-      try ConfigurationError.requirePairs("state_size per block", stateSize / blocks)
-      try ConfigurationError.requireSteps(from: smallestStep, to: largestStep)
-    }
+    public static let settings: [Setting<Self>] = [
+      .stateSize(\.stateSize) { $0.width + $0.width % 2 },
+      Setting(
+        "blocks", \.blocks, "the blocks in which A begins",
+        Rule("divide state_size into even parts") { value, own in
+          value > 0 && own.stateSize % (2 * value) == 0
+        },
+        kind: .beginning
+      ) { own in [8, 4, 2].first { own.stateSize % (2 * $0) == 0 } ?? 1 },
+      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
+    ]
+    public static let feedForward = FeedForwardKind.none
   }
 
   public struct State: RecurrentState {

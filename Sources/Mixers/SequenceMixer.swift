@@ -95,39 +95,6 @@ public struct Depth: Sendable, Equatable {
   public static let alone = Depth(layer: 0, of: 1)
 }
 
-/// The numbers that fix a mixer's shape.
-public protocol MixerConfiguration: Codable, Sendable, Equatable {
-  /// The published proportions for a model of this width.
-  init(width: Int)
-  /// D, the width of the residual stream.
-  var width: Int { get }
-  /// The feed-forward part that the architecture puts behind the mixer.
-  static var feedForward: FeedForwardKind { get }
-  /// The norm in front of the mixer, of the feed-forward part and of the head.
-  static var norm: NormKind { get }
-  /// Whether a norm follows the embedding of a model of such layers (RWKV).
-  static var normalizesEmbedding: Bool { get }
-  /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
-  /// trained and validated on separate segments unless the user wants otherwise.
-  static var forgets: Bool { get }
-  /// Settings that only say where training begins: a function that has its parameters does not know them.
-  static var initialOnly: Set<String> { get }
-  /// The same width in this many heads; throws where the mixer has none.
-  func withHeads(_ heads: Int) throws -> Self
-  /// Throws a sentence where the numbers do not fit together.
-  func validate() throws
-}
-
-extension MixerConfiguration {
-  public static var forgets: Bool { true }
-  public static var initialOnly: Set<String> { [] }
-  public static var norm: NormKind { .rms }
-  public static var normalizesEmbedding: Bool { false }
-  public func withHeads(_ heads: Int) throws -> Self {
-    throw ConfigurationError("this mixer has no heads; leave --heads out")
-  }
-}
-
 /// What a mixer is, in words and numbers.
 public struct MixerDescription: Sendable {
   /// The name in the registry.
@@ -165,22 +132,6 @@ public struct ConfigurationError: Error, CustomStringConvertible {
   package static func requirePositive(_ numbers: KeyValuePairs<String, Int>) throws {
     for (name, number) in numbers where number <= 0 {
       throw ConfigurationError("\(name) is \(number); it must be positive")
-    }
-  }
-
-  /// Throws unless the number is even: what it counts comes in pairs (rotated or conjugate).
-  package static func requirePairs(_ name: String, _ number: Int) throws {
-    guard number % 2 == 0 else {
-      throw ConfigurationError("\(name) is \(number); it comes in pairs, so it must be even")
-    }
-  }
-
-  package static func requireDivisible(_ name: String, _ number: Int, by divisorName: String, _ divisor: Int)
-    throws
-  {
-    guard divisor > 0, number % divisor == 0 else {
-      throw ConfigurationError(
-        "\(name) \(number) is not divisible by \(divisorName) \(divisor); choose a divisor of \(number)")
     }
   }
 }

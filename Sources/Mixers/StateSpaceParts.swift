@@ -33,12 +33,3 @@ extension Tensor {
       shape, in: Float(naturalLogarithm(smallest))...Float(naturalLogarithm(largest)), using: &generator)
   }
 }
-
-extension ConfigurationError {
-  /// Throws unless the numbers are a range of positive steps.
-  static func requireSteps(from smallest: Double, to largest: Double) throws {
-    guard smallest > 0, largest >= smallest, largest.isFinite else {
-      throw ConfigurationError("steps from \(smallest) to \(largest) are not a range of positive numbers")
-    }
-  }
-}

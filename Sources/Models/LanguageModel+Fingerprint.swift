@@ -1,6 +1,5 @@
 /// What tells models apart: as functions, by their numbers and by the configuration that says what is done with them.
 
-import Foundation
 import RunnelMixers
 import RunnelTensors
 
@@ -75,14 +74,26 @@ extension ModelConfiguration {
 extension MixerChoice {
   /// The settings that enter the function and are not the architecture's own at this width, in the order of their names.
   fileprivate var functionSettings: [String] {
-    func settings<Mixer: SequenceMixer>(_: Mixer.Type) -> [String] {
-      let usual = JSONTree(Mixer.Configuration(width: configuration.width)).fields
-      let own = JSONTree(configuration).fields
-      return Set(own.keys).union(usual.keys).subtracting(Mixer.Configuration.initialOnly).sorted()
-        .filter { own[$0] != usual[$0] }.map { $0 + "=" + (own[$0] ?? .null).text }
+    func settings<C: MixerConfiguration>(_ own: C) -> [String] {
+      let usual = C(width: own.width)
+      return C.settings.filter { $0.kind == .plain || $0.kind == .tokens }
+        .filter { $0.text(own) != $0.text(usual) }
+        .map { camelCase($0.name) + "=" + hashed($0.text(own)) }.sorted()
     }
-    return settings(mixer)
+    return settings(configuration)
   }
+}
+
+/// The spelling of names in fingerprints.
+private func camelCase(_ name: String) -> String {
+  let words = name.split(separator: "_")
+  return words.prefix(1).joined()
+    + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+}
+
+/// The spelling of values there: a number is its bits.
+private func hashed(_ value: String) -> String {
+  value == "none" ? "null" : Double(value).map { "\($0.bitPattern)" } ?? value
 }
 
 /// FNV-1a, a word at a time.
@@ -92,53 +103,4 @@ private struct WordHash {
   mutating func mix(_ text: String) { for byte in text.utf8 { mix(UInt64(byte)) } }
   mutating func mix(_ number: Float) { mix(UInt64(number.bitPattern)) }
   var text: String { String(hash, radix: 16) }
-}
-
-/// What an encoder made of a value, in one spelling: that of numbers differs between encoders.
-private enum JSONTree: Decodable, Equatable {
-  case flag(Bool)
-  case number(Double)
-  case text(String)
-  case list([JSONTree])
-  case object([String: JSONTree])
-  case null
-
-  init(_ value: some Encodable) {
-    let tree = try? JSONDecoder().decode(JSONTree.self, from: JSONEncoder().encode(value))
-    guard let tree else { preconditionFailure("\(type(of: value)) holds what JSON cannot") }
-    self = tree
-  }
-
-  init(from decoder: any Decoder) throws {
-    let value = try decoder.singleValueContainer()
-    if value.decodeNil() {
-      self = .null
-    } else if let flag = try? value.decode(Bool.self) {
-      self = .flag(flag)
-    } else if let number = try? value.decode(Double.self) {
-      self = .number(number)
-    } else if let text = try? value.decode(String.self) {
-      self = .text(text)
-    } else if let list = try? value.decode([JSONTree].self) {
-      self = .list(list)
-    } else {
-      self = .object(try value.decode([String: JSONTree].self))
-    }
-  }
-
-  var fields: [String: JSONTree] {
-    if case .object(let fields) = self { fields } else { [:] }
-  }
-
-  var text: String {
-    switch self {
-    case .null: "null"
-    case .flag(let flag): "\(flag)"
-    case .number(let number): "\(number.bitPattern)"
-    case .text(let text): text
-    case .list(let list): list.map(\.text).joined(separator: ",")
-    case .object(let fields):
-      fields.sorted { $0.key < $1.key }.map { $0.key + "=" + $0.value.text }.joined(separator: ",")
-    }
-  }
 }

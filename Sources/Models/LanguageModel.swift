@@ -72,7 +72,6 @@ public struct LanguageModel: Sendable {
   /// The configuration as it stands in `config.json`.
   public func encodeConfiguration() throws -> [UInt8] {
     let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     return Array(try encoder.encode(configuration))
   }

@@ -97,7 +97,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
     let matrix = mixers.map { choice in
-      Double(width) * (choice.extents(ofStates: false).first ?? 1)
+      Double(width) * (choice.extents.first ?? 1)
         + (choice.feedForward == .none ? 0 : 2 * Double(hiddenWidth) * Double(width))
     }
     return Double(layers / max(1, mixers.count)) * matrix.reduce(0, +) + Double(vocabularySize)
@@ -105,20 +105,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   public func validate() throws {
-    try ConfigurationError.requirePositive([
-      "vocabulary_size": vocabularySize, "width": width, "layers": layers,
-    ])
-    guard hiddenWidth >= 0 else { throw ConfigurationError("hidden_width is \(hiddenWidth); 0 means none") }
-    guard normEpsilon > 0, normEpsilon.isFinite else {
-      throw ConfigurationError("norm_epsilon is \(normEpsilon); it must be positive")
-    }
-    guard lastNormEpsilon ?? 1 > 0, halvingInterval >= 0 else {
-      throw ConfigurationError("last_norm_epsilon must be positive, and halving_interval 0 or more")
-    }
-    guard embeddingScale.isFinite, embeddingScale != 0, logitCap >= 0, logitCap.isFinite else {
-      throw ConfigurationError(
-        "embedding_scale \(embeddingScale) and logit_cap \(logitCap) must be finite, the first not 0")
-    }
+    for setting in Self.settings { try setting.check(self) }
     guard !mixers.isEmpty, mixers.count <= layers else {
       throw ConfigurationError(
         "a pattern of \(mixers.count) mixers for \(layers) layers; give at least one, and not more than layers"
@@ -127,7 +114,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     let memory = Double(Machine.usableMemory)
     // Nor may two extents of a mixer span more than memory: states and projections have both.
     let spans = mixers.map {
-      Double(layers / mixers.count) * $0.extents(ofStates: true).prefix(2).reduce(1, *)
+      Double(layers / mixers.count) * max($0.extents.prefix(2).reduce(1, *), $0.configuration.stateSpan)
     }
     let largest = max(leastParameters, spans.max() ?? 0)
     guard 4 * largest <= memory else {
@@ -147,61 +134,64 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 }
 
-// Written with snake_case keys; see `encodeConfiguration`. What has its default is left out.
+extension ModelConfiguration {
+  /// What `config.json` says of a model besides its mixers. The first three have no default.
+  public static let settings: [Setting<Self>] = [
+    Setting("vocabulary_size", \.vocabularySize, "V: tokens"),
+    Setting("width", \.width, "D, the width of the residual stream"),
+    Setting("layers", \.layers, "layers"),
+    Setting("ties_embedding", \.tiesEmbedding, "whether the output head is the embedding"),
+    Setting("norm", \.norm, "the norm in front of every part"),
+    Setting("norm_epsilon", \.normEpsilon, "ε of the norms"),
+    Setting("has_norm_bias", \.hasNormBias, "whether layer norms have a bias"),
+    Setting("last_norm_epsilon", \.lastNormEpsilon, "ε of the last norm, if it has its own"),
+    Setting(
+      "halving_interval", \.halvingInterval, "layers after which the residual stream is halved; 0 for never",
+      .zeroOrMore),
+    Setting("normalizes_embedding", \.normalizesEmbedding, "whether a norm follows the embedding"),
+    Setting(
+      "embedding_scale", \.embeddingScale, "a factor on the embedding",
+      Rule("be finite and not 0") { value, _ in value.isFinite && value != 0 }),
+    Setting(
+      "logit_cap", \.logitCap, "c of c tanh(z / c) for logits z; 0 for none",
+      Rule("be 0, for none, or more") { value, _ in value >= 0 && value.isFinite }),
+    Setting(
+      "hidden_width", \.hiddenWidth, "the hidden size of feed-forward parts; 0 where there are none",
+      .zeroOrMore),
+    Setting(
+      "activation", \.activation, "the activation of gated feed-forward parts, if not the architecture's"),
+    Setting("has_feed_forward_bias", \.hasFeedForwardBias, "whether gated feed-forward parts have biases"),
+  ]
+}
+
 extension ModelConfiguration: Codable {
-  enum CodingKeys: String, CodingKey {
-    case mixers, vocabularySize, width, layers, tiesEmbedding, norm, normEpsilon, normalizesEmbedding
-    case embeddingScale, logitCap, hiddenWidth, activation, hasFeedForwardBias
-    case hasNormBias, lastNormEpsilon, halvingInterval
-  }
+  private static let pattern = SettingKey(stringValue: "mixers")
+  /// The checksum of a file that a run or a converter has written.
+  private static let seal = "xxh64"
 
   public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    let mixers =
-      container.contains(.mixers)
-      ? try container.decode([MixerChoice].self, forKey: .mixers) : [try MixerChoice(from: decoder)]
-    self.init(
-      mixers, vocabularySize: try container.decode(Int.self, forKey: .vocabularySize),
-      width: try container.decode(Int.self, forKey: .width),
-      layers: try container.decode(Int.self, forKey: .layers),
-      tiesEmbedding: try container.decode(Bool.self, forKey: .tiesEmbedding),
-      normEpsilon: try container.decode(Float.self, forKey: .normEpsilon),
-      hiddenWidth: try container.decode(Int.self, forKey: .hiddenWidth))
-    func optional<Value: Decodable>(_ key: CodingKeys, _ value: inout Value) throws {
-      value = try container.decodeIfPresent(Value.self, forKey: key) ?? value
+    let container = try decoder.container(keyedBy: SettingKey.self)
+    try container.requireKnown(
+      Self.settings.map(\.name) + MixerChoice.keys + [Self.pattern.stringValue] + [Self.seal])
+    func required(_ setting: Setting<Self>) throws -> Int {
+      let number = try container.decode(Int.self, forKey: SettingKey(stringValue: setting.name))
+      try ConfigurationError.requirePositive([setting.name: number])
+      return number
     }
-    try optional(.norm, &norm)
-    try optional(.normalizesEmbedding, &normalizesEmbedding)
-    try optional(.embeddingScale, &embeddingScale)
-    try optional(.logitCap, &logitCap)
-    try optional(.hasFeedForwardBias, &hasFeedForwardBias)
-    try optional(.hasNormBias, &hasNormBias)
-    try optional(.halvingInterval, &halvingInterval)
-    lastNormEpsilon = try container.decodeIfPresent(Float.self, forKey: .lastNormEpsilon)
-    activation = try container.decodeIfPresent(Activation.self, forKey: .activation)
+    let mixers =
+      container.contains(Self.pattern)
+      ? try container.decode([MixerChoice].self, forKey: Self.pattern) : [try MixerChoice(from: decoder)]
+    let width = try required(Self.settings[1])
+    self.init(
+      mixers.map { $0.completed(width: width) }, vocabularySize: try required(Self.settings[0]), width: width,
+      layers: try required(Self.settings[2]))
+    for setting in Self.settings { try setting.read(&self, container) }
   }
 
   public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    if let only = mixers.first, mixers.count == 1 {
-      try only.encode(to: encoder)
-    } else {
-      try container.encode(mixers, forKey: .mixers)
-    }
-    try container.encode(vocabularySize, forKey: .vocabularySize)
-    try container.encode(width, forKey: .width)
-    try container.encode(layers, forKey: .layers)
-    try container.encode(tiesEmbedding, forKey: .tiesEmbedding)
-    try container.encode(norm, forKey: .norm)
-    try container.encode(normEpsilon, forKey: .normEpsilon)
-    try container.encode(hiddenWidth, forKey: .hiddenWidth)
-    if normalizesEmbedding { try container.encode(true, forKey: .normalizesEmbedding) }
-    if embeddingScale != 1 { try container.encode(embeddingScale, forKey: .embeddingScale) }
-    if logitCap != 0 { try container.encode(logitCap, forKey: .logitCap) }
-    if hasFeedForwardBias { try container.encode(true, forKey: .hasFeedForwardBias) }
-    if !hasNormBias { try container.encode(false, forKey: .hasNormBias) }
-    if halvingInterval != 0 { try container.encode(halvingInterval, forKey: .halvingInterval) }
-    try container.encodeIfPresent(lastNormEpsilon, forKey: .lastNormEpsilon)
-    try container.encodeIfPresent(activation, forKey: .activation)
+    if let only = mixers.first, mixers.count == 1 { try only.encode(to: encoder) }
+    var container = encoder.container(keyedBy: SettingKey.self)
+    if mixers.count != 1 { try container.encode(mixers, forKey: Self.pattern) }
+    for setting in Self.settings { try setting.write(self, &container) }
   }
 }

@@ -16,6 +16,7 @@ struct BenchModelOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("A model folder or .pth file (default: random weights).", valueName: "model"))
   var model: String?
   @Option(help: "The architecture of random weights.") var mixer: MixerName?
+  @OptionGroup var settings: SettingOptions
   @Option(help: "D, the width of random weights (default: 256).") var width: Int?
   @Option(help: "The number of their layers (default: 4).") var layers: Int?
   @Option(help: "V, their vocabulary (default: 256).") var vocabulary: Int?
@@ -32,8 +33,9 @@ struct BenchModelOptions: ParsableArguments {
     guard shape.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("--width, --layers and --vocabulary must be positive")
     }
-    guard model == nil || shape.isEmpty else {
-      throw ValidationError("--width, --layers and --vocabulary are of random weights; a model has its own")
+    guard model == nil || (shape.isEmpty && settings.set.isEmpty) else {
+      throw ValidationError(
+        "--width, --layers, --vocabulary and --set are of random weights; a model has its own")
     }
   }
 
@@ -41,9 +43,11 @@ struct BenchModelOptions: ParsableArguments {
     compute.apply()
     if let model { return try ModelFolder.load(model) }
     guard let mixer else { throw ToolError("name a model folder, or give --mixer") }
+    let width = width ?? 256
     return try LanguageModel(
       ModelConfiguration(
-        mixer.pattern, vocabularySize: vocabulary ?? 256, width: width ?? 256, layers: layers ?? 4), seed: 1)
+        try settings.mixers(of: mixer.pattern, width: width), vocabularySize: vocabulary ?? 256, width: width,
+        layers: layers ?? 4), seed: 1)
   }
 }
 

@@ -15,6 +15,7 @@ struct CheckCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A model folder, or a .pth file of RWKV.", valueName: "model")) var model:
     String?
   @Option(help: "Check a fresh model of this mixer, or of such a pattern, instead.") var mixer: MixerName?
+  @OptionGroup var settings: SettingOptions
   @Option(help: "The number of random tokens, at least 16.") var tokens = 2048
   @Option(
     help: ArgumentHelp(
@@ -41,7 +42,8 @@ struct CheckCommand: ParsableCommand {
     if let model { return try check(ModelFolder.load(model)) }
     if let mixer {
       let configuration = ModelConfiguration(
-        mixer.pattern, vocabularySize: 256, width: 64, layers: max(2, mixer.pattern.count))
+        try settings.mixers(of: mixer.pattern, width: 64), vocabularySize: 256, width: 64,
+        layers: max(2, mixer.pattern.count))
       try check(LanguageModel(configuration, seed: seed).perturbed(seed: seed &+ 1))
     }
   }

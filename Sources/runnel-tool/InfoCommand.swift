@@ -31,12 +31,24 @@ struct InfoCommand: ParsableCommand {
     if let model { try describe(ModelFolder.load(model), folder: model) }
   }
 
+  /// A setting of a mixer, as `--set` takes it.
+  private struct SettingEntry: Encodable {
+    let name, help, bounds: String
+    /// At the width of the model, or at 256.
+    let value: String
+
+    static func all(_ choice: MixerChoice) -> [SettingEntry] {
+      choice.settings.map { SettingEntry(name: $0.name, help: $0.help, bounds: $0.bounds, value: $0.value) }
+    }
+  }
+
   private struct MixerEntry: Encodable {
     let name, title, paper, recurrence, state, cost: String
     /// For one layer of this width and one stream.
     let state_bytes_at_width_256: Int
     let forms: [String]
     let parallel_form: String
+    let settings: [SettingEntry]
     /// Whose model folders become layers of this mixer: "library model_type".
     let foreign_families: [String]
   }
@@ -57,6 +69,9 @@ struct InfoCommand: ParsableCommand {
         ["  cost", "\(entry.cost) operations per token, projections apart"],
         ["  forms", forms.joined(separator: ", ")],
       ]
+      for (place, setting) in entry.settings.enumerated() {
+        rows.append([place == 0 ? "  settings" : "", "\(setting.name)=\(setting.value)  \(setting.help)"])
+      }
       if !entry.foreign_families.isEmpty {
         rows.append(["  reads", entry.foreign_families.joined(separator: ", ")])
       }
@@ -74,6 +89,7 @@ struct InfoCommand: ParsableCommand {
       recurrence: description.recurrence, state: description.state, cost: description.cost,
       state_bytes_at_width_256: mixer.initialState(batch: 1).byteCount,
       forms: Form.allCases.map(\.rawValue), parallel_form: description.parallelForm,
+      settings: SettingEntry.all(MixerChoice(type, width: 256)),
       foreign_families: ForeignFamily.all.filter { $0.mixers.contains(description.name) }.flatMap { family in
         family.library.split(separator: ",").map {
           "\($0.trimmingCharacters(in: .whitespaces)) \(family.modelType)"
@@ -85,6 +101,8 @@ struct InfoCommand: ParsableCommand {
     let mixer: String
     let parameters, layers, width, vocabulary_size, state_bytes: Int
     let fingerprint: String
+    /// Of each mixer of the pattern.
+    let mixer_settings: [[SettingEntry]]
     /// How weights are packed; missing in the parallel form.
     let dtype: PackedElement?
     /// What training it takes, with the settings of its run or of one that begins with it.
@@ -105,6 +123,7 @@ struct InfoCommand: ParsableCommand {
           mixer: model.mixerName, parameters: model.parameterCount, layers: model.layerCount,
           width: model.width,
           vocabulary_size: model.vocabularySize, state_bytes: stateBytes, fingerprint: model.fingerprint,
+          mixer_settings: model.configuration.mixers.map { SettingEntry.all($0) },
           dtype: model.packing, training_memory: memory, run: record))
     }
     var rows = [
@@ -119,6 +138,10 @@ struct InfoCommand: ParsableCommand {
         "about \(TrainingMemory.text(memory.total)) with \(counted(batch, "lane")) of \(segment): \(memory.parts)",
       ],
     ]
+    for choice in model.configuration.mixers {
+      let own = choice.settings.map { "\($0.name)=\($0.value)" }
+      rows.append(["settings", "\(choice.name): " + own.joined(separator: ", ")])
+    }
     if let record {
       rows.append(["corpus", record.corpus])
       if let origin = record.settings.origin { rows.append(["began with", origin]) }

@@ -138,3 +138,42 @@ struct MixerName: ExpressibleByArgument {
   static var allValueStrings: [String] { Registry.names }
   var defaultValueDescription: String { name }
 }
+
+/// NAME=VALUE, or MIXER.NAME=VALUE.
+struct SettingArgument: ExpressibleByArgument {
+  let name, value: String
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+      String.init)
+    guard parts.count == 2, !parts[0].isEmpty else { return nil }
+    (name, value) = (parts[0], parts[1])
+  }
+}
+
+/// Settings of a fresh model's mixers.
+struct SettingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "A setting of the mixer, as in state_size=32; of one in a pattern, as in mamba.state_size=32. Can be repeated; an unknown one is answered with all.",
+      valueName: "name=value"))
+  var set: [SettingArgument] = []
+
+  /// The options that are given, and the setting of each.
+  func names(heads: Int?) -> [(option: String, name: String)] {
+    (heads == nil ? [] : [("heads", "heads")])
+      + set.map { ("set", $0.name.split(separator: ".").last.map(String.init) ?? $0.name) }
+  }
+
+  /// The mixers of a pattern with these settings.
+  func mixers(of pattern: [any SequenceMixer.Type], width: Int, heads: Int? = nil) throws -> [MixerChoice] {
+    func mixers(_ settings: [(name: String, value: String)]) throws -> [MixerChoice] {
+      try MixerChoice.pattern(pattern, width: width, settings: settings)
+    }
+    let own = set.map { (name: $0.name, value: $0.value) }
+    guard let heads else {
+      do { return try mixers(own) } catch { throw ToolError("--set: \(error)") }
+    }
+    let both = [(name: "heads", value: "\(heads)")] + own
+    do { return try mixers(both) } catch { throw ToolError("--heads or --set: \(error)") }
+  }
+}

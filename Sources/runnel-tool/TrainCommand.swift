@@ -38,6 +38,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "D, the width of the residual stream.") var width: Int?
   @Option(help: "The number of layers.") var layers: Int?
   @Option(help: "The number of heads, where the mixer has heads.") var heads: Int?
+  @OptionGroup var settings: SettingOptions
 
   @Option(help: "End after this many minutes (default: 3).") var minutes: Double?
   @Option(help: "End after this many steps.") var steps: Int?
@@ -138,7 +139,7 @@ struct TrainCommand: ParsableCommand {
       }
       let fixed = [
         ("mixer", mixer != nil), ("size", size != nil), ("width", width != nil), ("layers", layers != nil),
-        ("heads", heads != nil),
+        ("heads", heads != nil), ("set", !settings.set.isEmpty),
       ].filter(\.1).map { "--" + $0.0 }
       if !fixed.isEmpty {
         throw ValidationError(
@@ -169,10 +170,11 @@ struct TrainCommand: ParsableCommand {
         try start(configuration, preset, corpora, from: consume model)
       } else if let mixer {
         let preset = TrainingPreset(budget: budget ?? .minutes(3), size: size, mixers: mixer.pattern)
-        var configuration = ModelConfiguration(
-          mixer.pattern, vocabularySize: corpora.parts[0].corpus.header.vocabularySize,
-          width: width ?? preset.width, layers: layers ?? preset.layers)
-        if let heads { configuration.mixers = try configuration.mixers.map { try $0.withHeads(heads) } }
+        let width = width ?? preset.width
+        let configuration = ModelConfiguration(
+          try settings.mixers(of: mixer.pattern, width: width, heads: heads),
+          vocabularySize: corpora.parts[0].corpus.header.vocabularySize, width: width,
+          layers: layers ?? preset.layers)
         try start(configuration, preset, corpora)
       }
     }
@@ -284,9 +286,14 @@ struct TrainCommand: ParsableCommand {
     if let mixer { try require("mixer", mixer.name, mixer.name == record.mixer, record.mixer) }
     if let width { try require("width", "width \(width)", width == configuration.width, shape) }
     if let layers { try require("layers", counted(layers, "layer"), layers == configuration.layers, shape) }
-    if let heads {
-      let others = try configuration.mixers.map { try $0.withHeads(heads) }
-      try require("heads", counted(heads, "head"), others == configuration.mixers, "another number of heads")
+    for (option, name) in settings.names(heads: heads) {
+      let others = try settings.mixers(
+        of: configuration.mixers.map(\.mixer), width: configuration.width, heads: heads)
+      let own = configuration.mixers.compactMap { $0.value(of: name) }
+      let given = others.compactMap { $0.value(of: name) }
+      try require(
+        option, "\(name) \(given.joined(separator: ", "))", own == given,
+        "\(name) \(own.joined(separator: ", "))")
     }
     if let size {
       let preset = TrainingPreset(

@@ -180,7 +180,10 @@ struct AuthorsTests {
     let configuration = ModelConfiguration(
       [
         MixerChoice(
-          Mamba2.self, Mamba2.Configuration(width: 64, heads: 2, headWidth: 64, groups: 2, stateSize: 128))
+          Mamba2.self,
+          Mamba2.Configuration(width: 64) {
+            ($0.heads, $0.headWidth, $0.groups, $0.stateSize) = (2, 64, 2, 128)
+          })
       ],
       vocabularySize: 40, width: 64, layers: 2, tiesEmbedding: false)
     let model = try LanguageModel(configuration, seed: 5)

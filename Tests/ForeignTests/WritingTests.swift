@@ -203,12 +203,16 @@ struct WritingTests {
       configuration([
         MixerChoice(
           Mamba.self,
-          Mamba.Configuration(width: 32, expandedWidth: 48, stateSize: 4, convolutionWidth: 4, stepRank: 2))
+          Mamba.Configuration(width: 32) {
+            ($0.expandedWidth, $0.stateSize, $0.convolutionWidth, $0.stepRank) = (48, 4, 4, 2)
+          })
       ]), ["mamba of transformers", "expanded_width 32, not 48"]
     ),
     (
       configuration([
-        MixerChoice(Mamba2.self, Mamba2.Configuration(width: 32, heads: 3, headWidth: 16, stateSize: 4))
+        MixerChoice(
+          Mamba2.self,
+          Mamba2.Configuration(width: 32) { ($0.heads, $0.headWidth, $0.stateSize) = (3, 16, 4) })
       ]),
       ["mamba2 of transformers", "3 heads of 16"]
     ),
@@ -223,7 +227,9 @@ struct WritingTests {
     (
       configuration([
         MixerChoice(
-          GLA.self, GLA.Configuration(width: 32, heads: 2, keyWidth: 8, valueWidth: 16, gateRank: 8))
+          GLA.self,
+          GLA.Configuration(width: 32) { ($0.heads, $0.keyWidth, $0.valueWidth, $0.gateRank) = (2, 8, 16, 8) }
+        )
       ]),
       ["gate_rank 16, not 8"]
     ),

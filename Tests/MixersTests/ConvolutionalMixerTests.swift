@@ -60,8 +60,10 @@ struct ConvolutionalMixerTests {
   /// residues cancel; in 32 bits that costs more than the tolerance.
   @Test func `kernels of S4D and S4 become recurrences of no more states`() {
     var generator = SeededGenerator(seed: 5)
-    let s4d = S4D(S4D.Configuration(width: 6, stateSize: 16), using: &generator)
-    let s4 = S4(S4.Configuration(width: 6, stateSize: 16), using: &generator)
+    let s4d = S4D(
+      S4D.Configuration(width: 6) { $0.stateSize = 16 }, using: &generator)
+    let s4 = S4(
+      S4.Configuration(width: 6) { $0.stateSize = 16 }, using: &generator)
     for fit in fits(s4d, length: 4096, .single) + fits(s4, length: 4096, .double) {
       #expect(fit.error <= 1e-6 && fit.realization.states <= 16, "\(fit.error), \(fit.realization.states)")
     }

@@ -10,8 +10,9 @@ struct FeatureMapTests {
   @Test(arguments: FeatureMap.allCases, [true, false])
   func forms(map: FeatureMap, rotates: Bool) {
     for featureWidth in [4, 6] {
-      let configuration = LinearAttention.Configuration(
-        width: 8, heads: 2, rotates: rotates, featureMap: map, featureWidth: featureWidth)
+      let configuration = LinearAttention.Configuration(width: 8) {
+        ($0.heads, $0.rotates, $0.featureMap, $0.featureWidth) = (2, rotates, map, featureWidth)
+      }
       // The memory is a sum of features, and a Float ends at e^88: of ten times the weights the map exp makes e^18 at most, of
       // a hundred times e^181.
       expectMixer(LinearAttention.self, configuration, upTo: map == .exp ? 10 : 1e4) {
@@ -38,23 +39,26 @@ struct FeatureMapTests {
 
   @Test("the default map is elu + 1 with as many features as values; Based has sixteen")
   func defaults() throws {
-    let configuration = LinearAttention.Configuration(width: 12, heads: 3)
+    let configuration = LinearAttention.Configuration(width: 12) { $0.heads = 3 }
     #expect(configuration.featureMap == .eluPlusOne && configuration.featureWidth == 4)
-    let based = LinearAttention.Configuration(width: 128, heads: 2, featureMap: .taylor)
+    let based = LinearAttention.Configuration(width: 128) { ($0.heads, $0.featureMap) = (2, .taylor) }
     #expect(based.featureWidth == 16)
     #expect(
       try JSONDecoder().decode(LinearAttention.Configuration.self, from: JSONEncoder().encode(based)) == based
     )
     #expect(throws: ConfigurationError.self) {
-      try LinearAttention.Configuration(width: 8, heads: 1, featureMap: .taylor, featureWidth: 1 << 40)
-        .validate()
+      try LinearAttention.Configuration(width: 8) {
+        ($0.heads, $0.featureMap, $0.featureWidth) = (1, .taylor, 1 << 40)
+      }
+      .validate()
     }
   }
 
   @Test("the state follows the map", arguments: FeatureMap.allCases)
   func stateBytes(map: FeatureMap) {
     let mixer = PublishedFacts.fresh(
-      LinearAttention.self, .init(width: 12, heads: 3, featureMap: map, featureWidth: 6))
+      LinearAttention.self,
+      .init(width: 12) { ($0.heads, $0.featureMap, $0.featureWidth) = (3, map, 6) })
     let features = map == .taylor ? 1 + 6 + 21 : map == .cosine ? 7 : map == .hedgehog ? 12 : 6
     let values = map.isPositive ? 5 : 4
     #expect(mixer.initialState(batch: 3).byteCount == 3 * (4 * 3 * features * values + 8))

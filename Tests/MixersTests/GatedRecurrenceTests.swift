@@ -9,13 +9,13 @@ import Testing
 struct GatedRecurrenceTests {
   @Test("minGRU, with and without a convolution", arguments: [1, 4])
   func minGRU(taps: Int) {
-    let configuration = MinGRU.Configuration(width: 3, expandedWidth: 5, convolutionWidth: taps)
+    let configuration = MinGRU.Configuration(width: 3) { ($0.expandedWidth, $0.convolutionWidth) = (5, taps) }
     expectMixer(MinGRU.self, configuration) { $0.minGRU($1, convolves: taps > 1) }
   }
 
   @Test("RG-LRU, one block and several", arguments: [1, 3])
   func rgLRU(heads: Int) {
-    let configuration = RGLRU.Configuration(width: 4, expandedWidth: 6, heads: heads)
+    let configuration = RGLRU.Configuration(width: 4) { ($0.expandedWidth, $0.heads) = (6, heads) }
     expectMixer(RGLRU.self, configuration) { $0.rgLRU($1, heads: heads) }
   }
 
@@ -86,8 +86,11 @@ struct GatedRecurrenceTests {
       let bytes = 4 * formula.value + M.State.counters.count * 8
       #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
     }
-    check(MinGRU.self, .init(width: 3, expandedWidth: 5), ["D": 3, "E": 5, "W": 4])
     check(
-      RGLRU.self, .init(width: 4, expandedWidth: 6, heads: 2, convolutionWidth: 3), ["E": 6, "W": 3])
+      MinGRU.self,
+      .init(width: 3) { $0.expandedWidth = 5 }, ["D": 3, "E": 5, "W": 4])
+    check(
+      RGLRU.self,
+      .init(width: 4) { ($0.expandedWidth, $0.heads, $0.convolutionWidth) = (6, 2, 3) }, ["E": 6, "W": 3])
   }
 }

@@ -12,10 +12,15 @@ struct HeadMixerTests {
   func gla(hasOptions: Bool) {
     let configuration =
       hasOptions
-      ? GLA.Configuration(
-        width: 6, heads: 4, keyValueHeads: 2, keyWidth: 3, valueWidth: 2, gateRank: 3, temperature: 2,
-        leastLogDecay: -0.4, featureMap: .relu, convolutionWidth: 3, gateActivation: .sigmoid)
-      : GLA.Configuration(width: 6, heads: 2, keyWidth: 3, valueWidth: 4, gateRank: 2, temperature: 4)
+      ? GLA.Configuration(width: 6) {
+        (
+          $0.heads, $0.keyValueHeads, $0.keyWidth, $0.valueWidth, $0.gateRank, $0.temperature,
+          $0.leastLogDecay, $0.featureMap, $0.convolutionWidth, $0.gateActivation
+        ) = (4, 2, 3, 2, 3, 2, -0.4, .relu, 3, .sigmoid)
+      }
+      : GLA.Configuration(width: 6) {
+        ($0.heads, $0.keyWidth, $0.valueWidth, $0.gateRank, $0.temperature) = (2, 3, 4, 2, 4)
+      }
     expectMixer(GLA.self, configuration) {
       $0.gla(
         $1, heads: configuration.heads, groups: configuration.keyValueHeads, keyWidth: 3,
@@ -28,8 +33,9 @@ struct HeadMixerTests {
 
   @Test("HGRN2, in the first layer and behind it, without and with convolutions", arguments: [0, 3])
   func hgrn2(convolutionWidth: Int) {
-    let configuration = HGRN2.Configuration(
-      width: 6, heads: 2, keyWidth: 3, convolutionWidth: convolutionWidth)
+    let configuration = HGRN2.Configuration(width: 6) {
+      ($0.heads, $0.keyWidth, $0.convolutionWidth) = (2, 3, convolutionWidth)
+    }
     for layer in [0, 2] {
       expectMixer(HGRN2.self, configuration, at: Depth(layer: layer, of: 4)) {
         $0.hgrn2($1, heads: 2, keyWidth: 3, epsilon: Double(configuration.normEpsilon))
@@ -41,11 +47,17 @@ struct HeadMixerTests {
   func deltaNet(hasOptions: Bool) {
     let configuration =
       hasOptions
-      ? DeltaNet.Configuration(
-        width: 6, heads: 2, keyWidth: 3, valueWidth: 2, convolutionWidth: 0, keyActivation: .eluPlusOne,
-        keyNorm: .sum, allowsNegativeEigenvalues: true, hasGate: true)
-      : DeltaNet.Configuration(
-        width: 6, heads: 2, keyWidth: 3, valueWidth: 4, convolutionWidth: 3, hasConvolutionBias: true)
+      ? DeltaNet.Configuration(width: 6) {
+        (
+          $0.heads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth, $0.keyActivation, $0.keyNorm,
+          $0.allowsNegativeEigenvalues, $0.hasGate
+        ) = (2, 3, 2, 0, .eluPlusOne, .sum, true, true)
+      }
+      : DeltaNet.Configuration(width: 6) {
+        ($0.heads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth, $0.hasConvolutionBias) = (
+          2, 3, 4, 3, true
+        )
+      }
     expectMixer(DeltaNet.self, configuration) {
       $0.deltaNet(
         $1, heads: 2, keyWidth: 3, epsilon: Double(configuration.normEpsilon), isSum: hasOptions,
@@ -57,10 +69,15 @@ struct HeadMixerTests {
   func gatedDeltaNet(hasOptions: Bool) {
     let configuration =
       hasOptions
-      ? GatedDeltaNet.Configuration(
-        width: 6, heads: 2, valueHeads: 4, keyWidth: 3, valueWidth: 2, convolutionWidth: 0,
-        allowsNegativeEigenvalues: true, gateActivation: .sigmoid)
-      : GatedDeltaNet.Configuration(width: 6, heads: 2, keyWidth: 3, valueWidth: 4, convolutionWidth: 3)
+      ? GatedDeltaNet.Configuration(width: 6) {
+        (
+          $0.heads, $0.valueHeads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth,
+          $0.allowsNegativeEigenvalues, $0.gateActivation
+        ) = (2, 4, 3, 2, 0, true, .sigmoid)
+      }
+      : GatedDeltaNet.Configuration(width: 6) {
+        ($0.heads, $0.keyWidth, $0.valueWidth, $0.convolutionWidth) = (2, 3, 4, 3)
+      }
     expectMixer(GatedDeltaNet.self, configuration) {
       $0.gatedDeltaNet(
         $1, heads: 2, valueHeads: configuration.valueHeads, keyWidth: 3,

@@ -7,7 +7,10 @@ import Testing
 struct HiPPOLegSTests {
   @Test("every form is the paper's formula, in value and in gradient")
   func forms() {
-    expectMixer(HiPPOLegS.self, .init(width: 3, channels: 5, stateSize: 4)) { $0.hippoLegS($1) }
+    expectMixer(
+      HiPPOLegS.self,
+      .init(width: 3) { ($0.channels, $0.stateSize) = (5, 4) }
+    ) { $0.hippoLegS($1) }
   }
 
   @Test("fresh parameters and the state")
@@ -15,7 +18,8 @@ struct HiPPOLegSTests {
     var generator = SeededGenerator(seed: 5)
     let published = HiPPOLegS.Configuration(width: 6)
     #expect(published.channels == 6 && published.stateSize == 64)
-    let mixer = HiPPOLegS(.init(width: 6, channels: 6, stateSize: 8), using: &generator)
+    let mixer = HiPPOLegS(
+      .init(width: 6) { ($0.channels, $0.stateSize) = (6, 8) }, using: &generator)
     #expect(mixer.value("output_linear.bias").allSatisfy { $0 == 0 })
     // A constant is remembered but for half of its first sample, at age one: c_n = f (δ_n0 − φ_n(0) / (2 t +
     // 1)).

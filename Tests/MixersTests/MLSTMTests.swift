@@ -9,8 +9,9 @@ struct MLSTMTests {
   @Test("every form is the paper's formula, in value and in gradient", arguments: [2, 4])
   func formula(blockWidth: Int) {
     // Three heads of four; blocks that are joined by twos or not at all.
-    let configuration = MLSTM.Configuration(
-      width: 6, heads: 3, convolutionWidth: blockWidth, blockWidth: blockWidth)
+    let configuration = MLSTM.Configuration(width: 6) {
+      ($0.heads, $0.convolutionWidth, $0.blockWidth) = (3, blockWidth, blockWidth)
+    }
     expectMixer(MLSTM.self, configuration) {
       $0.mlstm($1, heads: 3, blockWidth: blockWidth, epsilon: Double(configuration.normEpsilon))
     }

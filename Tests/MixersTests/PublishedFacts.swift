@@ -11,7 +11,9 @@ struct PublishedFacts {
     return M(configuration, using: &generator)
   }
   static func frequencies(_ initialization: S4D.Initialization, _ N: Int) -> [Double] {
-    let mixer = fresh(S4D.self, .init(width: 2, stateSize: N, initialization: initialization))
+    let mixer = fresh(
+      S4D.self,
+      .init(width: 2) { ($0.stateSize, $0.initialization) = (N, initialization) })
     return Array(mixer.value("A_imag").prefix(N / 2))
   }
 
@@ -96,7 +98,10 @@ struct PublishedFacts {
   @Test("LRU: |λ| lies between the radii, and γ = √(1 − |λ|²)", arguments: [(0.0, 0.999), (0.9, 0.99)])
   func lru(inner: Double, outer: Double) {
     let mixer = Self.fresh(
-      LRU.self, .init(width: 4, stateSize: 300, innerRadius: inner, outerRadius: outer, largestPhase: 0.3))
+      LRU.self,
+      .init(width: 4) {
+        ($0.stateSize, $0.innerRadius, $0.outerRadius, $0.largestPhase) = (300, inner, outer, 0.3)
+      })
     let radii = mixer.value("nu_log").map { exp(-exp($0)) }
     #expect(radii.allSatisfy { $0 >= inner - 1e-6 && $0 <= outer + 1e-6 })
     #expect(mixer.value("theta_log").allSatisfy { exp($0) <= 0.3 + 1e-6 })
@@ -119,14 +124,18 @@ struct PublishedFacts {
 
   @Test("Mamba-2: A lies in [−16, −1], and softplus of the bias of Δ in [0.001, 0.1]")
   func mamba2() {
-    let mixer = Self.fresh(Mamba2.self, .init(width: 64, heads: 128, headWidth: 1, stateSize: 2))
+    let mixer = Self.fresh(
+      Mamba2.self,
+      .init(width: 64) { ($0.heads, $0.headWidth, $0.stateSize) = (128, 1, 2) })
     #expect(mixer.value("A_log").allSatisfy { (0.999999...16.00001).contains(exp($0)) })
     #expect(mixer.value("dt_bias").allSatisfy { (0.000999...0.1001).contains(log(1 + exp($0))) })
   }
 
   @Test("RetNet: without input the state of head h shrinks by γ = 1 − 2^(−5−h) a token")
   func retNet() {
-    let mixer = Self.fresh(RetNet.self, .init(width: 8, heads: 4, keyWidth: 2, valueWidth: 4))
+    let mixer = Self.fresh(
+      RetNet.self,
+      .init(width: 8) { ($0.heads, $0.keyWidth, $0.valueWidth) = (4, 2, 4) })
     var state = mixer.initialState(batch: 1)
     state.heads.memory = Tensor(ones: state.heads.memory.shape)
     _ = mixer.step(Tensor(zeros: [1, 8]), state: &state)
@@ -138,7 +147,9 @@ struct PublishedFacts {
   @Test("linear attention: the output is the mean of the values where all keys are equal")
   func linearAttention() {
     // With keys and queries of zero, φ is one: y_t = Σ v / t.
-    var mixer = Self.fresh(LinearAttention.self, .init(width: 2, heads: 1, epsilon: 0, rotates: false))
+    var mixer = Self.fresh(
+      LinearAttention.self,
+      .init(width: 2) { ($0.heads, $0.epsilon, $0.rotates) = (1, 0, false) })
     for field in LinearAttention.fields {
       let isValue = field.name == "v_proj.weight" || field.name == "o_proj.weight"
       field.change(in: &mixer) { _ in
@@ -161,16 +172,28 @@ struct PublishedFacts {
           mixer.initialState(batch: batch).byteCount == batch * (4 * formula.value + counters), "\(M.name)")
       }
     }
-    check(S4D.self, .init(width: 3, stateSize: 10), ["D": 3, "N": 10])
-    check(LRU.self, .init(width: 3, stateSize: 7), ["N": 7])
     check(
-      Mamba.self, .init(width: 3, expandedWidth: 5, stateSize: 4, convolutionWidth: 3, stepRank: 1),
+      S4D.self,
+      .init(width: 3) { $0.stateSize = 10 }, ["D": 3, "N": 10])
+    check(
+      LRU.self,
+      .init(width: 3) { $0.stateSize = 7 }, ["N": 7])
+    check(
+      Mamba.self,
+      .init(width: 3) { ($0.expandedWidth, $0.stateSize, $0.convolutionWidth, $0.stepRank) = (5, 4, 3, 1) },
       ["E": 5, "N": 4, "W": 3])
     check(
-      Mamba2.self, .init(width: 4, heads: 6, headWidth: 5, groups: 2, stateSize: 3, convolutionWidth: 4),
+      Mamba2.self,
+      .init(width: 4) {
+        ($0.heads, $0.headWidth, $0.groups, $0.stateSize, $0.convolutionWidth) = (6, 5, 2, 3, 4)
+      },
       ["H": 6, "N": 3, "P": 5, "E": 30, "G": 2, "W": 4])
-    check(RetNet.self, .init(width: 4, heads: 3, keyWidth: 4, valueWidth: 5), ["H": 3, "K": 4, "V": 5])
-    check(LinearAttention.self, .init(width: 12, heads: 3), ["H": 3, "K": 4, "V": 4])
+    check(
+      RetNet.self,
+      .init(width: 4) { ($0.heads, $0.keyWidth, $0.valueWidth) = (3, 4, 5) }, ["H": 3, "K": 4, "V": 5])
+    check(
+      LinearAttention.self,
+      .init(width: 12) { $0.heads = 3 }, ["H": 3, "K": 4, "V": 4])
   }
 }
 

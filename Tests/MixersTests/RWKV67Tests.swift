@@ -7,14 +7,17 @@ import Testing
 
 @Suite("RWKV-6 and RWKV-7 are their papers' formulas")
 struct RWKV67Tests {
-  static let rwkv7 = RWKV7.Configuration(
-    width: 6, heads: 2, headWidth: 3, decayRank: 2, rateRank: 3, valueRank: 2, gateRank: 4,
-    keyNormEpsilon: 1e-6)
+  static let rwkv7 = RWKV7.Configuration(width: 6) {
+    ($0.heads, $0.headWidth, $0.decayRank, $0.rateRank, $0.valueRank, $0.gateRank, $0.keyNormEpsilon) = (
+      2, 3, 2, 3, 2, 4, 1e-6
+    )
+  }
 
   @Test("RWKV-6, with keys as wide as values and half as wide", arguments: [4, 2])
   func rwkv6(keyWidth: Int) {
-    let configuration = RWKV6.Configuration(
-      width: 8, heads: 2, keyWidth: keyWidth, valueWidth: 4, shareRank: 3, decayRank: 2)
+    let configuration = RWKV6.Configuration(width: 8) {
+      ($0.heads, $0.keyWidth, $0.valueWidth, $0.shareRank, $0.decayRank) = (2, keyWidth, 4, 3, 2)
+    }
     for layer in [0, 2] {
       expectMixer(RWKV6.self, configuration, at: Depth(layer: layer, of: 4)) {
         $0.rwkv6($1, heads: 2, epsilon: 64e-5)
@@ -86,11 +89,11 @@ struct RWKV67Tests {
   @Test("RWKV-7: shapes that contradict each other are refused")
   func contradictions() {
     #expect(throws: ConfigurationError.self) {
-      try RWKV7.Configuration(
-        width: 8, heads: 2, headWidth: 3, decayRank: 2, rateRank: 2, valueRank: 2, gateRank: 2
-      ).validate()
+      try RWKV7.Configuration(width: 8) {
+        ($0.heads, $0.headWidth, $0.decayRank, $0.rateRank, $0.valueRank, $0.gateRank) = (2, 3, 2, 2, 2, 2)
+      }.validate()
     }
-    #expect(throws: ConfigurationError.self) { try RWKV7.Configuration(width: 8).withHeads(3) }
+    #expect(throws: ConfigurationError.self) { try RWKV7.Configuration(width: 8, settings: [("heads", "3")]) }
     #expect(throws: Never.self) { try RWKV7.Configuration(width: 768).validate() }
   }
 
@@ -160,7 +163,9 @@ struct RWKV67Tests {
       #expect(M.State.tensors.map { state[keyPath: $0.path].scalars } == before)
     }
     check(
-      RWKV6.self, .init(width: 6, heads: 3, keyWidth: 4, valueWidth: 5), ["D": 6, "H": 3, "K": 4, "V": 5])
+      RWKV6.self,
+      .init(width: 6) { ($0.heads, $0.keyWidth, $0.valueWidth) = (3, 4, 5) },
+      ["D": 6, "H": 3, "K": 4, "V": 5])
     check(RWKV7.self, Self.rwkv7, ["D": 6, "H": 2, "K": 3, "V": 3])
   }
 }

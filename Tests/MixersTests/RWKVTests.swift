@@ -9,7 +9,10 @@ import Testing
 struct RWKVTests {
   @Test("RWKV-4, as wide as the stream, narrower and wider", arguments: [3, 2, 5])
   func rwkv4(attentionWidth: Int) {
-    expectMixer(RWKV4.self, .init(width: 3, attentionWidth: attentionWidth), at: Depth(layer: 1, of: 3)) {
+    expectMixer(
+      RWKV4.self,
+      .init(width: 3) { $0.attentionWidth = attentionWidth }, at: Depth(layer: 1, of: 3)
+    ) {
       $0.rwkv4($1)
     }
   }
@@ -18,9 +21,11 @@ struct RWKVTests {
     "RWKV-5: decays and bonuses per channel and per head, with and without a gate",
     arguments: [true, false], [true, false])
   func rwkv5(decayPerChannel: Bool, hasGate: Bool) {
-    let configuration = RWKV5.Configuration(
-      width: 6, heads: 2, headWidth: 4, hasGate: hasGate, decayPerChannel: decayPerChannel,
-      groupNormEpsilon: 64e-5)
+    let configuration = RWKV5.Configuration(width: 6) {
+      ($0.heads, $0.headWidth, $0.hasGate, $0.decayPerChannel, $0.groupNormEpsilon) = (
+        2, 4, hasGate, decayPerChannel, 64e-5
+      )
+    }
     expectMixer(RWKV5.self, configuration, at: Depth(layer: 1, of: 3)) {
       $0.rwkv5($1, heads: 2, epsilon: Double(configuration.groupNormEpsilon))
     }
@@ -52,10 +57,13 @@ struct RWKVTests {
     #expect(mix(4) == weights.union(["time_mix_k", "time_mix_r"]) && mix(5) == mix(4))
     #expect(mix(6) == weights.union(["time_maa_k", "time_maa_r"]))
     #expect(mix(7) == ["x_k", "key.weight", "value.weight"])
-    let perHead = RWKV5.Configuration(
-      width: 4, heads: 2, headWidth: 2, hasGate: false, decayPerChannel: false)
+    let perHead = RWKV5.Configuration(width: 4) {
+      ($0.heads, $0.headWidth, $0.hasGate, $0.decayPerChannel) = (2, 2, false, false)
+    }
     let old = names(RWKV5(perHead, using: &generator))
-    let new = names(RWKV5(.init(width: 4, heads: 2, headWidth: 2), using: &generator))
+    let new = names(
+      RWKV5(
+        .init(width: 4) { ($0.heads, $0.headWidth) = (2, 2) }, using: &generator))
     #expect(new.subtracting(old) == ["time_faaaa", "time_mix_g", "gate.weight"])
     #expect(old.subtracting(new) == ["time_first"])
   }
@@ -90,7 +98,7 @@ struct RWKVTests {
     #expect(refuses { $0.heads = 0 } && refuses { $0.headWidth = -1 } && refuses { $0.headWidth = 1 << 40 })
     #expect(refuses { $0.groupNormEpsilon = 0 } && refuses { $0.groupNormEpsilon = .infinity })
     #expect(throws: ConfigurationError.self) {
-      try RWKV4.Configuration(width: 4, attentionWidth: 0).validate()
+      try RWKV4.Configuration(width: 4) { $0.attentionWidth = -1 }.validate()
     }
   }
 
@@ -101,7 +109,11 @@ struct RWKVTests {
       let state = PublishedFacts.fresh(M.self, configuration).initialState(batch: 3)
       #expect(state.byteCount == 3 * 4 * formula.value)
     }
-    check(RWKV4.self, .init(width: 3, attentionWidth: 5), ["D": 3, "A": 5])
-    check(RWKV5.self, .init(width: 6, heads: 2, headWidth: 4), ["D": 6, "H": 2, "K": 4])
+    check(
+      RWKV4.self,
+      .init(width: 3) { $0.attentionWidth = 5 }, ["D": 3, "A": 5])
+    check(
+      RWKV5.self,
+      .init(width: 6) { ($0.heads, $0.headWidth) = (2, 4) }, ["D": 6, "H": 2, "K": 4])
   }
 }

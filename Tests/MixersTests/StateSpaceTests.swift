@@ -10,21 +10,26 @@ import Testing
 struct StateSpaceTests {
   @Test("S5", arguments: [(4, 1), (8, 2)], Discretization.allCases)
   func s5(sizes: (states: Int, blocks: Int), discretization: Discretization) {
-    let configuration = S5.Configuration(
-      width: 3, stateSize: sizes.states, blocks: sizes.blocks, discretization: discretization)
+    let configuration = S5.Configuration(width: 3) {
+      ($0.stateSize, $0.blocks, $0.discretization) = (sizes.states, sizes.blocks, discretization)
+    }
     expectMixer(S5.self, configuration) { $0.s5($1, isBilinear: discretization == .bilinear) }
   }
 
   @Test("S4, whose A is a dense matrix of all its states in the reference", arguments: [2, 4, 8])
   func s4(stateSize: Int) {
-    expectMixer(S4.self, .init(width: 3, stateSize: stateSize)) { $0.s4($1) }
+    expectMixer(
+      S4.self,
+      .init(width: 3) { $0.stateSize = stateSize }
+    ) { $0.s4($1) }
   }
 
   @Test("H3, with products of numbers and of heads", arguments: [(3, 1), (4, 2), (6, 3)])
   func h3(sizes: (width: Int, headWidth: Int)) {
     for discretization in Discretization.allCases {
-      let configuration = H3.Configuration(
-        width: sizes.width, stateSize: 4, headWidth: sizes.headWidth, discretization: discretization)
+      let configuration = H3.Configuration(width: sizes.width) {
+        ($0.stateSize, $0.headWidth, $0.discretization) = (4, sizes.headWidth, discretization)
+      }
       expectMixer(H3.self, configuration) {
         $0.h3($1, headWidth: sizes.headWidth, isBilinear: discretization == .bilinear)
       }
@@ -83,7 +88,10 @@ struct NormalPlusLowRankTests {
   @Test("S4: a fresh system is HiPPO-LegS by the bilinear rule", arguments: [8, 64])
   func s4(N: Int) {
     typealias Z = ReferenceComplex
-    let mixer = PublishedFacts.fresh(S4.self, .init(width: 2, stateSize: N)), half = N / 2
+    let
+      mixer = PublishedFacts.fresh(
+        S4.self,
+        .init(width: 2) { $0.stateSize = N }), half = N / 2
     let parts = NormalPlusLowRank.legS(order: N)
     #expect(relativeError(mixer.value("A_imag"), parts.frequencies + parts.frequencies) < 1e-7)
     #expect(mixer.value("log_A_real").allSatisfy { abs(exp($0) - 0.5) < 1e-7 })
@@ -127,7 +135,9 @@ struct NormalPlusLowRankTests {
   @Test("S5: J copies of the eigenvalues, Δ in [0.001, 0.1], B and C of variance 1/N in the eigenbasis")
   func s5() {
     let (D, N, J) = (40, 64, 4)
-    let mixer = PublishedFacts.fresh(S5.self, .init(width: D, stateSize: N, blocks: J))
+    let mixer = PublishedFacts.fresh(
+      S5.self,
+      .init(width: D) { ($0.stateSize, $0.blocks) = (N, J) })
     let block = NormalPlusLowRank.legS(order: N / J).frequencies
     let expected = (0..<J).flatMap { _ in block }
     #expect(relativeError(mixer.value("Lambda_im"), expected) < 1e-7)
@@ -155,17 +165,23 @@ struct StateSpaceBytes {
 
   @Test(arguments: [1, 3]) func s5(batch: Int) {
     let expected = batch * Self.formula(S5.description, ["N": 12])
-    #expect(Self.bytes(S5.self, .init(width: 3, stateSize: 12, blocks: 2), batch: batch) == expected)
+    #expect(
+      Self.bytes(
+        S5.self,
+        .init(width: 3) { ($0.stateSize, $0.blocks) = (12, 2) }, batch: batch) == expected)
   }
 
   @Test(arguments: [1, 3]) func s4(batch: Int) {
     let expected = batch * Self.formula(S4.description, ["D": 5, "N": 6])
-    #expect(Self.bytes(S4.self, .init(width: 5, stateSize: 6), batch: batch) == expected)
+    #expect(
+      Self.bytes(
+        S4.self,
+        .init(width: 5) { $0.stateSize = 6 }, batch: batch) == expected)
   }
 
   @Test(arguments: [1, 3]) func h3(batch: Int) {
     let expected = batch * Self.formula(H3.description, ["D": 6, "N": 10, "P": 2])
-    let configuration = H3.Configuration(width: 6, stateSize: 10, headWidth: 2)
+    let configuration = H3.Configuration(width: 6) { ($0.stateSize, $0.headWidth) = (10, 2) }
     #expect(Self.bytes(H3.self, configuration, batch: batch) == expected)
   }
 }

@@ -16,9 +16,10 @@ struct WindowMixerTests {
       Heads(H: 4, G: 2, K: 2, W: 1, fraction: 0, R: 0, hasBias: true),
     ])
   func attention(n: Heads) {
-    let configuration = Attention.Configuration(
-      width: 4, heads: n.H, keyValueHeads: n.G, headWidth: n.K, window: n.W, rotaryFraction: n.fraction,
-      hasBias: n.hasBias, hasOutputBias: n.hasBias)
+    let configuration = Attention.Configuration(width: 4) {
+      ($0.heads, $0.keyValueHeads, $0.headWidth, $0.window, $0.rotaryFraction, $0.hasBias, $0.hasOutputBias) =
+        (n.H, n.G, n.K, n.W, n.fraction, n.hasBias, n.hasBias)
+    }
     expectMixer(Attention.self, configuration) {
       $0.attention($1, headWidth: n.K, rotated: n.R, window: n.W)
     }
@@ -26,7 +27,8 @@ struct WindowMixerTests {
 
   @Test("prompts as long as the window, one token shorter and longer, go on alike", arguments: [1, 2, 7])
   func prompts(W: Int) {
-    let mixer = Attention.perturbed(.init(width: 8, heads: 2, headWidth: 4, window: W))
+    let mixer = Attention.perturbed(
+      .init(width: 8) { ($0.heads, $0.headWidth, $0.window) = (2, 4, W) })
     for length in [0, 1, W - 1, W, W + 1, 3 * W] {
       let prompt = random([2, length, 8], seed: 3)
       var stepped = mixer.initialState(batch: 2)
@@ -49,13 +51,16 @@ struct WindowMixerTests {
   // differences.
   @Test("FLASH, in chunks of one token and of several", arguments: [1, 4, 16])
   func flash(chunk: Int) {
-    let configuration = Flash.Configuration(width: 4, expandedWidth: 6, keyWidth: 4, chunk: chunk)
+    let configuration = Flash.Configuration(width: 4) {
+      ($0.expandedWidth, $0.keyWidth, $0.chunk) = (6, 4, chunk)
+    }
     expectMixer(Flash.self, configuration) { $0.flash($1, chunk: chunk) }
   }
 
   @Test("FLASH: a prompt of a chunk, one token shorter and longer, goes on alike", arguments: [1, 5])
   func chunks(chunk C: Int) {
-    let mixer = Flash.perturbed(.init(width: 8, expandedWidth: 6, keyWidth: 4, chunk: C))
+    let mixer = Flash.perturbed(
+      .init(width: 8) { ($0.expandedWidth, $0.keyWidth, $0.chunk) = (6, 4, C) })
     for length in [0, 1, C - 1, C, C + 1, 3 * C] {
       let prompt = random([2, length, 8], seed: 3), next = random([2, 8], seed: 4)
       var outputs: [Tensor] = []
@@ -71,10 +76,11 @@ struct WindowMixerTests {
   @Test("a window that no memory holds is refused")
   func hugeWindow() {
     #expect(throws: ConfigurationError.self) {
-      try Attention.Configuration(width: 8, heads: 2, headWidth: 4, window: 1 << 50).validate()
+      try Attention.Configuration(width: 8) { ($0.heads, $0.headWidth, $0.window) = (2, 4, 1 << 50) }
+        .validate()
     }
     #expect(throws: ConfigurationError.self) {
-      try Flash.Configuration(width: 8, expandedWidth: 16, chunk: 1 << 50).validate()
+      try Flash.Configuration(width: 8) { ($0.expandedWidth, $0.chunk) = (16, 1 << 50) }.validate()
     }
   }
 
@@ -86,9 +92,11 @@ struct WindowMixerTests {
       #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
     }
     check(
-      Attention.self, .init(width: 12, heads: 4, keyValueHeads: 2, headWidth: 6, window: 9),
+      Attention.self,
+      .init(width: 12) { ($0.heads, $0.keyValueHeads, $0.headWidth, $0.window) = (4, 2, 6, 9) },
       ["W": 9, "G": 2, "K": 6])
     check(
-      Flash.self, .init(width: 4, expandedWidth: 6, keyWidth: 8, chunk: 5), ["C": 5, "S": 8, "E": 6])
+      Flash.self,
+      .init(width: 4) { ($0.expandedWidth, $0.keyWidth, $0.chunk) = (6, 8, 5) }, ["C": 5, "S": 8, "E": 6])
   }
 }

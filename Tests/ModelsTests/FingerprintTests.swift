@@ -65,7 +65,6 @@ struct FingerprintTests {
         variants.append((key, fields.merging([key: other]) { $1 }))
       }
       let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
       for (key, fields) in variants {
         let data = try JSONSerialization.data(withJSONObject: fields)
         guard let configuration = try? decoder.decode(ModelConfiguration.self, from: data),
@@ -76,8 +75,7 @@ struct FingerprintTests {
         if logits != expected {
           changed.insert("\(name).\(key)")
           #expect(variant.fingerprint != model.fingerprint, "\(name), \(key)")
-        } else if type(of: model.configuration.mixers[0].configuration).initialOnly.contains(Self.camel(key))
-        {
+        } else if Self.isBeginning(key, model.configuration.mixers[0].configuration) {
           idle.insert("\(name).\(key)")
           #expect(variant.fingerprint == model.fingerprint, "\(name), \(key)")
         }
@@ -95,10 +93,8 @@ struct FingerprintTests {
       ]), "\(idle.sorted())")
   }
 
-  private static func camel(_ key: String) -> String {
-    let words = key.split(separator: "_")
-    return words.prefix(1).joined()
-      + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+  private static func isBeginning<C: MixerConfiguration>(_ key: String, _: C) -> Bool {
+    C.settings.contains { $0.name == key && $0.kind == .beginning }
   }
 
   @Test("two spellings of one function are one, and forms and packings keep it")

@@ -83,7 +83,9 @@ struct ModelFolderTests {
       #expect(try refusal("\"layers\" : 2", "\"layers\" : true").contains("layers"))
       #expect(
         try refusal("\"vocabulary_size\" : 64", "\"vocabulary_size\" : 65").contains("embedding.weight"))
-      #expect(try refusal("\"outer_radius\" : 0.999", "\"outer_radius\" : 1.5").contains("radii"))
+      #expect(
+        try refusal("\"outer_radius\" : 0.999", "\"outer_radius\" : 1.5").contains(
+          "outer_radius is 1.5; it must"))
     }
   }
 

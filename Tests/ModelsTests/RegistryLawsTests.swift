@@ -87,7 +87,7 @@ struct ProportionTests {
       try ModelFolder.save(model, to: folder.path)
       #expect(try ModelFolder.load(folder.path).fingerprint == model.fingerprint)
     }
-    try check(.init(width: 8, heads: 1, keyWidth: 64, valueWidth: 64), RetNet.self)
-    try check(.init(width: 16, heads: 1, headWidth: 64, stateSize: 256), Mamba2.self)
+    try check(.init(width: 8) { ($0.heads, $0.keyWidth, $0.valueWidth) = (1, 64, 64) }, RetNet.self)
+    try check(.init(width: 16) { ($0.heads, $0.headWidth, $0.stateSize) = (1, 64, 256) }, Mamba2.self)
   }
 }

@@ -122,7 +122,8 @@ extension ToolTests {
       ["--learning-rate", "0"], ["--learning-rate=-1"], ["--learning-rate", "inf"], ["--clip", "0"],
       ["--warmup", "2"], ["--threads", "0"], ["--schedule", "zigzag"], ["--size", "2m"],
       ["--checkpoint-every=-1"], ["--validate-every=-1"],
-      ["--width", "7", "--heads", "3"], ["--heads", "0"], ["--heads=-2"],
+      ["--set", "heads"], ["--set", "haeds=2"], ["--set", "heads=two"], ["--set", "key_width=3"],
+      ["--set", "gla.heads=2"], ["--width", "7", "--heads", "3"], ["--heads", "0"], ["--heads=-2"],
       ["--steps", "1", "--minutes", "1"],
     ])
     func `train refuses nonsense before it makes anything`(options: [String]) throws {

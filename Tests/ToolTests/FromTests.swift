@@ -74,7 +74,8 @@ extension ToolTests {
     @Test func `what does not fit is refused in one line`() throws {
       let model = try place.makeModel("retnet", steps: 2)
       for option in [
-        ["--mixer", "mamba"], ["--width", "32"], ["--size", "1m"], ["--heads", "2"], ["--layers", "1"],
+        ["--mixer", "mamba"], ["--width", "32"], ["--size", "1m"], ["--heads", "2"], ["--set", "heads=2"],
+        ["--layers", "1"],
       ] {
         try place.run(from(model, out: "x") + option).failed(64, "architecture", option[0])
       }

@@ -89,6 +89,24 @@ extension ToolTests {
       #expect(!place.exists("large"))
     }
 
+    @Test func `a setting of a mixer is trained, told, kept, and what follows from it with it`() throws {
+      let corpus = try place.makeCorpus()
+      let run = Workplace.training("gla,mamba", corpus: corpus, out: "run")
+      try place.run(run + ["--set", "key_width=3", "--set", "mamba.state_size=5", "--heads", "4"]).succeeded()
+      let info = try place.run("info", "run", "--json").succeeded().json()
+      let mixers = try #require(info["mixer_settings"] as? [[[String: String]]])
+      func value(_ mixer: Int, _ name: String) -> String? {
+        mixers[mixer].first { $0["name"] == name }?["value"]
+      }
+      #expect(value(0, "heads") == "4" && value(0, "key_value_heads") == "4" && value(0, "key_width") == "3")
+      #expect(value(1, "state_size") == "5" && value(1, "convolution_width") == "4")
+      let text = try place.run("info", "run").succeeded().text
+      #expect(text.contains("key_width=3") && text.contains("state_size=5"))
+      let resume = ["train", "--resume", "--out", "run", "--dry-run"]
+      try place.run(resume + ["--set", "key_width=3", "--heads", "4"]).succeeded()
+      try place.run(resume + ["--set", "key_width=4"]).failed(1, "key_width 3", "key_width 4")
+    }
+
     @Test func `a run takes no more memory than was said, its end included`() throws {
       let corpus = try place.makeCorpus()
       let run = [

@@ -33,15 +33,18 @@ extension ForeignFamily {
     return try json.flashModel(
       MixerChoice(
         DeltaNet.self,
-        DeltaNet.Configuration(
-          width: try json.count("hidden_size"), heads: heads,
-          keyWidth: try json.expanded("expand_k", default: 1, heads: heads),
-          valueWidth: try json.expanded("expand_v", default: 1, heads: heads),
-          convolutionWidth: try json.convolutionWidth(isDefault: true), keyActivation: activation,
-          keyNorm: norm, hasStrength: try json.flag("use_beta", default: true),
-          allowsNegativeEigenvalues: try json.flag("allow_neg_eigval", default: false),
-          hasGate: try json.flag("use_gate", default: false),
-          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)))))
+        try DeltaNet.Configuration(width: try json.count("hidden_size")) {
+          $0.heads = heads
+          $0.keyWidth = try json.expanded("expand_k", default: 1, heads: heads)
+          $0.valueWidth = try json.expanded("expand_v", default: 1, heads: heads)
+          $0.convolutionWidth = try json.convolutionWidth(isDefault: true)
+          $0.keyActivation = activation
+          $0.keyNorm = norm
+          $0.hasStrength = try json.flag("use_beta", default: true)
+          $0.allowsNegativeEigenvalues = try json.flag("allow_neg_eigval", default: false)
+          $0.hasGate = try json.flag("use_gate", default: false)
+          $0.normEpsilon = Float(try json.number("norm_eps", default: 1e-6))
+        }))
   }
 
   private static let gates: [String: Activation] = ["swish": .silu, "silu": .silu, "sigmoid": .sigmoid]
@@ -66,13 +69,16 @@ extension ForeignFamily {
     return try json.flashModel(
       MixerChoice(
         GatedDeltaNet.self,
-        GatedDeltaNet.Configuration(
-          width: try json.count("hidden_size"), heads: heads,
-          valueHeads: try json.count("num_v_heads", default: heads, null: heads), keyWidth: keyWidth,
-          valueWidth: try json.whole("expand_v", default: 2, of: keyWidth),
-          convolutionWidth: try json.convolutionWidth(isDefault: true),
-          allowsNegativeEigenvalues: try json.flag("allow_neg_eigval", default: false),
-          hasGate: try json.flag("use_gate", default: true), gateActivation: gate,
-          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)))))
+        try GatedDeltaNet.Configuration(width: try json.count("hidden_size")) {
+          $0.heads = heads
+          $0.valueHeads = try json.count("num_v_heads", default: heads, null: heads)
+          $0.keyWidth = keyWidth
+          $0.valueWidth = try json.whole("expand_v", default: 2, of: keyWidth)
+          $0.convolutionWidth = try json.convolutionWidth(isDefault: true)
+          $0.allowsNegativeEigenvalues = try json.flag("allow_neg_eigval", default: false)
+          $0.hasGate = try json.flag("use_gate", default: true)
+          $0.gateActivation = gate
+          $0.normEpsilon = Float(try json.number("norm_eps", default: 1e-6))
+        }))
   }
 }

@@ -28,12 +28,15 @@ extension ForeignFamily {
     var model = try json.flashModel(
       MixerChoice(
         HGRN2.self,
-        HGRN2.Configuration(
-          width: width, heads: width / ratio, keyWidth: ratio,
-          hasLowerBound: try json.flag("use_lower_bound", default: true),
-          convolutionWidth: try json.convolutionWidth(isDefault: false),
+        try HGRN2.Configuration(width: width) {
+          $0.heads = width / ratio
+          $0.keyWidth = ratio
+          $0.hasLowerBound = try json.flag("use_lower_bound", default: true)
+          $0.convolutionWidth = try json.convolutionWidth(isDefault: false)
+          $0.hasNormScale = try json.flag("elementwise_affine", default: true, null: false)
           // The fused norm and projection there takes no other ε.
-          hasNormScale: try json.flag("elementwise_affine", default: true, null: false), normEpsilon: 1e-5)))
+          $0.normEpsilon = 1e-5
+        }))
     let name = "model.lower_bounds", table: Shape = [model.configuration.layers, width]
     model.names.derived["mixer.lower_bound_logit"] = { layer in
       ForeignOrigin(

@@ -18,7 +18,8 @@ extension ForeignFamily {
         "expand_k": .ratio(mixer.heads * mixer.featureWidth, of: mixer.width),
         "expand_v": .ratio(mixer.heads * mixer.valueWidth, of: mixer.width),
         "feature_map": .word(for: mixer.featureMap, in: maps),
-        "norm_feature_map": .flag(mixer.hasNormalizer), "elementwise_affine": .flag(mixer.hasNormScale),
+        "norm_feature_map": .flag(mixer.hasNormalizer == true),
+        "elementwise_affine": .flag(mixer.hasNormScale),
         "norm_q": .flag(mixer.queriesSumToOne), "norm_k": .flag(mixer.keysSumToOne),
       ]
     }
@@ -31,16 +32,22 @@ extension ForeignFamily {
     var model = try json.flashModel(
       MixerChoice(
         LinearAttention.self,
-        LinearAttention.Configuration(
-          width: try json.count("hidden_size"), heads: heads,
-          keyValueHeads: try json.count("num_kv_heads", default: heads, null: heads),
-          valueWidth: try json.expanded("expand_v", default: 1, heads: heads), epsilon: 1e-10, rotates: false,
-          featureMap: map, featureWidth: try json.expanded("expand_k", default: 1, heads: heads),
-          hasNormalizer: try json.flag("norm_feature_map", default: false), hasNorm: true,
-          hasNormScale: try json.flag("elementwise_affine", default: true, null: false),
-          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)),
-          queriesSumToOne: try json.flag("norm_q", default: false),
-          keysSumToOne: try json.flag("norm_k", default: false), scalesQueries: true)))
+        try LinearAttention.Configuration(width: try json.count("hidden_size")) {
+          $0.heads = heads
+          $0.keyValueHeads = try json.count("num_kv_heads", default: heads, null: heads)
+          $0.valueWidth = try json.expanded("expand_v", default: 1, heads: heads)
+          $0.epsilon = 1e-10
+          $0.rotates = false
+          $0.featureMap = map
+          $0.featureWidth = try json.expanded("expand_k", default: 1, heads: heads)
+          $0.hasNormalizer = try json.flag("norm_feature_map", default: false)
+          $0.hasNorm = true
+          $0.hasNormScale = try json.flag("elementwise_affine", default: true, null: false)
+          $0.normEpsilon = Float(try json.number("norm_eps", default: 1e-6))
+          $0.queriesSumToOne = try json.flag("norm_q", default: false)
+          $0.keysSumToOne = try json.flag("norm_k", default: false)
+          $0.scalesQueries = true
+        }))
     if map != .product {
       for operand in ["q", "k"] {
         for kind in ["weight", "bias"] {

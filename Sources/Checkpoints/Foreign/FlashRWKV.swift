@@ -24,10 +24,14 @@ extension ForeignFamily {
     let K = try json.expanded("expand_k", default: 0.5, heads: heads)
     let choice = MixerChoice(
       RWKV6.self,
-      RWKV6.Configuration(
-        width: D, heads: heads, keyWidth: K,
-        valueWidth: try json.expanded("expand_v", default: 1, heads: heads), shareRank: R, decayRank: G,
-        groupNormEpsilon: epsilon))
+      try RWKV6.Configuration(width: D) {
+        $0.heads = heads
+        $0.keyWidth = K
+        $0.valueWidth = try json.expanded("expand_v", default: 1, heads: heads)
+        $0.shareRank = R
+        $0.decayRank = G
+        $0.groupNormEpsilon = epsilon
+      })
     var model = try json.flashRWKV(choice, ratio: 3.5)
     let renamed = [
       "time_maa_x": "x_proj.0.mu", "time_decay": "w_proj.linear.lora.2.bias", "time_faaaa": "bonus",
@@ -117,11 +121,16 @@ extension ForeignFamily {
     )
     let choice = MixerChoice(
       RWKV7.self,
-      RWKV7.Configuration(
-        width: D, heads: heads, headWidth: headWidth, decayRank: ranks.decay, rateRank: ranks.rate,
-        valueRank: ranks.value, gateRank: ranks.gate,
-        groupNormEpsilon: ForeignConfiguration.headNormEpsilon(epsilon, width: headWidth),
-        keyNormEpsilon: try json.flag("fuse_norm", default: true) ? fusedKeyNormEpsilon : 1e-24))
+      try RWKV7.Configuration(width: D) {
+        $0.heads = heads
+        $0.headWidth = headWidth
+        $0.decayRank = ranks.decay
+        $0.rateRank = ranks.rate
+        $0.valueRank = ranks.value
+        $0.gateRank = ranks.gate
+        $0.groupNormEpsilon = ForeignConfiguration.headNormEpsilon(epsilon, width: headWidth)
+        $0.keyNormEpsilon = try json.flag("fuse_norm", default: true) ? fusedKeyNormEpsilon : 1e-24
+      })
     var model = try json.flashRWKV(choice, ratio: 4)
     model.names.shapeRows(["r", "w", "k", "v", "a", "g"].map { "mixer.x_" + $0 })
     for (ours, theirs) in ["receptance": "r_proj", "key": "k_proj", "value": "v_proj"] {

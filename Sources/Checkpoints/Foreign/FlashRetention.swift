@@ -30,15 +30,17 @@ extension ForeignFamily {
     var model = try json.flashModel(
       MixerChoice(
         RetNet.self,
-        RetNet.Configuration(
-          width: try json.count("hidden_size"), heads: heads,
-          keyValueHeads: try json.count("num_kv_heads", default: heads, null: heads),
-          keyWidth: try json.expanded("expand_k", default: 1, heads: heads),
-          valueWidth: try json.expanded("expand_v", default: 2, heads: heads),
-          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)), isInterleaved: false,
-          featureMap: try json.featureMap(among: retnetMaps),
-          hasGate: try json.flag("use_output_gate", default: true),
-          hasNormScale: try json.flag("elementwise_affine", default: true, null: false))), ratio: 2)
+        try RetNet.Configuration(width: try json.count("hidden_size")) {
+          $0.heads = heads
+          $0.keyValueHeads = try json.count("num_kv_heads", default: heads, null: heads)
+          $0.keyWidth = try json.expanded("expand_k", default: 1, heads: heads)
+          $0.valueWidth = try json.expanded("expand_v", default: 2, heads: heads)
+          $0.normEpsilon = Float(try json.number("norm_eps", default: 1e-6))
+          $0.isInterleaved = false
+          $0.featureMap = try json.featureMap(among: retnetMaps)
+          $0.hasGate = try json.flag("use_output_gate", default: true)
+          $0.hasNormScale = try json.flag("elementwise_affine", default: true, null: false)
+        }), ratio: 2)
     try json.renameNorm(in: &model.names)
     return model
   }
@@ -62,17 +64,18 @@ extension ForeignFamily {
     var model = try json.flashModel(
       MixerChoice(
         GLA.self,
-        GLA.Configuration(
-          width: try json.count("hidden_size"), heads: heads,
-          keyValueHeads: try json.count("num_kv_heads", default: heads, null: heads),
-          keyWidth: try json.expanded("expand_k", default: 0.5, heads: heads),
-          valueWidth: try json.expanded("expand_v", default: 1, heads: heads),
-          leastLogDecay: json.says("clamp_min") ? Float(try json.number("clamp_min")) : nil,
-          featureMap: try json.featureMap(among: glaMaps),
-          convolutionWidth: try json.convolutionWidth(isDefault: false),
-          hasGate: try json.flag("use_output_gate", default: true),
-          hasNormScale: try json.flag("elementwise_affine", default: true, null: false),
-          normEpsilon: Float(try json.number("norm_eps", default: 1e-6)))))
+        try GLA.Configuration(width: try json.count("hidden_size")) {
+          $0.heads = heads
+          $0.keyValueHeads = try json.count("num_kv_heads", default: heads, null: heads)
+          $0.keyWidth = try json.expanded("expand_k", default: 0.5, heads: heads)
+          $0.valueWidth = try json.expanded("expand_v", default: 1, heads: heads)
+          $0.leastLogDecay = json.says("clamp_min") ? Float(try json.number("clamp_min")) : nil
+          $0.featureMap = try json.featureMap(among: glaMaps)
+          $0.convolutionWidth = try json.convolutionWidth(isDefault: false)
+          $0.hasGate = try json.flag("use_output_gate", default: true)
+          $0.hasNormScale = try json.flag("elementwise_affine", default: true, null: false)
+          $0.normEpsilon = Float(try json.number("norm_eps", default: 1e-6))
+        }))
     try json.renameNorm(in: &model.names)
     return model
   }

@@ -165,7 +165,6 @@ extension ModelConfiguration {
 
   private func fields() throws -> [String: String] {
     let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
     var fields: [String: String] = [:]
     func collect(_ value: Any, _ path: [String]) {
       switch value {

@@ -17,9 +17,11 @@ extension ForeignFamily {
       "hidden_activation",
       among: griffinActivations.merging(["swish": .silu, "gelu_new": .gelu]) { own, _ in own },
       default: "gelu_pytorch_tanh")
-    var block = RGLRU.Configuration(
-      width: width, expandedWidth: try json.count("lru_width", default: width, null: width), heads: heads,
-      convolutionWidth: try json.count("conv1d_width", default: 4))
+    var block = try RGLRU.Configuration(width: width) {
+      $0.expandedWidth = try json.count("lru_width", default: width, null: width)
+      $0.heads = heads
+      $0.convolutionWidth = try json.count("conv1d_width", default: 4)
+    }
     if activation != .gelu { block.gateActivation = activation }
     let recurrent = MixerChoice(RGLRU.self, block)
     let rotary = try json.object("rope_parameters")
@@ -31,15 +33,17 @@ extension ForeignFamily {
     try json.require("layer_types", isAbsentBecause: "the library takes the kinds of layers from block_types")
     let attention = MixerChoice(
       Attention.self,
-      Attention.Configuration(
-        width: width, heads: heads,
-        keyValueHeads: try json.count("num_key_value_heads", default: heads, null: heads),
-        headWidth: try json.count("head_dim", default: width / heads),
-        window: try json.count(json.agreed("attention_window_size", "sliding_window"), default: 2048),
-        rotaryFraction: try rotary.number(
-          "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5)),
-        rotaryBase: try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000)),
-        hasBias: try json.flag("attention_bias", default: false), hasOutputBias: true))
+      try Attention.Configuration(width: width) {
+        $0.heads = heads
+        $0.keyValueHeads = try json.count("num_key_value_heads", default: heads, null: heads)
+        $0.headWidth = try json.count("head_dim", default: width / heads)
+        $0.window = try json.count(json.agreed("attention_window_size", "sliding_window"), default: 2048)
+        $0.rotaryFraction = try rotary.number(
+          "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5))
+        $0.rotaryBase = try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000))
+        $0.hasBias = try json.flag("attention_bias", default: false)
+        $0.hasOutputBias = true
+      })
     let kinds = try json.texts("block_types", default: ["recurrent", "recurrent", "attention"])
     let pattern = try kinds.map {
       switch $0 {

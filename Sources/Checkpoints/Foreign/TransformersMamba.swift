@@ -124,16 +124,16 @@ extension ForeignFamily {
     // "auto" is ⌈D / 16⌉.
     let rank = try json.agreed("time_step_rank", "dt_rank")
     let isAutomatic = json.value(rank) ?? "auto" == "auto"
-    let configuration = Mamba.Configuration(
-      width: width,
+    let configuration = try Mamba.Configuration(width: width) {
       // The width is the factor's unless it is said, as Falcon-Mamba does beside a factor that is not true.
-      expandedWidth: try json.count("intermediate_size", default: expanded(json, width)),
-      stateSize: try json.count("state_size", default: 16),
-      convolutionWidth: try json.count("conv_kernel", default: 4),
-      stepRank: isAutomatic ? (width + 15) / 16 : try json.count(rank),
-      hasBias: try json.flag("use_bias", default: false),
-      hasConvolutionBias: try json.flag("use_conv_bias", default: true),
-      operandNormEpsilon: try operandNorm.map { Float(try json.number($0, default: 1e-6)) })
+      $0.expandedWidth = try json.count("intermediate_size", default: expanded(json, width))
+      $0.stateSize = try json.count("state_size", default: 16)
+      $0.convolutionWidth = try json.count("conv_kernel", default: 4)
+      $0.stepRank = isAutomatic ? (width + 15) / 16 : try json.count(rank)
+      $0.hasBias = try json.flag("use_bias", default: false)
+      $0.hasConvolutionBias = try json.flag("use_conv_bias", default: true)
+      $0.operandNormEpsilon = try operandNorm.map { Float(try json.number($0, default: 1e-6)) }
+    }
     return try model(json, MixerChoice(Mamba.self, configuration), isTied: !isFlash(json))
   }
 
@@ -160,19 +160,21 @@ extension ForeignFamily {
       throw json.error(
         "expand", expected: "one by which the width \(width) becomes \(heads) heads of \(headWidth)")
     }
-    let configuration = Mamba2.Configuration(
-      width: width, heads: heads, headWidth: headWidth,
-      groups: try json.count("n_groups", default: isFlash(json) ? 1 : 8),
-      stateSize: try json.count("state_size", default: 128),
-      convolutionWidth: try json.count("conv_kernel", default: 4),
-      normEpsilon: try epsilon(json),
-      hasBias: try json.flag("use_bias", default: false),
-      hasConvolutionBias: try json.flag("use_conv_bias", default: true),
-      hasSkipPerChannel: try json.flag("D_has_hdim", default: false),
-      hasNorm: try json.flag("rmsnorm", default: true),
-      normBeforeGate: try json.flag("norm_before_gate", default: false),
-      leastStep: limits.first.flatMap { $0 > 0 ? Float($0) : nil },
-      largestStep: limits.last.flatMap { $0 < .infinity ? Float($0) : nil })
+    let configuration = try Mamba2.Configuration(width: width) {
+      $0.heads = heads
+      $0.headWidth = headWidth
+      $0.groups = try json.count("n_groups", default: isFlash(json) ? 1 : 8)
+      $0.stateSize = try json.count("state_size", default: 128)
+      $0.convolutionWidth = try json.count("conv_kernel", default: 4)
+      $0.normEpsilon = try epsilon(json)
+      $0.hasBias = try json.flag("use_bias", default: false)
+      $0.hasConvolutionBias = try json.flag("use_conv_bias", default: true)
+      $0.hasSkipPerChannel = try json.flag("D_has_hdim", default: false)
+      $0.hasNorm = try json.flag("rmsnorm", default: true)
+      $0.normBeforeGate = try json.flag("norm_before_gate", default: false)
+      $0.leastStep = limits.first.flatMap { $0 > 0 ? Float($0) : nil }
+      $0.largestStep = limits.last.flatMap { $0 < .infinity ? Float($0) : nil }
+    }
     return try model(json, MixerChoice(Mamba2.self, configuration), isTied: false)
   }
 }

@@ -18,8 +18,9 @@ extension ForeignFamily {
     let width = try json.count("hidden_size")
     let choice = MixerChoice(
       RWKV4.self,
-      RWKV4.Configuration(
-        width: width, attentionWidth: try json.count("attention_hidden_size", default: width, null: width)))
+      try RWKV4.Configuration(width: width) {
+        $0.attentionWidth = try json.count("attention_hidden_size", default: width, null: width)
+      })
     var configuration = ModelConfiguration(
       [choice], vocabularySize: try json.count("vocab_size"), width: width,
       layers: try json.count("num_hidden_layers"),
