@@ -26,7 +26,9 @@ public enum ModelFolder {
     guard isFolder(folder) else {
       if fileExists(folder) {
         // A file of weights that say what they are.
-        let source = AuthorsRWKV.named(try openTensors(at: folder))
+        let isText = folder.hasSuffix(".json") && !folder.hasSuffix(".index.json")
+        let source = isText ? nil : AuthorsRWKV.named(try openTensors(at: folder))
+        guard let source, source.contains(AuthorsRWKV.embedding) else { throw partError(folder) }
         let model = try AuthorsRWKV(source, ForeignConfiguration(path: folder)).model()
         return try ForeignFamily.load(model, path: folder, weights: source)
       }
@@ -47,6 +49,18 @@ public enum ModelFolder {
     let source = try openTensors(at: folder + "/" + weightsName)
     try bound(configuration, by: source)
     return try LanguageModel(blank: configuration).loadingParameters(from: source)
+  }
+
+  /// What to say of a file of a model that is not read by itself.
+  private static func partError(_ path: String) -> FileError {
+    let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    let isBeside = fileExists(parent + "/" + configurationName)
+    return FileError(
+      path, at: "path",
+      expected:
+        "a model folder, or weights of RWKV-4, 5, 6 or 7 with the tensor \"\(AuthorsRWKV.embedding)\"",
+      found: isBeside ? "a part of the model in \(printable(parent))" : "another file",
+      remedy: isBeside ? "name that folder" : "name the folder that holds it with its \(configurationName)")
   }
 
   /// The configuration of a folder of this library.
@@ -113,7 +127,8 @@ public enum ModelFolder {
     guard configuration.leastParameters <= stored else {
       throw FileError(
         source.path, at: "tensors", expected: "the weights of the configuration beside it",
-        found: "only \(Int(stored)) numbers", remedy: "use the \(configurationName) that belongs to this file"
+        found: "only \(counted(Int(stored), "number"))",
+        remedy: "use the \(configurationName) that belongs to this file"
       )
     }
   }

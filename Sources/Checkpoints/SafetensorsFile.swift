@@ -172,9 +172,10 @@ private struct HeaderParser {
     let length = offsets[1] - offsets[0]
     let needed = TensorEntry.byteCount(shape, type)
     guard needed == length else {
-      let need = needed.map { "\($0) bytes" } ?? "a size that fits 63 bits"
+      let need = needed.map { counted($0, "byte") } ?? "a size that fits 63 bits"
       throw failure(
-        name, "data_offsets", expected: "\(need) for \(typeName) of shape \(shape)", found: "\(length) bytes")
+        name, "data_offsets", expected: "\(need) for \(typeName) of shape \(shape)",
+        found: counted(length, "byte"))
     }
     return TensorEntry(
       name: name, elementType: type, shape: shape,
@@ -235,7 +236,7 @@ private struct HeaderParser {
     guard end == size else {
       throw FileError(
         path, at: "byte \(end)", expected: "the end of the file, since \(before) ends there",
-        found: "\(size - end) bytes more", remedy: FileError.damaged)
+        found: "\(counted(size - end, "byte")) more", remedy: FileError.damaged)
     }
   }
 }

@@ -99,12 +99,12 @@ public final class Corpus: Sendable {
         try report(CorpusFinding("the seek table does not match the header's hash of it"))
       }
       if found.tokens != count {
-        try report(CorpusFinding("the header counts \(found.tokens) tokens, frames hold \(count)"))
+        try report(CorpusFinding("the header counts \(counted(found.tokens, "token")), frames hold \(count)"))
       }
       if found.documents != metadata.starts.count {
         try report(
           CorpusFinding(
-            "the header counts \(found.documents) documents, \(metadata.starts.count) are listed"))
+            "the header counts \(counted(found.documents, "document")), \(metadata.starts.count) are listed"))
       }
       if metadata.preamble.map({ $0 != (width, found.vocabularySize) }) ?? false {
         try report(CorpusFinding("the preamble contradicts the header"))

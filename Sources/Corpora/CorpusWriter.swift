@@ -116,12 +116,13 @@ public struct CorpusWriter: ~Copyable {
 
   /// Writes the metadata and the seek table, syncs, and puts the file in its place.
   ///
+  /// - Parameter endOfDocument: the id with which documents end, where there is one.
   /// - Returns: the header as written.
   /// - Throws: a sentence when the disk is full or the split cannot be made.
   @discardableResult
   public consuming func finish(
     validation: ValidationSplit = .none, sources: [CorpusHeader.Source] = [],
-    task: CorpusHeader.Task? = nil
+    task: CorpusHeader.Task? = nil, endOfDocument: Int32? = nil
   ) throws -> CorpusHeader {
     precondition(
       assembly.documents[CorpusPart.validation.rawValue].count == 0 || validation.isByDocument,
@@ -135,6 +136,7 @@ public struct CorpusWriter: ~Copyable {
       header.record(validation)
       header.sources = sources
       header.task = task
+      header.endOfDocument = endOfDocument
     }
   }
 }

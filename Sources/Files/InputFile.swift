@@ -58,11 +58,11 @@ package final class InputFile: Sendable {
         done += count
       } else if count == 0 {
         throw FileError(
-          path, at: "byte \(offset + done)", expected: "\(buffer.count - done) bytes more",
+          path, at: "byte \(offset + done)", expected: "\(counted(buffer.count - done, "byte")) more",
           found: "the end of the file", remedy: "the file shrank while it was read: try again")
       } else if errno != EINTR {
         throw FileError.system(
-          path, "reading at byte \(offset + done)", expected: "\(part.count) bytes",
+          path, "reading at byte \(offset + done)", expected: counted(part.count, "byte"),
           remedy: "check the disk")
       }
     }

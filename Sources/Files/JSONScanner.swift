@@ -28,14 +28,15 @@ package struct JSONScanner {
   /// Where in the file the document starts.
   private let start: Int
   private let repairsText: Bool
+  private var repairsHalves: Bool
   private let remedy: String
   private var index = 0
   private var depth = 0
   /// No member or element of the innermost container has been read yet.
   private var isFirst = true
 
-  /// - Parameter repairsText: what is not UTF-8 in a string passes as it is, and half of a surrogate pair
-  ///   becomes U+FFFD; both are errors otherwise.
+  /// - Parameter repairsText: what is not UTF-8 in a string passes as it is, and half of a surrogate pair becomes U+FFFD, but
+  ///   in bytes that the caller takes; both are errors otherwise.
   package init(
     _ bytes: [UInt8], file: String, name: String = "JSON", start: Int = 0, repairsText: Bool = false,
     remedy: String = FileError.damaged
@@ -45,6 +46,7 @@ package struct JSONScanner {
     self.name = name
     self.start = start
     self.repairsText = repairsText
+    repairsHalves = repairsText
     self.remedy = remedy
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { index = 3 }
   }
@@ -212,7 +214,8 @@ package struct JSONScanner {
   package mutating func string(into text: inout [UInt8]) throws(FileError) {
     var sink: [UInt8]? = consume text
     text = []
-    defer { text = sink ?? [] }
+    repairsHalves = false
+    defer { (text, repairsHalves) = (sink ?? [], repairsText) }
     try string(into: &sink)
   }
 
@@ -273,8 +276,12 @@ package struct JSONScanner {
 
   private func scalar(_ value: UInt32) throws(FileError) -> Unicode.Scalar {
     if let scalar = Unicode.Scalar(value) { return scalar }
-    guard repairsText else {
-      throw failure(expected: "a Unicode character", found: "half of a surrogate pair")
+    guard repairsHalves else {
+      let (expected, found) = ("a Unicode character", "half of a surrogate pair")
+      guard repairsText else { throw failure(expected: expected, found: found) }
+      throw FileError(
+        file, at: "\(name) at byte \(start + index)", expected: expected, found: found,
+        remedy: "it is no text in UTF-8: write the pair, or take it out")
     }
     return "\u{FFFD}"
   }

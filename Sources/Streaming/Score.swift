@@ -1,6 +1,7 @@
 /// How well a model predicts: sums of cross-entropies, and a scorer for streams of any length.
 
 import Foundation
+import RunnelFiles
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
@@ -101,8 +102,9 @@ public struct StreamScorer: Sendable {
       guard losses.isFinite else {
         var failure = model.nonFinite(
           ids, batch: 1, form: form, state: before ?? stream.state, seen: losses)
-        failure.place = [failure.place, "behind \(stream.position) tokens"].compactMap { $0 }.joined(
-          separator: ", ")
+        failure.place = [failure.place, "behind \(counted(stream.position, "token"))"].compactMap { $0 }
+          .joined(
+            separator: ", ")
         throw failure
       }
       stream.position += ids.count

@@ -1,5 +1,6 @@
 /// A stream over a model: feed tokens, draw tokens, fork, save. Its cost per token does not depend on the past.
 
+import RunnelFiles
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
@@ -66,7 +67,8 @@ public struct Session: Sendable {
     guard let logits, !logits.isFinite else { return }
     var failure = model.nonFinite(
       lastToken.map { [$0] } ?? [], batch: 1, form: .step, state: state, seen: logits)
-    failure.place = [failure.place, "\(position) tokens read"].compactMap { $0 }.joined(separator: ", ")
+    failure.place = [failure.place, "\(counted(position, "token")) read"].compactMap { $0 }.joined(
+      separator: ", ")
     throw failure
   }
 }

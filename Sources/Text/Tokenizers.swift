@@ -39,12 +39,15 @@ public enum Tokenizers {
   }
   /// The files in a folder that make its tokenizer, or say how it is read.
   package static func parts(in folder: String) -> [String] {
-    let settings = [
-      TokenizerSettings.configurationName, TokenizerSettings.specialName, TokenizerSettings.addedName,
-    ]
+    let settings =
+      [
+        TokenizerSettings.configurationName, TokenizerSettings.specialName, TokenizerSettings.addedName,
+      ] + chatTemplateNames
     return (fileNames + MergesFile.pairs.flatMap { [$0.0, $0.1] } + settings)
       .filter { fileExists(folder + "/" + $0) }
   }
+  /// What a folder calls its templates of conversations.
+  package static let chatTemplateNames = [ChatTemplates.fileName, ChatTemplates.folderName]
   /// Whether a folder holds a tokenizer.
   package static func areIn(_ folder: String) -> Bool {
     fileNames.contains { fileExists(folder + "/" + $0) } || MergesFile.pair(in: folder) != nil

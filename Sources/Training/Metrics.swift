@@ -69,7 +69,8 @@ struct Metrics: ~Copyable {
   mutating func finish() throws {
     flush()
     guard let failure else { return }
-    throw TrainingError("\(waiting.count) lines of \(RunFolder.metricsName) could not be written: \(failure)")
+    throw TrainingError(
+      "\(counted(waiting.count, "line")) of \(RunFolder.metricsName) could not be written: \(failure)")
   }
 
   private struct Entry: Encodable {

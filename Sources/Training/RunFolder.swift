@@ -61,7 +61,8 @@ public enum RunFolder {
       !$0.hasPrefix(".")
     }
     let leftovers =
-      names.contains(metricsName) ? [metricsName, ModelFolder.generationName] + Tokenizers.fileNames : []
+      names.contains(metricsName)
+      ? [metricsName, ModelFolder.generationName] + Tokenizers.fileNames + Tokenizers.chatTemplateNames : []
     guard let stranger = names.filter({ !leftovers.contains($0) }).sorted().first else { return }
     throw FileError(
       folder, at: "folder of the run", expected: "a new one, an empty one, or a run",
@@ -70,7 +71,9 @@ public enum RunFolder {
 
   /// Removes what a run that was ended before its first checkpoint left of its tokenizer.
   static func removeLeftovers(_ folder: String) {
-    for name in Tokenizers.parts(in: folder) + [ModelFolder.generationName] { unlink(folder + "/" + name) }
+    for name in Tokenizers.parts(in: folder) + [ModelFolder.generationName] {
+      try? FileManager.default.removeItem(atPath: folder + "/" + name)
+    }
   }
 
   /// Writes a checkpoint.

@@ -42,6 +42,20 @@ public enum Budget: Codable, Sendable, Equatable {
     case .minutes(let limit): seconds / max(1e-9, limit * 60)
     }
   }
+
+  /// The same, or what a run has spent where that is more.
+  func reaching(steps: Int, tokens: Int, seconds: Double) -> Budget {
+    switch self {
+    case .steps(let limit): return .steps(max(limit, steps))
+    case .tokens(let limit): return .tokens(max(limit, tokens))
+    case .minutes(let limit):
+      guard seconds > limit * 60 else { return self }
+      var spent = seconds / 60
+      // The quotient may be rounded up.
+      while spent * 60 > seconds { spent = spent.nextDown }
+      return .minutes(spent)
+    }
+  }
 }
 
 /// One key, the unit: {"steps": 1000}.

@@ -37,7 +37,9 @@ extension TrainingSettings {
 
     init(from decoder: any Decoder) throws {
       if let members = try? [String: Text](from: decoder) {
-        text = members.sorted { $0.key < $1.key }.map { "\($1.text) \($0)" }.joined(separator: ", ")
+        text = members.sorted { $0.key < $1.key }.map { unit, count in
+          count.text == "1" && unit.hasSuffix("s") ? "1 \(unit.dropLast())" : "\(count.text) \(unit)"
+        }.joined(separator: ", ")
         return
       }
       let value = try decoder.singleValueContainer()
@@ -54,9 +56,10 @@ extension TrainingSettings {
   }
 
   /// These settings with another budget at a point of a run. What is behind the warm-up stays behind it, and a warm-up under
-  /// way keeps its length: its share shrinks as the budget grows.
+  /// way keeps its length: its share shrinks as the budget grows. A budget that is spent already ends the run here.
   public func extended(to budget: Budget, steps: Int, tokens: Int, seconds: Double) -> Self {
     var settings = self
+    let budget = budget.reaching(steps: steps, tokens: tokens, seconds: seconds)
     settings.budget = budget
     let before = self.budget.progress(steps: steps, tokens: tokens, seconds: seconds)
     let after = budget.progress(steps: steps, tokens: tokens, seconds: seconds)

@@ -103,7 +103,7 @@ public struct TrainingRun: Sendable {
     if let newest = try? RunFolder.record(folder).steps, newest > trainer.steps { try save() }
     var metrics = try Metrics(folder: folder, upTo: trainer.steps, changes: trainer.changes)
     if metrics.damagedLines > 0 {
-      note("\(metrics.damagedLines) lines of \(folder)/\(RunFolder.metricsName) are damaged and left out")
+      note("left out \(counted(metrics.damagedLines, "damaged line")) of \(folder)/\(RunFolder.metricsName)")
     }
     let tokenizer = try trainer.sampler.mixture.parts[0].corpus.tokenizer()
     let goesOn = RunFolder.exists(folder)
@@ -111,7 +111,10 @@ public struct TrainingRun: Sendable {
     // Beside the weights it makes the run a model that reads and writes text.
     if let tokenizer { try ModelFolder.save(tokenizer, to: folder) }
     // A run that goes on has its marks already; the model that it began with may be gone.
-    if !goesOn { try ModelFolder.save(try marks(tokenizer), to: folder) }
+    if !goesOn {
+      try ModelFolder.save(try marks(tokenizer), to: folder)
+      if let origin = trainer.settings.origin { try ChatTemplates(in: origin).write(to: folder) }
+    }
     byteLengths = tokenizer is ByteTokenizer ? nil : tokenizer?.byteLengths() ?? []
     if RunFolder.exists(folder) {
       // Whatever became of the files beside the checkpoint, they are whole from here on.

@@ -16,3 +16,26 @@ extension RunnelTool {
     }
   }
 }
+
+extension RunnelTool {
+  /// What to say where an option that a verb does not have is behind an error: its value was taken for an argument, or something
+  /// else was missed first, and the parser speaks of that alone.
+  static func unknownOption(behind error: any Error) -> ValidationError? {
+    guard exitCode(for: error) == .validationFailure, !message(for: error).hasPrefix("Unknown option") else {
+      return nil
+    }
+    var verb: any ParsableCommand.Type = RunnelTool.self, words = ["runnel"]
+    var arguments = CommandLine.arguments.dropFirst().prefix { $0 != "--" }
+    while let name = arguments.first,
+      let next = verb.configuration.subcommands.first(where: { $0._commandName == name })
+    {
+      (verb, arguments) = (next, arguments.dropFirst())
+      words.append(name)
+    }
+    let known = Set(
+      helpMessage(for: verb, includeHidden: true).matches(of: /--[a-z0-9-]+/).map { String($0.output) })
+    let given = arguments.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
+    guard let stranger = given.first(where: { !known.contains($0) }) else { return nil }
+    return ValidationError("\(words.joined(separator: " ")) has no option \(printable(stranger))")
+  }
+}

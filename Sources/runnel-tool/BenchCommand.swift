@@ -27,7 +27,7 @@ struct BenchModelOptions: ParsableArguments {
   func validate() throws {
     if (model == nil) == (mixer == nil) { throw ValidationError("name a model folder, or give --mixer") }
     guard seconds > 0, seconds <= 3600 else {
-      throw ValidationError("--seconds is \(seconds); it must lie between 0 and 3600")
+      throw ValidationError("--seconds is \(seconds); it must be more than 0 and at most 3600")
     }
     let shape = [width, layers, vocabulary].compactMap { $0 }
     guard shape.allSatisfy({ $0 > 0 }) else {
@@ -69,8 +69,8 @@ private struct Measurement: Encodable {
   func print(json: Bool) throws {
     if json { return try Output.json(self) }
     Output.line(
-      "\(mixer), \(Output.grouped(parameters)) parameters, \(threads) threads, \(instructions), "
-        + "\(batch) × \(segment): \(Output.grouped(Int(tokens_per_second))) tokens/s")
+      "\(mixer), \(counted(parameters, "parameter")), \(counted(threads, "thread")), \(instructions), "
+        + "\(batch) × \(segment): \(grouped(Int(tokens_per_second))) tokens/s")
     Output.line(
       String(
         format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100,

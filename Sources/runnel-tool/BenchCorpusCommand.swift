@@ -22,7 +22,7 @@ extension BenchCommand {
 
     func validate() throws {
       guard seconds > 0, seconds <= 3600 else {
-        throw ValidationError("--seconds is \(seconds); it must lie between 0 and 3600")
+        throw ValidationError("--seconds is \(seconds); it must be more than 0 and at most 3600")
       }
     }
 
@@ -40,13 +40,14 @@ extension BenchCommand {
       }
       Output.line(
         String(
-          format: "%@: %@ tokens in %d frames; read at %.0f MB/s, %.1f %% of bare decompression (%.0f MB/s)",
-          path, Output.grouped(corpus.count), corpus.info.frames, bench.reading / 1e6, bench.share * 100,
+          format: "%@: %@ in %@; read at %.0f MB/s, %.1f %% of bare decompression (%.0f MB/s)",
+          path, counted(corpus.count, "token"), counted(corpus.info.frames, "frame"), bench.reading / 1e6,
+          bench.share * 100,
           bench.decompression / 1e6))
       Output.line(
         String(
-          format: "verified at %.0f MB/s; 512 tokens at a random place: %.0f µs, at most %d frames",
-          bench.verification / 1e6, bench.access * 1e6, bench.framesPerAccess))
+          format: "verified at %.0f MB/s; 512 tokens at a random place: %.0f µs, at most %@",
+          bench.verification / 1e6, bench.access * 1e6, counted(bench.framesPerAccess, "frame")))
     }
   }
 }

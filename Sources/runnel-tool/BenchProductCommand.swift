@@ -23,7 +23,7 @@ extension BenchCommand {
 
     func validate() throws {
       guard seconds > 0, seconds <= 3600 else {
-        throw ValidationError("--seconds is \(seconds); it must lie between 0 and 3600")
+        throw ValidationError("--seconds is \(seconds); it must be more than 0 and at most 3600")
       }
       guard vocabulary > 0, width > 0, layers > 0, segment > 0 else {
         throw ValidationError("--width, --layers, --vocabulary and --segment must be positive")
@@ -71,8 +71,9 @@ private struct ProductMeasurement: Encodable {
     if json { return try Output.json(self) }
     Output.line(
       String(
-        format: "%@, %d threads: %@ bytes per token, %.1f tokens/s, %.1f %% of the read peak of %.1f GB/s",
-        dtype.rawValue, threads, Output.grouped(bytes_per_token), tokens_per_second, share_of_peak * 100,
+        format: "%@, %@: %@ per token, %.1f tokens/s, %.1f %% of the read peak of %.1f GB/s",
+        dtype.rawValue, counted(threads, "thread"), counted(bytes_per_token, "byte"), tokens_per_second,
+        share_of_peak * 100,
         peak_gb_per_second))
     Output.line(
       String(

@@ -104,12 +104,12 @@ private struct Measurement: Encodable {
   func print(json: Bool) throws {
     if json { return try Output.json(self) }
     Output.line(
-      "\(mixer), \(Output.grouped(parameters)) parameters in \(dtype?.rawValue ?? "f32"), \(threads) threads, "
-        + "\(instructions), \(batch) × \(segment): \(Output.grouped(Int(tokens_per_second))) tokens/s")
+      "\(mixer), \(counted(parameters, "parameter")) in \(dtype?.rawValue ?? "f32"), \(counted(threads, "thread")), "
+        + "\(instructions), \(batch) × \(segment): \(grouped(Int(tokens_per_second))) tokens/s")
     let share = Output.decimals(100 * share_of_peak, 1)
     if let bytes_per_token, let peak_gb_per_second {
       Output.line(
-        "\(Output.grouped(bytes_per_token)) bytes of weights per token, \(share) % of the read peak of "
+        "\(counted(bytes_per_token, "byte")) of weights per token, \(share) % of the read peak of "
           + "\(Output.decimals(peak_gb_per_second, 1)) GB/s, measured in turn")
     }
     if let peak_gflops {

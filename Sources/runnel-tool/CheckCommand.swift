@@ -60,7 +60,8 @@ struct CheckCommand: ParsableCommand {
   private func check(_ model: LanguageModel) throws {
     if let long { return try checkLong(model, tokens: long) }
     if !output.json {
-      Output.line("\(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(tokens) tokens")
+      Output.line(
+        "\(model.mixerName), \(counted(model.parameterCount, "parameter")), \(counted(tokens, "token"))")
     }
     let check = ModelCheck(model, tokens: tokens, seed: seed)
     var line = ProgressLine()
@@ -111,7 +112,7 @@ struct CheckCommand: ParsableCommand {
       let bound =
         check.tolerance.map { String(format: "states may differ by %.0e", $0) }
         ?? "the recurrence never forgets, nor does it forget rounding: no bound"
-      Output.line("\(model.mixerName), \(Output.grouped(model.parameterCount)) parameters; \(bound)")
+      Output.line("\(model.mixerName), \(counted(model.parameterCount, "parameter")); \(bound)")
       Output.line("     tokens    state   logits  µs a step   memory  worst in")
     }
     let points = try check.run { point in

@@ -69,7 +69,7 @@ struct ConvertCommand: ParsableCommand {
     }
     if let length, length < 1 { throw ValidationError("--length is \(length); it must be at least 1") }
     if let tolerance, !(tolerance > 0 && tolerance < 1) {
-      throw ValidationError("--tolerance is \(tolerance); it must lie between 0 and 1")
+      throw ValidationError("--tolerance is \(tolerance); it must be more than 0 and less than 1")
     }
     if let maxState, !(1...4096).contains(maxState) {
       throw ValidationError("--max-state is \(maxState); it must lie between 1 and 4096")
@@ -121,6 +121,7 @@ struct ConvertCommand: ParsableCommand {
     }
     let marks = try ModelFolder.marks(
       of: original, at: source, tokenizer: tokenizer, from: self.tokenizer.tokenizer ?? source)
+    let templates = try ChatTemplates(in: self.tokenizer.tokenizer ?? source)
     let sample = try ComparisonText(text, tokens: tokens, for: original, tokenizer)
     let finer = try choose(for: original, sample)
     let isNew = !fileExists(result)
@@ -135,6 +136,7 @@ struct ConvertCommand: ParsableCommand {
     try write(original, tokenizer, marks, finer)
     if let tokenizer, destination != .huggingface { try ModelFolder.save(tokenizer, to: result) }
     try ModelFolder.save(marks, to: result)
+    if tokenizer != nil { try templates.write(to: result) }
     // What is measured is what lies on the disk.
     let converted = try ModelFolder.load(result)
     let form = destination == .recurrent ? Form.step : .mix
@@ -224,8 +226,8 @@ struct ConvertCommand: ParsableCommand {
             ? nil : Dictionary(uniqueKeysWithValues: model.packings.map { ($0.name, $0.element) })))
     }
     Output.line(
-      "\(result): \(model.mixerName), \(Output.grouped(model.parameterCount)) parameters, \(destination.rawValue) in "
-        + "\(dtype.rawValue), \(Output.grouped(bytes)) bytes")
+      "\(result): \(model.mixerName), \(counted(model.parameterCount, "parameter")), \(destination.rawValue) in "
+        + "\(dtype.rawValue), \(counted(bytes, "byte"))")
     let others = model.packings.filter { $0.element != dtype }
     for element in PackedElement.allCases {
       let names = others.filter { $0.element == element && finer[$0.name] != nil }.map(\.name)
@@ -236,9 +238,9 @@ struct ConvertCommand: ParsableCommand {
     Output.line(
       String(
         format:
-          "on %@ tokens of %@: logits differ by at most %.3g, on average by %.3g; the next token's distribution by "
+          "on %@ of %@: logits differ by at most %.3g, on average by %.3g; the next token's distribution by "
           + "%.3g nats",
-        Output.grouped(divergence.tokens), sample.name, divergence.largest, divergence.mean,
+        counted(divergence.tokens, "token"), sample.name, divergence.largest, divergence.mean,
         divergence.klDivergence))
     let (unit, x, y) =
       before.bytes > 0

@@ -66,14 +66,14 @@ struct KernelToRecurrence {
       return try Output.json(Result(result: result, bytes: bytes, tolerance: tolerance, kernels: reports))
     }
     for report in reports { show(report) }
-    Output.line("\(result): \(Output.grouped(bytes)) bytes")
+    Output.line("\(result): \(counted(bytes, "byte"))")
   }
 
   private func convert(_ kernel: KernelTensor) throws -> (RecurrenceFile.Entry, Report) {
     let start = ContinuousClock.now, count = kernel.filters.count
     var progress = ProgressLine()
     let fits = DiagonalRealization.fit(kernel.filters, tolerance: tolerance, maxStates: maxStates) { done in
-      progress.show(Double(done) / Double(count), "\(kernel.name): \(done) of \(count) channels")
+      progress.show(Double(done) / Double(count), "\(kernel.name): \(done) of \(counted(count, "channel"))")
     }
     progress.finish()
     let elapsed = start.duration(to: .now)
@@ -101,13 +101,13 @@ struct KernelToRecurrence {
       ? "no recurrence of fewer than \(fit.leastStates) states can meet it"
       : "a kernel that grows, or that repeats taps after a pause, is no sum of few decaying waves"
     return
-      "\(source): tensor \"\(printable(kernel.name))\", \(failing) of \(fits.count) channels: the tolerance "
+      "\(source): tensor \"\(printable(kernel.name))\", \(failing) of \(counted(fits.count, "channel")): the tolerance "
       + "\(tolerance) is not met with at most \(maxStates) states; channel \(worst) reaches \(number) with "
       + "\(fit.realization.states); \(why); raise --tolerance or --max-state"
   }
 
   private func show(_ report: Report) {
-    Output.line("\(report.tensor): \(report.channels) channels of \(Output.grouped(report.taps)) taps")
+    Output.line("\(report.tensor): \(counted(report.channels, "channel")) of \(counted(report.taps, "tap"))")
     Output.table([
       ["states per channel", report.states.text + " (min / median / max)"],
       ["no fewer than", report.least_states.text + " by the singular values of the Hankel matrix"],
@@ -161,7 +161,8 @@ struct ModelToKernel {
     }
     let kernels = model.kernels(length: length)
     if let bad = kernels.first(where: { $0.kernel.scalars.contains { !$0.isFinite } }) {
-      throw ToolError("\(source): \(bad.name) overflows within \(length) taps; give a smaller --length")
+      throw ToolError(
+        "\(source): \(bad.name) overflows within \(counted(length, "tap")); give a smaller --length")
     }
     try KernelFile.write(kernels, to: result)
     let entries = kernels.map { Entry(tensor: $0.name, shape: Array($0.kernel.shape)) }
@@ -175,7 +176,8 @@ struct ModelToKernel {
       })
     let skipped = model.layerCount - Set(kernels.map { $0.name.split(separator: ".")[1] }).count
     if skipped > 0 {
-      Output.note("\(skipped) of \(model.layerCount) layers are no convolutions and have no kernel")
+      Output.note(
+        "\(skipped) of \(counted(model.layerCount, "layer")) without a kernel, as they are no convolutions")
     }
   }
 

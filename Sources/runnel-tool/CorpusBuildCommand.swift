@@ -134,8 +134,9 @@ struct ReadingOptions: ParsableArguments {
   }
 
   static func note(_ bad: BadLines) {
+    if bad.blank > 0 { Output.note("left out \(counted(bad.blank, "blank line"))") }
     guard let first = bad.first else { return }
-    Output.note("left out \(Output.grouped(bad.count)) bad lines; the first: \(first)")
+    Output.note("left out \(counted(bad.count, "bad line")); the first: \(first)")
   }
 
   /// `\n`, `\r`, `\t` and `\\` as what they stand for.

@@ -30,7 +30,7 @@ func report(_ header: CorpusHeader, at path: String, _ output: OutputOptions) th
   if output.json { return try Output.json(header) }
   let training = header.validationStart
   Output.line(
-    "\(path): \(Output.grouped(header.tokens)) tokens in \(Output.grouped(header.documents)) documents, "
-      + "\(Output.grouped(training)) for training, \(Output.grouped(header.tokens - training)) for validation"
+    "\(path): \(counted(header.tokens, "token")) in \(counted(header.documents, "document")), "
+      + "\(grouped(training)) for training, \(grouped(header.tokens - training)) for validation"
   )
 }

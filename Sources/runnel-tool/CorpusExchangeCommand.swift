@@ -40,6 +40,11 @@ extension CorpusCommand {
 
     func validate() throws {
       if inputs.isEmpty { throw ValidationError("name at least one file of token ids") }
+      if (inputs + validationInput).contains("-") {
+        throw ValidationError(
+          "token ids are read from files, which say how many there are, and - is none (a file of that name is ./-); name the file, "
+            + "or redirect stdin from it and name /dev/stdin")
+      }
       if (tokenizer == nil) == (vocabulary == nil) {
         throw ValidationError("give either --tokenizer, or --vocabulary if its file is not to be had")
       }
@@ -108,18 +113,24 @@ extension CorpusCommand {
       }
       var line = ProgressLine()
       let corpus = try Corpus(path: path)
+      var inside = 0
       let count = try corpus.export(
-        split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd
-      ) { done in line.show(done, "exporting \(out)") }
+        split?.split ?? .all, to: out, as: format, element: dtype, documentEnd: documentEnd,
+        insideEnds: { inside = $0 }, progress: { line.show($0, "exporting \(out)") })
       line.finish()
+      if inside > 0, let end = documentEnd ?? corpus.header.endOfDocument {
+        Output.note(
+          "\(out): the id \(end), which ends documents, stands \(counted(inside, "time")) inside them, where its readers cut them "
+            + "too; --document-end names another, and --format megatron keeps documents apart")
+      }
       if format != .megatron, corpus.documentCount > 1, documentEnd == nil, corpus.header.endOfDocument == nil
       {
         Output.note(
-          "\(out): its format has no documents: \(Output.grouped(corpus.documentCount)) of them stand one after the other; "
+          "\(out): its format has no documents: \(grouped(corpus.documentCount)) of them stand one after the other; "
             + "--document-end puts an id after each, and --format megatron keeps them")
       }
       if output.json { return try Output.json(Result(path: out, tokens: count)) }
-      Output.line("\(out): \(Output.grouped(count)) tokens")
+      Output.line("\(out): \(counted(count, "token"))")
     }
   }
 }

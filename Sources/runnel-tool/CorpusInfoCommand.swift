@@ -18,16 +18,16 @@ extension CorpusCommand {
       let header = info.header
       var rows = [
         ["corpus", path],
-        ["tokens", "\(Output.grouped(header.tokens)) (\(header.dtype.rawValue))"],
+        ["tokens", "\(grouped(header.tokens)) (\(header.dtype.rawValue))"],
         ["tokenizer", Self.tokenizer(of: info)],
-        ["documents", Output.grouped(header.documents)],
-        ["training", Output.grouped(corpus.range(of: .train).count)],
-        ["validation", Output.grouped(corpus.range(of: .validation).count) + Self.split(in: header)],
+        ["documents", grouped(header.documents)],
+        ["training", grouped(corpus.range(of: .train).count)],
+        ["validation", grouped(corpus.range(of: .validation).count) + Self.split(in: header)],
         [
           "file",
           String(
-            format: "%@ bytes in %d frames, %.2f times smaller", Output.grouped(info.fileBytes), info.frames,
-            info.ratio),
+            format: "%@ in %@, %.2f times smaller", counted(info.fileBytes, "byte"),
+            counted(info.frames, "frame"), info.ratio),
         ],
       ]
       if let special = header.specialTokens {
@@ -40,7 +40,7 @@ extension CorpusCommand {
       }
       if let end = header.endOfDocument { rows.append(["end of document", "token \(end) after each"]) }
       if let duplicates = header.duplicatesRemoved {
-        rows.append(["duplicates", "\(Output.grouped(duplicates)) documents left out"])
+        rows.append(["duplicates", "\(counted(duplicates, "document")) left out"])
       }
       if let task = header.task {
         rows.append(["task", "\(task.name), seed \(task.seed)"])
@@ -60,7 +60,7 @@ extension CorpusCommand {
       }
       for source in header.sources {
         rows.append([
-          "source", "\(source.name), \(Output.grouped(source.bytes)) bytes, sha256 \(source.sha256)",
+          "source", "\(source.name), \(counted(source.bytes, "byte")), sha256 \(source.sha256)",
         ])
       }
       Output.table(rows)
@@ -68,7 +68,7 @@ extension CorpusCommand {
 
     private static func tokenizer(of info: Corpus.Info) -> String {
       let header = info.header
-      var facts = ["\(Output.grouped(header.vocabularySize)) tokens"]
+      var facts = [counted(header.vocabularySize, "token")]
       if let sha256 = header.tokenizer.sha256 {
         facts.append("sha256 \(sha256)")
         facts.append(info.keepsTokenizer ? "kept in the corpus" : "not kept in the corpus")

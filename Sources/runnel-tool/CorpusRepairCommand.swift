@@ -31,11 +31,10 @@ extension CorpusCommand {
       for finding in repair.findings { Output.note("\(path): \(finding)") }
       if output.json { return try Output.json(repair) }
       if !repair.findings.isEmpty {
-        let tokens = repair.tokensLost.map(Output.grouped) ?? "an unknown number of"
+        let tokens = repair.tokensLost.map { counted($0, "token") } ?? "an unknown number of tokens"
         Output.note(
-          "lost: \(tokens) tokens in \(Output.grouped(repair.framesLost)) damaged frames and gaps; "
-            + "\(Output.grouped(repair.documentsLost)) documents are gone, \(Output.grouped(repair.documentsCut)) "
-            + "are cut")
+          "lost: \(tokens) in \(counted(repair.framesLost, "damaged frame")) and gaps; "
+            + "\(counted(repair.documentsLost, "document")) gone, \(grouped(repair.documentsCut)) cut")
       }
       try report(repair.header, at: out, output)
     }

@@ -65,7 +65,7 @@ extension CorpusCommand {
           throw ValidationError("\(task) has no \(TaskOptions.flag(other)); it has --megabytes")
         }
         if let megabytes, !(megabytes > 0 && megabytes <= 1e6) {
-          throw ValidationError("--megabytes is \(megabytes); it must lie between 0 and 1000000")
+          throw ValidationError("--megabytes is \(megabytes); it must be more than 0 and at most 1000000")
         }
       }
     }
@@ -89,11 +89,11 @@ extension CorpusCommand {
         let count = documents ?? 20_000
         header = try make(type).write(
           to: path, documents: count, seed: seed, validation: validation, level: level
-        ) { done in line.show(Double(done) / Double(count), "\(Output.grouped(done)) documents written") }
+        ) { done in line.show(Double(done) / Double(count), "\(counted(done, "document")) written") }
       } else {
         let bytes = Int((megabytes ?? 16) * 1e6)
         header = try Stories.write(to: path, bytes: bytes, seed: seed, validation: validation, level: level) {
-          done in line.show(Double(done) / Double(bytes), "\(Output.grouped(done)) bytes told")
+          done in line.show(Double(done) / Double(bytes), "\(counted(done, "byte")) told")
         }
       }
       line.finish()

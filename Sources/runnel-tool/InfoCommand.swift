@@ -64,7 +64,7 @@ struct InfoCommand: ParsableCommand {
         ["  recurrence", entry.recurrence],
         [
           "  state",
-          "\(entry.state) floats, \(Output.grouped(entry.state_bytes_at_width_256)) bytes at width 256",
+          "\(entry.state) floats, \(counted(entry.state_bytes_at_width_256, "byte")) at width 256",
         ],
         ["  cost", "\(entry.cost) operations per token, projections apart"],
         ["  forms", forms.joined(separator: ", ")],
@@ -128,14 +128,14 @@ struct InfoCommand: ParsableCommand {
     }
     var rows = [
       ["mixer", model.mixerName],
-      ["parameters", Output.grouped(model.parameterCount)],
+      ["parameters", grouped(model.parameterCount)],
       ["layers", "\(model.layerCount) of width \(model.width)"],
-      ["vocabulary", Output.grouped(model.vocabularySize)],
-      ["state", "\(Output.grouped(stateBytes)) bytes for a stream of any length"],
+      ["vocabulary", grouped(model.vocabularySize)],
+      ["state", "\(counted(stateBytes, "byte")) for a stream of any length"],
       ["form", model.packing.map { "recurrent, packed in \($0)" } ?? "parallel"],
       [
         "to train it",
-        "about \(TrainingMemory.text(memory.total)) with \(batch) lanes of \(segment): \(memory.parts)",
+        "about \(TrainingMemory.text(memory.total)) with \(counted(batch, "lane")) of \(segment): \(memory.parts)",
       ],
     ]
     for choice in model.configuration.mixers {
@@ -147,7 +147,7 @@ struct InfoCommand: ParsableCommand {
       if let origin = record.settings.origin { rows.append(["began with", origin]) }
       rows.append([
         "trained",
-        "\(Output.grouped(record.steps)) steps, \(Output.grouped(record.tokens)) tokens, \(Output.duration(record.seconds))",
+        "\(counted(record.steps, "step")), \(counted(record.tokens, "token")), \(Output.duration(record.seconds))",
       ])
       for change in record.changes {
         rows.append([

@@ -83,17 +83,6 @@ enum Output {
     }
   }
 
-  /// 1,234,567.
-  static func grouped(_ number: Int) -> String {
-    var digits = String(abs(number))
-    var groups: [String] = []
-    while digits.count > 3 {
-      groups.insert(String(digits.suffix(3)), at: 0)
-      digits.removeLast(3)
-    }
-    return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
-  }
-
   static func decimals(_ number: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", number) }
 
   static func duration(_ seconds: Double) -> String {

@@ -37,6 +37,7 @@ enum Main {
       var command = try RunnelTool.parseAsRoot()
       try command.run()
     } catch {
+      let error = RunnelTool.unknownOption(behind: error) ?? error
       let code = RunnelTool.exitCode(for: error)
       let text = RunnelTool.fullMessage(for: error)
       // Help and the version are results.

@@ -160,9 +160,9 @@ struct ScoreCommand: ParsableCommand {
     Output.line(
       String(
         format:
-          "%@ answers in %@ documents, %@: %.2f %% right, %.2f %% of the documents, loss %.6f nats, %@ tokens/s",
-        Output.grouped(result.score.tokens), Output.grouped(result.documents), form.rawValue,
-        100 * result.accuracy, 100 * result.documentAccuracy, result.score.loss, Output.grouped(Int(rate))))
+          "%@ in %@, %@: %.2f %% right, %.2f %% of the documents, loss %.6f nats, %@ tokens/s",
+        counted(result.score.tokens, "answer"), counted(result.documents, "document"), form.rawValue,
+        100 * result.accuracy, 100 * result.documentAccuracy, result.score.loss, grouped(Int(rate))))
   }
 
   private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
@@ -193,7 +193,7 @@ struct ScoreCommand: ParsableCommand {
         if units == nil {
           line.show(
             Double(done) / Double(range.count),
-            "scored \(Output.grouped(done)) of \(Output.grouped(range.count)) tokens")
+            "scored \(grouped(done)) of \(counted(range.count, "token"))")
         }
         try feed(piece)
         position += piece.count
@@ -234,10 +234,10 @@ struct ScoreCommand: ParsableCommand {
 
   func summary(_ score: Score, seconds: Double) -> String {
     String(
-      format: "%@ tokens, %@: loss %.6f nats per token%@, perplexity %.3f, %@ tokens/s",
-      Output.grouped(score.tokens), form.rawValue, score.loss,
+      format: "%@, %@: loss %.6f nats per token%@, perplexity %.3f, %@ tokens/s",
+      counted(score.tokens, "token"), form.rawValue, score.loss,
       score.bytes > 0 ? String(format: ", %.6f bits per byte", score.bitsPerByte) : "", score.perplexity,
-      Output.grouped(Int(Double(score.tokens) / seconds)))
+      grouped(Int(Double(score.tokens) / seconds)))
   }
 }
 

@@ -60,10 +60,10 @@ struct StateCommand: ParsableCommand {
       let settings = state.sampler.settings
       var rows = [
         ["mixer", state.mixer], ["model", state.fingerprint],
-        ["position", "\(Output.grouped(state.position)) tokens read"],
-        ["state", "\(Output.grouped(state.byteCount)) bytes"],
+        ["position", "\(counted(state.position, "token")) read"],
+        ["state", counted(state.byteCount, "byte")],
         ["sampling", "temperature \(settings.temperature), top-k \(settings.topK), top-p \(settings.topP)"],
-        ["pending", "\(state.pending.count) bytes drawn but not printed"],
+        ["pending", "\(counted(state.pending.count, "byte")) drawn but not printed"],
       ]
       rows += tensors.map { tensor in
         let numbers = [tensor.norm, tensor.least, tensor.largest].map {
@@ -99,10 +99,10 @@ struct StateCommand: ParsableCommand {
         ["mixer", journal.mixer], ["model", journal.fingerprint],
         [
           "positions",
-          "\(Output.grouped(journal.positions.lowerBound)) to \(Output.grouped(journal.positions.upperBound))",
+          "\(grouped(journal.positions.lowerBound)) to \(grouped(journal.positions.upperBound))",
         ],
-        ["log", "\(Output.grouped(journal.byteCount)) bytes"],
-        ["snapshots", journal.snapshots.map(Output.grouped).joined(separator: " ")],
+        ["log", counted(journal.byteCount, "byte")],
+        ["snapshots", journal.snapshots.map(grouped).joined(separator: " ")],
       ])
     }
   }
@@ -194,14 +194,15 @@ struct StateCommand: ParsableCommand {
             difference: difference.tokens > 0 ? difference : nil))
       }
       Output.line(
-        "\(result): \(Output.grouped(move.session.position)) tokens read, weights apart by "
+        "\(result): \(counted(move.session.position, "token")) read, weights apart by "
           + String(format: "%.2g of their norm", move.weightDifference))
       guard difference.tokens > 0 else { return }
       Output.line(
         String(
           format:
-            "over %d tokens the next one's distribution differs by %.3g nats on average, %.3g at most; a "
-            + "probability by at most %.3g; the most likely token is the same in %.1f %%", difference.tokens,
+            "over %@ the next one's distribution differs by %.3g nats on average, %.3g at most; a "
+            + "probability by at most %.3g; the most likely token is the same in %.1f %%",
+          counted(difference.tokens, "token"),
           difference.meanDivergence, difference.largestDivergence, difference.largestProbabilityDifference,
           100 * difference.sameChoice))
     }
@@ -256,7 +257,7 @@ struct StateCommand: ParsableCommand {
       }
       Output.line(isEqual ? "equal" : "different")
       var rows = [
-        ["position", "\(Output.grouped(x.position)), \(Output.grouped(y.position))"],
+        ["position", "\(grouped(x.position)), \(grouped(y.position))"],
         ["model", x.fingerprint == y.fingerprint ? "the same" : "\(x.fingerprint), \(y.fingerprint)"],
         ["sampler", sampler ? "the same" : "another place in the draws, settings or tokens seen"],
       ]

@@ -54,9 +54,9 @@ struct TokenizerCommand: ParsableCommand {
       }
       var rows = [
         ["tokenizer", tokenizer.name], ["kind", summary.kind],
-        ["vocabulary", Output.grouped(tokenizer.vocabularySize)],
+        ["vocabulary", grouped(tokenizer.vocabularySize)],
       ]
-      if let merges = summary.merges { rows.append(["merges", Output.grouped(merges)]) }
+      if let merges = summary.merges { rows.append(["merges", grouped(merges)]) }
       if let name = summary.normalizer { rows.append(["normalizer", name]) }
       if let name = summary.preTokenizer { rows.append(["pre-tokenizer", name]) }
       if let name = summary.decoder { rows.append(["decoder", name]) }
@@ -67,7 +67,7 @@ struct TokenizerCommand: ParsableCommand {
       if let measured {
         rows.append([
           "stdin",
-          "\(Output.grouped(measured.bytes)) bytes, \(Output.grouped(measured.tokens)) tokens, "
+          "\(counted(measured.bytes, "byte")), \(counted(measured.tokens, "token")), "
             + "\(Output.decimals(measured.seconds, 2)) s",
         ])
         if let rate { rows.append(["bytes per token", Output.decimals(rate, 3)]) }

@@ -69,7 +69,7 @@ private struct IdReader {
     default:
       let shown = byte > 0x20 && byte < 0x7F ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte)"
       throw ToolError(
-        "stdin: after \(count + (value == nil ? 0 : 1)) ids: expected token ids between spaces, found \(shown)"
+        "stdin: after \(counted(count + (value == nil ? 0 : 1), "id")): expected token ids between spaces, found \(shown)"
       )
     }
   }

@@ -73,7 +73,7 @@ extension TokenizerCommand {
       trainer.specialTokens = specials
       trainer.maximumTokenLength = maxTokenLength
       let (trained, tokens) = trainer.train(counter) { count in
-        line.show(Double(count) / Double(vocabulary), "\(Output.grouped(count)) tokens learned")
+        line.show(Double(count) / Double(vocabulary), "\(counted(count, "token")) learned")
       }
       line.finish()
       try trained.write(to: path)
@@ -84,14 +84,14 @@ extension TokenizerCommand {
         seconds: (ContinuousClock.now - start) / .seconds(1), peak_rss_bytes: Machine.peakResidentBytes)
       if trained.tokens.count < vocabulary {
         Output.note(
-          "no other pair occurs \(minFrequency) times or more: \(Output.grouped(trained.tokens.count)) tokens "
-            + "instead of \(Output.grouped(vocabulary))")
+          "no other pair occurs \(minFrequency) times or more: \(counted(trained.tokens.count, "token")) "
+            + "instead of \(grouped(vocabulary))")
       }
       if output.json { return try Output.json(result) }
       Output.line(
-        "\(path): \(Output.grouped(result.vocabulary)) tokens, \(Output.grouped(result.merges)) merges; "
+        "\(path): \(counted(result.vocabulary, "token")), \(counted(result.merges, "merge")); "
           + "\(Output.decimals(result.bytes_per_token, 3)) bytes per token on the "
-          + "\(Output.grouped(result.bytes)) bytes of text; \(Output.decimals(result.seconds, 1)) s")
+          + "\(counted(result.bytes, "byte")) of text; \(Output.decimals(result.seconds, 1)) s")
     }
 
     /// An object of JSON with a model, whoever wrote it.

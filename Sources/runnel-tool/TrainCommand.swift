@@ -190,7 +190,12 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func open(_ name: String, targets: TargetChoice) throws -> CorpusMixture {
-    try CorpusMixture(named: name) { try Corpus(path: $0, targets: targets) }
+    let corpora = try CorpusMixture(named: name) { try Corpus(path: $0, targets: targets) }
+    guard loss != .answers || corpora.parts.contains(where: { $0.corpus.task != nil }) else {
+      throw ToolError(
+        "--loss answers goes with a corpus of a task, and \(name) has none; leave it out, or take --loss all")
+    }
+    return corpora
   }
 
   /// - Parameter model: of this configuration; without one, a fresh one is made once it is known that it can be trained.
@@ -235,7 +240,7 @@ struct TrainCommand: ParsableCommand {
     if let budget, budget != record.settings.budget {
       let extended = record.settings.extended(
         to: budget, steps: record.steps, tokens: record.tokens, seconds: record.seconds)
-      settings.budget = budget
+      settings.budget = extended.budget
       if warmup == nil { settings.warmup = extended.warmup }
     }
     let memory = try TrainingMemory(
@@ -277,10 +282,10 @@ struct TrainCommand: ParsableCommand {
         "the run in \(out) is of \(own), and cannot go on as one of \(given); leave --\(option) out, or begin a new run"
       )
     }
-    let shape = "width \(configuration.width) and \(configuration.layers) layers"
+    let shape = "width \(configuration.width) and \(counted(configuration.layers, "layer"))"
     if let mixer { try require("mixer", mixer.name, mixer.name == record.mixer, record.mixer) }
     if let width { try require("width", "width \(width)", width == configuration.width, shape) }
-    if let layers { try require("layers", "\(layers) layers", layers == configuration.layers, shape) }
+    if let layers { try require("layers", counted(layers, "layer"), layers == configuration.layers, shape) }
     for (option, name) in settings.names(heads: heads) {
       let others = try settings.mixers(
         of: configuration.mixers.map(\.mixer), width: configuration.width, heads: heads)
@@ -315,9 +320,9 @@ struct TrainCommand: ParsableCommand {
     if output.json { return try Output.json(plan) }
     Output.table([
       ["mixer", plan.mixer],
-      ["parameters", Output.grouped(plan.parameters)],
+      ["parameters", grouped(plan.parameters)],
       ["layers", "\(plan.layers) of width \(plan.width)"],
-      ["step", "\(plan.batch) lanes of \(plan.segment) tokens"],
+      ["step", "\(counted(plan.batch, "lane")) of \(counted(plan.segment, "token"))"],
       ["memory", "about \(TrainingMemory.text(memory.total)): \(memory.parts)"],
     ])
   }
@@ -352,9 +357,9 @@ struct TrainCommand: ParsableCommand {
     let training = trainer.sampler.mixture.parts.reduce(0) { $0 + $1.corpus.range(of: .train).count }
     Output.note(
       """
-      \(trainer.model.mixerName): \(Output.grouped(trainer.model.parameterCount)) parameters, \
-      \(trainer.model.layerCount) layers of width \(trainer.model.width); \(Output.grouped(training)) training tokens; \
-      \(trainer.settings.batch) lanes of \(trainer.settings.segment); \(WorkerPool.shared.threads) threads; about \
+      \(trainer.model.mixerName): \(counted(trainer.model.parameterCount, "parameter")), \
+      \(counted(trainer.model.layerCount, "layer")) of width \(trainer.model.width); \(counted(training, "training token")); \
+      \(counted(trainer.settings.batch, "lane")) of \(trainer.settings.segment); \(counted(WorkerPool.shared.threads, "thread")); about \
       \(TrainingMemory.text(memory.total)) of memory
       """)
     var line = ProgressLine(), validating = ProgressLine()
@@ -376,12 +381,12 @@ struct TrainCommand: ParsableCommand {
       return
     }
     let trained =
-      "\(Output.grouped(summary.steps)) steps, \(Output.grouped(summary.tokens)) tokens in \(Output.duration(summary.seconds))"
+      "\(counted(summary.steps, "step")), \(counted(summary.tokens, "token")) in \(Output.duration(summary.seconds))"
     if let loss = summary.loss {
       Output.line(
         trained
           + String(
-            format: " (%@ tokens/s), training loss %.4f", Output.grouped(Int(summary.tokensPerSecond)), loss))
+            format: " (%@ tokens/s), training loss %.4f", grouped(Int(summary.tokensPerSecond)), loss))
     } else {
       Output.line("\(trained): the run was at the end of its budget already; give a longer one to go on")
     }
@@ -399,7 +404,7 @@ struct TrainCommand: ParsableCommand {
     }
     if let read = summary.validationTokens, let all = summary.validationSplitTokens, read < all {
       Output.line(
-        "  on \(Output.grouped(read)) of \(Output.grouped(all)) tokens, spread evenly; --validation-tokens 0 takes all"
+        "  on \(grouped(read)) of \(counted(all, "token")), spread evenly; --validation-tokens 0 takes all"
       )
     }
     for part in summary.validation ?? [] {
@@ -420,7 +425,7 @@ extension TrainingProgress {
     if let validationAccuracy { validation += String(format: ", %.1f %% right", 100 * validationAccuracy) }
     return String(
       format: "%3.0f%% step %d · loss %.3f (%.3f bits/token)%@ · %@ tokens/s · %@ left", progress * 100, step,
-      loss, loss / log(2), validation, Output.grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
+      loss, loss / log(2), validation, grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
   }
 }
 

@@ -25,7 +25,7 @@ struct BadFilesTests {
     ),
     (
       #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 9,
-      #"byte 70: expected the end of the file, since "a" ends there, found 1 bytes more"# + damaged
+      #"byte 70: expected the end of the file, since "a" ends there, found 1 byte more"# + damaged
     ),
     (
       #"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8,

@@ -51,6 +51,25 @@ struct OpeningTests {
 
   private static let misnamed = strangers.filter { ["Git LFS", "a page of HTML", "gzip"].contains($0.found) }
 
+  @Test(
+    "a file of a model's folder, named alone, is answered with its folder",
+    arguments: [
+      "model.safetensors", "config.json", "generation_config.json", "model-00001-of-00002.safetensors",
+    ])
+  func part(name: String) throws {
+    let folder = TemporaryFolder()
+    writeRaw(Array("{}".utf8), to: folder("config.json"))
+    if name.hasSuffix(".json") {
+      writeRaw(Array("{}".utf8), to: folder(name))
+    } else {
+      var writer = SafetensorsWriter(metadata: [:])
+      writer.add("backbone.norm_f.weight", Tensor([1, 2]), as: .float32)
+      try writer.write(to: folder(name))
+    }
+    let text = sentence(in: folder) { _ = try ModelFolder.load(folder(name)) }
+    #expect(text.contains("a part of the model in \(folder.path); name that folder"), "\(text)")
+  }
+
   @Test("under any name, alone and as the weights of a folder", arguments: strangers.indices)
   func named(index: Int) throws {
     let (bytes, found, remedy) = Self.strangers[index]

@@ -186,7 +186,7 @@ struct PyTorchTests {
     ),
     (
       { $0.bytes = [0x80, 2, 0x58] + little(UInt32.max) },
-      "data.pkl at byte 7: expected 4294967295 bytes more, "
+      "data.pkl at byte 7: expected 4,294,967,295 bytes more, "
         + "found only 1" + damaged
     ),
   ]

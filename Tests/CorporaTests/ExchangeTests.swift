@@ -275,6 +275,51 @@ import Testing
     }
   }
 
+  @Test("the id that ends documents is recorded where it ends one, in any format")
+  func recordedEnd() throws {
+    try withFolder { folder in
+      let cases: [(ids: [UInt16], boundary: CorpusImporter.Boundary, end: Int32?)] = [
+        ([5, 6, 0, 7, 0], .end(0), 0),
+        // A file that was cut ends without it.
+        ([5, 6, 0, 7], .end(0), 0), ([5, 6, 7], .end(0), nil), ([0, 5, 6, 0, 7], .start(0), nil),
+        ([0, 5, 6, 0, 7], .file, nil),
+      ]
+      for (ids, boundary, end) in cases {
+        try write(little(ids), to: folder + "/ids")
+        let corpus = try importing([folder + "/ids"], to: folder + "/c", boundary: boundary)
+        #expect(corpus.header.endOfDocument == end, "\(ids), \(boundary)")
+      }
+    }
+  }
+
+  @Test("an export says how often the id that ends documents stands inside them")
+  func insideEnds() throws {
+    try withFolder { folder in
+      try makeCorpus(folder + "/plain", [[1, 2, 1], [], [3], [1]], vocabulary: 9)
+      var writer = try CorpusWriter(path: folder + "/ended", vocabularySize: 9)
+      for document: [Int32] in [[1, 2, 1], [3, 1], [1, 1, 1]] {
+        writer.beginDocument()
+        try writer.append(document)
+      }
+      try writer.finish(endOfDocument: 1)
+      func inside(_ name: String, _ format: TokenFileFormat, _ end: Int32?) throws -> [Int] {
+        var told: [Int] = []
+        try Corpus(path: folder + "/" + name).export(
+          to: folder + "/out.bin", as: format, documentEnd: end, insideEnds: { told.append($0) })
+        return told
+      }
+      for format in [TokenFileFormat.nanogpt, .llmc] {
+        #expect(try inside("plain", format, 1) == [3])
+        #expect(try inside("plain", format, 8) == [])
+        #expect(try inside("plain", format, nil) == [])
+        #expect(try inside("ended", format, nil) == [3])
+        #expect(try inside("ended", format, 3) == [1])
+      }
+      // It says its documents itself.
+      #expect(try inside("plain", .megatron, 1) == [])
+    }
+  }
+
   @Test("import(export(corpus)) = corpus, documents too", arguments: TokenFileFormat.allCases, [200, 70_000])
   func roundTrip(format: TokenFileFormat, vocabulary: Int) throws {
     try withFolder { folder in

@@ -239,6 +239,47 @@ import Testing
     }
   }
 
+  @Test("blank lines between documents of one line are counted, however the text is cut")
+  func blankLines() throws {
+    let cases: [(text: String, documents: Int, blank: Int)] = [
+      ("Hi\nyo", 2, 0), ("Hi\nyo\n", 2, 0), ("Hi\r\nyo\r\n", 2, 0), ("Hi\n\nyo\n", 2, 1),
+      ("\n\nHi\n\n\nyo\n \n\n", 3, 5), ("Hi\r\n\r\nyo", 2, 1), ("\n", 0, 1), ("", 0, 0),
+      ("a" + String(repeating: "\n", count: 1000) + "b", 2, 999),
+    ]
+    try withFolder { folder in
+      for (text, documents, blank) in cases {
+        try write(text.utf8, to: folder + "/a.txt")
+        for (cut, expected) in [(CorpusInput.Documents.line, blank), (.paragraph, 0), (.file, 0)] {
+          let inputs = try CorpusInput.all([folder + "/a.txt"], .init(documents: cut))
+          var starts = 0
+          let left = try CorpusInput.readDocuments(of: inputs, progress: { _ in }) { event in
+            if case .start = event { starts += 1 }
+          }
+          #expect(left.blank == expected && left.count == 0, "\(text.debugDescription), \(cut)")
+          guard cut == .line else { continue }
+          #expect(starts == documents)
+          var told = BadLines()
+          if documents > 0 {
+            try CorpusBuilder().build(inputs, to: folder + "/c", badLines: { told = $0 })
+            #expect(told == left)
+          }
+        }
+        for size in 1...3 {
+          var cutter = DocumentCutter(
+            try CorpusInput.all([folder + "/a.txt"], .init(documents: .line))[0])
+          let bytes = Array(text.utf8)
+          for first in stride(from: 0, to: bytes.count, by: size) {
+            try Array(bytes[first..<min(first + size, bytes.count)]).withUnsafeBytes {
+              try cutter.take($0) { _ in }
+            }
+          }
+          try cutter.finish { _ in }
+          #expect(cutter.blankLines == blank, "\(text.debugDescription) in pieces of \(size)")
+        }
+      }
+    }
+  }
+
   @Test("a line of JSON too long to be held is told with its number, or left out and counted")
   func longLines() throws {
     try withFolder { folder in

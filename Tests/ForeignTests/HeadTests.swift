@@ -54,6 +54,45 @@ struct HeadTests {
     }
   }
 
+  @Test(
+    "a base model's tensors are the whole model's where the head is tied, and lack a head elsewhere",
+    arguments: tied.indices)
+  func base(index: Int) throws {
+    let (name, embedding, head) = Self.tied[index]
+    let golden = try GoldenCase.named(name)
+    let word = embedding.prefix { $0 != "." } + "."
+    func bare(_ tensors: [(name: String, value: Tensor)]) -> [(name: String, value: Tensor)] {
+      tensors.map { ($0.name.hasPrefix(word) ? String($0.name.dropFirst(word.count)) : $0.name, $0.value) }
+    }
+    golden.check(try golden.load(configuration: golden.configuration([:]), changing: bare))
+    let untied = try golden.configuration(["tie_word_embeddings": "false"])
+    for change in [bare, { $0 }] {
+      let error = #expect(throws: FileError.self) { try golden.load(configuration: untied, changing: change) }
+      let text = String(describing: error)
+      for part in ["expected a head", "\"\(head)\"", "...ForCausalLM"] {
+        #expect(text.contains(part), "\(text)")
+      }
+    }
+  }
+
+  @Test("the base model of a folder that brings its own code lacks a head, too")
+  func ownCode() throws {
+    let golden = try GoldenCase.named("rwkv6-tuned")
+    let folder = try golden.configuration(["model_type": #""rwkv6""#, "head_size_divisor": "8"])
+    let names = ["emb": "embeddings", "att": "attention", "ffn": "feed_forward", "ln0": "pre_ln"]
+    let error = #expect(throws: FileError.self) {
+      try golden.load(configuration: folder) { tensors in
+        tensors.filter { $0.name != "head.weight" }.map { tensor in
+          (
+            tensor.name.split(separator: ".").map { names[String($0)] ?? String($0) }.joined(separator: "."),
+            tensor.value
+          )
+        }
+      }
+    }
+    #expect(error?.expected.hasPrefix("a head") == true, "\(String(describing: error))")
+  }
+
   @Test("without a word the head is what the library's default says")
   func defaults() throws {
     let transformers = try GoldenCase.named("mamba-tied")

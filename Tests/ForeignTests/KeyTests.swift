@@ -56,6 +56,29 @@ struct KeyTests {
     #expect(places.contains(error?.place ?? ""), "\(name), \(key): \(String(describing: error))")
   }
 
+  @Test(
+    "a wrong word is answered with the words that this family takes",
+    arguments: [
+      ("mamba-tied", "hidden_act", "silu, swish"), ("mamba2-limits", "hidden_act", "silu, swish"),
+      ("gla-plain", "hidden_act", "swish"), ("rwkv6-plain", "hidden_act", "sqrelu"),
+      ("rwkv7-plain", "hidden_act", "sqrelu"),
+      (
+        "recurrent-gemma-mqa", "hidden_activation",
+        "gelu_new, gelu_pytorch_tanh, relu, relu2, sigmoid, silu, swish, tanh"
+      ),
+    ])
+  func words(name: String, key: String, words: String) throws {
+    let golden = try GoldenCase.named(name)
+    let error = #expect(throws: FileError.self) {
+      try golden.load(configuration: golden.configuration([key: #""softsign""#]))
+    }
+    #expect(error?.expected == "one of \(words)", "\(String(describing: error))")
+    for word in words.split(separator: ", ") {
+      let text = try golden.configuration([key: "\"\(word)\""])
+      #expect(throws: Never.self, "\(word)") { try golden.load(configuration: text) }
+    }
+  }
+
   /// Case, changes: the library's function stays.
   private static let equal: [(String, [String: String])] = [
     ("mamba-tied", ["use_mambapy": "true", "time_step_min": "0.5", "residual_in_fp32": "false"]),

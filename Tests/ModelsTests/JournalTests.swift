@@ -1,5 +1,6 @@
 import Foundation
 import RunnelCheckpoints
+import RunnelFiles
 import RunnelMixers
 import RunnelModels
 import RunnelStreaming
@@ -136,6 +137,49 @@ struct JournalTests {
       #expect(
         sentence { _ = try Journal(Session(other, sampler: Sampler(seed: 0)), in: path) }.contains(
           "fingerprint"))
+    }
+  }
+
+  @Test("a journal that another process is making is its own, not a folder of other files")
+  func making() throws {
+    let model = try Self.model("retnet")
+    try withFolder { folder in
+      let path = folder + "/j"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      func begin() -> String {
+        sentence { _ = try Journal(Session(model, sampler: Sampler(seed: 1)), in: path) }
+      }
+      do {
+        let maker = try FileLock(path)
+        #expect(begin().contains("another process that writes it"))
+        // The log before it has its name.
+        try write([1], to: path + "/.journal.log-1")
+        #expect(begin().contains("another process that writes it"))
+        _ = maker
+      }
+      #expect(begin().contains("a folder of other files"))
+      try FileManager.default.removeItem(atPath: path + "/.journal.log-1")
+      #expect(begin() == "no error")
+    }
+  }
+
+  @Test("a rewind leaves one snapshot of a place")
+  func snapshots() throws {
+    let model = try Self.model("retnet")
+    try withFolder { folder in
+      let path = folder + "/j"
+      var journal = try Journal(Session(model, sampler: Sampler(seed: 1)), in: path, interval: 4)
+      try journal.feed([1])
+      func draw(_ count: Int) throws { for _ in 0..<count { _ = try journal.next() } }
+      try draw(11)
+      #expect(try Journal.summary(of: path).snapshots == [0, 4, 8, 12])
+      for (position, kept) in [(8, [0, 4, 8]), (6, [0, 4, 6]), (0, [0])] {
+        try journal.rewind(to: position)
+        #expect(try Journal.summary(of: path).snapshots == kept)
+      }
+      try journal.feed([1])
+      try draw(6)
+      #expect(try Journal.summary(of: path).snapshots == [0, 4])
     }
   }
 

@@ -158,6 +158,16 @@ struct SettingChangeTests {
     let minutes = settings.extended(to: .minutes(10), steps: 500, tokens: 0, seconds: 60)
     #expect(abs(minutes.warmup - 0.02) < 1e-12)
     #expect(settings.extended(to: .steps(20), steps: 0, tokens: 0, seconds: 0).warmup == 0.1)
-    #expect(settings.extended(to: .steps(10), steps: 1000, tokens: 0, seconds: 0).warmup == 1)
+    // Less than is spent ends the run where it is, and what follows is as without it.
+    for (budget, end) in [
+      (Budget.steps(10), Budget.steps(1000)), (.tokens(3), .tokens(70_000)),
+      (.minutes(0.001), .minutes(4.7 / 60)),
+    ] {
+      let short = settings.extended(to: budget, steps: 1000, tokens: 70_000, seconds: 4.7)
+      #expect(short.budget == end && short.warmup == 0.1)
+      #expect(short.budget.progress(steps: 1000, tokens: 70_000, seconds: 4.7) >= 1)
+      let long = short.extended(to: .steps(2000), steps: 1000, tokens: 70_000, seconds: 4.7)
+      #expect(long.warmup == 0.05)
+    }
   }
 }

@@ -8,15 +8,19 @@ enum SmallTokenizers {
     let members: String
     let options: String
     let texts: [(text: String, ids: [Int32], decoded: String)]
+    /// The vocabulary and the merges, where they are not the common ones.
+    var words: (vocabulary: String, merges: String) = (vocabulary, merges)
 
-    var json: String { SmallTokenizers.json(members: members, options: options) }
+    var json: String { SmallTokenizers.json(members: members, options: options, words: words) }
   }
 
-  static func json(members: String, options: String) -> String {
+  static func json(
+    members: String, options: String, words: (vocabulary: String, merges: String) = (vocabulary, merges)
+  ) -> String {
     """
     {"version":"1.0","truncation":null,"padding":null,\(members),"post_processor":null,\
-    "model":{"type":"BPE","dropout":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,\
-    \(options),"vocab":\(vocabulary),"merges":\(merges)}}
+    "model":{"type":"BPE","dropout":null,"continuing_subword_prefix":null,\
+    \(options),"vocab":\(words.vocabulary),"merges":\(words.merges)}}
     """
   }
 
@@ -24,6 +28,11 @@ enum SmallTokenizers {
     #"{"<unk>":0,"\u2581":1,"a":2,"b":3,"c":4,"d":5,"e":6,"h":7,"t":8,"1":9,"2":10,"'":11,"s":12," ":13,"\u0120":14,"\u00e9":15,"x":16,"-":17,"\u010a":18,"th":19,"the":20,"\u2581the":21,"ab":22,"abc":23,"\u0120a":24,"\u0120the":25,"11":26,"\u2581a":27,"b-":28,"<0xC3>":29,"<0xA9>":30,"<0x0A>":31,"\u00c3":32,"\u00a9":33,"A":34,"\u00c9":35,".":36,"e\u0301":37}"#
   static let merges =
     #"[["t","h"],["th","e"],["\u2581","the"],["a","b"],["ab","c"],["\u0120","a"],["\u0120","the"],["1","1"],["\u2581","a"],["b","-"]]"#
+  /// Tokens that end words.
+  static let ends = (
+    #"{"<unk>":0,"a":1,"b":2,"c":3,"e":4,"h":5,"t":6,"x":7,"\u00e9":8,"\u0120":9,"\u00c3":10,"\u00a9":11,"1":12,"a</w>":13,"b</w>":14,"c</w>":15,"e</w>":16,"h</w>":17,"t</w>":18,"x</w>":19,"the":20,"\u0120</w>":21,"\u00a9</w>":22,"1</w>":23,"th":24,"the</w>":25,"ab":26,"ab</w>":27,"abc</w>":28,"</w>":29,"1</w>1":30,"<0xC3>":31,"<0xA9>":32,"<0x3C>":33,"<0x2F>":34,"<0x77>":35,"<0x3E>":36,"\u00e9</w>":37}"#,
+    #"[["t","h"],["th","e</w>"],["a","b"],["a","b</w>"],["ab","c</w>"],["th","e"]]"#
+  )
 
   static let cases: [Case] = [
     Case(
@@ -990,6 +999,235 @@ enum SmallTokenizers {
         ("xthe x", [20], "the"),
         ("x \u{7}the", [0, 20], "<unk>the"),
       ]),
+    Case(
+      description: "where scripts change",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"UnicodeScripts"},"decoder":null"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abc", [20, 13, 23], "the   abc"),
+        ("  \u{301}the ab", [0, 20, 13, 22], "<unk> the   ab"),
+        (" ", [], ""),
+        ("a1 b-'s", [2, 9, 13, 3, 17, 11, 12], "a 1   b - ' s"),
+        (
+          "\u{3042}\u{30FC}\u{4E00}\u{30A2} ab\u{3002}c", [0, 0, 0, 0, 13, 22, 0, 4],
+          "<unk> <unk> <unk> <unk>   ab <unk> c"
+        ),
+        ("\u{430}ab \u{430} b", [0, 22, 13, 0, 13, 3], "<unk> ab   <unk>   b"),
+        ("a\u{958}\u{953}\u{915}a", [2, 0, 0, 0, 2], "a <unk> <unk> <unk> a"),
+        ("a\u{20BF}b\u{1F600}\u{A7B8}a", [2, 0, 3, 0, 0, 2], "a <unk> b <unk> <unk> a"),
+        ("\u{561}\u{589} 1\u{61C}\u{628}", [0, 0, 13, 9, 0, 0], "<unk> <unk>   1 <unk> <unk>"),
+        (".\u{D7}a", [36, 0, 2], ". <unk> a"),
+      ]),
+    Case(
+      description: "where scripts change, of bytes",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abc", [20, 14, 23], "the abc"),
+        ("  \u{301}the ab", [0, 0, 20, 14, 22], "<unk><unk>the ab"),
+        (" ", [], ""),
+        ("a1 b-'s", [2, 9, 14, 3, 17, 11, 12], "a1 b-'s"),
+        (
+          "\u{3042}\u{30FC}\u{4E00}\u{30A2} ab\u{3002}c",
+          [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 22, 0, 0, 0, 4],
+          "<unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk><unk> ab<unk><unk><unk>c"
+        ),
+        ("\u{430}ab \u{430} b", [0, 0, 22, 14, 0, 0, 14, 3], "<unk><unk>ab <unk><unk> b"),
+        (
+          "a\u{958}\u{953}\u{915}a", [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+          "a<unk><unk><unk><unk><unk><unk><unk><unk><unk>a"
+        ),
+        (
+          "a\u{20BF}b\u{1F600}\u{A7B8}a", [2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 2],
+          "a<unk><unk><unk>b<unk><unk><unk><unk><unk><unk><unk>a"
+        ),
+        (
+          "\u{561}\u{589} 1\u{61C}\u{628}", [0, 0, 0, 0, 14, 9, 0, 0, 0, 0],
+          "<unk><unk><unk><unk> 1<unk><unk><unk><unk>"
+        ),
+        (".\u{D7}a", [36, 32, 0, 2], ".\u{FFFD}<unk>a"),
+      ]),
+    Case(
+      description: "a sign before the first of the scripts",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}]},"decoder":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}"#,
+      options: #""unk_token":"<unk>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("the abc", [21, 1, 23], "the abc"),
+        ("  \u{301}the ab", [0, 20, 1, 22], "<unk>the ab"),
+        (" ", [], ""),
+        ("a1 b-'s", [27, 9, 1, 3, 17, 11, 12], "a1 b-'s"),
+        (
+          "\u{3042}\u{30FC}\u{4E00}\u{30A2} ab\u{3002}c", [1, 0, 0, 0, 0, 1, 22, 0, 4],
+          "<unk><unk><unk><unk> ab<unk>c"
+        ),
+        ("\u{430}ab \u{430} b", [1, 0, 22, 1, 0, 1, 3], "<unk>ab <unk> b"),
+        ("a\u{958}\u{953}\u{915}a", [27, 0, 0, 0, 2], "a<unk><unk><unk>a"),
+        ("a\u{20BF}b\u{1F600}\u{A7B8}a", [27, 0, 3, 0, 0, 2], "a<unk>b<unk><unk>a"),
+        ("\u{561}\u{589} 1\u{61C}\u{628}", [1, 0, 0, 1, 9, 0, 0], "<unk><unk> 1<unk><unk>"),
+        (".\u{D7}a", [1, 36, 0, 2], ".<unk>a"),
+      ]),
+    Case(
+      description: "ends of words: GPT's, unknown characters told",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"BertPreTokenizer"},"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [25, 28], "the abc"),
+        ("  the  ab a", [25, 27, 13], "the ab a"),
+        ("the\nthex", [25, 20, 19], "the thex"),
+        ("t h e", [18, 17, 16], "t h e"),
+        ("abcab-the 's", [26, 3, 27, 0, 25, 0, 0], "abcab <unk>the <unk><unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 0, 23], "x<unk><unk>1"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 37, 8, 13, 37], "a\u{E9} \u{E9}a \u{E9}"),
+        (
+          "the</w> 1</w>1", [25, 0, 0, 0, 0, 23, 0, 0, 0, 0, 23],
+          "the <unk><unk><unk><unk>1 <unk><unk><unk><unk>1"
+        ),
+        ("th\u{4E00}\u{4E01}", [24, 0, 0], "th<unk><unk>"),
+      ], words: ends),
+    Case(
+      description: "ends of words: unknown characters left out",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,
+      options:
+        #""unk_token":null,"end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [25, 28], "the abc"),
+        ("  the  ab a", [25, 27, 13], "the ab a"),
+        ("the\nthex", [25, 20, 19], "the thex"),
+        ("t h e", [18, 17, 16], "t h e"),
+        ("abcab-the 's", [26, 3, 26, 25], "abcabthe"),
+        ("x\u{4E00} \u{4E00} 1", [7, 23], "x1"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 37, 8, 13, 37], "a\u{E9} \u{E9}a \u{E9}"),
+        ("the</w> 1</w>1", [20, 12, 23], "the11"),
+        ("th\u{4E00}\u{4E01}", [24], "th"),
+      ], words: ends),
+    Case(
+      description: "ends of words: CLIP's, of spelled bytes",
+      members:
+        #""added_tokens":[],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"},"behavior":"Removed","invert":true},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}]},"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [25, 28], "the</w>abc</w>"),
+        ("  the  ab a", [25, 27, 13], "the</w>ab</w>a</w>"),
+        ("the\nthex", [25, 20, 19], "the</w>thex</w>"),
+        ("t h e", [18, 17, 16], "t</w>h</w>e</w>"),
+        ("abcab-the 's", [26, 3, 27, 0, 25, 0, 0], "abcab</w><unk>the</w><unk><unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 0, 0, 0, 0, 0, 23], "x<unk><unk><unk><unk><unk><unk>1</w>"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 10, 22, 10, 11, 13, 10, 22], "a\u{E9}</w>\u{E9}a</w>\u{E9}</w>"),
+        (
+          "the</w> 1</w>1", [25, 0, 0, 0, 0, 23, 0, 0, 0, 0, 23],
+          "the</w><unk><unk><unk><unk>1</w><unk><unk><unk><unk>1</w>"
+        ),
+        ("th\u{4E00}\u{4E01}", [24, 0, 0, 0, 0, 0, 0], "th<unk><unk><unk><unk><unk><unk>"),
+      ], words: ends),
+    Case(
+      description: "ends of words: bytes for unknown characters",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":true,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [25, 28], "the abc"),
+        ("  the  ab a", [25, 27, 13], "the ab a"),
+        ("the\nthex", [25, 20, 19], "the thex"),
+        ("t h e", [18, 17, 16], "t h e"),
+        ("abcab-the 's", [26, 3, 26, 0, 25, 0, 0], "abcab<unk>the <unk><unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 0, 23], "x<unk><unk>1"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 37, 8, 13, 37], "a\u{E9} \u{E9}a \u{E9}"),
+        (
+          "the</w> 1</w>1", [20, 33, 34, 35, 36, 33, 34, 35, 36, 12, 33, 34, 35, 36, 23],
+          "the<0x3C><0x2F><0x77><0x3E><0x3C><0x2F><0x77><0x3E>1<0x3C><0x2F><0x77><0x3E>1"
+        ),
+        ("th\u{4E00}\u{4E01}", [24, 0, 0], "th<unk><unk>"),
+      ], words: ends),
+    Case(
+      description: "ends of words: whole tokens",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":false,"ignore_merges":true"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [20, 28], "theabc"),
+        ("  the  ab a", [20, 26, 1], "theaba"),
+        ("the\nthex", [20, 20, 19], "thethex"),
+        ("t h e", [6, 5, 4], "the"),
+        ("abcab-the 's", [26, 3, 26, 0, 25, 0, 0], "abcab<unk>the <unk><unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 0, 12], "x<unk><unk>1"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 37, 8, 13, 8], "a\u{E9} \u{E9}a \u{E9}"),
+        ("the</w> 1</w>1", [25, 30], "the 11"),
+        ("th\u{4E00}\u{4E01}", [24, 0, 0], "th<unk><unk>"),
+      ], words: ends),
+    Case(
+      description: "ends of words: one word, unknown characters fused",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":null,"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":true,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [20, 0, 28], "the<unk>abc"),
+        ("  the  ab a", [0, 20, 0, 26, 0, 13], "<unk>the<unk>ab<unk>a"),
+        ("the\nthex", [20, 0, 20, 19], "the<unk>thex"),
+        ("t h e", [6, 0, 5, 0, 16], "t<unk>h<unk>e"),
+        ("abcab-the 's", [26, 3, 26, 0, 20, 0], "abcab<unk>the<unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 23], "x<unk>1"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 8, 0, 8, 1, 0, 37], "a\u{E9}<unk>\u{E9}a<unk>\u{E9}"),
+        ("the</w> 1</w>1", [20, 0, 12, 0, 23], "the<unk>1<unk>1"),
+        ("th\u{4E00}\u{4E01}", [24, 0], "th<unk>"),
+      ], words: ends),
+    Case(
+      description: "ends of words: no decoder",
+      members:
+        #""added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":null"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [25, 28], "the</w> abc</w>"),
+        ("  the  ab a", [25, 27, 13], "the</w> ab</w> a</w>"),
+        ("the\nthex", [25, 20, 19], "the</w> the x</w>"),
+        ("t h e", [18, 17, 16], "t</w> h</w> e</w>"),
+        ("abcab-the 's", [26, 3, 26, 0, 25, 0, 0], "ab c ab <unk> the</w> <unk> <unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 0, 23], "x <unk> <unk> 1</w>"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 37, 8, 13, 37], "a \u{E9}</w> \u{E9} a</w> \u{E9}</w>"),
+        (
+          "the</w> 1</w>1", [20, 0, 0, 0, 0, 12, 0, 0, 0, 0, 23],
+          "the <unk> <unk> <unk> <unk> 1 <unk> <unk> <unk> <unk> 1</w>"
+        ),
+        ("th\u{4E00}\u{4E01}", [24, 0, 0], "th <unk> <unk>"),
+      ], words: ends),
+    Case(
+      description: "ends of words: an added token between",
+      members:
+        #""added_tokens":[{"id":38,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"decoder":{"type":"BPEDecoder","suffix":"</w>"}"#,
+      options:
+        #""unk_token":"<unk>","end_of_word_suffix":"</w>","fuse_unk":false,"byte_fallback":false,"ignore_merges":false"#,
+      texts: [
+        ("", [], ""),
+        ("the abc", [25, 28], "the abc"),
+        ("  the  ab a", [25, 27, 13], "the ab a"),
+        ("the\nthex", [25, 20, 19], "the thex"),
+        ("t h e", [18, 17, 16], "t h e"),
+        ("abcab-the 's", [26, 3, 26, 0, 25, 0, 0], "abcab<unk>the <unk><unk>"),
+        ("x\u{4E00} \u{4E00} 1", [7, 0, 0, 23], "x<unk><unk>1"),
+        ("a\u{E9} \u{E9}a \u{E9}", [1, 37, 8, 13, 37], "a\u{E9} \u{E9}a \u{E9}"),
+        (
+          "the</w> 1</w>1", [20, 0, 0, 0, 0, 12, 0, 0, 0, 0, 23],
+          "the<unk><unk><unk><unk>1<unk><unk><unk><unk>1"
+        ),
+        ("th\u{4E00}\u{4E01}", [24, 0, 0], "th<unk><unk>"),
+      ], words: ends),
   ]
 
   /// What stands around a document.

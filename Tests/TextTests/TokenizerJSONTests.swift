@@ -45,6 +45,21 @@ struct TokenizerJSONTests {
     for (text, ids, _) in small.texts { #expect(again.encode(text) == ids) }
   }
 
+  @Test("every character has the script of the original's table, which cuts words")
+  func scripts() {
+    var classes: [UInt8: Int] = [WordScripts.any: 0], runs = "", before = -1
+    for value in UInt32(0)..<CharacterReader.invalid {
+      let number = WordScripts.number(of: value), own = classes[number] ?? classes.count
+      classes[number] = own
+      if own != before { runs += String(value, radix: 16) + ":\(own) " }
+      before = own
+    }
+    // As `tools/golden/unicode.py words` prints.
+    #expect(classes.count - 1 == 135)
+    #expect(
+      SHA256.hex(of: Array(runs.utf8)) == "98433571c33678d23a9372d67ac019278fc0a721e3111feb711204fb06133973")
+  }
+
   @Test("any cutting of any bytes gives the same ids", arguments: SmallTokenizers.cases)
   func cutting(_ small: SmallTokenizers.Case) throws {
     let tokenizer = try Self.tokenizer(small.json)
@@ -178,7 +193,7 @@ struct TokenizerJSONTests {
       #""normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"NFX"}]}"#, "",
       ["normalizer.normalizers[1].type", "NFX"]
     ),
-    (#""pre_tokenizer":{"type":"UnicodeScripts"}"#, "", ["pre_tokenizer.type", "UnicodeScripts"]),
+    (#""pre_tokenizer":{"type":"Syllables"}"#, "", ["pre_tokenizer.type", "Syllables"]),
     (#""pre_tokenizer":{"type":"Punctuation","behavior":"Up"}"#, "", ["pre_tokenizer.behavior", "Up"]),
     (#""pre_tokenizer":{"type":"FixedLength","length":0}"#, "", ["pre_tokenizer.length", "0"]),
     (
@@ -211,13 +226,18 @@ struct TokenizerJSONTests {
       ["post_processor.processors[1]", "one processor"]
     ),
     (#""decoder":{"type":"CTC"}"#, "", ["decoder.type", "CTC"]),
-    (#""decoder":{"type":"BPEDecoder","suffix":"</w>"}"#, "", ["decoder.type", "BPEDecoder"]),
+    (
+      #""decoder":{"type":"Sequence","decoders":[{"type":"BPEDecoder","suffix":"</w>"}]}"#, "",
+      ["decoder.decoders[0].type", "BPEDecoder"]
+    ),
+    (#""decoder":{"type":"BPEDecoder","suffix":""}"#, "", ["decoder.suffix", "not empty"]),
     (#""decoder":{"type":"WordPiece"}"#, "", ["decoder.type", "WordPiece"]),
     (#""pre_tokenizer":{"type":"ByteLevel","extra":1}"#, "", ["pre_tokenizer.extra", "1"]),
     (#""post":{}"#, "", ["post", "object"]),
     (#""added_tokens":[{"id":99,"content":"<s>"}]"#, "", ["added_tokens[0].id", "38", "99"]),
     ("", #""dropout":"no""#, ["model.dropout", "no"]),
-    ("", #""end_of_word_suffix":"</w>""#, ["model.end_of_word_suffix", "</w>"]),
+    ("", #""end_of_word_suffix":3"#, ["model.end_of_word_suffix", "3"]),
+    ("", #""continuing_subword_prefix":"@@""#, ["model.continuing_subword_prefix", "@@"]),
     ("", #""unk_token":"none""#, ["model.unk_token", "none"]),
     ("", #""fuse_unk":3"#, ["model.fuse_unk", "3"]),
     ("", #""type":"Unigram""#, ["model.type", "Unigram"]),

@@ -59,6 +59,53 @@ extension ToolTests {
         64, "--to recurrent")
     }
 
+    @Test(arguments: ["huggingface", "parallel", "recurrent"])
+    func `the templates of conversations stay with a model, wherever its folder keeps them`(form: String)
+      throws
+    {
+      let run = try trained("mamba2")
+      let template = "{% for m in messages %}<|\u{e9}|>\n{{ m.content }}{% endfor %}"
+      func texts(_ folder: String) -> [String?] {
+        ["chat_template.jinja", "additional_chat_templates/tool_use.jinja"].map { name in
+          (try? place.bytes(of: "\(folder)/\(name)")).map { String(decoding: $0, as: UTF8.self) }
+        }
+      }
+      func convert(_ source: String, _ target: String) throws {
+        try place.run("convert", source, target, "--to", form, "--tokens", "32").succeeded()
+      }
+      try place.run("convert", run, "hf", "--to", "huggingface", "--tokens", "32").succeeded()
+      #expect(texts("hf") == [nil, nil])
+      func configure(_ value: Any) throws {
+        let data = try JSONSerialization.data(withJSONObject: [
+          "tokenizer_class": "PreTrainedTokenizerFast", "chat_template": value,
+        ])
+        try place.write(data, to: "hf/tokenizer_config.json")
+      }
+      try configure(template)
+      try convert("hf", "a")
+      #expect(texts("a") == [template, nil])
+      try configure([["name": "default", "template": template], ["name": "tool_use", "template": "tools"]])
+      try convert("hf", "b")
+      #expect(texts("b") == [template, "tools"])
+      // A file of its own counts more.
+      try place.write("own".utf8, to: "hf/chat_template.jinja")
+      try convert("hf", "c")
+      #expect(texts("c") == ["own", "tools"])
+      try convert("c", "d")
+      #expect(texts("d") == ["own", "tools"])
+      try place.run("corpus", "build", "d.tokens.zst", "story.txt", "--tokenizer", "d").succeeded()
+      try place.run(
+        "train", "--from", "d", "--corpus", "d.tokens.zst", "--out", "next", "--steps", "1", "--segment", "32"
+      ).succeeded()
+      #expect(texts("next") == ["own", "tools"])
+      // Those of an earlier model do not stay.
+      try convert(run, "d")
+      #expect(texts("d") == [nil, nil])
+      try configure([["name": "../up", "template": template]])
+      try place.run("convert", "hf", "e", "--to", form, "--tokens", "32").failed(1, "chat_template")
+      #expect(!place.exists("e"))
+    }
+
     @Test func `no model, and nothing else that cannot be made again, is replaced by a conversion`() throws {
       let run = try trained()
       try place.copy(run, to: "other")

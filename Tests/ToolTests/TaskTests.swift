@@ -62,6 +62,12 @@ extension ToolTests {
       try refused("modular", "x", "--documents", "0", words: "--documents is 0")
       #expect(!work.exists("x"))
       let model = try work.makeModel(steps: 2)
+      for options in [["--out", "new", "--mixer", "gla"], ["--out", model, "--resume"]] {
+        try work.run(
+          ["train", "--corpus", "story.tokens.zst", "--loss", "answers", "--steps", "1"] + options
+        )
+        .failed(1, "story.tokens.zst has none", "--loss all")
+      }
       try work.run("score", model, "--task").failed(64, "--corpus")
       try work.run("score", model, "--task", "--corpus", "story.tokens.zst").failed(1, "is of no task")
     }

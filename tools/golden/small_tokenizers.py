@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 TOK=["<unk>","▁","a","b","c","d","e","h","t","1","2","'","s"," ","Ġ","é","x","-","Ċ","th","the","▁the","ab","abc","Ġa","Ġthe","11","▁a","b-","<0xC3>","<0xA9>","<0x0A>","Ã","©","A","É",".","e\u0301"]
 MER=[["t","h"],["th","e"],["▁","the"],["a","b"],["ab","c"],["Ġ","a"],["Ġ","the"],["1","1"],["▁","a"],["b","-"]]
 def base(**k):
-    return {"version":"1.0","truncation":None,"padding":None,"added_tokens":k.get("added",[]),"normalizer":k.get("normalizer"),"pre_tokenizer":k.get("pre_tokenizer"),"post_processor":None,"decoder":k.get("decoder"),"model":dict({"type":"BPE","dropout":None,"unk_token":k.get("unk"),"continuing_subword_prefix":None,"end_of_word_suffix":None,"fuse_unk":k.get("fuse",False),"byte_fallback":k.get("bf",False),"ignore_merges":k.get("im",False),"vocab":{t:i for i,t in enumerate(TOK)},"merges":MER})}
+    return {"version":"1.0","truncation":None,"padding":None,"added_tokens":k.get("added",[]),"normalizer":k.get("normalizer"),"pre_tokenizer":k.get("pre_tokenizer"),"post_processor":None,"decoder":k.get("decoder"),"model":dict({"type":"BPE","dropout":None,"unk_token":k.get("unk"),"continuing_subword_prefix":None,"end_of_word_suffix":k.get("suffix"),"fuse_unk":k.get("fuse",False),"byte_fallback":k.get("bf",False),"ignore_merges":k.get("im",False),"vocab":{t:i for i,t in enumerate(k.get("tok",TOK))},"merges":k.get("mer",MER)})}
 def add(i,c,**k): return dict({"id":i,"content":c,"single_word":False,"lstrip":False,"rstrip":False,"normalized":False,"special":False},**k)
 BLd={"type":"ByteLevel","add_prefix_space":False,"trim_offsets":True,"use_regex":True}
 BL=lambda p=False,r=True:{"type":"ByteLevel","add_prefix_space":p,"trim_offsets":True,"use_regex":r}
@@ -74,6 +74,26 @@ case("bytes spelled by the normalizer",["a\u00e9 the\n"],normalizer={"type":"Byt
 for x in [{"type":"Strip","strip_left":True,"strip_right":False},{"type":"Nmt"},{"type":"StripAccents"},{"type":"Replace","pattern":ST("x"),"content":""},{"type":"Replace","pattern":R(r"x|\s"),"content":""}]:
     case("a sign before the first piece, unless its beginning is dropped by "+x["type"]+("" if "pattern" not in x else " "+list(x["pattern"])[0]),
         ["the a"," the a","\x07the","\u0301the","xthe x","x \x07the"],normalizer=x,pre_tokenizer=MS("first"),decoder=MS("first"),unk="<unk>")
+US={"type":"UnicodeScripts"}
+us=["the abc","  \u0301the ab"," ","a1 b-'s","\u3042\u30fc\u4e00\u30a2 ab\u3002c","\u0430ab \u0430 b","a\u0958\u0953\u0915a","a\u20bfb\U0001f600\ua7b8a","\u0561\u0589 1\u061c\u0628",".\u00d7a"]
+case("where scripts change",us,pre_tokenizer=US,unk="<unk>")
+case("where scripts change, of bytes",us,pre_tokenizer=SQ(US,BL(False,False)),decoder=BLd,unk="<unk>")
+case("a sign before the first of the scripts",us,pre_tokenizer=SQ(US,MS("first")),decoder=MS("first"),unk="<unk>")
+W="</w>"
+TOKW=["<unk>","a","b","c","e","h","t","x","\u00e9","\u0120","\u00c3","\u00a9","1","a"+W,"b"+W,"c"+W,"e"+W,"h"+W,"t"+W,"x"+W,"the","\u0120"+W,"\u00a9"+W,"1"+W,"th","the"+W,"ab","ab"+W,"abc"+W,W,"1"+W+"1","<0xC3>","<0xA9>","<0x3C>","<0x2F>","<0x77>","<0x3E>","\u00e9"+W]
+MERW=[["t","h"],["th","e"+W],["a","b"],["a","b"+W],["ab","c"+W],["th","e"]]
+tw=["","the abc","  the  ab a","the\nthex","t h e","abcab-the 's","x\u4e00 \u4e00 1","a\u00e9 \u00e9a \u00e9","the</w> 1</w>1","th\u4e00\u4e01"]
+DW={"type":"BPEDecoder","suffix":W}
+WS={"type":"WhitespaceSplit"}
+def ends(name,**k): case("ends of words: "+name,tw,suffix=W,tok=TOKW,mer=MERW,**k)
+ends("GPT's, unknown characters told",pre_tokenizer={"type":"BertPreTokenizer"},decoder=DW,unk="<unk>")
+ends("unknown characters left out",pre_tokenizer=WS,decoder=DW)
+ends("CLIP's, of spelled bytes",normalizer={"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Lowercase"}]},pre_tokenizer=SQ(Sp(R(r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"),"Removed",True),BL(False,True)),decoder=BLd,unk="<unk>")
+ends("bytes for unknown characters",pre_tokenizer=WS,decoder=DW,unk="<unk>",bf=True)
+ends("whole tokens",pre_tokenizer=WS,decoder=DW,unk="<unk>",im=True)
+ends("one word, unknown characters fused",decoder=DW,unk="<unk>",fuse=True)
+ends("no decoder",pre_tokenizer=WS,unk="<unk>")
+ends("an added token between",pre_tokenizer=WS,decoder=DW,unk="<unk>",added=[add(38,"<s>",special=True)])
 T=[]
 ST2=lambda a,b:{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":a,"type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":b,"type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{a:{"id":a,"ids":[TOK.index(a)],"tokens":[a]},b:{"id":b,"ids":[TOK.index(b)],"tokens":[b]}}}
 PR={"RobertaProcessing":{"type":"RobertaProcessing","sep":["x",16],"cls":["c",4],"trim_offsets":True,"add_prefix_space":False},"BertProcessing":{"type":"BertProcessing","sep":["1",9],"cls":["2",10]},"TemplateProcessing":ST2("a","b")}
@@ -102,27 +122,33 @@ enum SmallTokenizers {
     let members: String
     let options: String
     let texts: [(text: String, ids: [Int32], decoded: String)]
+    /// The vocabulary and the merges, where they are not the common ones.
+    var words: (vocabulary: String, merges: String) = (vocabulary, merges)
 
-    var json: String { SmallTokenizers.json(members: members, options: options) }
+    var json: String { SmallTokenizers.json(members: members, options: options, words: words) }
   }
 
-  static func json(members: String, options: String) -> String {
+  static func json(
+    members: String, options: String, words: (vocabulary: String, merges: String) = (vocabulary, merges)
+  ) -> String {
     """
     {"version":"1.0","truncation":null,"padding":null,\\(members),"post_processor":null,\\
-    "model":{"type":"BPE","dropout":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,\\
-    \\(options),"vocab":\\(vocabulary),"merges":\\(merges)}}
+    "model":{"type":"BPE","dropout":null,"continuing_subword_prefix":null,\\
+    \\(options),"vocab":\\(words.vocabulary),"merges":\\(words.merges)}}
     """
   }
 
   static let vocabulary = #"'''+json_s({t:i for i,t in enumerate(TOK)})+'''"#
   static let merges = #"'''+json_s(MER)+'''"#
+  /// Tokens that end words.
+  static let ends = (#"'''+json_s({t:i for i,t in enumerate(TOKW)})+'''"#, #"'''+json_s(MERW)+'''"#)
 
   static let cases: [Case] = [''']
 for name,k,rows in C:
-    j=base(**k); mem={x:j[x] for x in("added_tokens","normalizer","pre_tokenizer","decoder")}; opt={x:j["model"][x] for x in("unk_token","fuse_unk","byte_fallback","ignore_merges")}
+    j=base(**k); mem={x:j[x] for x in("added_tokens","normalizer","pre_tokenizer","decoder")}; opt={x:j["model"][x] for x in("unk_token","end_of_word_suffix","fuse_unk","byte_fallback","ignore_merges") if x!="end_of_word_suffix" or x in j["model"] and j["model"][x]}
     out.append("    Case(\n      description: %s,\n      members: #\"%s\"#,\n      options: #\"%s\"#,\n      texts: ["%(sw(name),json_s(mem)[1:-1],json_s(opt)[1:-1]))
     for x,i,d in rows: out.append("        (%s, %s, %s),"%(sw(x),i,sw(d)))
-    out.append("      ]),")
+    out.append("      ]"+(", words: ends" if "suffix" in k else "")+"),")
 out.append("  ]\n\n  /// What stands around a document.\n  static let templates: [(processor: String, ids: [Int32], empty: [Int32])] = [")
 for p,i,e in T: out.append("    (#\"%s\"#, %s, %s),"%(json_s(p),i,e))
 out.append("  ]\n}\n")

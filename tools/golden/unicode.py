@@ -1,8 +1,9 @@
 """Asks PyPI tokenizers about every character, and writes what it knows of Unicode: Sources/Text/Unicode/Scripts.swift and
-CompatibilityDecompositions.swift. `check` instead compares with PyPI tiktoken, whose expressions must know the same.
+CompatibilityDecompositions.swift. `check` instead compares with PyPI tiktoken, whose expressions must know the same, and `words`
+prints what Tests/TextTests/TokenizerJSONTests.swift has of the scripts that cut words.
 
     env/bin/pip install tokenizers==0.23.3 tiktoken==0.14.0
-    env/bin/python tools/golden/unicode.py [check]
+    env/bin/python tools/golden/unicode.py [check | words]
 """
 import re, sys, textwrap
 from tokenizers import Regex, normalizers, pre_tokenizers
@@ -89,8 +90,27 @@ def check():
             print(name, "differs")
 
 
+def word_scripts():
+    """Prints how UnicodeScripts cuts: a digest of the runs of characters that it tells from each other."""
+    import hashlib
+    cut = pre_tokenizers.UnicodeScripts().pre_tokenize_str
+    table = [0] * 0x110000
+    firsts = []
+    for code in ALL:
+        if cut(chr(code)):
+            same = next((i for i, first in enumerate(firsts) if len(cut(chr(first) + chr(code))) == 1), None)
+            if same is None:
+                same = len(firsts)
+                firsts.append(code)
+            table[code] = same + 1
+    text = "".join(f"{i:x}:{table[i]} " for i in range(0x110000) if i == 0 or table[i] != table[i - 1])
+    print(len(firsts), hashlib.sha256(text.encode()).hexdigest())
+
+
 if sys.argv[1:] == ["check"]:
     check()
+elif sys.argv[1:] == ["words"]:
+    word_scripts()
 else:
     scripts()
     compatibility()

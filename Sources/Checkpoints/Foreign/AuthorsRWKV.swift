@@ -49,19 +49,19 @@ struct AuthorsRWKV {
     return source.withoutPrefixes([String(found.dropLast(embedding.count))])
   }
 
-  /// The tensor that Hugging Face's folders of RWKV-5 and 6 begin with; their code comes with them.
-  static let folderEmbedding = "rwkv.embeddings.weight"
-
-  /// Such a folder's tensors under the authors' names.
-  static func ofFolder(_ source: any TensorSource) -> any TensorSource {
+  /// The tensors of Hugging Face's folders of RWKV-5 and 6, whose code comes with them, under the authors' names; nil for
+  /// other files.
+  static func ofFolder(_ source: any TensorSource) -> (any TensorSource)? {
+    let isBase = source.names.contains { $0.hasPrefix("blocks.0.attention.") }
+    guard isBase || source.contains("rwkv.embeddings.weight") else { return nil }
     let words = [
       "embeddings": "emb", "attention": "att", "feed_forward": "ffn", "pre_ln": "ln0",
       "time_mix_key": "time_mix_k",
       "time_mix_value": "time_mix_v", "time_mix_receptance": "time_mix_r", "time_mix_gate": "time_mix_g",
     ]
     return RenamedTensors(source) { name in
-      guard name.hasPrefix("rwkv.") else { return name }
-      return name.dropFirst(5).split(separator: ".").map { words[String($0)] ?? String($0) }
+      guard isBase || name.hasPrefix("rwkv.") else { return name }
+      return name.dropFirst(isBase ? 0 : 5).split(separator: ".").map { words[String($0)] ?? String($0) }
         .joined(separator: ".")
     }
   }

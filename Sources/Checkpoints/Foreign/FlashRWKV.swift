@@ -179,9 +179,7 @@ extension ForeignConfiguration {
   /// A model of layers `model.layers.N.{attn_norm, attn, ffn_norm, ffn}` with RWKV's channel mix.
   fileprivate func flashRWKV(_ choice: MixerChoice, ratio: Double) throws -> ForeignModel {
     try require("attn", isAbsentBecause: "layers of softmax attention between the others are not read")
-    guard try activation("hidden_act", default: "sqrelu") == .squaredReLU else {
-      throw error("hidden_act", expected: "sqrelu")
-    }
+    try self.choice("hidden_act", among: ["sqrelu": ()], default: "sqrelu")
     let D = try count("hidden_size")
     // In whole multiples of 32, unless it is given.
     let wanted = Double(D) * (try number("hidden_ratio", default: ratio, null: ratio))

@@ -121,17 +121,6 @@ struct ForeignConfiguration {
     }
   }
 
-  /// An activation by the names of torch and its libraries.
-  func activation(_ name: String, default standard: String = "identity") throws(FileError) -> Activation {
-    try choice(
-      name,
-      among: [
-        "silu": .silu, "swish": .silu, "gelu_pytorch_tanh": .gelu, "gelu_new": .gelu, "relu": .relu,
-        "sigmoid": .sigmoid, "tanh": .tanh, "sqrelu": .squaredReLU, "relu2": .squaredReLU,
-        "identity": .identity,
-      ], default: standard)
-  }
-
   /// What one of several words means.
   func choice<Meaning>(
     _ name: String, among meanings: [String: Meaning], default standard: String

@@ -79,8 +79,7 @@ extension ForeignFamily {
       return try load(authorsMamba(configuration), path: configuration.path, weights: source)
     }
     let type = try configuration.text("model_type")
-    if ["rwkv5", "rwkv6"].contains(type), source.contains(AuthorsRWKV.folderEmbedding) {
-      let source = AuthorsRWKV.ofFolder(source)
+    if ["rwkv5", "rwkv6"].contains(type), let source = AuthorsRWKV.ofFolder(source) {
       return try load(
         AuthorsRWKV(source, configuration).model(), path: configuration.path, weights: source)
     }
@@ -95,6 +94,7 @@ extension ForeignFamily {
   static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws
     -> LanguageModel
   {
+    let source = foreign.names.completed(source)
     let foreign = try foreign.settingHead(from: source)
     do { try foreign.configuration.validate() } catch {
       throw FileError(

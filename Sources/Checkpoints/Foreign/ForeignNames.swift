@@ -77,6 +77,16 @@ struct ForeignNames: Sendable {
     }
   }
 
+  /// The tensors of a base model, which `save_pretrained` of it calls without the whole model's first word, under the
+  /// names of the whole one.
+  func completed(_ source: any TensorSource) -> any TensorSource {
+    let words = embedding.split(separator: ".", maxSplits: 1)
+    guard words.count == 2, !source.contains(embedding), source.contains(String(words[1])) else {
+      return source
+    }
+    return RenamedTensors(source) { $0 == head ? $0 : words[0] + "." + $0 }
+  }
+
   /// The weights [C W] of depthwise convolutions, which torch keeps as [C 1 W].
   mutating func shapeConvolutions(_ keys: String...) {
     for key in keys { shaped[key] = { [$0[0], 1, $0[1]] } }
@@ -100,6 +110,12 @@ extension LanguageModel {
       let origin = names.origin(of: parameter)
       expected.insert(origin.name)
       guard source.contains(origin.name) else {
+        if origin.name == names.head {
+          throw FileError(
+            source.path, at: "tensors", expected: "a head, the tensor \"\(origin.name)\" \(origin.shape)",
+            found: "none, as in a base model",
+            remedy: "save the whole model, in transformers the ...ForCausalLM, and use its folder")
+        }
         throw refuse("tensors", expected: "a tensor \"\(origin.name)\" \(origin.shape)", found: "none")
       }
       let tensor = try source.tensor(origin.name, requireFinite: true)

@@ -13,7 +13,10 @@ extension ForeignFamily {
     let heads = try json.count("num_attention_heads")
     guard heads > 0 else { throw json.error("num_attention_heads", expected: "at least one head") }
     // It acts on the gate of the recurrent block, too.
-    let activation = try json.activation("hidden_activation", default: "gelu_pytorch_tanh")
+    let activation = try json.choice(
+      "hidden_activation",
+      among: griffinActivations.merging(["swish": .silu, "gelu_new": .gelu]) { own, _ in own },
+      default: "gelu_pytorch_tanh")
     var block = try RGLRU.Configuration(width: width) {
       $0.expandedWidth = try json.count("lru_width", default: width, null: width)
       $0.heads = heads

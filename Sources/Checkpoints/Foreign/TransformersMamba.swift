@@ -115,9 +115,7 @@ extension ForeignFamily {
   }
 
   private static func requireSilu(_ json: ForeignConfiguration) throws {
-    guard try json.activation("hidden_act", default: "silu") == .silu else {
-      throw json.error("hidden_act", expected: "silu")
-    }
+    try json.choice("hidden_act", among: ["silu": (), "swish": ()], default: "silu")
   }
 
   static func mamba(_ json: ForeignConfiguration, operandNorm: String? = nil) throws -> ForeignModel {

@@ -19,7 +19,7 @@ struct ByteCursor {
 
   mutating func take(_ count: Int) throws(FileError) -> ArraySlice<UInt8> {
     guard count >= 0, count <= bytes.count - position else {
-      throw failure(expected: "\(count) bytes more", found: "only \(bytes.count - position)")
+      throw failure(expected: "\(counted(count, "byte")) more", found: "only \(bytes.count - position)")
     }
     defer { position += count }
     return bytes[position..<position + count]

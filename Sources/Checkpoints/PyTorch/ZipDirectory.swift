@@ -31,7 +31,8 @@ struct ZipDirectory {
     }
     guard cursor.isAtEnd else {
       throw cursor.failure(
-        expected: "the end after \(end.count) entries", found: "\(end.size - cursor.position) bytes more")
+        expected: "the end after \(end.count) entries",
+        found: "\(counted(end.size - cursor.position, "byte")) more")
     }
     parts.sort { $0.bytes.lowerBound < $1.bytes.lowerBound }
     for (before, after) in zip(parts, parts.dropFirst())

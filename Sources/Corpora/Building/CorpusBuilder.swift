@@ -44,7 +44,7 @@ public struct CorpusBuilder: Sendable {
   /// times over, each document takes one to three bytes, and zstd data packed with a long window that window, 2 GiB at most.
   ///
   /// - Parameters:
-  ///   - badLines: receives what was left out of inputs that skip bad lines, if anything was.
+  ///   - badLines: receives the lines that were left out, blank ones and those of inputs that skip bad ones, if any were.
   ///   - progress: called on the caller's thread, several times a second, with the bytes of input read so
   ///     far; what it throws ends the build.
   /// - Returns: the header as written.
@@ -116,7 +116,9 @@ public struct CorpusBuilder: Sendable {
       reader.units.giveBack(bytes: bytes)
       try idle()
     }
-    if writer.badLines.count > 0 { badLines(writer.badLines) }
+    var leftOut = writer.badLines
+    leftOut.blank = reader.blankLines
+    if leftOut != BadLines() { badLines(leftOut) }
     guard writer.tokens > 0 else {
       let names = inputs.isEmpty ? "no input" : inputs.map(\.path).joined(separator: ", ")
       throw CorpusError(output, "not written: there is no text in \(names)")

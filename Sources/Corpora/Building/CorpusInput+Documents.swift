@@ -26,6 +26,7 @@ extension CorpusInput {
       }
       try cutter.finish(take)
       bad.add(lines.bad)
+      bad.blank += cutter.blankLines
     }
     return bad
   }

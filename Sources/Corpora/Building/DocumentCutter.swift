@@ -24,6 +24,10 @@ struct DocumentCutter {
   /// Bytes that may belong to what separates documents; not passed on yet.
   private var held: [UInt8] = []
   private var skipsLineBreak = false
+  /// Line feeds since the last byte of a document that falls into lines.
+  private var feeds = 0
+  /// Lines without a byte, where every other line is a document.
+  private(set) var blankLines = 0
 
   init(_ input: CorpusInput) {
     rule =
@@ -55,10 +59,11 @@ struct DocumentCutter {
       isOpen = true
     case .separator:
       let rest = held
-      held = []
       try rest.withUnsafeBytes { try pass($0, body) }
-    case .lines, .gap: held = []
+    case .lines: break
+    case .gap(let feeds): endGap(feeds)
     }
+    held = []
     try end(body)
   }
 
@@ -99,6 +104,7 @@ struct DocumentCutter {
       var i = first
       // The gap goes on: it is held back until it is known what it is.
       while i < piece.count, piece[i] == 0x0A || piece[i] == 0x0D {
+        if piece[i] == 0x0A { self.feeds += 1 }
         if held.count < 64 || piece[i] == 0x0A && held.last != 0x0A { held.append(piece[i]) }
         i += 1
       }
@@ -106,6 +112,7 @@ struct DocumentCutter {
       if !held.isEmpty {
         let gap = held
         held = []
+        endGap(feeds)
         if gap.count(where: { $0 == 0x0A }) >= feeds {
           try end(body)
         } else if isOpen {
@@ -117,6 +124,12 @@ struct DocumentCutter {
       try pass(UnsafeRawBufferPointer(rebasing: piece[first..<i]), body)
       first = i
     }
+  }
+
+  /// The gap is over: of its line feeds one ends the line before it.
+  private mutating func endGap(_ least: Int) {
+    if least == 1 { blankLines += max(0, feeds - (isOpen ? 1 : 0)) }
+    feeds = 0
   }
 
   private mutating func takeSeparated(

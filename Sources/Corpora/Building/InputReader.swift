@@ -11,6 +11,7 @@ final class InputReader: Sendable {
   let units: BoundedQueue<Promise<EncodedUnit>>
   private let inputs: [CorpusInput]
   private let count = Atomic(0)
+  private let blank = Atomic(0)
   private let found = Mutex<[CorpusHeader.Source]>([])
 
   /// - Parameter capacity: bytes of text that may wait to be encoded and taken.
@@ -21,6 +22,9 @@ final class InputReader: Sendable {
 
   /// The bytes read so far.
   var bytesRead: Int { count.load(ordering: .relaxed) }
+
+  /// The blank lines of what has been read to its end, where lines are documents.
+  var blankLines: Int { blank.load(ordering: .relaxed) }
 
   /// What has been read to its end.
   var sources: [CorpusHeader.Source] { found.withLock { $0 } }
@@ -49,6 +53,7 @@ final class InputReader: Sendable {
           }
           try cutter.finish { try collector.take($0, handOn) }
           try collector.flush(handOn)
+          blank.add(cutter.blankLines, ordering: .relaxed)
           found.withLock { $0.append(source) }
         }
         units.end()

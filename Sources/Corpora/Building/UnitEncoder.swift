@@ -25,11 +25,15 @@ struct EncodedUnit: Sendable {
 /// Lines that were left out because they hold no text where it should be.
 public struct BadLines: Sendable, Equatable {
   public internal(set) var count = 0
+  /// Lines of text without a byte, where every other line is a document.
+  public internal(set) var blank = 0
   /// What is wrong with the first of them.
   public internal(set) var first: FileError?
 
   mutating func add(_ error: FileError) { (count, first) = (count + 1, first ?? error) }
-  mutating func add(_ other: BadLines) { (count, first) = (count + other.count, first ?? other.first) }
+  mutating func add(_ other: BadLines) {
+    (count, blank, first) = (count + other.count, blank + other.blank, first ?? other.first)
+  }
 }
 
 /// What all encoders of a build agree on.

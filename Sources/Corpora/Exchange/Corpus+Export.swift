@@ -11,6 +11,8 @@ extension Corpus {
   ///   - element: the type of ids of a nanoGPT file; nil for the 2 bytes that nanoGPT itself reads. The other formats say
   ///     theirs, and take 2 bytes where the vocabulary fits them, else 4.
   ///   - documentEnd: an id put after every document, empty ones too.
+  ///   - insideEnds: told how often the id that ends documents stands inside them as well, where it does and the format
+  ///     has nothing else to tell documents by.
   ///   - progress: called with the share that is done.
   /// - Returns: how many ids were written.
   /// - Throws: `CorpusError` or `FileError`; what stood at `path` is then still there. Of Megatron's two files, the index may
@@ -18,7 +20,8 @@ extension Corpus {
   @discardableResult
   public func export(
     _ split: Split = .all, to path: String, as format: TokenFileFormat, element: TokenFileElement? = nil,
-    documentEnd: Int32? = nil, progress: (Double) -> Void = { _ in }
+    documentEnd: Int32? = nil, insideEnds: (Int) -> Void = { _ in },
+    progress: (Double) -> Void = { _ in }
   ) throws -> Int {
     if let documentEnd, documentEnd < 0 || Int(documentEnd) >= header.vocabularySize {
       throw CorpusError(
@@ -35,6 +38,8 @@ extension Corpus {
     let count = range.count + (documentEnd == nil ? 0 : documents.count)
     var output = try OutputFile(path)
     if format == .llmc { try output.write(llmcHead(count, element, path)) }
+    let end = format == .megatron ? nil : documentEnd ?? header.endOfDocument
+    var inside = 0
     var lengths: [Int32] = []
     var buffer: [UInt8] = []
     func put(_ ids: ArraySlice<Int32>, _ isFirst: Bool, _ isLast: Bool) throws {
@@ -46,6 +51,10 @@ extension Corpus {
             self.path, "document \(lengths.count - 1) has 2^31 tokens or more, which Megatron cannot hold")
         }
         lengths[lengths.count - 1] += Int32(more)
+      }
+      if let end {
+        // The corpus's own last id of a document is its end.
+        inside += (documentEnd == nil && isLast ? ids.dropLast() : ids).count { $0 == end }
       }
       element.append(ids, to: &buffer)
       if isLast, let documentEnd { element.append([documentEnd], to: &buffer) }
@@ -63,6 +72,7 @@ extension Corpus {
     } else {
       try output.commit()
     }
+    if inside > 0 { insideEnds(inside) }
     return count
   }
 

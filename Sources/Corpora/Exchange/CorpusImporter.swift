@@ -39,6 +39,7 @@ public enum CorpusImporter {
     }
     let total = max(1, readers.reduce(0) { $0 + $1.count })
     var split = validation
+    var end: Int32?
     for (number, reader) in readers.enumerated() {
       if number == inputs.count { split = .token(writer.count) }
       var divider = Divider(boundary: boundary)
@@ -46,6 +47,8 @@ public enum CorpusImporter {
         writer.beginDocument()
         divider.begin()
       } _: { ids in
+        // Where it never stands, nothing ends with it.
+        if end == nil, case .end(let id) = boundary, ids.contains(id) { end = id }
         try divider.append(ids, to: &writer)
         progress(Double(writer.count) / Double(total))
       }
@@ -53,7 +56,8 @@ public enum CorpusImporter {
     guard writer.count > 0 else {
       throw CorpusError(inputs.joined(separator: ", "), "not imported: there are no ids in it")
     }
-    return try writer.finish(validation: split, sources: readers.map { try $0.source() })
+    return try writer.finish(
+      validation: split, sources: readers.map { try $0.source() }, endOfDocument: end)
   }
 
   /// Begins documents where the boundary says.

@@ -61,7 +61,7 @@ struct TokenFileReader {
       guard count * kind.element.width == file.size - LLMCHeader.size else {
         throw CorpusError(
           data,
-          "the header counts \(count) ids, the file has room for "
+          "the header counts \(counted(count, "id")), the file has room for "
             + "\((file.size - LLMCHeader.size) / kind.element.width); it was cut short or damaged", offset: 8)
       }
       (self.element, self.count, start, index) = (kind.element, count, LLMCHeader.size, nil)
@@ -227,7 +227,7 @@ private struct SequenceIndex {
         let offset = offsets.integer(at: 8 * i, as: UInt64.self)
         guard count >= 0, count * element.width <= dataSize - end else {
           throw failure(
-            "sequence \(first + i) has \(count) ids at byte \(end), \(fileName(of: data)) has \(dataSize) bytes",
+            "sequence \(first + i) has \(counted(count, "id")) at byte \(end), \(fileName(of: data)) has \(dataSize) bytes",
             at: lengths + 4 * (first + i))
         }
         guard offset == UInt64(end) else {

@@ -10,6 +10,7 @@
 /// same draws: the state has the bits that it had. A position within a piece that was read chunkwise is reached by reading
 /// the shorter piece, which agrees to rounding.
 
+import RunnelCheckpoints
 import RunnelFiles
 import RunnelModels
 
@@ -35,6 +36,11 @@ public struct Journal: ~Copyable {
     precondition(interval > 0, "Journal: an interval of \(interval) tokens; it must be positive")
     var session = session
     session.identifyModel()
+    if !JournalFolder.exists(path) { try Destination.check(path, for: JournalFolder.kind) }
+    try ModelFolder.makeFolder(path)
+    // Of two that begin at once, the second would write its log over that of the first.
+    let lock = try FileLock(path)
+    defer { withExtendedLifetime(lock) {} }
     let isThere = JournalFolder.exists(path)
     let folder = isThere ? try JournalFolder(path) : try .create(path, for: session)
     var log = try AppendFile(folder.logPath)
@@ -96,7 +102,10 @@ public struct Journal: ~Copyable {
     try log.truncate(to: offset)
     session = earlier
     if !piece.isEmpty { try write(.fed(piece)) }
-    try folder.save(session, offset: log.count)
+    // A snapshot of this very place stays the one.
+    if try folder.snapshots().last.map({ ($0.position, $0.offset) != (position, log.count) }) ?? true {
+      try folder.save(session, offset: log.count)
+    }
     lastSnapshot = position
   }
 

@@ -51,10 +51,8 @@ struct JournalFolder {
     (self.path, self.header, start) = (path, header, end + 1)
   }
 
-  /// Makes the folder and the log of a stream of this model that has read nothing yet.
+  /// Makes the log of a stream of this model that has read nothing yet, in a folder that its only writer holds.
   static func create(_ path: String, for session: Session) throws -> JournalFolder {
-    try Destination.check(path, for: kind)
-    try ModelFolder.makeFolder(path)
     let header = Header(
       format: format, fingerprint: session.model.fingerprint, mixer: session.model.mixerName)
     let encoder = JSONEncoder()

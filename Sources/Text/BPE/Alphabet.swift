@@ -10,6 +10,10 @@ package struct Alphabet: Sendable {
   private var byteFallback: [Int32] = []
   private var unknown: Int32?
   private var fusesUnknown = false
+  /// What the last character of a word is followed by in the vocabulary, and the symbols of such; none where words have no
+  /// end of their own.
+  private var wordEnd: [UInt8] = []
+  private var lasts: [UInt32: Int32] = [:]
   private let isOfBytes: Bool
 
   /// Words of bytes.
@@ -31,15 +35,18 @@ package struct Alphabet: Sendable {
   ///     none. A character of which some byte has a negative one counts as unknown.
   ///   - unknown: the symbol of any other character; nil passes over them.
   ///   - fusesUnknown: unknown characters in a row are one symbol.
+  ///   - wordEnd: follows the last character of every word; empty for nothing.
+  ///   - lasts: the symbols of characters with it.
   package init(
     characters: some Sequence<(Unicode.Scalar, Int32)>, byteFallback: [Int32] = [], unknown: Int32? = nil,
-    fusesUnknown: Bool = false
+    fusesUnknown: Bool = false, wordEnd: [UInt8] = [], lasts: [UInt32: Int32] = [:]
   ) {
     precondition(
       byteFallback.isEmpty || byteFallback.count == 256,
       "Alphabet: \(byteFallback.count) symbols for 256 bytes")
     isOfBytes = false
     (self.byteFallback, self.unknown, self.fusesUnknown) = (byteFallback, unknown, fusesUnknown)
+    (self.wordEnd, self.lasts) = (wordEnd, lasts)
     ascii = Array(repeating: -1, count: 128)
     for (character, symbol) in characters {
       if character.value < 128 { ascii[Int(character.value)] = symbol }
@@ -75,15 +82,17 @@ package struct Alphabet: Sendable {
     var position = 0
     while position < word.count {
       let (scalar, length) = CharacterReader.next(word, at: position)
-      let symbol = self[scalar]
+      let endsWord = !wordEnd.isEmpty && position + length == word.count
+      let symbol = endsWord ? lasts[scalar] ?? -1 : self[scalar]
       if symbol >= 0 {
         if isUnknown, let unknown { symbols.append(unknown) }
         isUnknown = false
         symbols.append(symbol)
       } else if !byteFallback.isEmpty,
-        (0..<length).allSatisfy({ byteFallback[Int(word[position + $0])] >= 0 })
+        case let bytes = word[position..<position + length] + (endsWord ? wordEnd : []),
+        bytes.allSatisfy({ byteFallback[Int($0)] >= 0 })
       {
-        for offset in 0..<length { symbols.append(byteFallback[Int(word[position + offset])]) }
+        symbols += bytes.map { byteFallback[Int($0)] }
       } else if let unknown {
         if isUnknown && !fusesUnknown { symbols.append(unknown) }
         isUnknown = true

@@ -80,7 +80,7 @@ struct TokenizerSettings {
       remedy: "save the tokenizer again with its own library")
   }
 
-  private static func object(_ path: String) throws(FileError) -> JSONValue? {
+  static func object(_ path: String) throws(FileError) -> JSONValue? {
     guard fileExists(path) else { return nil }
     let file = try InputFile(path)
     guard file.size <= largest else {

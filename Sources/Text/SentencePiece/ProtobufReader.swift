@@ -57,7 +57,9 @@ struct ProtobufReader {
   }
 
   private mutating func little(_ count: Int) throws(FileError) -> UInt64 {
-    guard count <= end - index else { throw failure("\(count) bytes more", found: "\(end - index)") }
+    guard count <= end - index else {
+      throw failure("\(counted(count, "byte")) more", found: "\(end - index)")
+    }
     defer { index += count }
     return (0..<count).reduce(0) { $0 | UInt64(file[index + $1]) << UInt64(8 * $1) }
   }

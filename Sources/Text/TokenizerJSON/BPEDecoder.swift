@@ -8,6 +8,8 @@ struct BPEDecoding: Sendable {
   var leading: (byte: UInt8, count: Int) = (0x20, 0)
   /// The first token of a text without its signs for spaces, where that differs.
   var firsts: [Int32: [UInt8]] = [:]
+  /// The last token of a text, where that differs.
+  var lasts: [Int32: [UInt8]] = [:]
   /// Between two tokens.
   var separator: [UInt8] = []
 
@@ -30,6 +32,8 @@ public struct BPEDecoder: TokenDecoder {
   private var isFirst: Bool
   /// How many more bytes may be left out.
   private var leading: Int
+  /// What the token before goes on with where another follows, and where it is the last.
+  private var ending: (next: [UInt8], last: [UInt8]) = ([], [])
 
   init(_ plan: BPEPlan, continuing: Bool) {
     self.plan = plan
@@ -40,6 +44,8 @@ public struct BPEDecoder: TokenDecoder {
   public mutating func feed(_ id: Int32, into bytes: inout [UInt8]) {
     let decoding = plan.decoding
     guard var text = decoding[id] else { return }
+    bytes += ending.next
+    ending = ([], [])
     if isFirst {
       if let first = decoding.firsts[id] { text = first[...] }
     } else {
@@ -54,10 +60,18 @@ public struct BPEDecoder: TokenDecoder {
       text = text.dropFirst()
       leading -= 1
     }
-    bytes += text
+    guard let last = decoding.lasts[id] else {
+      bytes += text
+      return
+    }
+    let shared = zip(text, last).prefix { $0 == $1 }.count
+    bytes += text.prefix(shared)
+    ending = (Array(text.dropFirst(shared)), Array(last.dropFirst(shared)))
   }
 
   public mutating func finish(into bytes: inout [UInt8]) {
+    bytes += ending.last
+    ending = ([], [])
     isFirst = true
     leading = plan.decoding.leading.count
   }

@@ -29,6 +29,8 @@ public struct BPEEncoder: TokenEncoder {
     var isOpen = false
     /// Whether the last item was a match; nil if there was none.
     var previous: Bool?
+    /// The script of the open piece.
+    var script = WordScripts.any
     /// It was not a match of the pattern, and may go on.
     var isGap = false
   }
@@ -146,6 +148,7 @@ public struct BPEEncoder: TokenEncoder {
       pass(index, text, ends: ends, into: &ids)
     case .metaspace(let sign, let scheme): metaspace(index, sign, scheme, bytes, ends, into: &ids)
     case .cut(let sign, let after): cut(index, sign, after, bytes, ends, into: &ids)
+    case .scripts: scripts(index, bytes, ends, into: &ids)
     case .lengths(let length): lengths(index, length, bytes, ends, into: &ids)
     }
   }
@@ -290,6 +293,41 @@ public struct BPEEncoder: TokenEncoder {
       return buffer.count
     }
     swap(&held, &steps[index].held)
+  }
+
+  /// A piece begins with every character of another script than the open one; what goes with any, and stands before the first
+  /// piece, is dropped.
+  private mutating func scripts(
+    _ index: Int, _ bytes: UnsafeBufferPointer<UInt8>, _ ends: Bool, into ids: inout [Int32]
+  ) {
+    var held = HeldBytes()
+    swap(&held, &steps[index].held)
+    held.take(bytes, isFinal: ends) { buffer in
+      let whole = ends ? buffer.count : buffer.count - CharacterReader.incompleteTail(buffer)
+      var (start, position) = (0, 0)
+      func pass(_ isDone: Bool) {
+        guard steps[index].isOpen else {
+          if position > start { isAtStart = false }
+          return
+        }
+        piece(index + 1, UnsafeBufferPointer(rebasing: buffer[start..<position]), ends: isDone, into: &ids)
+      }
+      while position < whole {
+        let (scalar, length) = CharacterReader.next(buffer, at: position)
+        let script = WordScripts.number(of: scalar)
+        if script != WordScripts.any, script != steps[index].script {
+          pass(true)
+          (start, steps[index].script, steps[index].isOpen) = (position, script, true)
+        }
+        position += length
+      }
+      pass(false)
+      return whole
+    }
+    swap(&held, &steps[index].held)
+    guard ends else { return }
+    if steps[index].isOpen { pass(index, [], ends: true, into: &ids) }
+    steps[index] = StepState()
   }
 
   private mutating func lengths(

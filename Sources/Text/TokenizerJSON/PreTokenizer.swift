@@ -10,6 +10,8 @@ enum PreTokenizerStep: Sendable {
   case spellBytes
   /// Spaces become a sign, which is also put before a piece that does not begin with it.
   case metaspace([UInt8], PrependScheme)
+  /// Where the script changes.
+  case scripts
   /// Into pieces of so many characters.
   case lengths(Int)
   /// Before a character, after some that no token joins to it. It changes no id; it lets text without words stream.

@@ -18,7 +18,7 @@ enum StepGrowth {
 
   private static func weigh(_ step: PreTokenizerStep, _ weights: inout [Double]) {
     switch step {
-    case .words, .split, .cut, .lengths: break
+    case .words, .split, .scripts, .cut, .lengths: break
     case .spacePrefix: weights = weights.map { $0 + weights[0x20] }
     case .spellBytes: spell(&weights)
     case .metaspace(let sign, let scheme):

@@ -8,6 +8,8 @@ struct ModelOptions {
   var fusesUnknown = false
   var hasByteFallback = false
   var ignoresMerges = false
+  /// What follows the last character of every word; empty for nothing.
+  var wordEnd: [UInt8] = []
 
   init(_ model: JSONValue, _ file: TokenizerJSON) throws(FileError) {
     let fields = try Fields(
@@ -16,10 +18,11 @@ struct ModelOptions {
         "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
         "byte_fallback", "ignore_merges",
       ])
-    for name in ["continuing_subword_prefix", "end_of_word_suffix"]
-    where ![.null, .string("")].contains(model[name]) {
-      throw file.refusal("model.\(name)", expected: "null", found: model[name])
+    let prefix = "continuing_subword_prefix"
+    guard [.null, .string("")].contains(model[prefix]) else {
+      throw file.refusal("model.\(prefix)", expected: "null", found: model[prefix])
     }
+    if model["end_of_word_suffix"] != .null { wordEnd = Array(try fields.string("end_of_word_suffix").utf8) }
     // Merges are left out at random in training alone.
     switch model["dropout"] {
     case .null, .number: break

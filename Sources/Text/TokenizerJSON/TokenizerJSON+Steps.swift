@@ -142,6 +142,7 @@ extension TokenizerJSON {
         throw refusal("\(field).length", expected: "a length from 1 to \(1 << 16)", found: "\(length)")
       }
       return [.lengths(length)]
+    case .string("UnicodeScripts"): return [.scripts]
     case .string("WhitespaceSplit"):
       return [.split(Pattern(CharacterSets.spaces), .removed, isInverted: false)]
     case .string("BertPreTokenizer"):
@@ -158,7 +159,7 @@ extension TokenizerJSON {
       throw refusal(
         "\(field).type",
         expected:
-          "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, FixedLength, "
+          "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, UnicodeScripts, CharDelimiterSplit, FixedLength, "
           + "BertPreTokenizer, Metaspace or Sequence",
         found: value["type"])
     }
@@ -203,6 +204,8 @@ extension TokenizerJSON {
     var hasByteFallback = false
     var isFused = false
     var metaspace: (sign: [UInt8], dropsFirst: Bool)?
+    /// Becomes a space, and nothing in the last token.
+    var wordEnd: [UInt8] = []
     var leading: (byte: UInt8, count: Int) = (0x20, 0)
   }
 
@@ -231,12 +234,21 @@ extension TokenizerJSON {
         let first = Self.replace(token, metaspace.sign, [])
         if first != token { decoding.firsts[id] = first }
       }
+      if !rules.wordEnd.isEmpty {
+        let last = Self.replace(token, rules.wordEnd, [])
+        if last != text { decoding.lasts[id] = last }
+      }
     }
     return decoding
   }
 
   private func read(_ value: JSONValue, _ field: String, into rules: inout TextRules) throws(FileError) {
     switch value["type"] {
+    case .string("BPEDecoder") where field == "decoder":
+      rules.wordEnd = Array(try Fields(value, field, self, names: ["type", "suffix"]).string("suffix").utf8)
+      guard !rules.wordEnd.isEmpty else {
+        throw refusal("\(field).suffix", expected: "a text that is not empty", found: "none")
+      }
     case .string("Sequence"):
       for (index, part) in try Fields(value, field, self, names: ["type", "decoders"]).array("decoders")
         .enumerated()
@@ -270,7 +282,8 @@ extension TokenizerJSON {
     default:
       throw refusal(
         "\(field).type",
-        expected: "ByteLevel, Metaspace, or Replace, ByteFallback, Fuse, Strip in this order",
+        expected:
+          "ByteLevel, Metaspace, BPEDecoder alone, or Replace, ByteFallback, Fuse, Strip in this order",
         found: value["type"])
     }
   }
@@ -278,6 +291,7 @@ extension TokenizerJSON {
   private static func text(_ token: [UInt8], _ rules: TextRules) -> [UInt8] {
     var text = token
     if rules.isByteLevel { return ByteSpelling.bytes(of: text) ?? text }
+    if !rules.wordEnd.isEmpty { return replace(text, rules.wordEnd, [0x20]) }
     if let metaspace = rules.metaspace { text = replace(text, metaspace.sign, [0x20]) }
     for (wanted, content) in rules.replacements where text.count <= longestText {
       text = replace(text, wanted, content)

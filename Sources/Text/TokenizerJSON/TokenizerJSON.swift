@@ -158,7 +158,9 @@ struct TokenizerJSON {
     // Words of bytes need not be spelled, unless a byte without its token is to be spelled by its character's bytes.
     let bytes = ByteSpelling.scalars.map { vocabulary.id(of: String($0).utf8) ?? -1 }
     var isOfBytes = false
-    if case .spellBytes = steps.last, !options.hasByteFallback || bytes.allSatisfy({ $0 >= 0 }) {
+    if case .spellBytes = steps.last, options.wordEnd.isEmpty,
+      !options.hasByteFallback || bytes.allSatisfy({ $0 >= 0 })
+    {
       isOfBytes = true
       steps.removeLast()
     }
@@ -168,7 +170,8 @@ struct TokenizerJSON {
       ? Alphabet(bytes: bytes, unknown: unknown, fusesUnknown: options.fusesUnknown)
       : characters(vocabulary, options, unknown)
     let merges = try mergeTable(vocabulary)
-    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, let cut = cut(vocabulary, merges.produced, alphabet)
+    if !isOfBytes, steps.isEmpty, !options.ignoresMerges, options.wordEnd.isEmpty,
+      let cut = cut(vocabulary, merges.produced, alphabet)
     {
       steps.append(cut)
     }
@@ -211,17 +214,30 @@ struct TokenizerJSON {
 
   private func characters(_ vocabulary: TokenTable, _ options: ModelOptions, _ unknown: Int32?) -> Alphabet {
     var characters: [(Unicode.Scalar, Int32)] = []
+    var lasts: [UInt32: Int32] = [:]
+    let end = options.wordEnd
     for id in 0..<Int32(vocabulary.bound) {
-      guard let token = vocabulary.token(of: id), !token.isEmpty, token.count <= 4 else { continue }
-      let text = String(decoding: token, as: UTF8.self).unicodeScalars
-      if let scalar = text.first, text.count == 1 { characters.append((scalar, id)) }
+      guard let token = vocabulary.token(of: id) else { continue }
+      if let scalar = Self.only(token) { characters.append((scalar, id)) }
+      if !end.isEmpty, token.count > end.count, token.suffix(end.count).elementsEqual(end),
+        let scalar = Self.only(token.dropLast(end.count))
+      {
+        lasts[scalar.value] = id
+      }
     }
     let fallback = (0..<256).map { byte in
       vocabulary.id(of: ByteTokenizer().token(of: Int32(byte))?.utf8 ?? "".utf8) ?? -1
     }
     return Alphabet(
       characters: characters, byteFallback: options.hasByteFallback ? fallback : [], unknown: unknown,
-      fusesUnknown: options.fusesUnknown)
+      fusesUnknown: options.fusesUnknown, wordEnd: end, lasts: lasts)
+  }
+
+  /// The character that a token is, if it is one.
+  private static func only(_ token: some Collection<UInt8>) -> Unicode.Scalar? {
+    guard (1...4).contains(token.count) else { return nil }
+    let text = String(decoding: token, as: UTF8.self).unicodeScalars
+    return text.count == 1 ? text.first : nil
   }
 
   private func mergeTable(

@@ -190,6 +190,11 @@ enum Scripts {
     Zanabazar_Square: 11a00.48
     """
 
+  /// Every script by its name.
+  static var names: [String] {
+    text.split(separator: "\n").map { String($0.prefix { $0 != ":" }) }
+  }
+
   /// The ranges of a script in rising order; nil if there is none of that name.
   ///
   /// - Parameter name: in lower case, without what separates words.
