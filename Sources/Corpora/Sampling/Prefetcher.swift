@@ -3,6 +3,14 @@
 import Dispatch
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// A sampler that works ahead by one segment in the background.
 ///
 /// It is a value as the sampler is: a copy shares the pending segment, which never changes once it
@@ -50,9 +58,19 @@ private final class Pending: Sendable {
     isDone.enter()
   }
 
-  /// Queues the work.
+  /// Begins the work on a thread of its own. Where the system gives none, it is done when it is needed: a queue of Dispatch would
+  /// wait for a thread for ever.
   func started() -> Pending {
-    DispatchQueue.global(qos: .userInitiated).async { self.work() }
+    var thread = pthread_t(bitPattern: 0)
+    let own = Unmanaged.passRetained(self)
+    let refused = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<Pending>.fromOpaque(argument).takeRetainedValue().work()
+        return nil
+      }, own.toOpaque())
+    if refused == 0 { pthread_detach(thread) } else { own.release() }
     return self
   }
 
