@@ -166,13 +166,13 @@ extension ModelConfiguration {
 
 extension ModelConfiguration: Codable {
   private static let pattern = SettingKey(stringValue: "mixers")
-  /// The checksum of a file that a run or a converter has written.
-  private static let seal = "xxh64"
+  /// What is not of the configuration: the checksum of the file, and the tokens that begin and end texts.
+  private static let others = ["xxh64", "bos_token_id", "eos_token_id"]
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: SettingKey.self)
     try container.requireKnown(
-      Self.settings.map(\.name) + MixerChoice.keys + [Self.pattern.stringValue] + [Self.seal])
+      Self.settings.map(\.name) + MixerChoice.keys + [Self.pattern.stringValue] + Self.others)
     func required(_ setting: Setting<Self>) throws -> Int {
       let number = try container.decode(Int.self, forKey: SettingKey(stringValue: setting.name))
       try ConfigurationError.requirePositive([setting.name: number])

@@ -336,7 +336,7 @@ struct CheckpointTests {
     try write(file + Array("{\"loss\":".utf8), to: run + "/metrics.jsonl")
     var notes: [String] = []
     try train(RunFolder.resume(run, corpora: corpora), in: run, note: { notes.append($0) })
-    #expect(notes.count == 1 && notes[0].contains("1 lines"), "\(notes)")
+    #expect(notes.count == 1 && notes[0].contains("1 damaged line "), "\(notes)")
     #expect(
       try metrics(run).compactMap { $0["step"] as? Int } == [10, 20] + (4...20).map { 10 * $0 } + [200])
   }

@@ -37,7 +37,9 @@ struct NonFiniteTests {
       var session = Session(model, sampler: Sampler(seed: 1))
       try session.feed(Self.text.prefix(length))
       let text = sentence { _ = try session.next() }
-      #expect(text.hasPrefix("layers.1.m") && text.contains("\(length) tokens read"), "\(text)")
+      #expect(
+        text.hasPrefix("layers.1.m") && text.contains("\(length) token\(length == 1 ? "" : "s") read"),
+        "\(text)")
       #expect(session.position == length)
       try withFolder { folder in
         #expect(sentence { try StateFile.save(session, to: folder + "/state") }.hasPrefix("layers.1.m"))

@@ -106,7 +106,7 @@ extension ToolTests {
       // As it was written, for as many digits as anybody writes.
       try run("5000000000", "decode", "bytes").failed(1, "5000000000 is outside the vocabulary")
       try run("99999999999999999999999", "decode", "bytes").failed(1, "outside the vocabulary")
-      try run("1 -2", "decode", "bytes").failed(1, "after 1 ids", "'-'")
+      try run("1 -2", "decode", "bytes").failed(1, "after 1 id:", "'-'")
       try run("{}", "encode", "bytes", "--jsonl").failed(1, "stdin: line 1", "found none")
       try run("\n{\"text\": 3}", "encode", "bytes", "--jsonl").failed(1, "stdin: line 2", "a string")
       try run(#"{"bytes": "0g"}"#, "encode", "bytes", "--jsonl").failed(1, "hexadecimal")
