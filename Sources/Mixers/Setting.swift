@@ -38,6 +38,9 @@ public struct Setting<Root: Sendable>: Sendable {
   ///   - rule: what the value may be; without it, any positive number, any flag, any word.
   ///   - chosen: what a value that somebody asks for must be as well, so that the settings derived from it are whole.
   ///   - derived: the default, where it follows from the settings before this one; without it, the property's own.
+  // Two hundred settings, each with its own copy of this, took the compiler as long as all mixers.
+  @_semantics("optimize.sil.specialize.generic.never")
+  @inline(never)
   public init<Value: SettingValue>(
     _ name: String, _ path: any WritableKeyPath<Root, Value> & Sendable, _ help: String,
     _ rule: Rule<Root, Value> = .usual, chosen: Rule<Root, Value>? = nil, kind: Kind = .plain,
