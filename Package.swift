@@ -53,9 +53,7 @@ let package = Package(
       dependencies: [
         "Runnel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "Sources/runnel-tool",
-      // What runs per token or number is the library's. Optimised, this takes three times as long to compile, and is hardly faster.
-      swiftSettings: [.unsafeFlags(["-Onone"], .when(configuration: .release))]),
+      path: "Sources/runnel-tool"),
     // The recurrences and operations again, as Double loops straight from the papers; only tests import it.
     .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
     tests("Tensors", ["RunnelTensors", "RunnelKernels", "RunnelReference"]),

@@ -50,15 +50,18 @@ extension MixerConfiguration {
   public init(width: Int, settings: [(name: String, value: String)]) throws {
     self.init()
     self.width = width
+    try set(settings)
+    complete()
+  }
+
+  /// Sets what is given in words and derives nothing anew.
+  package mutating func set(_ settings: [(name: String, value: String)]) throws {
     for (name, value) in settings {
       guard let setting = Self.settings.first(where: { $0.name == name }) else {
-        throw ConfigurationError(
-          "there is no setting \(name); the settings are \(Self.settings.map(\.name).joined(separator: ", "))"
-        )
+        throw ConfigurationError.noSetting(name, among: Self.settings.map(\.name))
       }
       try setting.parse(&self, value)
     }
-    complete()
   }
 
   /// Derives what nobody has given.
@@ -100,8 +103,7 @@ extension KeyedDecodingContainer<SettingKey> {
       return
     }
     let place = (codingPath.map(\.stringValue) + [stranger]).joined(separator: ".")
-    throw ConfigurationError(
-      "there is no setting \(place); the settings are \(names.joined(separator: ", "))")
+    throw ConfigurationError.noSetting(place, among: names)
   }
 }
 

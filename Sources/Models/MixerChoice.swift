@@ -35,26 +35,46 @@ public struct MixerChoice: Sendable {
   public static func pattern(
     _ mixers: [any SequenceMixer.Type], width: Int, settings: [(name: String, value: String)]
   ) throws -> [MixerChoice] {
+    try zip(mixers, scoped(settings, to: mixers)).map { mixer, own in
+      try MixerChoice(mixer, width: width, settings: own)
+    }
+  }
+
+  /// The same pattern with other settings, named as in ``pattern(_:width:settings:)``; nothing else changes with them.
+  public static func changed(_ choices: [MixerChoice], settings: [(name: String, value: String)]) throws
+    -> [MixerChoice]
+  {
+    func changed<C: MixerConfiguration>(_ own: C, _ settings: [(name: String, value: String)]) throws -> C {
+      var copy = own
+      try copy.set(settings)
+      return copy
+    }
+    return try zip(choices, scoped(settings, to: choices.map(\.mixer))).map { choice, settings in
+      var copy = choice
+      copy.configuration = try changed(choice.configuration, settings)
+      return copy
+    }
+  }
+
+  /// What each mixer of a pattern is told.
+  private static func scoped(
+    _ settings: [(name: String, value: String)], to mixers: [any SequenceMixer.Type]
+  ) throws -> [[(name: String, value: String)]] {
     func names<Mixer: SequenceMixer>(of _: Mixer.Type) -> [String] {
       Mixer.Configuration.settings.map(\.name)
     }
-    var unused = settings.map(\.name)
-    let choices = try mixers.map { mixer in
-      let own = settings.compactMap { name, value -> (name: String, value: String)? in
-        let words = name.split(separator: ".", maxSplits: 1).map(String.init)
-        let isScoped = words.count == 2
-        guard let last = words.last, !isScoped || words[0] == mixer.name else { return nil }
-        guard isScoped || names(of: mixer).contains(last) else { return nil }
-        unused.removeAll { $0 == name }
-        return (last, value)
+    var told = mixers.map { _ in [(name: String, value: String)]() }
+    for (name, value) in settings {
+      let words = name.split(separator: ".", maxSplits: 1).map(String.init)
+      let places = mixers.indices.filter { i in
+        words.count == 2 ? words[0] == mixers[i].name : names(of: mixers[i]).contains(name)
       }
-      return try MixerChoice(mixer, width: width, settings: own)
+      guard !places.isEmpty, let last = words.last else {
+        throw ConfigurationError.noSetting(name, among: Set(mixers.flatMap { names(of: $0) }).sorted())
+      }
+      for i in places { told[i].append((last, value)) }
     }
-    if let name = unused.first {
-      let all = Set(mixers.flatMap { names(of: $0) }).sorted()
-      throw ConfigurationError("there is no setting \(name); the settings are \(all.joined(separator: ", "))")
-    }
-    return choices
+    return told
   }
 
   public var name: String { mixer.name }

@@ -28,6 +28,9 @@ struct CheckCommand: ParsableCommand {
 
   func validate() throws {
     if (model == nil) == (mixer == nil) { throw ValidationError("name a model folder, or give --mixer") }
+    if model != nil, !settings.set.isEmpty {
+      throw ValidationError("--set is of a fresh model; a model folder has its settings")
+    }
     guard (16...1 << 20).contains(tokens) else {
       throw ValidationError(
         "--tokens is \(tokens); it must lie between 16 and \(1 << 20) (--long takes more)")

@@ -158,22 +158,16 @@ struct SettingOptions: ParsableArguments {
       valueName: "name=value"))
   var set: [SettingArgument] = []
 
-  /// The options that are given, and the setting of each.
-  func names(heads: Int?) -> [(option: String, name: String)] {
-    (heads == nil ? [] : [("heads", "heads")])
-      + set.map { ("set", $0.name.split(separator: ".").last.map(String.init) ?? $0.name) }
+  /// The option and the setting of each that is given.
+  func all(heads: Int?) -> [(option: String, setting: (name: String, value: String))] {
+    (heads.map { [("heads", ("heads", "\($0)"))] } ?? []) + set.map { ("set", ($0.name, $0.value)) }
   }
 
   /// The mixers of a pattern with these settings.
   func mixers(of pattern: [any SequenceMixer.Type], width: Int, heads: Int? = nil) throws -> [MixerChoice] {
-    func mixers(_ settings: [(name: String, value: String)]) throws -> [MixerChoice] {
-      try MixerChoice.pattern(pattern, width: width, settings: settings)
+    let all = all(heads: heads)
+    do { return try MixerChoice.pattern(pattern, width: width, settings: all.map(\.setting)) } catch {
+      throw ToolError(Set(all.map { "--" + $0.option }).sorted().joined(separator: " or ") + ": \(error)")
     }
-    let own = set.map { (name: $0.name, value: $0.value) }
-    guard let heads else {
-      do { return try mixers(own) } catch { throw ToolError("--set: \(error)") }
-    }
-    let both = [(name: "heads", value: "\(heads)")] + own
-    do { return try mixers(both) } catch { throw ToolError("--heads or --set: \(error)") }
   }
 }

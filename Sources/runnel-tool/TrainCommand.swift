@@ -286,14 +286,16 @@ struct TrainCommand: ParsableCommand {
     if let mixer { try require("mixer", mixer.name, mixer.name == record.mixer, record.mixer) }
     if let width { try require("width", "width \(width)", width == configuration.width, shape) }
     if let layers { try require("layers", counted(layers, "layer"), layers == configuration.layers, shape) }
-    for (option, name) in settings.names(heads: heads) {
-      let others = try settings.mixers(
-        of: configuration.mixers.map(\.mixer), width: configuration.width, heads: heads)
-      let own = configuration.mixers.compactMap { $0.value(of: name) }
-      let given = others.compactMap { $0.value(of: name) }
-      try require(
-        option, "\(name) \(given.joined(separator: ", "))", own == given,
-        "\(name) \(own.joined(separator: ", "))")
+    for (option, setting) in settings.all(heads: heads) {
+      let own = configuration.mixers, given: [MixerChoice]
+      do { given = try MixerChoice.changed(own, settings: [setting]) } catch {
+        throw ToolError("--\(option): \(error)")
+      }
+      let name = setting.name.split(separator: ".").last.map(String.init) ?? setting.name
+      func shown(_ mixers: [MixerChoice]) -> String {
+        "\(name) " + mixers.compactMap { $0.value(of: name) }.joined(separator: ", ")
+      }
+      try require(option, shown(given), own == given, shown(own))
     }
     if let size {
       let preset = TrainingPreset(

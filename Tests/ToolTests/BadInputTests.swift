@@ -168,6 +168,9 @@ extension ToolTests {
       for option in ["--width", "--layers", "--vocabulary"] {
         try place.run("bench", "decode", "model", option, "8").failed(64, option)
       }
+      for verb in [["check"], ["bench", "decode"]] {
+        try place.run(verb + ["model", "--set", "state_size=3"]).failed(64, "--set")
+      }
       try place.run("check").failed(64, "--mixer")
       try place.run("score", "model", "--form", "quick").failed(64, "step", "mix", "parallel")
     }

@@ -104,6 +104,7 @@ extension ToolTests {
       #expect(text.contains("key_width=3") && text.contains("state_size=5"))
       let resume = ["train", "--resume", "--out", "run", "--dry-run"]
       try place.run(resume + ["--set", "key_width=3", "--heads", "4"]).succeeded()
+      try place.run(resume + ["--set", "mamba.state_size=5"]).succeeded()
       try place.run(resume + ["--set", "key_width=4"]).failed(1, "key_width 3", "key_width 4")
     }
 
