@@ -45,7 +45,7 @@ package enum Gemm {
   /// OpenBLAS takes 128 MiB of address space for every thread that computes, and where there is none it asks again for ever. So
   /// there must be room for all of them, and they are made now, before something else is in their place. They stay for its routines.
   private static func takeBuffers() {
-    // It fails where more are asked for than it was built to hold; the limit of Debian's build lies far above these.
+    // It fails where more are asked for than it was built to hold; Debian's build is for 64 threads.
     let threads = min(32, WorkerPool.shared.threads)
     let rooms = (0..<threads).map { _ in OutOfMemory.allocate(129 << 20, alignment: 4096) }
     for room in rooms { free(room) }

@@ -98,7 +98,7 @@ struct AuthorsRWKV {
       // The first layer has no mix of values.
       let valueRank =
         source.contains("blocks.1.att.v1") ? try Self.shape("blocks.1.att.v1", in: source, rank: 2)[1] : 1
-      var own = try RWKV7.Configuration(width: D) {
+      let own = try RWKV7.Configuration(width: D) {
         $0.heads = heads[0]
         $0.headWidth = heads[1]
         $0.decayRank = try matrix("att.w1")[1]
@@ -106,42 +106,38 @@ struct AuthorsRWKV {
         $0.valueRank = valueRank
         $0.gateRank = try matrix("att.g1")[1]
         $0.groupNormEpsilon = try groupNormEpsilon
+        $0.startsTuned = startsTuned
       }
-      own.startsTuned = startsTuned
       return MixerChoice(RWKV7.self, own)
     }
     let heads = try heads(attention)
     if has("time_maa_x") {
-      var own = try RWKV6.Configuration(width: D) {
+      let own = try RWKV6.Configuration(width: D) {
         $0.heads = heads
         $0.keyWidth = attention / heads
         $0.valueWidth = try matrix("att.value.weight")[0] / heads
         $0.shareRank = try matrix("att.time_maa_w1")[1] / 5
         $0.decayRank = try matrix("att.time_decay_w1")[1]
         $0.groupNormEpsilon = try groupNormEpsilon
+        $0.startsTuned = startsTuned
       }
-      own.startsTuned = startsTuned
       return MixerChoice(RWKV6.self, own)
     }
     if has("ln_x.weight"), has("time_decay") {
       // With one decay and a logarithm of the bonus for each head it is version 5.1; all others are 5.2, be it with
       // one number for all channels of a head.
       let isPerHead = try source.entry("blocks.0.att.time_decay").count == heads && has("time_first")
-      var own = try RWKV5.Configuration(width: D) {
+      let own = try RWKV5.Configuration(width: D) {
         $0.heads = heads
         $0.headWidth = attention / heads
         $0.hasGate = has("gate.weight")
         $0.decayPerChannel = !isPerHead
         $0.groupNormEpsilon = try groupNormEpsilon
+        $0.startsTuned = startsTuned
       }
-      own.startsTuned = startsTuned
       return MixerChoice(RWKV5.self, own)
     }
-    return MixerChoice(
-      RWKV4.self,
-      RWKV4.Configuration(width: D) {
-        $0.attentionWidth = attention
-      })
+    return MixerChoice(RWKV4.self, RWKV4.Configuration(width: D) { $0.attentionWidth = attention })
   }
 
   private var startsTuned: Bool? { has("time_state") ? true : nil }

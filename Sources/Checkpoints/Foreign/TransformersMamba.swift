@@ -121,7 +121,7 @@ extension ForeignFamily {
   static func mamba(_ json: ForeignConfiguration, operandNorm: String? = nil) throws -> ForeignModel {
     try requireSilu(json)
     let width = try json.count("hidden_size")
-    // "auto" is ⌈D / 16⌉.
+    // "auto" is the published ⌈D / 16⌉, our default.
     let rank = try json.agreed("time_step_rank", "dt_rank")
     let isAutomatic = json.value(rank) ?? "auto" == "auto"
     let configuration = try Mamba.Configuration(width: width) {
@@ -129,7 +129,7 @@ extension ForeignFamily {
       $0.expandedWidth = try json.count("intermediate_size", default: expanded(json, width))
       $0.stateSize = try json.count("state_size", default: 16)
       $0.convolutionWidth = try json.count("conv_kernel", default: 4)
-      $0.stepRank = isAutomatic ? (width + 15) / 16 : try json.count(rank)
+      if !isAutomatic { $0.stepRank = try json.count(rank) }
       $0.hasBias = try json.flag("use_bias", default: false)
       $0.hasConvolutionBias = try json.flag("use_conv_bias", default: true)
       $0.operandNormEpsilon = try operandNorm.map { Float(try json.number($0, default: 1e-6)) }
