@@ -21,7 +21,7 @@ public enum ModelFolder {
   static let maximumConfiguration = 1 << 20
 
   /// Reads the model of a folder, of this library or a foreign one, or one of RWKV's own files.
-  public static func load(_ folder: String) throws -> LanguageModel {
+  public static func load(_ folder: String) throws -> StreamingModel {
     let path = folder + "/" + configurationName
     guard isFolder(folder) else {
       if fileExists(folder) {
@@ -48,7 +48,7 @@ public enum ModelFolder {
     let configuration = try configuration(from: bytes, path: path)
     let source = try openTensors(at: folder + "/" + weightsName)
     try bound(configuration, by: source)
-    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+    return try StreamingModel(configuration, parametersOf: source)
   }
 
   /// What to say of a file of a model that is not read by itself.
@@ -91,7 +91,7 @@ public enum ModelFolder {
   }
 
   /// The model of a folder without a `config.json`.
-  private static func loadOther(_ folder: String) throws -> LanguageModel {
+  private static func loadOther(_ folder: String) throws -> StreamingModel {
     let parameters = folder + "/params.json"
     guard fileExists(parameters) else {
       if let adapter = adapterError(folder) { throw adapter }
@@ -138,7 +138,7 @@ public enum ModelFolder {
   ///
   /// - Parameter sha256: of the tokenizer's file that is put beside them; another one is refused then.
   public static func save(
-    _ model: LanguageModel, to folder: String, as type: ElementType = .float32,
+    _ model: some LanguageFunction, to folder: String, as type: ElementType = .float32,
     metadata: [String: String] = [:], tokenizer sha256: String? = nil
   ) throws {
     try makeFolder(folder)
@@ -151,7 +151,7 @@ public enum ModelFolder {
   }
 
   /// Writes the configuration, with a checksum.
-  static func saveConfiguration(of model: LanguageModel, to folder: String) throws {
+  static func saveConfiguration(of model: some LanguageFunction, to folder: String) throws {
     try AtomicFile.write(
       Seal.sealed(try model.encodeConfiguration()), to: folder + "/" + configurationName)
   }

@@ -81,13 +81,13 @@ public struct MixerChoice: Sendable {
   public var feedForward: FeedForwardKind { type(of: configuration).feedForward }
   public var forgets: Bool { type(of: configuration).forgets }
 
-  /// A fresh mixer for one layer.
-  func make(at depth: Depth, using generator: inout some RandomNumberGenerator) -> any SequenceMixer {
+  /// The mixer for one layer.
+  func make(at depth: Depth, from parameters: Parameters) -> any SequenceMixer {
     func make<Mixer: SequenceMixer>(_: Mixer.Type) -> any SequenceMixer {
       guard let own = configuration as? Mixer.Configuration else {
         preconditionFailure("MixerChoice: \(type(of: configuration)) does not configure \(Mixer.name)")
       }
-      return Mixer(own, at: depth, using: &generator)
+      return Mixer(own, at: depth, from: parameters)
     }
     return make(mixer)
   }

@@ -94,6 +94,9 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// Whether every recurrence forgets.
   public var forgets: Bool { mixers.allSatisfy(\.forgets) }
 
+  /// How many parts write to the residual stream.
+  var partCount: Int { (0..<layers).reduce(0) { $0 + (mixer(ofLayer: $1).feedForward == .none ? 1 : 2) } }
+
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
     let matrix = mixers.map { choice in

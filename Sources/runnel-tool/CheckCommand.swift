@@ -60,7 +60,7 @@ struct CheckCommand: ParsableCommand {
     let laws: [CheckResult]
   }
 
-  private func check(_ model: LanguageModel) throws {
+  private func check(_ model: StreamingModel) throws {
     if let long { return try checkLong(model, tokens: long) }
     if !output.json {
       Output.line(
@@ -109,7 +109,7 @@ struct CheckCommand: ParsableCommand {
     let points: [LongCheck.Point]
   }
 
-  private func checkLong(_ model: LanguageModel, tokens: Int) throws {
+  private func checkLong(_ model: StreamingModel, tokens: Int) throws {
     let check = LongCheck(model, tokens: tokens, seed: seed)
     if !output.json {
       let bound =

@@ -110,7 +110,7 @@ struct InfoCommand: ParsableCommand {
     let run: RunRecord?
   }
 
-  private func describe(_ model: LanguageModel, folder: String) throws {
+  private func describe(_ model: StreamingModel, folder: String) throws {
     let record = RunFolder.exists(folder) ? try RunFolder.record(folder) : nil
     let settings =
       record?.settings ?? TrainingPreset(budget: .minutes(3), model: model.configuration).settings
