@@ -41,7 +41,6 @@ public struct Attention: SequenceMixer {
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
-    public var stateSpan: Double { 2 * Double(window) * Double(keyValueHeads) * Double(headWidth) }
     /// How many features of a head are rotated.
     var rotatedWidth: Int { Int(Double(headWidth) * rotaryFraction) / 2 * 2 }
   }
@@ -88,9 +87,7 @@ public struct Attention: SequenceMixer {
       let turned = rotary(parts[0], positions: positions, base: configuration.rotaryBase, interleaved: false)
       return R < K ? concatenated([turned, parts[1]]) : turned
     }
-    // The recurrence owns the rings while it runs, so that they are changed in place.
-    var (keys, values) = (state["keys"], state["values"])
-    (state["keys"], state["values"]) = (.absent, .absent)
+    var (keys, values) = (state.take("keys"), state.take("values"))
     let y = Window.attend(
       q: rotated(linear(x, queryWeight, bias: queryBias).reshaped([B, T, H, K])),
       k: rotated(linear(x, keyWeight, bias: keyBias).reshaped([B, T, G, K])),

@@ -30,7 +30,6 @@ public struct Flash: SequenceMixer {
     ]
     public static let feedForward = FeedForwardKind.none
     public static let forgets = false
-    public var stateSpan: Double { Double(chunk) * (2 * Double(keyWidth) + Double(expandedWidth)) }
   }
 
   public static let description = MixerDescription(
@@ -91,9 +90,8 @@ extension RecurrentState {
     _ operands: ChunkAttention.Operands, form: Form, resets: Resets, counts: [Int]
   ) -> Tensor {
     var own = ChunkAttention.Memory(
-      localKeys: self["local_keys"], linearKeys: self["linear_keys"], values: self["values"],
-      sum: self["memory"])
-    for (name, _) in tensors { self[name] = .absent }
+      localKeys: take("local_keys"), linearKeys: take("linear_keys"), values: take("values"),
+      sum: take("memory"))
     let y = ChunkAttention.run(operands, form: form, resets: resets, counts: counts, memory: &own)
     (self["local_keys"], self["linear_keys"]) = (own.localKeys, own.linearKeys)
     (self["values"], self["memory"]) = (own.values, own.sum)

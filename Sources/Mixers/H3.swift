@@ -88,7 +88,7 @@ public struct H3: SequenceMixer {
     return [StateTensor("window", [N - 1, D]), StateTensor("memory", [configuration.headWidth * D, N])]
   }
 
-  /// The shift state space as a filter; the diagonal one and its D, a copy for each of the P² products of a head.
+  /// The shift state space as a filter; the diagonal one, a copy for each of the P² products of a head.
   public typealias Constants = (filter: Tensor, a: Tensor, c: Tensor, skip: Tensor)
   public var constants: Constants {
     let system = configuration.discretization.system(

@@ -21,15 +21,12 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
   /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
   /// trained and validated on separate segments unless the user wants otherwise.
   static var forgets: Bool { get }
-  /// The floats of one row's state, where they may be more than the weights; in Double, since nothing is checked yet.
-  var stateSpan: Double { get }
 }
 
 extension MixerConfiguration {
   public static var forgets: Bool { true }
   public static var norm: NormKind { .rms }
   public static var normalizesEmbedding: Bool { false }
-  public var stateSpan: Double { 0 }
 
   static var allSettings: [Setting<Self>] {
     [Setting("width", \.width, "D, the width of the residual stream")] + settings
@@ -74,9 +71,6 @@ extension MixerConfiguration {
   /// Throws a sentence where the settings do not fit together.
   public func validate() throws {
     for setting in Self.allSettings { try setting.check(self) }
-    guard 4 * stateSpan <= Double(Machine.usableMemory) else {
-      throw ConfigurationError("a state of \(stateSpan) numbers does not fit into this machine's memory")
-    }
   }
 
   public init(from decoder: any Decoder) throws {

@@ -49,6 +49,13 @@ public struct RecurrentState: Sendable {
     _modify { yield &tensors[index(name)].value }
   }
 
+  /// Takes a tensor out, so that who changes it is its only owner; it must be put back.
+  public mutating func take(_ name: String) -> Tensor {
+    let index = index(name)
+    defer { tensors[index].value = .absent }
+    return tensors[index].value
+  }
+
   private func index(_ name: String) -> Int {
     for i in tensors.indices where tensors[i].name == name { return i }
     preconditionFailure(

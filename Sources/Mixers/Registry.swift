@@ -3,9 +3,9 @@
 public enum Registry {
   public static let mixers: [any SequenceMixer.Type] = [
     HiPPOLegS.self, S4.self, S4D.self, S5.self, LRU.self, RGLRU.self, H3.self,
-    Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, GLA.self, Flash.self, DeltaNet.self,
-    GatedDeltaNet.self, HGRN2.self, MLSTM.self, MinGRU.self, RWKV4.self, RWKV5.self, RWKV6.self, RWKV7.self,
-    Attention.self,
+    Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, GLA.self, SimpleGLA.self, Flash.self,
+    DeltaNet.self, GatedDeltaNet.self, HGRN2.self, MLSTM.self, MinGRU.self,
+    RWKV4.self, RWKV5.self, RWKV6.self, RWKV7.self, Attention.self,
   ]
 
   public static var names: [String] { mixers.map { $0.name } }

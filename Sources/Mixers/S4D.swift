@@ -104,13 +104,3 @@ extension S4D: ConvolutionalMixer {
     ]
   }
 }
-
-extension Beginning {
-  /// The same row of numbers over and over.
-  static func repeated(_ row: @escaping @Sendable () -> [Double]) -> Beginning {
-    made { shape, _ in
-      let row = row()
-      return Tensor((0..<shape.elements).map { Float(row[$0 % row.count]) }, shape)
-    }
-  }
-}

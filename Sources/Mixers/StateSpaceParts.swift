@@ -21,3 +21,13 @@ struct GatedUnit: Sendable {
     return gated(halves[0], by: halves[1], .sigmoid)
   }
 }
+
+extension Beginning {
+  /// The same row of numbers over and over.
+  static func repeated(_ row: @escaping @Sendable () -> [Double]) -> Beginning {
+    made { shape, _ in
+      let row = row()
+      return Tensor((0..<shape.elements).map { Float(row[$0 % row.count]) }, shape)
+    }
+  }
+}

@@ -92,6 +92,12 @@ public struct MixerChoice: Sendable {
     return make(mixer)
   }
 
+  /// The numbers of one row's memory, as they are declared; in Double, since a window may be as long as anybody likes.
+  var stateSize: Double {
+    let mixer = make(at: .alone, from: Parameters { place, _ in place.absent })
+    return mixer.memory.reduce(0) { $0 + $1.shape.reduce(1) { $0 * Double($1) } }
+  }
+
   /// Its extents, largest first. In Double, so that absurd configurations are measured, not multiplied.
   var extents: [Double] {
     func extents<C: MixerConfiguration>(_ own: C) -> [Double] {

@@ -115,17 +115,17 @@ public struct ModelConfiguration: Sendable, Equatable {
       )
     }
     let memory = Double(Machine.usableMemory)
-    // Nor may two extents of a mixer span more than memory: states and projections have both.
-    let spans = mixers.map {
-      Double(layers / mixers.count) * max($0.extents.prefix(2).reduce(1, *), $0.configuration.stateSpan)
-    }
-    let largest = max(leastParameters, spans.max() ?? 0)
-    guard 4 * largest <= memory else {
-      let count = largest < 1e18 ? "\(Int(largest))" : "\(largest)"
+    func requireMemory(_ numbers: Double) throws {
+      guard 4 * numbers > memory else { return }
+      let count = numbers < 1e18 ? "\(Int(numbers))" : "\(numbers)"
       throw ConfigurationError(
         "more than \(count) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
       )
     }
+    // Nor may two extents of a mixer span more than memory: states and projections have both.
+    let copies = Double(layers / mixers.count)
+    let spans = mixers.map { copies * $0.extents.prefix(2).reduce(1, *) }
+    try requireMemory(max(leastParameters, spans.max() ?? 0))
     for choice in mixers {
       guard choice.configuration.width == width else {
         throw ConfigurationError(
@@ -133,6 +133,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       }
       if choice.feedForward != .none { try ConfigurationError.requirePositive(["hidden_width": hiddenWidth]) }
       try choice.configuration.validate()
+      try requireMemory(copies * choice.stateSize)
     }
   }
 }
