@@ -14,12 +14,13 @@ struct ShortConvolution: Sendable {
   ///   - window: its name in the memory.
   ///   - width: W; 0 for no convolution.
   init(
-    _ name: String, window: String = "window", _ channels: Int, width: Int, hasBias: Bool = false,
+    _ name: String, window: String = "window", _ channels: Int, width: Int,
+    _ traits: ParameterTraits = .exempt, hasBias: Bool = false,
     weight beginning: Beginning = .usual, bias: Beginning? = nil, from p: Parameters
   ) {
     // The last W − 1 inputs.
     self.window = StateTensor(window, [max(0, width - 1), width > 0 ? channels : 0])
-    weight = p.tensor(name + ".weight", [channels, width], .exempt, beginning, if: width > 0)
+    weight = p.tensor(name + ".weight", [channels, width], traits, beginning, if: width > 0)
     self.bias = p.tensor(
       name + ".bias", [channels], .exempt, bias ?? .uniform(1 / Float(max(1, width)).squareRoot()),
       if: width > 0 && hasBias)

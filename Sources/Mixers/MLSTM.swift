@@ -55,7 +55,7 @@ public struct MLSTM: SequenceMixer {
   let upWeight, downWeight: Weight
   /// [E/b b b], each block output by input.
   let queryBlocks, keyBlocks, valueBlocks: Tensor
-  let convolutionWeight, convolutionBias: Tensor
+  let convolution: ShortConvolution
   let inputGateWeight, inputGateBias, forgetGateWeight, forgetGateBias: Tensor
   /// Of the norm's scale what is more than one.
   let normScale: Tensor
@@ -66,15 +66,14 @@ public struct MLSTM: SequenceMixer {
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, H) = (configuration.width, configuration.expandedWidth, configuration.heads)
-    let (b, W) = (configuration.blockWidth, configuration.convolutionWidth)
+    let b = configuration.blockWidth
     let small = Beginning.normal((2 / (5 * Float(D))).squareRoot())
     upWeight = p.matrix("proj_up.weight", [2 * E, D], .weight, small)
     queryBlocks = p.tensor("q_proj.weight", [E / b, b, b], .weight, small)
     keyBlocks = p.tensor("k_proj.weight", [E / b, b, b], .weight, small)
     valueBlocks = p.tensor("v_proj.weight", [E / b, b, b], .weight, small)
-    // Not a `ShortConvolution`, whose weights do not decay.
-    convolutionWeight = p.tensor("conv1d.conv.weight", [E, W], .weight, .usual)
-    convolutionBias = p.tensor("conv1d.conv.bias", [E], .exempt, .uniform(1 / Float(W).squareRoot()))
+    convolution = ShortConvolution(
+      "conv1d.conv", E, width: configuration.convolutionWidth, .weight, hasBias: true, from: p)
     inputGateWeight = p.tensor("mlstm_cell.igate.weight", [H, 3 * E], .weight)
     inputGateBias = p.tensor("mlstm_cell.igate.bias", [H], .exempt, .normal(0.1))
     forgetGateWeight = p.tensor("mlstm_cell.fgate.weight", [H, 3 * E], .weight)
@@ -90,8 +89,7 @@ public struct MLSTM: SequenceMixer {
   /// The last W − 1 inputs of the convolution, C exp(−m), n exp(−m), and m.
   public var memory: [StateTensor] {
     let (E, H) = (configuration.expandedWidth, configuration.heads)
-    return [
-      StateTensor("window", [configuration.convolutionWidth - 1, E]),
+    return convolution.memory + [
       StateTensor("memory", [H, E / H, E / H]), StateTensor("normalizer", [H, E / H, 1]),
       StateTensor("maximum", [H]),
     ]
@@ -113,15 +111,11 @@ public struct MLSTM: SequenceMixer {
     let (B, T, E, H) = (u.shape[0], u.shape[1], configuration.expandedWidth, configuration.heads)
     let K = E / H
     let branches = split(linear(u, upWeight), sizes: [E, E])  // x, z
-    let c = causalConvolution(
-      branches[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
-      window: &state["window"])
+    let c = convolution(branches[0], .silu, resets: resets, state: &state)
     let q = blockLinear(c, weights.query), k = blockLinear(c, weights.key)
     let v = blockLinear(branches[0], weights.value)
     let operands = concatenated([q, k, v])  // [B T 3E]
-    // The recurrence is the only owner of its memory while it runs, so that it changes it in place.
-    var (memory, normalizer, maximum) = (state["memory"], state["normalizer"], state["maximum"])
-    (state["memory"], state["normalizer"], state["maximum"]) = (.absent, .absent, .absent)
+    var (memory, normalizer, maximum) = (state.take("memory"), state.take("normalizer"), state.take("maximum"))
     let h = ExponentialGating.run(
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),

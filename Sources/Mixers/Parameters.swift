@@ -146,6 +146,9 @@ public final class Parameters {
     self.init { place, beginning in place.stored(beginning.make(place.shape, &generator)) }
   }
 
+  /// Gives none: for whoever asks a layer for its shapes alone.
+  package static var none: Parameters { Parameters { place, _ in place.absent } }
+
   /// A matrix that a model may pack for streaming.
   ///
   /// - Parameters:

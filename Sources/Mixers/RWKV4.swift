@@ -72,10 +72,9 @@ public struct RWKV4: SequenceMixer {
     _ x: Tensor, _ decay: Tensor, form: Form, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
     let previous = tokenShift(x, resets: resets, last: &state["previous"])
-    // The recurrence is the only owner of its sums while it runs, so that it changes them in place.
     var sums = WKV.State(
-      numerator: state["numerator"], denominator: state["denominator"], exponent: state["exponent"])
-    (state["numerator"], state["denominator"], state["exponent"]) = (.absent, .absent, .absent)
+      numerator: state.take("numerator"), denominator: state.take("denominator"),
+      exponent: state.take("exponent"))
     let y = WKV.run(
       k: linear(mixed(previous, x, by: mixKey), keyWeight),
       v: linear(mixed(previous, x, by: mixValue), valueWeight), decay: decay, bonus: timeFirst, form: form,

@@ -94,7 +94,7 @@ public struct MixerChoice: Sendable {
 
   /// The numbers of one row's memory, as they are declared; in Double, since a window may be as long as anybody likes.
   var stateSize: Double {
-    let mixer = make(at: .alone, from: Parameters { place, _ in place.absent })
+    let mixer = make(at: .alone, from: .none)
     return mixer.memory.reduce(0) { $0 + $1.shape.reduce(1) { $0 * Double($1) } }
   }
 

@@ -96,7 +96,7 @@ struct Norm: Sendable {
   }
 
   static let none = Norm(
-    .rms, width: 0, epsilon: 0, hasBias: false, from: Parameters { place, _ in place.absent })
+    .rms, width: 0, epsilon: 0, hasBias: false, from: .none)
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     switch kind {

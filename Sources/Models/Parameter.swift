@@ -17,6 +17,10 @@ public struct ParameterEntry: Sendable {
   package let place: ParameterPlace
   package var stored: StoredParameter
 
+  package init(place: ParameterPlace, stored: StoredParameter) {
+    (self.place, self.stored) = (place, stored)
+  }
+
   var parameter: Parameter { Parameter(name: place.name, traits: place.traits, value: stored.numbers) }
   /// The packed matrix, if it is one.
   package var matrix: PackedMatrix? { if case .weight(let weight) = stored { weight.matrix } else { nil } }

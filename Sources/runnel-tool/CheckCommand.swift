@@ -47,7 +47,8 @@ struct CheckCommand: ParsableCommand {
       let configuration = ModelConfiguration(
         try settings.mixers(of: mixer.pattern, width: 64), vocabularySize: 256, width: 64,
         layers: max(2, mixer.pattern.count))
-      try check(LanguageModel(configuration, seed: seed).perturbed(seed: seed &+ 1))
+      try check(
+        LanguageModel(configuration, seed: seed).perturbed(seed: seed &+ 1).stream(packing: false))
     }
   }
 

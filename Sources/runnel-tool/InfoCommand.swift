@@ -81,8 +81,7 @@ struct InfoCommand: ParsableCommand {
   }
 
   private func entry<Mixer: SequenceMixer>(_ type: Mixer.Type) -> MixerEntry {
-    var generator = SeededGenerator(seed: 1)
-    let mixer = Mixer(Mixer.Configuration(width: 256), using: &generator)
+    let mixer = Mixer(Mixer.Configuration(width: 256), at: .alone, from: .none)
     let description = Mixer.description
     return MixerEntry(
       name: description.name, title: description.title, paper: description.paper,
