@@ -1,18 +1,21 @@
-/// The tokens that begin and end a model's texts, as its folder says: `generation_config.json`, else `config.json`, else the
-/// settings of its tokenizer.
+/// The tokens that begin and end a model's texts.
 
 import Foundation
 import RunnelFiles
 import RunnelModels
 import RunnelText
 
+/// The tokens that begin and end a model's texts, as its folder says: `generation_config.json`, else `config.json`, else the
+/// settings of its tokenizer.
 public struct TextMarks: Sendable, Equatable {
   /// What a text begins with where nothing is there to continue.
   public var begin: Int32?
   /// A stream ends with any of these.
   public var ends: Set<Int32>
 
+  /// By default texts have no marks.
   public init(begin: Int32? = nil, ends: Set<Int32> = []) { (self.begin, self.ends) = (begin, ends) }
+  /// Whether texts have no marks.
   public var isEmpty: Bool { begin == nil && ends.isEmpty }
 
   /// As transformers' configurations have them.

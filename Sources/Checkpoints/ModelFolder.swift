@@ -1,5 +1,4 @@
-/// A MODEL on disk: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
-/// Its weights are numbers, or packed for streaming (`PackedWeights`).
+/// Models on disk.
 
 import Foundation
 import RunnelFiles
@@ -7,9 +6,11 @@ import RunnelMixers
 import RunnelModels
 import RunnelTensors
 
+/// Reads and writes a model: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
+/// Its weights are numbers, or packed for streaming (`PackedWeights`).
 public enum ModelFolder {
-  public static let configurationName = "config.json"
-  public static let weightsName = "model.safetensors"
+  package static let configurationName = "config.json"
+  package static let weightsName = "model.safetensors"
   /// In the metadata of weights: the fingerprint of the model that a conversion made them of.
   package static let sourceKey = "converted_from"
   /// What a conversion may replace: its like, which can be made again; a model that was trained cannot.

@@ -1,9 +1,10 @@
-/// A model cut into several files, as its `model.safetensors.index.json` or `pytorch_model.bin.index.json` lists them.
+/// Models in several files.
 
 import RunnelFiles
 
+/// A model cut into several files, as its `model.safetensors.index.json` or `pytorch_model.bin.index.json` lists them.
 public struct TensorIndex: TensorSource {
-  public static let fileName = "model.safetensors.index.json"
+  package static let fileName = "model.safetensors.index.json"
 
   public let path: String
   public let names: [String]

@@ -1,26 +1,32 @@
-/// Named tensors on disk, in one file or in several: what model loading asks for its parameters.
+/// What tensors are loaded from.
 
 import RunnelFiles
 import RunnelTensors
 
+/// Named tensors on disk, in one file or in several: what model loading asks for its parameters.
 public protocol TensorSource: Sendable {
   /// The file a person should look at.
   var path: String { get }
+  /// In the order of the file.
   var names: [String] { get }
+  /// What the file says beside its tensors; empty where the format has no place for it.
   var metadata: [String: String] { get }
+  /// Whether there is a tensor of that name.
   func contains(_ name: String) -> Bool
-  /// The file that holds a tensor, and what its header says of it.
+  /// The file that holds a tensor, and what its header says of it; throws where there is none of that name.
   func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry)
 }
 
 /// A file whose tensors lie in it as plain little-endian numbers, whatever the format around them.
 public protocol TensorFile: Sendable {
+  /// The file's path; errors begin with it.
   var path: String { get }
   /// Fills the whole buffer from the bytes at `offset`, counted from the start of the file.
   func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 }
 
 extension TensorSource {
+  /// What the header says of a tensor; throws where there is none of that name.
   public func entry(_ name: String) throws(FileError) -> TensorEntry { try locate(name).1 }
 
   /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`,

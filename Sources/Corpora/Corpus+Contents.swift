@@ -48,10 +48,13 @@ extension Corpus {
 
   /// What `runnel corpus info` prints.
   public struct Info: Encodable, Sendable {
+    /// The path under which the corpus was opened.
     public let path: String
+    /// Size of the file.
     public let fileBytes: Int
     /// Bytes of bare token ids per byte of file.
     public let ratio: Double
+    /// Data frames: those that hold token ids.
     public let frames: Int
     /// First token and end of each split.
     public let splits: [String: Range<Int>]
@@ -59,6 +62,7 @@ extension Corpus {
     public let tokensPerDocument: Double
     /// Whether the tokenizer's file is in the corpus.
     public let keepsTokenizer: Bool
+    /// What the corpus says about itself.
     public let header: CorpusHeader
 
     enum CodingKeys: String, CodingKey {

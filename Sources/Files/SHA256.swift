@@ -9,6 +9,7 @@ public struct SHA256: Sendable {
   private var pending: [UInt8] = []  // fewer than 64 bytes
   private var length: UInt64 = 0  // bytes so far
 
+  /// The digest of no bytes, to be updated.
   public init() {}
 
   /// The digest of `bytes` as 64 lower-case hexadecimal digits.

@@ -21,6 +21,7 @@ public enum InstructionSet: Int, CaseIterable, Sendable, CustomStringConvertible
   public static let current = InstructionSet(runnel_current_level())
   /// Those of this machine.
   public static var present: [InstructionSet] { allCases.filter { $0.rawValue <= best.rawValue } }
+  /// The environment variable that chooses a lower set than the best.
   public static let variable = "RUNNEL_INSTRUCTIONS"
 
   /// As the environment variable names it: portable, avx2, avx512 or avx512-vnni.

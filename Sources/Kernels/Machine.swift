@@ -10,6 +10,7 @@ import CKernels
   import Darwin
 #endif
 
+/// Memory in bytes, and peak speeds in GFLOP/s and GB/s, of the machine that this process runs on.
 public enum Machine {
   /// The most memory that this process ever had, in bytes.
   public static var peakResidentBytes: Int {

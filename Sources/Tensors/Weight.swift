@@ -1,9 +1,10 @@
-/// A weight matrix of a model: its numbers, which can be trained, or packed for streaming.
-///
-/// Mixers do not look inside: `linear`, `product` and `embedding` take either. Packed, a weight is a constant.
+/// The weight matrices of a model.
 
 import RunnelKernels
 
+/// A weight matrix of a model: its numbers, which can be trained, or packed for streaming.
+///
+/// Mixers do not look inside: `linear`, `product` and `embedding` take either. Packed, a weight is a constant.
 public struct Weight: Sendable {
   /// How a checkpoint stores the matrix.
   public enum Layout: Sendable {
@@ -21,9 +22,11 @@ public struct Weight: Sendable {
     case blank(Shape)
   }
 
+  /// How checkpoints store it; packing does not change it.
   public let layout: Layout
   private var contents: Contents
 
+  /// Numbers in the shape that `layout` tells; traps unless they are a matrix or empty.
   public init(_ numbers: Tensor, _ layout: Layout = .outputByInput) {
     precondition(
       numbers.isEmpty || numbers.shape.rank == 2, "Weight: \(numbers.shape) is not a matrix")
@@ -47,6 +50,7 @@ public struct Weight: Sendable {
     case .blank(let shape): shape
     }
   }
+  /// Whether the configuration leaves it out.
   public var isEmpty: Bool { shape.elements == 0 }
 
   /// The numbers that products are made with, in the checkpoint's layout; those of a packed weight are unpacked for each
@@ -87,6 +91,7 @@ public struct Weight: Sendable {
 extension Weight {
   /// Makes no numbers: parameters that it would fill are about to be replaced, so weights stay blank.
   public struct Blanks: RandomNumberGenerator {
+    /// The generator to hand to an initialiser whose numbers are not wanted.
     public init() {}
     // Whoever draws until something fits gets it.
     public mutating func next() -> UInt64 { 3 << 62 }
@@ -101,18 +106,21 @@ extension Weight {
     return Weight(make(&generator), layout)
   }
 
+  /// A weight [out in] of independent normal numbers.
   public static func normal(
     _ shape: Shape, deviation: Float = 1, using generator: inout some RandomNumberGenerator
   ) -> Weight {
     made(shape, using: &generator) { .normal(shape, deviation: deviation, using: &$0) }
   }
 
+  /// A weight [out in] of independent numbers, uniform on the range.
   public static func uniform(
     _ shape: Shape, in range: ClosedRange<Float>, using generator: inout some RandomNumberGenerator
   ) -> Weight {
     made(shape, using: &generator) { .uniform(shape, in: range, using: &$0) }
   }
 
+  /// A weight of zeros; the generator only tells whether it stays blank.
   public static func zeros(
     _ shape: Shape, _ layout: Layout = .outputByInput, using generator: inout some RandomNumberGenerator
   ) -> Weight {

@@ -1,5 +1,4 @@
 /// Every byte is a token, its own value the id: nothing to train, nothing to store, any data at all.
-
 public struct ByteTokenizer: Tokenizer {
   public init() {}
   public var name: String { "bytes" }

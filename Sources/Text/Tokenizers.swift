@@ -1,7 +1,8 @@
-/// The tokenizers by their files.
+/// Which tokenizer a file or a folder is.
 
 import RunnelFiles
 
+/// Opens tokenizers by their files: the kind is told by the content, not by the name.
 public enum Tokenizers {
   /// What the file of a tokenizer is, by its content.
   public enum Kind: Sendable {

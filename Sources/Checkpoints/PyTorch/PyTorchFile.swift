@@ -1,3 +1,7 @@
+/// PyTorch's own format, read.
+
+import RunnelFiles
+
 /// A file that torch.save wrote: a zip archive of one pickle, which describes the tensors, and their numbers.
 ///
 ///     let file = try PyTorchFile("RWKV-x070-World-0.1B.pth")
@@ -7,13 +11,10 @@
 /// and checks that every tensor lies inside its storage and every storage inside its entry. Tensors in
 /// dictionaries and lists inside the outermost one are named by the path to them, with dots: a training
 /// checkpoint's `{"model": {"emb.weight": …}}` has `model.emb.weight`.
-
-import RunnelFiles
-
 public struct PyTorchFile: TensorSource, TensorFile {
-  /// The largest pickle that is read, in bytes; some hundred for each tensor are usual.
-  public static let maximumPickle = 1 << 24
-  public static let maximumRank = 16
+  /// The largest pickle that is read, in bytes; a hundred for each tensor are usual.
+  static let maximumPickle = 1 << 24
+  static let maximumRank = 16
   /// Bytes of a tensor's name with the path to it.
   static let maximumName = 512
 
@@ -23,6 +24,10 @@ public struct PyTorchFile: TensorSource, TensorFile {
   private var entries: [String: TensorEntry] = [:]
   private let input: InputFile
 
+  /// Opens the file and interprets its pickle.
+  ///
+  /// - Throws: ``FileError`` for the format before PyTorch 1.6, big-endian numbers, and a pickle that holds more than
+  ///   tensors.
   public init(_ path: String) throws(FileError) {
     self.path = path
     input = try InputFile(path)

@@ -11,13 +11,17 @@
 /// restored one goes on with the bits of the original. Memory: none but the corpora's caches, for
 /// which one frame per lane is right.
 public struct SegmentSampler: Sendable {
+  /// What is sampled, and in which shares.
   public let mixture: CorpusMixture
+  /// What a unit is.
   public let strategy: SamplingStrategy
   /// B.
   public let lanes: Int
   /// T.
   public let length: Int
+  /// Decides the order of units.
   public let seed: UInt64
+  /// Whether documents inside a unit reset the state.
   public let resetAtDocuments: Bool
 
   /// One for every part of the mixture.

@@ -1,8 +1,9 @@
-/// The templates by which transformers makes one text of a conversation. They are kept beside a tokenizer, never applied.
+/// Chat templates: what transformers makes one text of a conversation with.
 
 import Foundation
 import RunnelFiles
 
+/// The chat templates of a folder, to be kept beside a copy of its tokenizer; they are not applied here.
 public struct ChatTemplates: Sendable, Equatable {
   static let fileName = "chat_template.jinja"
   /// Holds those that have names, each as NAME.jinja.

@@ -1,11 +1,12 @@
+/// RWKV World's vocabulary as a tokenizer.
+
+import RunnelFiles
+
 /// RWKV World's tokenizer: at every place the longest token of the vocabulary that fits.
 ///
 /// It works on bytes, which are all in the vocabulary, so any input can be written and comes back as it was.
 /// Id 0 ends a text and is not in the file. Whether a token is the longest is known as soon as no longer one
 /// is possible: at most as many bytes stay back as the longest token has.
-
-import RunnelFiles
-
 public struct RWKVTokenizer: Tokenizer {
   /// What id 0 is called.
   public static let endOfText = "<|endoftext|>"
