@@ -1,16 +1,18 @@
+/// Streams for concurrent tasks.
+
+import RunnelModels
+
 /// A stream that several tasks share: one feeds it, another reads what comes.
 ///
 ///     let live = LiveSession(session)
 ///     try await live.feed(tokenizer.encode("Once upon a time"))
 ///     for try await token in live.tokens(limit: 100) { print(token) }
 ///     let fork = await live.session              // a value again: to save, or to go on elsewhere
-
-import RunnelModels
-
 public actor LiveSession {
   /// The stream as it stands; what is put in goes on from there.
   public var session: Session
 
+  /// Shares a copy of the stream.
   public init(_ session: Session) { self.session = session }
 
   /// Reads tokens, as `Session.feed` does; between two that are drawn, not during.
@@ -27,6 +29,7 @@ public actor LiveSession {
     Tokens(live: self, limit: limit, ends: ends)
   }
 
+  /// Tokens as they are drawn; each iteration goes on where the stream stands.
   public struct Tokens: AsyncSequence, Sendable {
     let live: LiveSession
     let limit: Int?

@@ -31,6 +31,7 @@ public struct SamplingSettings: Sendable, Equatable {
   /// to the entropy (Meister et al. 2022, "Locally Typical Sampling", §4); 1 keeps all.
   public var typicalP = 1.0
 
+  /// Draws from the model's own probabilities.
   public init() {}
 
   /// Whether the biases leave any of so many tokens to be drawn.
@@ -38,6 +39,7 @@ public struct SamplingSettings: Sendable, Equatable {
     logitBias.count { Int($0.key) < vocabularySize && Float($0.value) == -.infinity } < vocabularySize
   }
 
+  /// Throws ``SamplingError`` for the first setting that is out of its range.
   public func validate() throws {
     func check(_ holds: Bool, _ sentence: String) throws {
       if !holds { throw SamplingError(sentence) }
@@ -67,6 +69,7 @@ public struct SamplingSettings: Sendable, Equatable {
   }
 }
 
+/// A setting out of its range; one sentence.
 public struct SamplingError: Error, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }

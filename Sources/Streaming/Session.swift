@@ -7,12 +7,15 @@ import RunnelTensors
 
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
 public struct Session: Sendable {
+  /// The model, frozen.
   public internal(set) var model: LanguageModel
+  /// The memory behind the last token, of one row.
   public package(set) var state: LanguageModel.State
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.
   public internal(set) var position = 0
+  /// What the next tokens are drawn with; it may be replaced at any token.
   public var sampler: Sampler
   /// The last token that was read here.
   var lastToken: Int32?

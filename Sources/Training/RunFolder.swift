@@ -1,8 +1,4 @@
-/// A RUN on disk: a model folder plus what it takes to go on exactly where training stopped.
-///
-/// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so at every instant a whole
-/// checkpoint is on disk, whatever moment a kill strikes. `config.json`, `model.safetensors` and `run.json` are written after
-/// it, for use and for reading; the tokenizer's file and `generation_config.json` before the first. Where older checkpoints are kept, each is an `optimizer-STEP.safetensors`.
+/// Runs on disk.
 
 import Foundation
 import RunnelCheckpoints
@@ -19,16 +15,24 @@ import RunnelText
   import Darwin
 #endif
 
+/// A RUN on disk: a model folder plus what it takes to go on exactly where training stopped.
+///
+/// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so a whole
+/// checkpoint is on disk whenever the process is killed. `config.json`, `model.safetensors` and `run.json` are written after
+/// it, for use and for reading;
+/// the tokenizer's file and `generation_config.json` before the first. Where older checkpoints are kept, each is an
+/// `optimizer-STEP.safetensors`.
 public enum RunFolder {
-  public static let optimizerName = "optimizer.safetensors"
-  public static let recordName = "run.json"
-  public static let metricsName = "metrics.jsonl"
+  package static let optimizerName = "optimizer.safetensors"
+  package static let recordName = "run.json"
+  package static let metricsName = "metrics.jsonl"
 
   /// Where the newest checkpoint is, or the one that is kept of a step.
   static func checkpointPath(_ folder: String, at step: Int? = nil) -> String {
     folder + "/" + (step.map { "optimizer-\($0).safetensors" } ?? optimizerName)
   }
 
+  /// Whether a folder holds a checkpoint, and so can be resumed.
   public static func exists(_ folder: String) -> Bool { fileExists(checkpointPath(folder)) }
 
   /// The steps of the checkpoints that are kept beside the newest, ascending; the newest is among them.

@@ -6,6 +6,7 @@ import RunnelStreaming
 
 /// What a validation found in one corpus of several; keys in `--json` are these in snake_case.
 public struct CorpusValidation: Codable, Sendable, Equatable {
+  /// The path of the corpus.
   public var corpus: String
   /// The corpus's share of the mixture.
   public var weight: Double

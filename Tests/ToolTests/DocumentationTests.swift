@@ -1,0 +1,160 @@
+/// What a user of the library can name has a comment: what it is, its shape or unit, what is thrown and when.
+
+import Foundation
+import Testing
+
+@Suite struct Documentation {
+  /// Modules that are not done yet.
+  private static let unfinished: Set<String> = ["Mixers", "Models", "Recurrences"]
+
+  @Test func `every public declaration of the library has a comment`() throws {
+    let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Sources")
+    let files = try #require(FileManager.default.enumerator(atPath: sources.path))
+    var declarations: [Declaration] = []
+    for case let file as String in files where file.hasSuffix(".swift") && !file.hasPrefix("runnel-tool/") {
+      let text = try String(contentsOf: sources.appendingPathComponent(file), encoding: .utf8)
+      declarations += Declaration.all(in: text, file: file)
+    }
+    #expect(declarations.count > 4000, "the sources are elsewhere")
+    let missing = Declaration.withoutComment(declarations).filter {
+      !Self.unfinished.contains($0.file.split(separator: "/").first.map(String.init) ?? "")
+    }
+    #expect(missing.isEmpty, "no comment above:\n\(missing.map(\.description).joined(separator: "\n"))")
+  }
+
+  @Test(
+    "a declaration needs a comment unless what it stands for has one",
+    arguments: [
+      ("public struct A {}", 1), ("/// A.\npublic struct A {}", 0), ("/// A.\n\npublic struct A {}", 1),
+      ("struct A {\n  var a: Int\n}", 0), ("package struct A {}", 0), ("open class A {}", 1),
+      ("/// A.\n@frozen\npublic struct A {}", 0), ("@frozen public struct A {}", 1),
+      ("/// A.\npublic struct A {\n  public private(set) var a = 0, b = 0\n  public let c = 0\n}", 2),
+      ("/// A.\npublic struct A {\n  /// Both.\n  public var a = 0, b = 0\n}", 0),
+      ("/// A.\npublic enum A { case a }\nextension A {\n  public static func make() {}\n}", 1),
+      ("/// A.\npublic struct A: Equatable {\n  public static func == (a: A, b: A) -> Bool { true }\n}", 0),
+      ("/// A.\npublic struct A {\n  public static func == (a: A, b: A) -> Bool { true }\n}", 1),
+      ("/// P.\npublic protocol P {\n  /// a\n  var a: Int { get }\n  init()\n}", 1),
+      ("protocol P {\n  var a: Int { get }\n}\nextension A: P {\n  public var a: Int { 0 }\n}", 0),
+      (
+        "protocol P {\n  var a: Int { get }\n}\nprotocol Q: P {}\nextension Q {\n  public var a: Int { 0 }\n}",
+        0
+      ),
+      ("let text = \"\"\"\n  public var a = 0\n  \"\"\"", 0), ("open(file)", 0),
+    ])
+  func rule(source: String, missing: Int) {
+    let declarations = Declaration.all(in: source, file: "A.swift")
+    #expect(Declaration.withoutComment(declarations).count == missing)
+  }
+}
+
+/// A declaration as its first line shows it. Sources are formatted, so indentation tells what lies in what.
+private struct Declaration: CustomStringConvertible {
+  var file: String
+  var line: Int
+  var text: String
+  var kind: Substring
+  var name: Substring
+  var isPublic: Bool
+  var isDocumented: Bool
+  /// The names behind a type's colon.
+  var heritage: [Substring]
+  /// The kind and the name of the type or extension around it.
+  var parent: (kind: Substring, name: Substring)?
+
+  var description: String { "Sources/\(file):\(line): \(text)" }
+  var isType: Bool { Self.types.contains(kind) }
+  private static let types: Set<Substring> = ["struct", "enum", "class", "actor", "protocol", "extension"]
+
+  /// What protocols from outside ask for.
+  private static let standardRequirements: [Substring: Set<Substring>] = [
+    "CustomStringConvertible": ["description"], "LocalizedError": ["errorDescription"],
+    "Equatable": ["=="], "Hashable": ["==", "hash"], "Comparable": ["<", "=="],
+    "Codable": ["encode", "init"], "Encodable": ["encode"], "Decodable": ["init"],
+    "CaseIterable": ["allCases"], "RandomNumberGenerator": ["next"], "ExpressibleByArrayLiteral": ["init"],
+    "RandomAccessCollection": ["startIndex", "endIndex", "subscript"],
+    "AsyncSequence": ["makeAsyncIterator", "Iterator"], "AsyncIteratorProtocol": ["next"],
+  ]
+
+  /// Those that are public and have no comment, but for the ones that a protocol explains.
+  static func withoutComment(_ all: [Declaration]) -> [Declaration] {
+    var requirements = standardRequirements
+    var heritage: [Substring: Set<Substring>] = [:]
+    for declaration in all {
+      let name = declaration.name.split(separator: ".").last ?? ""
+      if declaration.isType || declaration.kind == "typealias" {
+        heritage[name, default: []].formUnion(declaration.heritage)
+      }
+      if let parent = declaration.parent, parent.kind == "protocol" {
+        requirements[parent.name, default: []].insert(declaration.name)
+      }
+    }
+    func isAskedFor(_ name: Substring, of type: Substring, seen: Set<Substring> = []) -> Bool {
+      requirements[type]?.contains(name) == true
+        || (heritage[type] ?? []).subtracting(seen).contains {
+          isAskedFor(name, of: $0, seen: seen.union([type]))
+        }
+    }
+    return all.filter { declaration in
+      guard declaration.isPublic, !declaration.isDocumented else { return false }
+      guard let parent = declaration.parent, parent.kind != "protocol" else { return true }
+      return !isAskedFor(declaration.name, of: parent.name.split(separator: ".").last ?? "")
+    }
+  }
+
+  static func all(in source: String, file: String) -> [Declaration] {
+    let modifier =
+      #/(?:@\w+(?:\([^)]*\))?|(?:public|package|private|fileprivate|internal|open|unowned|nonisolated)(?:\(\w+\))?|final|static|class|mutating|consuming|borrowing|indirect|override|convenience|required|lazy|weak)\s+/#
+    let keyword =
+      #/(?<kind>func|var|let|init|subscript|struct|enum|class|actor|protocol|typealias|associatedtype|extension)\b\??\s*`?(?<name>[\w.]+|[^\s\w(]+)?/#
+    let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
+    var found: [Declaration] = []
+    var open: [(indentation: Int, kind: Substring, name: Substring, isPublic: Bool)] = []
+    var isInText = false
+    for (index, line) in lines.enumerated() {
+      let isBorder = line.split(separator: "\"\"\"", omittingEmptySubsequences: false).count % 2 == 0
+      if isBorder { isInText.toggle() }
+      guard !isInText, !isBorder || line.contains("=") else { continue }
+      let indentation = line.prefix { $0 == " " }.count
+      var rest = line.dropFirst(indentation)
+      guard let first = rest.first, !"/{})]".contains(first) else { continue }
+      while let last = open.last, last.indentation >= indentation { open.removeLast() }
+      var modifiers: Set<Substring> = []
+      while let match = rest.prefixMatch(of: modifier) {
+        // `class` is also a kind.
+        if rest.prefixMatch(of: #/class\s+[A-Z]/#) != nil { break }
+        modifiers.formUnion(match.output.split(separator: " "))
+        rest = rest[match.range.upperBound...]
+      }
+      guard let match = rest.prefixMatch(of: keyword) else { continue }
+      let kind = match.output.kind, parent = open.last
+      let name = ["init", "subscript"].contains(kind) ? kind : match.output.name ?? ""
+      let isPublic =
+        kind != "extension"
+        && (!modifiers.isDisjoint(with: ["public", "open"])
+          || parent.map { $0.kind == "protocol" && $0.isPublic } == true)
+      let above = lines[..<index].last { !$0.drop { $0 == " " }.hasPrefix("@") } ?? ""
+      let declaration = Declaration(
+        file: file, line: index + 1, text: String(line.dropFirst(indentation)), kind: kind, name: name,
+        isPublic: isPublic, isDocumented: above.drop { $0 == " " }.hasPrefix("///"),
+        heritage: heritage(kind, in: lines[index...]), parent: parent.map { ($0.kind, $0.name) })
+      found.append(declaration)
+      if declaration.isType { open.append((indentation, kind, name, isPublic)) }
+    }
+    return found
+  }
+
+  /// The protocols of a type, or those that a typealias joins.
+  private static func heritage(_ kind: Substring, in lines: ArraySlice<Substring>) -> [Substring] {
+    guard types.contains(kind) || kind == "typealias" else { return [] }
+    var head = lines.prefix { !$0.contains("{") } + lines.drop { !$0.contains("{") }.prefix(1)
+    if kind == "typealias" { head = lines.prefix(1) }
+    let text =
+      head.joined(separator: " ").split(separator: "{").first?.split(separator: " where ").first ?? ""
+    let plain = text.replacing(#/<[^>]*>/#, with: "")
+    guard let start = plain.firstIndex(of: kind == "typealias" ? "=" : ":") else { return [] }
+    return plain[plain.index(after: start)...].split { ",&".contains($0) }.compactMap {
+      $0.split { " .".contains($0) }.last.map { Substring(String($0)) }
+    }
+  }
+}
