@@ -12,7 +12,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// The SHA-256 of the tokenizer's file in hexadecimal; nil for bytes.
     public var sha256: String?
 
-    public init(name: String, sha256: String? = nil) {
+    package init(name: String, sha256: String? = nil) {
       (self.name, self.sha256) = (name, sha256)
     }
 
@@ -46,6 +46,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// Special tokens in the texts were taken for text.
     public var areText: Bool
 
+    /// Nothing is checked: `CorpusBuilder.build` takes the tokens as they are.
     public init(before: [Int32], after: [Int32], areText: Bool) {
       (self.before, self.after, self.areText) = (before, after, areText)
     }
@@ -65,7 +66,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// Of those bytes, in hexadecimal.
     public var sha256: String
 
-    public init(name: String, bytes: Int, sha256: String) {
+    package init(name: String, bytes: Int, sha256: String) {
       (self.name, self.bytes, self.sha256) = (name, bytes, sha256)
     }
   }
@@ -86,7 +87,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// The task's own settings.
     public var settings: [String: Double]?
 
-    public init(
+    package init(
       name: String, seed: UInt64, bestLoss: Double? = nil, bestAccuracy: Double? = nil,
       note: String? = nil, settings: [String: Double]? = nil
     ) {

@@ -36,6 +36,7 @@ public actor LiveSession {
     let ends: Set<Int32>
     public func makeAsyncIterator() -> Iterator { Iterator(live: live, ends: ends, left: limit) }
 
+    /// Draws a token for each element that is asked for.
     public struct Iterator: AsyncIteratorProtocol {
       let live: LiveSession
       let ends: Set<Int32>

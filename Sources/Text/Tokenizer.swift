@@ -86,6 +86,7 @@ extension Tokenizer {
   /// The SHA-256 of its file in hexadecimal; nil if it needs none.
   public var sha256: String? { file?.sha256 }
 
+  /// A stream from ids to bytes, at the start of a text.
   public func decoder() -> Decoder { decoder(continuing: false) }
 
   /// The ids of a whole document.
@@ -96,6 +97,7 @@ extension Tokenizer {
     encoder.finish(into: &ids)
     return ids
   }
+  /// The ids of a whole document, its text in UTF-8.
   public func encode(_ text: String) -> [Int32] { encode(text.utf8) }
 
   /// How many bytes each token stands for within a text, by id.

@@ -40,6 +40,10 @@ import Testing
         "protocol P {\n  var a: Int { get }\n}\nprotocol Q: P {}\nextension Q {\n  public var a: Int { 0 }\n}",
         0
       ),
+      (
+        "/// A.\npublic struct A: Codable {\n  public init(\n    a: Int\n  ) {}\n  public init(from a: any Decoder) {}\n}",
+        1
+      ),
       ("let text = \"\"\"\n  public var a = 0\n  \"\"\"", 0), ("open(file)", 0),
     ])
   func rule(source: String, missing: Int) {
@@ -54,6 +58,7 @@ private struct Declaration: CustomStringConvertible {
   var line: Int
   var text: String
   var kind: Substring
+  /// Of a function or an initialiser with the first label: `init(from`.
   var name: Substring
   var isPublic: Bool
   var isDocumented: Bool
@@ -69,11 +74,12 @@ private struct Declaration: CustomStringConvertible {
   /// What protocols from outside ask for.
   private static let standardRequirements: [Substring: Set<Substring>] = [
     "CustomStringConvertible": ["description"], "LocalizedError": ["errorDescription"],
-    "Equatable": ["=="], "Hashable": ["==", "hash"], "Comparable": ["<", "=="],
-    "Codable": ["encode", "init"], "Encodable": ["encode"], "Decodable": ["init"],
-    "CaseIterable": ["allCases"], "RandomNumberGenerator": ["next"], "ExpressibleByArrayLiteral": ["init"],
+    "Equatable": ["=="], "Hashable": ["==", "hash(into"], "Comparable": ["<", "=="],
+    "Codable": ["encode(to", "init(from"], "Encodable": ["encode(to"], "Decodable": ["init(from"],
+    "CaseIterable": ["allCases"], "RandomNumberGenerator": ["next("],
+    "ExpressibleByArrayLiteral": ["init(arrayLiteral"],
     "RandomAccessCollection": ["startIndex", "endIndex", "subscript"],
-    "AsyncSequence": ["makeAsyncIterator", "Iterator"], "AsyncIteratorProtocol": ["next"],
+    "AsyncSequence": ["makeAsyncIterator("], "AsyncIteratorProtocol": ["next("],
   ]
 
   /// Those that are public and have no comment, but for the ones that a protocol explains.
@@ -112,9 +118,11 @@ private struct Declaration: CustomStringConvertible {
     var open: [(indentation: Int, kind: Substring, name: Substring, isPublic: Bool)] = []
     var isInText = false
     for (index, line) in lines.enumerated() {
-      let isBorder = line.split(separator: "\"\"\"", omittingEmptySubsequences: false).count % 2 == 0
-      if isBorder { isInText.toggle() }
-      guard !isInText, !isBorder || line.contains("=") else { continue }
+      let wasInText = isInText
+      if line.split(separator: "\"\"\"", omittingEmptySubsequences: false).count % 2 == 0 {
+        isInText.toggle()
+      }
+      guard !wasInText else { continue }
       let indentation = line.prefix { $0 == " " }.count
       var rest = line.dropFirst(indentation)
       guard let first = rest.first, !"/{})]".contains(first) else { continue }
@@ -128,7 +136,11 @@ private struct Declaration: CustomStringConvertible {
       }
       guard let match = rest.prefixMatch(of: keyword) else { continue }
       let kind = match.output.kind, parent = open.last
-      let name = ["init", "subscript"].contains(kind) ? kind : match.output.name ?? ""
+      var name = ["init", "subscript"].contains(kind) ? kind : match.output.name ?? ""
+      if kind == "init" || kind == "func" && name.first?.isLetter == true {
+        let signature = lines[index...].prefix(2).joined(separator: " ")
+        name += signature.firstMatch(of: #/\(\s*\w*/#).map { $0.output.filter { $0 != " " } } ?? ""
+      }
       let isPublic =
         kind != "extension"
         && (!modifiers.isDisjoint(with: ["public", "open"])

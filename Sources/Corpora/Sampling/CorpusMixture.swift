@@ -111,7 +111,7 @@ public struct CorpusFingerprint: Codable, Sendable, Equatable {
     case frameTable = "frame_table_xxh64"
   }
 
-  public init(tokens: Int, documents: Int? = nil, frameTable: String? = nil) {
+  package init(tokens: Int, documents: Int? = nil, frameTable: String? = nil) {
     (self.tokens, self.documents, self.frameTable) = (tokens, documents, frameTable)
   }
 }
