@@ -22,7 +22,10 @@ public enum KernelFile {
   /// The most numbers that are written, so that a length too many is an error rather than a full disk.
   package static let maximumElements = Double(1 << 30)
 
-  /// The named tensors; without names all of a file of ``format``, else the only one that has the shape.
+  /// The named tensors; without names all of a file of ``format``, else the only one of shape [channels taps] or [channels 1
+  /// taps].
+  ///
+  /// - Throws: ``FileError`` where a tensor is absent, of another shape or not finite, or the choice is not clear.
   public static func read(_ path: String, tensors names: [String] = []) throws(FileError) -> [KernelTensor] {
     let source = try openTensors(at: path)
     var chosen = names
@@ -81,6 +84,8 @@ public enum KernelFile {
   }
 
   /// Writes kernels under their names, in 32-bit numbers, atomically.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func write(_ kernels: [ImpulseResponse], to path: String) throws(FileError) {
     var writer = SafetensorsWriter(metadata: ["format": format])
     for kernel in kernels { writer.add(kernel.name, kernel.kernel) }

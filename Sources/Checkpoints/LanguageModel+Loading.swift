@@ -8,6 +8,9 @@ import RunnelTensors
 extension LanguageModel {
   /// The same model with the parameters of a file; every one must be there, and nothing else. Packed weights are used where
   /// they lie in the file.
+  ///
+  /// - Throws: ``FileError`` at the first parameter that is absent, of another shape or not finite, and at the first
+  ///   stranger.
   public func loadingParameters(from source: any TensorSource, prefix: String = "") throws -> Self {
     var expected: Set<String> = []
     let packed = try PackedWeights(of: source)

@@ -38,6 +38,7 @@ extension ModelFolder {
   ///   - path: the model folder, or a file of weights.
   ///   - tokenizer: nil where none can be read; the settings beside it then say nothing.
   ///   - tokenizerPath: where the tokenizer is from: the model, or another folder or file.
+  /// - Throws: ``FileError`` where one of these files is damaged, or an id in it is no number.
   public static func marks(
     of model: LanguageModel, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
   ) throws -> TextMarks {
@@ -55,6 +56,8 @@ extension ModelFolder {
   }
 
   /// Keeps the marks beside the weights, as transformers does; those of an earlier model go.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func save(_ marks: TextMarks, to folder: String) throws {
     guard !marks.isEmpty else {
       try? FileManager.default.removeItem(atPath: folder + "/" + generationName)

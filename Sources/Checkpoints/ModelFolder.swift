@@ -22,6 +22,9 @@ public enum ModelFolder {
   static let maximumConfiguration = 1 << 20
 
   /// Reads the model of a folder, of this library or a foreign one, or one of RWKV's own files.
+  ///
+  /// - Throws: ``FileError`` that names the file and the field: a part is absent or damaged, the weights do not fit
+  ///   the configuration or are not finite, or the configuration asks for a function that this library does not have.
   public static func load(_ folder: String) throws -> LanguageModel {
     let path = folder + "/" + configurationName
     guard isFolder(folder) else {
@@ -158,7 +161,7 @@ public enum ModelFolder {
   }
 
   /// Makes a folder, with those above it, where there is none.
-  public static func makeFolder(_ path: String) throws {
+  package static func makeFolder(_ path: String) throws {
     do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
       throw FileError(
         path, at: "path", expected: "a folder that can be made",

@@ -27,7 +27,9 @@ public enum RecurrenceFile {
     }
   }
 
-  /// Writes atomically.
+  /// Writes the entries in one atomic step; their names must differ.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func write(_ entries: [Entry], to path: String) throws(FileError) {
     var writer = SafetensorsWriter(metadata: ["format": format])
     for entry in entries {

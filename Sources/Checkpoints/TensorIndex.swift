@@ -13,6 +13,8 @@ public struct TensorIndex: TensorSource {
   private let fileIndex: [String: Int]
 
   /// Opens every file of the index and checks that each holds what the index promises.
+  ///
+  /// - Throws: ``FileError`` where a file is missing or damaged, or the index and the files do not belong together.
   public init(_ path: String) throws(FileError) {
     let input = try InputFile(path)
     guard input.size <= SafetensorsFile.maximumHeader else {

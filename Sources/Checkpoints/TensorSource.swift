@@ -22,6 +22,8 @@ public protocol TensorFile: Sendable {
   /// The file's path; errors begin with it.
   var path: String { get }
   /// Fills the whole buffer from the bytes at `offset`, counted from the start of the file.
+  ///
+  /// - Throws: ``FileError`` where the file ends before or cannot be read.
   func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 }
 
@@ -29,8 +31,11 @@ extension TensorSource {
   /// What the header says of a tensor; throws where there is none of that name.
   public func entry(_ name: String) throws(FileError) -> TensorEntry { try locate(name).1 }
 
-  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`,
-  /// the first infinity or NaN is an error.
+  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. Read whole, with its
+  /// checksum compared where the file has one.
+  ///
+  /// - Throws: ``FileError`` where there is none of that name, its type is another, its bytes are damaged, or with
+  ///   `requireFinite` at the first infinity or NaN.
   public func tensor(_ name: String, requireFinite: Bool = false) throws(FileError) -> Tensor {
     let (file, entry) = try locate(name)
     guard entry.shape.count <= Shape.maximumRank else {
@@ -60,7 +65,7 @@ extension TensorSource {
     return tensor
   }
 
-  /// The numbers in Double, which loses nothing.
+  /// The numbers in Double, which loses nothing; throws as `tensor` does.
   public func doubles(_ name: String) throws(FileError) -> [Double] {
     let (file, entry) = try locate(name)
     guard entry.elementType != .float64 else { return try file.elements(entry, zero: 0.0) }
@@ -68,6 +73,8 @@ extension TensorSource {
   }
 
   /// The whole numbers of a tensor of any integer type; truth values are 0 and 1.
+  ///
+  /// - Throws: ``FileError`` for another type, damaged bytes, and numbers beyond `Int`.
   public func integers(_ name: String) throws(FileError) -> [Int] {
     let (file, entry) = try locate(name)
     switch entry.elementType {
@@ -95,7 +102,7 @@ extension TensorSource {
     }
   }
 
-  /// The elements' bytes as the file has them, whatever their type.
+  /// The elements' bytes as the file has them, whatever their type; throws where there is no such tensor or it is damaged.
   public func bytes(_ name: String) throws(FileError) -> [UInt8] {
     let (file, entry) = try locate(name)
     let span = try file.span(entry, zero: UInt8(0))

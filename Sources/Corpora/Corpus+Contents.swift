@@ -19,6 +19,8 @@ extension Corpus {
   public var documentCount: Int { documentStarts.count }
 
   /// The tokens of the document number `index`, counting from 0.
+  ///
+  /// - Throws: `CorpusError` where there is no such document.
   public func documentRange(_ index: Int) throws -> Range<Int> {
     guard documentStarts.indices.contains(index) else {
       throw CorpusError(path, "document \(index) asked for, it holds 0..<\(documentCount)")
@@ -28,6 +30,8 @@ extension Corpus {
   }
 
   /// The number of the document that holds the token at `index`.
+  ///
+  /// - Throws: `CorpusError` where there is no such token.
   public func document(containing index: Int) throws -> Int {
     try check(index..<index + 1)
     return partition(documentStarts.count) { documentStarts[$0] > index } - 1

@@ -34,7 +34,7 @@ public enum AtomicFile {
       }
     }
   }
-  /// Replaces the file at `path` by `text` in UTF-8, as `write(_:to:)` of bytes does.
+  /// Replaces the file at `path` by `text` in UTF-8, and throws, as `write(_:to:)` of bytes does.
   public static func write(_ text: String, to path: String) throws(FileError) {
     try write(Array(text.utf8), to: path)
   }

@@ -34,6 +34,7 @@ public struct Divergence: Sendable {
   /// - Parameters:
   ///   - source: and `result`: models of one vocabulary, to which the ids belong.
   ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
+  /// - Throws: where a score of either model is not finite.
   public init(
     from source: LanguageModel, to result: LanguageModel, form: Form, on ids: [Int32],
     byteLengths: [Int]? = nil

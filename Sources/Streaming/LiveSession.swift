@@ -15,7 +15,7 @@ public actor LiveSession {
   /// Shares a copy of the stream.
   public init(_ session: Session) { self.session = session }
 
-  /// Reads tokens, as `Session.feed` does; between two that are drawn, not during.
+  /// Reads tokens, as `Session.feed` does, and throws where one is none of the model's; between two that are drawn, not during.
   public func feed(_ tokens: [Int32]) throws(UnknownToken) { try session.feed(tokens) }
 
   /// Draws the next token and reads it; nil before the first token was fed. Throws where the stream cannot go on.

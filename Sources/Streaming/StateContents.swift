@@ -59,6 +59,8 @@ public struct StateContents: Sendable {
   }
 
   /// Writes the same stream to another file, in one step.
+  ///
+  /// - Throws: `FileError` where a tensor is not finite, or the disk or the folder refuses the file.
   public func write(to path: String) throws {
     if let bad = firstNonFinite {
       throw FileError(

@@ -64,6 +64,8 @@ public struct StateMove: Sendable {
   }
 
   /// Goes on with copies of both; nothing to compare is found where the stream has not read a token.
+  ///
+  /// - Throws: where a score of either is not finite.
   public func measure(tokens: Int) throws(NonFiniteNumbers) -> Difference {
     var a = source, b = session, difference = Difference()
     var same = 0

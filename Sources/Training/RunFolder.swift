@@ -81,7 +81,7 @@ public enum RunFolder {
   }
 
   /// Writes a checkpoint.
-  public static func save(_ trainer: Trainer, record: RunRecord, to folder: String) throws {
+  package static func save(_ trainer: Trainer, record: RunRecord, to folder: String) throws {
     try ModelFolder.makeFolder(folder)
     try Checkpoint.write(trainer, record: record, to: checkpointPath(folder))
     keep(record.settings.keptCheckpoints, in: folder, newest: record.steps)
@@ -113,6 +113,8 @@ public enum RunFolder {
   }
 
   /// The record of the newest checkpoint in a folder.
+  ///
+  /// - Throws: `FileError` where there is none, or it is damaged.
   public static func record(_ folder: String) throws -> RunRecord { try Checkpoint(folder).record }
 
   /// A trainer at the newest checkpoint of a folder.
@@ -120,6 +122,8 @@ public enum RunFolder {
   /// - Parameters:
   ///   - corpora: those that the run began with.
   ///   - settings: what to change of the run's.
+  /// - Throws: `FileError` where there is no checkpoint or it is damaged, ``TrainingError`` where the corpora are
+  ///   others or a setting may not change.
   public static func resume(
     _ folder: String, corpora: CorpusMixture, settings: TrainingSettings? = nil
   ) throws -> Trainer {
@@ -127,7 +131,7 @@ public enum RunFolder {
   }
 
   /// Refuses to begin what the disk cannot keep.
-  public static func checkSpace(for trainer: Trainer, in folder: String) throws {
+  package static func checkSpace(for trainer: Trainer, in folder: String) throws {
     let settings = trainer.settings, text = TrainingMemory.text
     let checkpoint = Checkpoint.byteCount(of: trainer), model = 4 * trainer.model.parameterCount
     if let limit = DiskSpace.largestFile, limit < checkpoint {

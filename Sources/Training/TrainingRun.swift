@@ -100,6 +100,8 @@ public struct TrainingRun: Sendable {
   /// afterwards, if its numbers are finite and the disk has room; after an overflow the checkpoint before it stays.
   ///
   /// - Parameter note: is told what went wrong without ending the run.
+  /// - Throws: ``TrainingError`` where the loss or a gradient is not finite or the disk has no room for the
+  ///   checkpoints, `CorpusError` where a frame is damaged, `FileError` where a file cannot be written.
   public mutating func run(
     shouldStop: () -> Bool, report: (TrainingProgress) -> Void, note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {

@@ -67,6 +67,8 @@ public struct CorpusBuilder: Sendable {
   }
 
   /// Builds the corpus `output` out of files, folders or `-`, by their names.
+  ///
+  /// - Throws: as `build` of inputs does, and `CorpusError` where a name does not tell a format.
   @discardableResult
   public func build(
     _ inputs: [String], to output: String, progress: (Int) throws -> Void = { _ in }

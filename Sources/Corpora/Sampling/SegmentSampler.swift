@@ -85,7 +85,9 @@ public struct SegmentSampler: Sendable {
     places = [Place?](repeating: nil, count: lanes)
   }
 
-  /// A sampler of one corpus.
+  /// A sampler of one corpus; the parameters are those of a mixture's.
+  ///
+  /// - Throws: `CorpusError` when a range is not in the corpus or has nothing to predict.
   public init(
     _ corpus: Corpus, strategy: SamplingStrategy = .lanes, range: Range<Int>? = nil, lanes: Int,
     length: Int, seed: UInt64 = 0, resetAtDocuments: Bool = true

@@ -85,6 +85,8 @@ public struct Journal: ~Copyable {
   }
 
   /// Draws the next token and reads it; nil before the first token was fed.
+  ///
+  /// - Throws: `NonFiniteNumbers` where the stream cannot go on, `FileError` where the journal cannot be written.
   public mutating func next() throws -> Int32? {
     guard let token = try session.next() else { return nil }
     // Before anybody hears of it.
@@ -156,6 +158,8 @@ extension Journal {
   }
 
   /// The stream of a journal as it was at a position, or at its end. The journal stays as it is.
+  ///
+  /// - Throws: `FileError` where the journal is another model's or damaged, or the position is not in it.
   public static func session(
     in path: String, at position: Int?, of model: LanguageModel, note: (String) -> Void = { _ in }
   ) throws -> Session {

@@ -15,6 +15,8 @@ public struct ChatTemplates: Sendable, Equatable {
   private var texts: [String: [UInt8]] = [:]
 
   /// Those of a folder, in files of their own or in its `tokenizer_config.json`, as older ones have them; none of a file.
+  ///
+  /// - Throws: ``FileError`` where a template is too large, or `chat_template` is none.
   public init(in folder: String) throws(FileError) {
     guard isFolder(folder) else { return }
     let path = folder + "/" + TokenizerSettings.configurationName
@@ -62,7 +64,7 @@ public struct ChatTemplates: Sendable, Equatable {
     }
   }
 
-  /// Writes them as transformers does, each into a file of its own.
+  /// Writes them as transformers does, each into a file of its own; throws ``FileError`` where the folder refuses one.
   public func write(to folder: String) throws {
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       guard name != Self.standard else {

@@ -16,7 +16,10 @@ public struct RWKVTokenizer: Tokenizer {
   private let vocabulary: RWKVVocabulary
   private let trie: ByteTrie
 
+  /// Reads a vocabulary: a line for each token, with its id, its text as Python spells it, and its length in bytes.
+  ///
   /// - Parameter path: what errors call the file.
+  /// - Throws: ``FileError`` for a line that is not of this form.
   public init(_ file: TokenizerFile, path: String) throws(FileError) {
     let vocabulary = try RWKVVocabulary(file.bytes, path: path)
     let ids = (0..<vocabulary.count).filter { !vocabulary[$0].isEmpty }

@@ -28,7 +28,10 @@ public struct BPETokenizer: Tokenizer {
     try self.init(TokenizerFile(name: name, bytes: Tokenizers.contents(of: path)), path: path)
   }
 
+  /// Reads the content of such a file.
+  ///
   /// - Parameter path: what errors call the file.
+  /// - Throws: ``FileError``, which names what the file asks for and this cannot do.
   public init(_ file: TokenizerFile, path: String) throws {
     switch Tokenizers.Kind(file) {
     case .tiktoken: plan = try TiktokenFile.plan(file, path: path)
