@@ -22,12 +22,12 @@ package enum TemporaryName {
 /// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk with fsync, and take the name by
 /// renaming. A reader of the name finds the old file or the new one, also after a loss of power. A process killed in between
 /// leaves the temporary file and the old file as it was; the next writer in that folder removes such temporary files.
-public enum AtomicFile {
+package enum AtomicFile {
   /// Replaces the file at `path`, or makes it. A symbolic link is followed; permissions of a file that is replaced stay.
   ///
   /// - Throws: ``FileError`` where the folder cannot be written to, the disk is full, or `path` is no regular file; the old
   ///   file is then unchanged.
-  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+  package static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
     try write(to: path) { output throws(FileError) in
       try bytes.withUnsafeBufferPointer { buffer throws(FileError) in
         try output.write(UnsafeRawBufferPointer(buffer))
@@ -35,7 +35,7 @@ public enum AtomicFile {
     }
   }
   /// Replaces the file at `path` by `text` in UTF-8, and throws, as `write(_:to:)` of bytes does.
-  public static func write(_ text: String, to path: String) throws(FileError) {
+  package static func write(_ text: String, to path: String) throws(FileError) {
     try write(Array(text.utf8), to: path)
   }
 

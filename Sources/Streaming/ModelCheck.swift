@@ -233,7 +233,7 @@ func relativeDifference(_ a: LanguageModel.State, _ b: LanguageModel.State) -> (
 }
 
 /// ‖a − b‖ / ‖b‖ in Euclidean norm, in Double; infinite where either is not finite.
-public func relativeDifference(_ a: [Float], _ b: [Float]) -> Double {
+package func relativeDifference(_ a: [Float], _ b: [Float]) -> Double {
   guard a.count == b.count else { return .infinity }
   var difference = 0.0
   var norm = 0.0

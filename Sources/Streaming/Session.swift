@@ -21,7 +21,7 @@ public struct Session: Sendable {
   var lastToken: Int32?
 
   /// Tokens that are prefilled at once: enough for the matrix products, and a bound on memory.
-  public static var prefillLength: Int { 512 }
+  static var prefillLength: Int { 512 }
 
   /// A stream before its first token. `model` is frozen here; to share one frozen model, pass it frozen.
   public init(_ model: LanguageModel, sampler: Sampler) {

@@ -36,7 +36,7 @@ public struct Resets: Sendable, Equatable {
   public func starts(row: Int) -> [Int] { row < rows.count ? rows[row] : [] }
 
   /// Whether a document starts at the first token of row `row`.
-  public func startsAfresh(row: Int) -> Bool { starts(row: row).first == 0 }
+  func startsAfresh(row: Int) -> Bool { starts(row: row).first == 0 }
 
   /// The resets of one token at `time`, as seen by a step.
   public func at(_ time: Int) -> Resets { Resets(rows: rows.map { $0.contains(time) ? [0] : [] }) }

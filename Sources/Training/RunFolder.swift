@@ -56,7 +56,7 @@ public enum RunFolder {
 
   /// Refuses a folder that a new run cannot have: one with files that are not left over from a run that was ended before its
   /// first checkpoint.
-  public static func checkIsFree(_ folder: String) throws {
+  package static func checkIsFree(_ folder: String) throws {
     guard !exists(folder) else {
       throw TrainingError(
         "\(folder) already holds a run; add --resume to go on with it, or choose another --out")

@@ -51,7 +51,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// How many checkpoints stay, the newest among them.
   public var keptCheckpoints = 1
   /// How many may.
-  public static let keptRange = 1...1000
+  package static let keptRange = 1...1000
 
   /// The defaults, for a model of about a million parameters.
   public init() {}

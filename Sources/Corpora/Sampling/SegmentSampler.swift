@@ -108,9 +108,6 @@ public struct SegmentSampler: Sendable {
   /// The epochs that have been read to their end of every corpus.
   public var epoch: Int { epochs.min() ?? 0 }
 
-  /// Of every corpus, the tokens that lanes have read or begun to.
-  public var tokensTaken: [Int] { assigned }
-
   /// The next segment, always of full size. Shape: [B T].
   ///
   /// With `segments`, what is left of a row after an epoch's shorter last segment has no targets.
