@@ -13,7 +13,7 @@ public enum ModelFolder {
   package static let weightsName = "model.safetensors"
   /// In the metadata of weights: the fingerprint of the model that a conversion made them of.
   package static let sourceKey = "converted_from"
-  /// What a conversion may replace: its like, which can be made again; a model that was trained cannot.
+  /// A conversion may replace another conversion, which can be made again, but not a model that was trained.
   package static let conversion = FileKind("a folder that convert has written") { folder in
     guard let source = try? openTensors(at: folder) else { return false }
     return source.metadata[sourceKey] != nil || source.metadata["form"] == PackedWeights.form

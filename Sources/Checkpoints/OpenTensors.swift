@@ -32,7 +32,7 @@ func openTensorFile(_ path: String) throws(FileError) -> any TensorSource {
   return path.hasSuffix(".pth") || path.hasSuffix(".pt") ? try PyTorchFile(path) : try SafetensorsFile(path)
 }
 
-/// Files of weights that people have, and what to do with them.
+/// Formats of weights that are not read, and what to do with them.
 private let strangers: [(magic: [UInt8], format: String, remedy: String)] = [
   (
     Array("GGUF".utf8), "a GGUF file of llama.cpp, whose weights are quantised",

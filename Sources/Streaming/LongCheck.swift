@@ -40,7 +40,7 @@ public struct LongCheck: Sendable {
   }
 
   /// What states may differ by where every recurrence forgets. Sums that never forget keep their rounding too, so their
-  /// difference is told, not judged.
+  /// difference has no bound.
   public static let tolerance = 1e-4
   /// The bound on `maxRelativeError` for this model; nil where a recurrence never forgets.
   public var tolerance: Double? { model.configuration.forgets ? Self.tolerance : nil }

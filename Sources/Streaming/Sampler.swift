@@ -20,7 +20,7 @@ public struct Sampler: Sendable {
   /// Begins the draws of another seed; what the stream has said stays known.
   public mutating func reseed(_ seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-  /// Tells the sampler of a token of the stream, whoever chose it.
+  /// Notes a token of the stream, drawn here or fed.
   public mutating func observe(_ token: Int32) {
     guard settings.looksBack else { return }
     recent.append(token)

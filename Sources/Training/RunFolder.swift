@@ -19,9 +19,8 @@ import RunnelText
 ///
 /// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so a whole
 /// checkpoint is on disk whenever the process is killed. `config.json`, `model.safetensors` and `run.json` are written after
-/// it, for use and for reading;
-/// the tokenizer's file and `generation_config.json` before the first. Where older checkpoints are kept, each is an
-/// `optimizer-STEP.safetensors`.
+/// it, for use and for reading; the tokenizer's file and `generation_config.json` before the first. Where older checkpoints
+/// are kept, each is an `optimizer-STEP.safetensors`.
 public enum RunFolder {
   package static let optimizerName = "optimizer.safetensors"
   package static let recordName = "run.json"
@@ -97,13 +96,13 @@ public enum RunFolder {
       tokenizer: ModelFolder.hasTokenizer(folder) ? tokenizer.sha256 : nil)
   }
 
-  /// Gives the newest checkpoint a second name, and removes the oldest of more than `count`, and those of a future that the
-  /// run went back from.
+  /// Links the newest checkpoint to its name by step, and removes the oldest of more than `count` and those of later steps
+  /// than the run is at.
   private static func keep(_ count: Int, in folder: String, newest: Int) {
     if count > 1 {
       let (path, kept) = (checkpointPath(folder), checkpointPath(folder, at: newest))
       unlink(kept)
-      // Where the file system has no second names, a copy does.
+      // Where the file system has no hard links, a copy does.
       if link(path, kept) != 0 { try? FileManager.default.copyItem(atPath: path, toPath: kept) }
     }
     let steps = keptSteps(folder), past = steps.filter { $0 <= newest }

@@ -10,7 +10,7 @@ import RunnelRecurrences
 import RunnelStreaming
 import RunnelText
 
-/// What a run tells whoever watches it.
+/// The state of a run after a step, for display.
 public struct TrainingProgress: Sendable {
   /// Steps done, and tokens trained on.
   public let step, tokens: Int
@@ -178,7 +178,7 @@ public struct TrainingRun: Sendable {
     var isInterrupted = false
     var lastCheckpoint = ContinuousClock.now
     var complaints: Set<String> = []
-    // Each kind of trouble is told once, and again after it was over.
+    // Each kind of trouble is reported once, and again if it comes back.
     func complain(_ kind: String, _ text: String?) {
       if let text {
         if complaints.insert(kind).inserted { note(text) }

@@ -56,7 +56,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// The defaults, for a model of about a million parameters.
   public init() {}
 
-  /// Records of older runs lack what then had no other value than the default.
+  /// A key that a record lacks has its default: it was added later.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     func read<Value: Decodable>(_ key: CodingKeys) throws -> Value {
@@ -89,7 +89,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     case carryState = "carry_state"
     case resetAtDocuments = "reset_at_documents"
     case validationInterval = "validation_interval"
-    // The key `validation_tokens` of older records was no choice of the user's.
+    // `validation_tokens` is taken: older records have a count under that key.
     case validationTokens = "validation_limit"
     case checkpointInterval = "checkpoint_interval"
     case checkpointMinutes = "checkpoint_minutes"
