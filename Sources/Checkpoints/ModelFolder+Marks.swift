@@ -40,7 +40,7 @@ extension ModelFolder {
   ///   - tokenizerPath: where the tokenizer is from: the model, or another folder or file.
   /// - Throws: ``FileError`` where one of these files is damaged, or an id in it is no number.
   public static func marks(
-    of model: LanguageModel, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
+    of model: some LanguageFunction, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
   ) throws -> TextMarks {
     var begin: [Int32]?, ends: [Int32]?
     for name in [generationName, configurationName] where isFolder(path) && fileExists(path + "/" + name) {

@@ -36,7 +36,7 @@ public struct Divergence: Sendable {
   ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
   /// - Throws: where a score of either model is not finite.
   public init(
-    from source: LanguageModel, to result: LanguageModel, form: Form, on ids: [Int32],
+    from source: some LanguageFunction, to result: some LanguageFunction, form: Form, on ids: [Int32],
     byteLengths: [Int]? = nil
   ) throws(Failure) {
     precondition(

@@ -7,10 +7,10 @@ import RunnelTensors
 
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
 public struct Session: Sendable {
-  /// The model, frozen.
-  public internal(set) var model: LanguageModel
+  /// The model that the stream is of.
+  public internal(set) var model: StreamingModel
   /// The memory behind the last token, of one row.
-  public package(set) var state: LanguageModel.State
+  public package(set) var state: ModelState
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.
@@ -23,9 +23,9 @@ public struct Session: Sendable {
   /// Tokens that are prefilled at once: enough for the matrix products, and a bound on memory.
   static var prefillLength: Int { 512 }
 
-  /// A stream before its first token. `model` is frozen here; to share one frozen model, pass it frozen.
-  public init(_ model: LanguageModel, sampler: Sampler) {
-    self.model = model.frozen()
+  /// A stream before its first token. To share one model among streams, pass ``LanguageFunction/stream()`` of it.
+  public init(_ model: some LanguageFunction, sampler: Sampler) {
+    self.model = model.stream()
     self.sampler = sampler
     state = model.initialState(batch: 1)
   }
