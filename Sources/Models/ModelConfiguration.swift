@@ -51,6 +51,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       layers: layers, tiesEmbedding: tiesEmbedding)
   }
 
+  /// A plain model of one architecture, in its published proportions at this width.
   public init(
     _ mixer: any SequenceMixer.Type, vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true
   ) {
