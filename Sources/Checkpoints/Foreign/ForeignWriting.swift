@@ -50,7 +50,7 @@ struct ForeignDraft {
 }
 
 extension ForeignFamily {
-  /// The model as the first family that can say it.
+  /// The model as the first family that can express it.
   ///
   /// - Throws: `ForeignWritingError` where none can, with what the nearest one has otherwise.
   static func draft(_ model: LanguageModel) throws -> ForeignDraft {
@@ -81,7 +81,7 @@ extension ForeignFamily {
         "num_hidden_layers": .count(configuration.layers),
         "tie_word_embeddings": .flag(configuration.tiesEmbedding),
       ], uniquingKeysWith: { own, _ in own })
-    // What the family has no word for is null; its reader then takes the default, and the difference is told.
+    // A field that the family does not have is null; its reader then takes the default, and the difference is reported.
     let json = ForeignConfiguration(path: "config.json", fields: fields.filter { $0.value != .null })
     let subject = "\(model.mixerName) cannot be written as \(modelType) of \(library)"
     let read: ForeignModel
