@@ -22,7 +22,7 @@ public struct TextBatch: Sendable {
   private var running: [Member] = []
 
   /// No continuations yet.
-  public init(_ model: LanguageModel) { sessions = SessionBatch(model) }
+  public init(_ model: some LanguageFunction) { sessions = SessionBatch(model) }
 
   /// How many go on.
   public var count: Int { running.count }

@@ -100,7 +100,7 @@ struct GenerateCommand: ParsableCommand {
   }
 
   /// A fresh stream, a saved one, or that of a journal.
-  private func open(_ model: LanguageModel, _ tokenizer: any Tokenizer, _ marks: TextMarks) throws {
+  private func open(_ model: StreamingModel, _ tokenizer: any Tokenizer, _ marks: TextMarks) throws {
     guard let path = journal else {
       let (session, pending) = try start(model)
       return try run(TextSession(session, tokenizer: tokenizer, marks: marks, pending: pending))
@@ -122,7 +122,7 @@ struct GenerateCommand: ParsableCommand {
   }
 
   /// A fresh stream, or the saved one, and the bytes that it held back.
-  private func start(_ model: LanguageModel) throws -> (session: Session, pending: [UInt8]) {
+  private func start(_ model: StreamingModel) throws -> (session: Session, pending: [UInt8]) {
     guard let loadState else {
       let sampler = try Sampler(sampling.changed(SamplingSettings(), for: model), seed: sampling.seed())
       return (Session(model, sampler: sampler), [])
