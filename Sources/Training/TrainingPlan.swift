@@ -22,11 +22,14 @@ public struct TrainingPlan: ~Copyable, Sendable {
   /// What it takes of the machine's memory, in bytes.
   public let memory: TrainingMemory
   private let start: Start
+  /// What a fresh run begins with; nil for random weights, which are made when it begins.
+  private var model: LanguageModel?
+  /// Of the folder of a run that goes on.
+  private let lock: FileLock?
 
-  private enum Start: ~Copyable, Sendable {
-    /// - Parameter model: nil for random weights, which are made when the run begins.
-    case anew(CorpusMixture, model: LanguageModel?)
-    case again(Checkpoint, corpora: String?, changing: TrainingOptions, FileLock)
+  private enum Start: Sendable {
+    case anew(CorpusMixture)
+    case again(Checkpoint, corpora: String?, changing: TrainingOptions)
   }
 
   /// A run that begins with random weights.
@@ -87,7 +90,9 @@ public struct TrainingPlan: ~Copyable, Sendable {
     let memory = try TrainingMemory(configuration, batch: settings.batch, segment: settings.segment)
     try memory.check()
     (self.folder, self.configuration, self.settings, self.memory) = (folder, configuration, settings, memory)
-    start = .anew(corpora, model: consume model)
+    start = .anew(corpora)
+    self.model = model
+    lock = nil
   }
 
   /// Goes on with the run in a folder, which nobody else can train into as long as the plan, or its run, is there.
@@ -120,7 +125,9 @@ public struct TrainingPlan: ~Copyable, Sendable {
     (self.folder, configuration, self.settings, self.memory) = (
       folder, checkpoint.configuration, settings, memory
     )
-    start = .again(checkpoint, corpora: corpora, changing: options, lock)
+    start = .again(checkpoint, corpora: corpora, changing: options)
+    model = nil
+    self.lock = consume lock
   }
 
   /// Makes the model, or reads the one of the checkpoint. Until the run is gone, nobody else trains into its folder.
@@ -128,19 +135,18 @@ public struct TrainingPlan: ~Copyable, Sendable {
   /// - Parameter note: is told, a line at a time, what a run that goes on does otherwise.
   /// - Throws: as the initialisers.
   public consuming func begin(note: (String) -> Void = { _ in }) throws -> TrainingRun {
-    let (folder, settings, configuration) = (folder, settings, configuration)
-    switch consume start {
-    case .anew(let corpora, let model):
+    switch start {
+    case .anew(let corpora):
       let lock = try RunFolder.lock(folder)
       // Another run may have begun meanwhile.
       try RunFolder.checkIsFree(folder)
       let sampler = try SegmentSampler(
         corpora, strategy: settings.sampling, lanes: settings.batch, length: settings.segment,
         seed: settings.seed, resetAtDocuments: settings.resetAtDocuments)
-      let first = try (consume model) ?? LanguageModel(configuration, seed: settings.seed)
+      let first = try model.take() ?? LanguageModel(configuration, seed: settings.seed)
       return TrainingRun(
         Trainer(consume first, settings: settings, sampler: sampler), folder: folder, lock: lock)
-    case .again(let checkpoint, let corpora, let options, let lock):
+    case .again(let checkpoint, let corpora, let options):
       let mixture = try Self.corpora(corpora, of: checkpoint.record, in: folder, options, settings)
       let trainer = try checkpoint.resume(corpora: mixture, settings: settings)
       for line in trainer.whatChanged(since: checkpoint.record) { note(line) }
