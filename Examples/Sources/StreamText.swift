@@ -1,6 +1,5 @@
 /// Continues a text with a model, character by character.
 
-import Foundation
 import Runnel
 
 /// - Parameter model: a model folder, own or foreign.
@@ -17,7 +16,7 @@ func streamText(from model: String, prompt: String) throws -> (text: String, end
   text.start(TextLimits(stops: ["\n"], maximumTokens: 80))
   while let bytes = try text.next() {
     answer += bytes
-    FileHandle.standardOutput.write(Data(bytes))
+    print(String(decoding: bytes, as: UTF8.self), terminator: "")
   }
   answer += text.finish()
   return (String(decoding: answer, as: UTF8.self), text.end)

@@ -24,7 +24,9 @@ func trainModel(on text: String, mixer: String, steps: Int, into folder: String)
   // Every tenth step says how far it is.
   var run = try plan.begin()
   let summary = try run.run(report: { progress in
-    if progress.step % 10 == 0 { print("step \(progress.step): \(progress.loss) nats per token") }
+    if progress.validated == nil, progress.step % 10 == 0 {
+      print("step \(progress.step): \(progress.loss) nats per token")
+    }
   })
   return summary
 }

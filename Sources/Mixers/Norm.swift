@@ -23,7 +23,7 @@ public struct NormShape: Sendable {
   }
 }
 
-/// A kind of norm. Configurations name it; ``Registry/register(_:)-norm`` makes a name of one's own known to them.
+/// A kind of norm. Configurations name it; ``Registry`` makes one of another package known to them.
 public struct NormKind: SettingWord {
   /// Its name in `config.json`.
   public let rawValue: String

@@ -103,7 +103,7 @@ struct RegistrationTests {
       #expect(model.parameters.contains { $0.name == "layers.1.mlp.down.weight" })
       #expect(!model.parameters.contains { $0.name.contains("norm") })
       let results = try ModelCheck(model, tokens: 32, seed: 1).run()
-      #expect(results.allSatisfy(\.passed), "\(results.filter { !$0.passed })")
+      #expect(results.filter { !$0.passed }.map(\.law) == [])
       try ModelFolder.save(model, to: folder)
       let loaded = try ModelFolder.load(folder)
       #expect(loaded.fingerprint == model.fingerprint && loaded.configuration == own)
