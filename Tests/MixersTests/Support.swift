@@ -122,11 +122,12 @@ struct Text {
 ///
 /// - Parameter largest: the largest multiple of the weights for which the mixer has the range that `expectRange` tells of.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, upTo largest: Float = 1e4,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, seed: UInt64 = 1,
+  upTo largest: Float = 1e4,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   expectLayer(
-    M.perturbed(configuration, at: depth), M.name, width: configuration.width, upTo: largest,
+    M.perturbed(configuration, at: depth, seed: seed), M.name, width: configuration.width, upTo: largest,
     sourceLocation: sourceLocation, reference: reference)
 }
 
