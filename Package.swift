@@ -54,6 +54,10 @@ let package = Package(
         "Runnel", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/runnel-tool"),
+    // The sources of the package in `Examples`, built and run by the tests with what is built already; like that package, they
+    // see what is public.
+    .executableTarget(
+      name: "RunnelExamples", dependencies: ["Runnel"], path: "Examples/Sources", packageAccess: false),
     // The recurrences and operations again, as Double loops straight from the papers; only tests import it.
     .target(name: "RunnelReference", dependencies: ["RunnelTensors"], path: "Tests/Reference"),
     tests("Tensors", ["RunnelTensors", "RunnelKernels", "RunnelReference"]),
@@ -84,7 +88,7 @@ let package = Package(
         "RunnelTraining", "RunnelStreaming", "RunnelCheckpoints", "RunnelSynthesis", "RunnelCorpora",
         "RunnelModels", "RunnelMixers", "RunnelTensors", "RunnelKernels", "RunnelReference",
       ], exclude: ["Fixtures"]),
-    tests("Tool", ["Runnel", "runnel"]),
+    tests("Tool", ["Runnel", "runnel", "RunnelExamples"]),
     tests("Levels", ["RunnelKernels", "runnel"]),
     tests("Recipes", []),
   ]

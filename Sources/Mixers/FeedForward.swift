@@ -3,32 +3,6 @@
 import RunnelRecurrences
 import RunnelTensors
 
-/// What an architecture puts behind its mixer.
-public enum FeedForwardKind: Sendable, Equatable {
-  /// The architecture has none (Mamba), or gates inside the mixer (S4D, LRU).
-  case none
-  /// down(f(gate x) ⊙ up x), with this hidden size as a multiple of the width; f is silu, as in most, or gelu (Griffin).
-  case gated(ratio: Double, activation: Activation = .silu)
-  /// RWKV's channel mix of versions 4 to 7, with this hidden size as a multiple of the width.
-  case channelMix(version: Int, ratio: Double)
-
-  /// The published hidden size as a multiple of the width.
-  public var ratio: Double? {
-    switch self {
-    case .none: nil
-    case .gated(let ratio, _), .channelMix(_, let ratio): ratio
-    }
-  }
-}
-
-/// The norm in front of mixers, feed-forward parts and the head.
-public enum NormKind: String, SettingWord {
-  /// x / √(mean x² + ε) · scale.
-  case rms
-  /// (x − mean x) / √(variance x + ε) · scale + bias.
-  case layer
-}
-
 /// down(f(gate x) ⊙ up x) (Shazeer 2020, "GLU variants improve transformer", §2), with or without biases.
 public struct GatedMLP: SequenceLayer {
   /// What acts on the gate.

@@ -186,8 +186,8 @@ public final class Parameters {
     return tensor
   }
 
-  /// Makes a part whose parameters have this in front of their names.
-  package func within<Part>(_ prefix: String, _ make: () -> Part) -> Part {
+  /// Makes a part whose parameters have this in front of their names, `"gate."` for example.
+  public func within<Part>(_ prefix: String, _ make: () -> Part) -> Part {
     let outer = self.prefix
     self.prefix += prefix
     defer { self.prefix = outer }

@@ -104,7 +104,9 @@ extension ModelConfiguration {
     hash.mix(logitCap)
     let choices = mixers.map { choice in
       var words = [choice.name] + choice.functionSettings
-      if case .gated(_, let usual) = choice.feedForward { words.append((activation ?? usual).rawValue) }
+      let kind = feedForward(of: choice)
+      if kind != choice.feedForward { words.append("feedForward=" + kind.rawValue) }
+      if let usual = kind.activation { words.append((activation ?? usual).rawValue) }
       return words
     }
     for layer in 0..<layers { for word in choices[layer % choices.count] { hash.mix(word) } }

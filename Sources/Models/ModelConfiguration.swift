@@ -34,6 +34,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var embeddingScale: Float
   /// Logits z become c tanh(z / c) for this c; 0 for none (Griffin: 30).
   public var logitCap: Float
+  /// The feed-forward part of every layer; nil for what the architecture of each puts behind its mixer.
+  public var feedForward: FeedForwardKind?
   /// The hidden size of the feed-forward part in layers that have one; 0 where no layer has.
   public var hiddenWidth: Int
   /// The activation of gated feed-forward parts, if not the architecture's.
@@ -62,7 +64,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// - Parameter hiddenWidth: of the feed-forward parts; without it, the published proportion.
   public init(
     _ mixers: [MixerChoice], vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true,
-    normEpsilon: Float = 1e-5, hiddenWidth: Int? = nil
+    norm: NormKind? = nil, normEpsilon: Float = 1e-5, feedForward: FeedForwardKind? = nil,
+    hiddenWidth: Int? = nil
   ) {
     self.vocabularySize = vocabularySize
     self.width = width
@@ -71,17 +74,23 @@ public struct ModelConfiguration: Sendable, Equatable {
     self.tiesEmbedding = tiesEmbedding
     self.normEpsilon = normEpsilon
     let configuration = mixers.first.map { type(of: $0.configuration) }
-    norm = configuration?.norm ?? .rms
+    self.norm = norm ?? configuration?.norm ?? .rms
+    self.feedForward = feedForward
     normalizesEmbedding = configuration?.normalizesEmbedding ?? false
     (embeddingScale, logitCap, activation, hasFeedForwardBias) = (1, 0, nil, false)
     (hasNormBias, lastNormEpsilon, halvingInterval) = (true, nil, 0)
-    // Rounded to whole vectors.
-    self.hiddenWidth =
-      hiddenWidth
-      ?? mixers.lazy.compactMap(\.feedForward.ratio).first.map {
-        (Int(($0 * Double(width)).rounded()) + 15) / 16 * 16
-      } ?? 0
+    self.hiddenWidth = 0
+    self.hiddenWidth = hiddenWidth ?? usualHiddenWidth
   }
+
+  /// In the published proportion, rounded to whole vectors.
+  private var usualHiddenWidth: Int {
+    let ratio = mixers.lazy.compactMap { feedForward(of: $0).ratio }.first
+    return ratio.map { (Int(($0 * Double(width)).rounded()) + 15) / 16 * 16 } ?? 0
+  }
+
+  /// What stands behind a mixer.
+  public func feedForward(of choice: MixerChoice) -> FeedForwardKind { feedForward ?? choice.feedForward }
 
   /// What layer `index` is made of.
   public func mixer(ofLayer index: Int) -> MixerChoice { mixers[index % mixers.count] }
@@ -100,13 +109,15 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var forgets: Bool { mixers.allSatisfy(\.forgets) }
 
   /// How many parts write to the residual stream.
-  var partCount: Int { (0..<layers).reduce(0) { $0 + (mixer(ofLayer: $1).feedForward == .none ? 1 : 2) } }
+  var partCount: Int {
+    (0..<layers).reduce(0) { $0 + (feedForward(of: mixer(ofLayer: $1)) == .none ? 1 : 2) }
+  }
 
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
     let matrix = mixers.map { choice in
       Double(width) * (choice.extents.first ?? 1)
-        + (choice.feedForward == .none ? 0 : 2 * Double(hiddenWidth) * Double(width))
+        + (feedForward(of: choice) == .none ? 0 : 2 * Double(hiddenWidth) * Double(width))
     }
     return Double(layers / max(1, mixers.count)) * matrix.reduce(0, +) + Double(vocabularySize)
       * Double(width)
@@ -137,7 +148,9 @@ public struct ModelConfiguration: Sendable, Equatable {
         throw ConfigurationError(
           "the width of \(choice.name), \(choice.configuration.width), is not \(width)")
       }
-      if choice.feedForward != .none { try ConfigurationError.requirePositive(["hidden_width": hiddenWidth]) }
+      if feedForward(of: choice) != .none {
+        try ConfigurationError.requirePositive(["hidden_width": hiddenWidth])
+      }
       try choice.configuration.validate()
       try requireMemory(copies * choice.stateSize)
     }
@@ -165,6 +178,7 @@ extension ModelConfiguration {
     Setting(
       "logit_cap", \.logitCap, "c of c tanh(z / c) for logits z; 0 for none",
       Rule("be 0, for none, or more") { value, _ in value >= 0 && value.isFinite }),
+    Setting("feed_forward", \.feedForward, "the feed-forward part, if not the architecture's"),
     Setting(
       "hidden_width", \.hiddenWidth, "the hidden size of feed-forward parts; 0 where there are none",
       .zeroOrMore),
@@ -196,6 +210,7 @@ extension ModelConfiguration: Codable {
       mixers.map { $0.completed(width: width) }, vocabularySize: try required(Self.settings[0]), width: width,
       layers: try required(Self.settings[2]))
     for setting in Self.settings { try setting.read(&self, container) }
+    if !container.contains(SettingKey(stringValue: "hidden_width")) { hiddenWidth = usualHiddenWidth }
   }
 
   public func encode(to encoder: any Encoder) throws {

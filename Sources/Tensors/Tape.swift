@@ -75,13 +75,19 @@ extension Tensor {
   }
 }
 
-/// Whether an operation on these arguments has to be recorded.
-package func isTracked(_ a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil) -> Bool {
+/// Whether an operation on these arguments has to be recorded: it has a gradient that somebody asks for.
+public func isTracked(_ a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil) -> Bool {
   a.isTracked || b?.isTracked == true || c?.isTracked == true || d?.isTracked == true
 }
 
-/// Puts one value on the tape. `rule` turns its gradient into one gradient per input, nil where there is none.
-package func record(
+/// Puts one value on the tape: what an operation of one's own does with its result where ``isTracked(_:_:_:_:)``.
+///
+/// - Parameters:
+///   - value: what the operation has made of the numbers of its inputs.
+///   - rule: turns its gradient, of its shape, into one gradient per input, of the input's, nil where there is none. It may capture
+///     detached tensors only.
+/// - Returns: the same value, through which gradients flow.
+public func record(
   _ value: Tensor, from inputs: [Tensor], operation: StaticString = #function,
   rule: @escaping @Sendable (Tensor) -> [Tensor?]
 ) -> Tensor {

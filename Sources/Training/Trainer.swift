@@ -91,6 +91,10 @@ struct Optimizer: Sendable {
   /// Changes parameters and moments in place, and lets go of each gradient.
   private mutating func update(_ gradients: inout [Tensor], rate: Double, scale: Double) {
     var index = 0
+    let (steps, settings) = (steps, settings)
+    var moments: [Moments] = []
+    swap(&moments, &self.moments)
+    defer { swap(&moments, &self.moments) }
     model.change { place, stored in
       func apply(_ value: inout Tensor, _ moments: inout Moments) {
         adamWUpdate(

@@ -76,11 +76,14 @@ public struct TrainingSummary: Codable, Sendable {
   }
 }
 
-/// Trains a model into a run folder, with validations, checkpoints and metrics.
-public struct TrainingRun: Sendable {
+/// A trainer with its budget, validations, checkpoints and log in a folder. Made by ``TrainingPlan/begin(note:)``, or of a trainer
+/// that a program has put together itself.
+public struct TrainingRun: ~Copyable, Sendable {
   /// The run as the last step left it.
   public private(set) var trainer: Trainer
   let folder: String
+  /// Keeps other trainers out of the folder; nil where whoever made the run sees to that.
+  private let lock: FileLock?
   private var lossMean = RunningMean()
   /// The step of the newest checkpoint; nil before the first.
   private var savedStep: Int?
@@ -92,18 +95,26 @@ public struct TrainingRun: Sendable {
 
   /// - Parameter folder: where the run is to be written; validation is on the corpora of the trainer's sampler.
   public init(_ trainer: consuming Trainer, folder: String) {
+    self.init(trainer, folder: folder, lock: nil)
+  }
+
+  init(_ trainer: consuming Trainer, folder: String, lock: consuming FileLock?) {
     self.trainer = trainer
     self.folder = folder
+    self.lock = lock
   }
 
   /// Trains until the budget is spent or `shouldStop` says so. Whatever ends it, a checkpoint of the last step is on disk
   /// afterwards, if its numbers are finite and the disk has room; after an overflow the checkpoint before it stays.
   ///
-  /// - Parameter note: is told what went wrong without ending the run.
-  /// - Throws: ``TrainingError`` where the loss or a gradient is not finite or the disk has no room for the
-  ///   checkpoints, `CorpusError` where a frame is damaged, `FileError` where a file cannot be written.
+  /// - Parameters:
+  ///   - shouldStop: is asked before every step and often during validations.
+  ///   - report: is told of every step, and of the share of a validation that is done.
+  ///   - note: is told what went wrong without ending the run.
+  /// - Throws: ``TrainingError`` with what happened and what is saved.
   public mutating func run(
-    shouldStop: () -> Bool, report: (TrainingProgress) -> Void, note: (String) -> Void = { _ in }
+    shouldStop: () -> Bool = { false }, report: (TrainingProgress) -> Void = { _ in },
+    note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {
     try RunFolder.checkSpace(for: trainer, in: folder)
     // A run that goes back to an older checkpoint does so in one step, before its log is cut.

@@ -96,41 +96,33 @@ struct GenerateCommand: ParsableCommand {
         "--streams and --json print what has ended; without end tokens of the model, --max-tokens 0 never ends "
           + "without a --stop")
     }
-    try run(loaded, special.applied(to: tokenizer), marks)
+    try open(loaded, special.applied(to: tokenizer), marks)
   }
 
-  private func run(_ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
-    switch (follow, streams) {
-    case (false, nil): try generate(model, tokenizer, marks)
-    case (true, nil): try answerLines(model, tokenizer, marks)
-    case (false, let count?): try continueManyTimes(model, tokenizer, marks, count: count)
-    case (true, let count?): try continueLines(model, tokenizer, marks, atOnce: count)
+  /// A fresh stream, a saved one, or that of a journal.
+  private func open(_ model: StreamingModel, _ tokenizer: any Tokenizer, _ marks: TextMarks) throws {
+    guard let path = journal else {
+      let (session, pending) = try start(model)
+      return try run(TextSession(session, tokenizer: tokenizer, marks: marks, pending: pending))
     }
-  }
-
-  /// One stream, to its end.
-  private func generate(_ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
-    var pending: [UInt8] = []
-    var stream = try begin(model, pending: &pending)
-    try readPrompt(into: &stream, tokenizer, marks)
-    var continuation = Continuation(
-      tokenizer, stops: stop, maximum: maxTokens, ends: marks.ends, pending: pending)
-    var printed: [UInt8] = []
-    while continuation.end == nil && !Interrupt.hasArrived {
-      guard let token = try stream.next() else { break }
-      continuation.add(token)
-      if json { printed += continuation.take() } else if !Output.write(continuation.take()) { break }
+    let isThere = Journal.exists(path)
+    if isThere, loadState != nil {
+      throw ToolError("\(path) holds a stream already; leave --load-state out, or choose another --journal")
     }
-    // What is held back of a text that goes on is saved; of one that has ended nothing is.
-    let rest = saveState == nil || continuation.end == .end_token ? continuation.finish() : []
-    if let saveState { try StateFile.save(stream.session, pending: continuation.pending, to: saveState) }
-    if json { try printRecord(1, printed + rest, continuation) } else { Output.write(rest) }
+    let (session, pending) = try start(model)
+    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024) { Output.note($0) }
+    if let rewind { try journal.rewind(to: rewind) }
+    if isThere {
+      var sampler = journal.sampler
+      if let seed = sampling.seed { sampler.reseed(seed) }
+      sampler.settings = try sampling.changed(sampler.settings, for: model)
+      try journal.setSampler(sampler)
+    }
+    try run(TextSession(journal, tokenizer: tokenizer, marks: marks, pending: pending))
   }
-
-  // MARK: What all kinds share
 
   /// A fresh stream, or the saved one, and the bytes that it held back.
-  func start(_ model: StreamingModel) throws -> (session: Session, pending: [UInt8]) {
+  private func start(_ model: StreamingModel) throws -> (session: Session, pending: [UInt8]) {
     guard let loadState else {
       let sampler = try Sampler(sampling.changed(SamplingSettings(), for: model), seed: sampling.seed())
       return (Session(model, sampler: sampler), [])
@@ -141,68 +133,75 @@ struct GenerateCommand: ParsableCommand {
     return (session, pending)
   }
 
-  /// The same with its journal, if it has one.
-  ///
-  /// - Parameter pending: receives the bytes that the stream held back.
-  func begin(_ model: StreamingModel, pending: inout [UInt8]) throws -> RecordedStream {
-    var session: Session
-    guard let path = journal else {
-      (session, pending) = try start(model)
-      return .plain(session)
+  private func run<Stream: TokenStream & ~Copyable>(_ text: consuming TextSession<Stream>) throws {
+    switch (follow, streams) {
+    case (false, nil): try generate(text)
+    case (true, nil): try answerLines(text)
+    case (false, let count?): try continueManyTimes(text, count: count)
+    case (true, let count?): try continueLines(text, atOnce: count)
     }
-    let isThere = Journal.exists(path)
-    if isThere, loadState != nil {
-      throw ToolError("\(path) holds a stream already; leave --load-state out, or choose another --journal")
-    }
-    (session, pending) = try start(model)
-    var journal = try Journal(session, in: path, interval: journalEvery ?? 1024) { Output.note($0) }
-    if let rewind { try journal.rewind(to: rewind) }
-    if isThere {
-      var sampler = journal.sampler
-      if let seed = sampling.seed { sampler.reseed(seed) }
-      sampler.settings = try sampling.changed(sampler.settings, for: model)
-      try journal.setSampler(sampler)
-    }
-    return .recorded(journal)
   }
+
+  /// One stream, to its end.
+  private func generate<Stream: TokenStream & ~Copyable>(_ text: consuming TextSession<Stream>) throws {
+    try readPrompt(into: &text)
+    text.start(TextLimits(stops: stop, maximumTokens: maxTokens))
+    var printed: [UInt8] = []
+    while !Interrupt.hasArrived, let bytes = try text.next() {
+      if json { printed += bytes } else if !Output.write(bytes) { break }
+    }
+    // What is held back of a text that goes on is saved; of one that has ended nothing is.
+    let rest = saveState == nil || text.end == .endToken ? text.finish() : []
+    if let saveState { try text.save(to: saveState) }
+    if json { try printRecord(1, printed + rest, text.continuation) } else { Output.write(rest) }
+  }
+
+  // MARK: What several kinds share
 
   /// Reads --prompt, or else all of stdin. Where there is nothing to continue, a text begins, if the model has a token for
   /// that.
-  func readPrompt(
-    into stream: inout RecordedStream, _ tokenizer: some Tokenizer, _ marks: TextMarks
-  ) throws {
-    let isBegun = stream.session.position > 0
-    var encoder = tokenizer.encoder(for: stream.session)
-    var ids: [Int32] = []
-    func take(_ bytes: [UInt8]) throws {
-      bytes.withUnsafeBufferPointer { encoder.feed($0, into: &ids) }
-      try stream.feed(ids)
-      ids.removeAll(keepingCapacity: true)
-    }
+  func readPrompt<Stream: TokenStream & ~Copyable>(into text: inout TextSession<Stream>) throws {
     if let prompt {
-      try take(Array(prompt.utf8))
-    } else if !isBegun || isatty(STDIN_FILENO) == 0 {
+      try text.read(prompt.utf8, isWhole: false)
+    } else if text.stream.session.position == 0 || isatty(STDIN_FILENO) == 0 {
       // A saved stream goes on by itself; it waits for stdin only where something is piped in.
-      while let bytes = try Input.read() { try take(bytes) }
+      while let bytes = try Input.read() { try text.read(bytes, isWhole: false) }
     }
     // What continues it belongs to the same text: no mark of an end comes between.
-    encoder.flush(into: &ids)
-    try stream.feed(ids)
-    guard stream.session.logits == nil else { return }
-    guard let begin = marks.begin else {
+    try text.read([])
+    guard try text.begin() else {
       throw ToolError(
         "the prompt is empty: give text on stdin or with --prompt, so that there is something to continue")
     }
-    try stream.feed([begin])
   }
 
   /// Prints a continuation of one stream as JSON; `number` counts from one. False once nobody reads any more.
   @discardableResult
   func printRecord(_ number: Int, _ text: [UInt8], _ continuation: Continuation) throws -> Bool {
     let ownSeed = loadState != nil && sampling.seed == nil
-    return try Continuation.Record(
+    return try ContinuationRecord(
       stream: number, text, tokens: continuation.tokens, seed: ownSeed ? nil : sampling.seed(),
       ended_by: continuation.end ?? .interrupt
     ).print()
   }
+}
+
+/// A continuation as it is printed with --json.
+struct ContinuationRecord: Encodable {
+  let stream: Int
+  let text: String
+  /// In hexadecimal, where they are no text.
+  let bytes: String?
+  let tokens: Int
+  /// Missing where a saved stream goes on with the draws of its own.
+  let seed: UInt64?
+  let ended_by: Continuation.End
+
+  init(stream: Int, _ bytes: [UInt8], tokens: Int, seed: UInt64?, ended_by: Continuation.End) {
+    (self.stream, self.tokens, self.seed, self.ended_by) = (stream, tokens, seed, ended_by)
+    (text, self.bytes) = Output.textAndBytes(bytes)
+  }
+
+  /// False once nobody reads any more.
+  func print() throws -> Bool { Output.write(Array((try Output.encoded(self) + "\n").utf8)) }
 }

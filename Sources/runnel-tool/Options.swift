@@ -83,27 +83,6 @@ struct SpecialTokenOptions: ParsableArguments {
   }
 }
 
-extension Tokenizer {
-  /// A stream of ids for a text that begins, or goes on where a saved one had come to.
-  func encoder(for stream: Session) -> Encoder {
-    var encoder = encoder()
-    var opening: [Int32] = []
-    // Whatever opens a text, it has been read.
-    if stream.position > 0 { encoder.flush(into: &opening) }
-    return encoder
-  }
-}
-
-extension TokenEncoder {
-  /// The ids of a piece of text that something else than text follows: nothing is kept back, and no document ends.
-  mutating func whole(_ bytes: [UInt8]) -> [Int32] {
-    var ids: [Int32] = []
-    bytes.withUnsafeBufferPointer { feed($0, into: &ids) }
-    flush(into: &ids)
-    return ids
-  }
-}
-
 /// What stands where a result is to go.
 struct ReplacingOptions: ParsableArguments {
   @Flag(help: "Replace what stands there whatever it is, an input too.") var force = false
@@ -158,16 +137,11 @@ struct SettingOptions: ParsableArguments {
       valueName: "name=value"))
   var set: [SettingArgument] = []
 
-  /// The option and the setting of each that is given.
-  func all(heads: Int?) -> [(option: String, setting: (name: String, value: String))] {
-    (heads.map { [("heads", ("heads", "\($0)"))] } ?? []) + set.map { ("set", ($0.name, $0.value)) }
-  }
+  /// Those that are given, as the library takes them.
+  var told: [(name: String, value: String)] { self.set.map { ($0.name, $0.value) } }
 
   /// The mixers of a pattern with these settings.
-  func mixers(of pattern: [any SequenceMixer.Type], width: Int, heads: Int? = nil) throws -> [MixerChoice] {
-    let all = all(heads: heads)
-    do { return try MixerChoice.pattern(pattern, width: width, settings: all.map(\.setting)) } catch {
-      throw ToolError(Set(all.map { "--" + $0.option }).sorted().joined(separator: " or ") + ": \(error)")
-    }
+  func mixers(of pattern: [any SequenceMixer.Type], width: Int) throws -> [MixerChoice] {
+    try ModelShape(mixers: pattern, settings: told).choices(width: width)
   }
 }

@@ -13,7 +13,7 @@ public struct ForeignFamily: Sendable {
   public let library: String
   /// The mixers its layers become.
   public let mixers: [String]
-  /// Whether models can be written as this family, see ``ModelFolder/saveForeign(_:tokenizer:to:as:metadata:)``.
+  /// Whether models can be written as this family, see ``ModelFolder/saveForeign(_:tokenizer:marks:to:as:metadata:)``.
   public var isWritten: Bool { writing != nil }
   /// How its folders are written; nil where they are only read.
   let writing: ForeignWriting?

@@ -145,12 +145,11 @@ extension ModelConfiguration {
     copy.mixers = Array(mixers.prefix(period ?? mixers.count))
     if lastNormEpsilon == normEpsilon { copy.lastNormEpsilon = nil }
     if norm == .rms { copy.hasNormBias = true }
-    let gates = mixers.compactMap { choice -> Activation? in
-      if case .gated(_, let activation) = choice.feedForward { activation } else { nil }
-    }
+    if mixers.allSatisfy({ $0.feedForward == feedForward }) { copy.feedForward = nil }
+    let gates = mixers.compactMap { feedForward(of: $0).activation }
     if gates.isEmpty { copy.hasFeedForwardBias = false }
     if let own = gates.first, gates.allSatisfy({ $0 == own }) { copy.activation = activation ?? own }
-    if mixers.allSatisfy({ $0.feedForward == .none }) { copy.hiddenWidth = 0 }
+    if mixers.allSatisfy({ feedForward(of: $0) == .none }) { copy.hiddenWidth = 0 }
     return copy
   }
 

@@ -1,0 +1,112 @@
+/// What `runnel train` prints: the plan, the progress, the result.
+
+import Foundation
+import Runnel
+
+extension TrainCommand {
+  private struct Plan: Encodable {
+    let mixer: String
+    let parameters, layers, width, batch, segment: Int
+    let training_memory: TrainingMemory
+  }
+
+  /// What a run is going to be.
+  func show(_ run: borrowing TrainingPlan) throws {
+    let (configuration, settings, memory) = (run.configuration, run.settings, run.memory)
+    let plan = Plan(
+      mixer: configuration.mixerName, parameters: memory.parameterCount, layers: configuration.layers,
+      width: configuration.width, batch: settings.batch, segment: settings.segment, training_memory: memory)
+    if output.json { return try Output.json(plan) }
+    Output.table([
+      ["mixer", plan.mixer],
+      ["parameters", grouped(plan.parameters)],
+      ["layers", "\(plan.layers) of width \(plan.width)"],
+      ["step", "\(counted(plan.batch, "lane")) of \(counted(plan.segment, "token"))"],
+      ["memory", "about \(TrainingMemory.text(memory.total)): \(memory.parts)"],
+    ])
+  }
+
+  /// Trains, watched and with its end told.
+  func train(_ run: consuming TrainingRun, _ memory: TrainingMemory) throws {
+    Interrupt.watch()
+    tell(run.trainer, memory)
+    var line = ProgressLine(), validating = ProgressLine()
+    let summary = try run.run(
+      shouldStop: { Interrupt.hasArrived },
+      report: {
+        if let share = $0.validated {
+          validating.show(share, String(format: "%3.0f%% of a validation at step %d", 100 * share, $0.step))
+        } else {
+          line.show($0.progress, $0.text)
+        }
+      }, note: { Output.note(Output.isTerminal ? "\r\u{1B}[K\($0)" : $0) })
+    line.finish()
+    validating.finish()
+    if output.json { return try Output.json(summary) }
+    if summary.wasInterrupted, run.trainer.progress < 1 {
+      Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
+      return
+    }
+    tell(summary)
+    Output.line("saved in \(out)")
+  }
+
+  private func tell(_ trainer: borrowing Trainer, _ memory: TrainingMemory) {
+    let training = trainer.sampler.mixture.parts.reduce(0) { $0 + $1.corpus.range(of: .train).count }
+    Output.note(
+      """
+      \(trainer.model.mixerName): \(counted(trainer.model.parameterCount, "parameter")), \
+      \(counted(trainer.model.layerCount, "layer")) of width \(trainer.model.width); \(counted(training, "training token")); \
+      \(counted(trainer.settings.batch, "lane")) of \(trainer.settings.segment); \(counted(WorkerPool.shared.threads, "thread")); about \
+      \(TrainingMemory.text(memory.total)) of memory
+      """)
+  }
+
+  private func tell(_ summary: TrainingSummary) {
+    let trained =
+      "\(counted(summary.steps, "step")), \(counted(summary.tokens, "token")) in \(Output.duration(summary.seconds))"
+    if let loss = summary.loss {
+      Output.line(
+        trained
+          + String(
+            format: " (%@ tokens/s), training loss %.4f", grouped(Int(summary.tokensPerSecond)), loss))
+    } else {
+      Output.line("\(trained): the run was at the end of its budget already; give a longer one to go on")
+    }
+    if let loss = summary.validationLoss, let accuracy = summary.validationAccuracy,
+      let whole = summary.validationDocumentAccuracy
+    {
+      Output.line(
+        String(
+          format: "validation: %.2f %% of the answers right, %.2f %% of the documents; loss %.4f",
+          100 * accuracy, 100 * whole, loss))
+    }
+    if let loss = summary.validationLoss, summary.validationAccuracy == nil {
+      let bits = summary.bitsPerByte.map { String(format: ", %.4f bits per byte", $0) } ?? ""
+      Output.line(String(format: "validation loss %.4f nats per token", loss) + bits)
+    }
+    if let read = summary.validationTokens, let all = summary.validationSplitTokens, read < all {
+      Output.line(
+        "  on \(grouped(read)) of \(counted(all, "token")), spread evenly; --validation-tokens 0 takes all"
+      )
+    }
+    for part in summary.validation ?? [] {
+      Output.line(
+        String(format: "  %@ (%.1f %%): %.4f nats per token", part.corpus, 100 * part.weight, part.loss))
+    }
+    if let step = summary.validationStepLoss, let mix = summary.validationMixLoss {
+      Output.line(String(format: "some of them token by token %.6f, chunkwise %.6f", step, mix))
+    }
+    if summary.wasInterrupted { Output.line("a signal ended the validation; --resume makes it anew") }
+  }
+}
+
+extension TrainingProgress {
+  fileprivate var text: String {
+    var validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
+    if let validationAccuracy { validation += String(format: ", %.1f %% right", 100 * validationAccuracy) }
+    return String(
+      format: "%3.0f%% step %d · loss %.3f (%.3f bits/token)%@ · %@ tokens/s · %@ left", progress * 100, step,
+      loss, loss / log(2), validation, grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))
+  }
+}
