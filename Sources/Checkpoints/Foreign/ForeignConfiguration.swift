@@ -44,7 +44,7 @@ struct ForeignConfiguration {
   }
 
   /// The first of several names for one thing that is there, or the first; where more are, they must agree.
-  func agreed(_ names: String...) throws(FileError) -> String {
+  func agreed(_ names: [String]) throws(FileError) -> String {
     let present = names.filter(contains)
     for other in present.dropFirst() where fields[other] != fields[present[0]] {
       throw error(
@@ -129,5 +129,14 @@ struct ForeignConfiguration {
       throw error(name, expected: "one of \(meanings.keys.sorted().joined(separator: ", "))")
     }
     return meaning
+  }
+
+  /// A width as a multiple of another, which must be whole.
+  func whole(_ name: String, default ratio: Double, of width: Int) throws(FileError) -> Int {
+    let product = Double(width) * (try number(name, default: ratio))
+    guard product >= 0, product < 0x1p32, abs(product - product.rounded()) <= 1e-9 * product else {
+      throw error(name, expected: "a ratio that makes a whole width of \(width)")
+    }
+    return Int(product.rounded())
   }
 }
