@@ -6,7 +6,7 @@ extension ForeignFamily {
   static let deltaNet = flash(
     "delta_net", "DeltaNetForCausalLM", DeltaNet.self,
     [
-      .count("num_heads", \.heads, default: 4),
+      .count("num_heads", \.heads, default: 16),
       .expanded("expand_k", \.keyWidth, by: \.heads, default: 1),
       .expanded("expand_v", \.valueWidth, by: \.heads, default: 1),
       .shortConvolution(\.convolutionWidth, isDefault: true),

@@ -22,17 +22,12 @@ extension ForeignFamily {
           "elementwise_product": .product, "hedgehog": .hedgehog, "t2r": .projectedReLU, "elu": .eluPlusOne,
           "relu": .relu, "identity": .identity,
         ], default: "elementwise_product"),
-      ForeignKey("tie_feature_map_qk") { _, json in
-        guard try !json.flag("tie_feature_map_qk", default: false) else {
-          throw json.error(
-            "tie_feature_map_qk", expected: "false: a map shared by queries and keys is not built")
-        }
-      },
-      ForeignKey("norm_feature_map", \.hasNormalizer) { json, _ in
-        try json.flag("norm_feature_map", default: false)
-      } write: {
-        .flag($0 == true)
-      },
+      .refused("tie_feature_map_qk", but: false, because: "a map shared by queries and keys is not built"),
+      ForeignKey(
+        "norm_feature_map", \.hasNormalizer, write: { .flag($0 == true) },
+        read: { json, _ in
+          try json.flag("norm_feature_map", default: false)
+        }),
       .flag("elementwise_affine", \.hasNormScale, default: true, null: false), .epsilon(\.normEpsilon),
       .flag("norm_q", \.queriesSumToOne, default: false), .flag("norm_k", \.keysSumToOne, default: false),
     ]

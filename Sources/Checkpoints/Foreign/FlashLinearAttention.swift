@@ -63,7 +63,7 @@ extension ForeignKey<ModelConfiguration> {
   /// A ratio of null is 4 in all families with a gate.
   static func hiddenWidth(ratio: Double, isGated: Bool) -> Self {
     let multiple = isGated ? 256 : 32
-    return ForeignKey("intermediate_size", \.hiddenWidth) { json, own in
+    return ForeignKey("intermediate_size", \.hiddenWidth, write: ForeignValue.count) { json, own in
       let whole =
         Double(own.width) * (try json.number("hidden_ratio", default: ratio, null: isGated ? 4 : ratio))
       let hidden = isGated ? whole * 2 / 3 : whole
@@ -72,8 +72,6 @@ extension ForeignKey<ModelConfiguration> {
       }
       let standard = (Int(hidden) + multiple - 1) / multiple * multiple
       return try json.count("intermediate_size", default: standard, null: standard)
-    } write: {
-      .count($0)
     }
   }
 }

@@ -16,7 +16,7 @@ struct ForeignForm: Sendable {
   let names: @Sendable (ForeignConfiguration, ModelConfiguration) throws -> ForeignNames
 
   func read(_ json: ForeignConfiguration) throws -> ForeignModel {
-    let width = try json.count("hidden_size")
+    let width = try json.count("hidden_size", least: 1)
     var configuration = ModelConfiguration(
       try mixers.map { try $0.read(json, width) }, vocabularySize: 0, width: width, layers: 0)
     for key in model { try key.read(&configuration, json) }
@@ -59,10 +59,8 @@ extension [ForeignKey<ModelConfiguration>] {
     [
       .count("vocab_size", \.vocabularySize), .count("hidden_size", \.width),
       .count("num_hidden_layers", \.layers),
-      ForeignKey("tie_word_embeddings", \.tiesEmbedding) { json, _ in
+      ForeignKey("tie_word_embeddings", \.tiesEmbedding, write: ForeignValue.flag) { json, _ in
         try json.flag("tie_word_embeddings", default: isTied(json))
-      } write: {
-        .flag($0)
       },
     ]
   }

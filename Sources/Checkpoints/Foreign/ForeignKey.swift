@@ -23,13 +23,13 @@ struct ForeignKey<Root: Sendable>: Sendable {
     }
   }
 
-  // A copy of these for every type and key would be most of what the compiler has to do here.
+  // A copy of this for every type and key would be most of what the compiler has to do here.
   @_semantics("optimize.sil.specialize.generic.never")
   @inline(never)
   init<Value>(
     _ name: String, _ path: any Path<Value>,
-    read: @escaping @Sendable (ForeignConfiguration, Root) throws -> Value,
-    write: @escaping @Sendable (Value) -> ForeignValue? = { _ in nil }
+    write: @escaping @Sendable (Value) -> ForeignValue? = { _ in nil },
+    read: @escaping @Sendable (ForeignConfiguration, Root) throws -> Value
   ) {
     self.init(
       name, read: { own, json in own[keyPath: path] = try read(json, own) },
@@ -41,19 +41,6 @@ struct ForeignKey<Root: Sendable>: Sendable {
     writeAll: @escaping @Sendable (Root, inout [String: ForeignValue]) -> Void
   ) {
     (self.name, self.read, write) = (name, read, writeAll)
-  }
-
-  /// Refuses a configuration in which this does not hold, by the key; what is so is not written.
-  func requiring(_ expected: String, _ holds: @escaping @Sendable (Root) -> Bool) -> Self {
-    Self(
-      name: name,
-      read: { [name, read] own, json in
-        try read(&own, json)
-        guard holds(own) else { throw json.error(name, expected: expected) }
-      },
-      writeAll: { [write] own, fields in
-        if holds(own) { write(own, &fields) }
-      })
   }
 
   /// One of several names for one thing. Where more are there they must agree; all are written.
@@ -71,74 +58,60 @@ struct ForeignKey<Root: Sendable>: Sendable {
 
 // What has a value.
 extension ForeignKey {
-  /// - Parameter null: what null means, if it means something.
+  /// A count of at least one.
+  ///
+  /// - Parameter null: what null means, if it means something, and absence, if there is no default.
   static func count(
     _ name: String, _ path: any Path<Int>, default standard: Int? = nil,
-    null: (@Sendable (Root) -> Int)? = nil
+    orNull null: (@Sendable (Root) -> Int)? = nil
   ) -> Self {
-    Self(name, path) {
-      try $0.count(name, default: standard, null: null?($1))
-    } write: {
-      .count($0)
-    }
-  }
-  /// - Parameter standard: what a key that is absent or null means.
-  static func count(
-    _ name: String, _ path: any Path<Int>, orNull standard: @escaping @Sendable (Root) -> Int
-  ) -> Self {
-    Self(name, path) {
-      try $0.count(name, default: standard($1), null: standard($1))
-    } write: {
-      .count($0)
+    Self(name, path, write: ForeignValue.count) { json, own in
+      let null = null?(own)
+      return try json.count(name, default: standard ?? null, null: null, least: 1)
     }
   }
 
   static func flag(
     _ name: String, _ path: any Path<Bool>, default standard: Bool, null: Bool? = nil
   ) -> Self {
-    Self(name, path) { json, _ in
+    Self(name, path, write: ForeignValue.flag) { json, _ in
       try json.flag(name, default: standard, null: null)
-    } write: {
-      .flag($0)
     }
   }
 
   static func decimal(_ name: String, _ path: any Path<Float>, default standard: Double) -> Self {
-    Self(name, path) { json, _ in
+    Self(name, path, write: ForeignValue.decimal) { json, _ in
       Float(try json.number(name, default: standard))
-    } write: {
-      .decimal($0)
     }
   }
   /// Without a default, one that may be absent or null.
   static func decimal(_ name: String, _ path: any Path<Float?>, default standard: Double? = nil) -> Self {
-    Self(name, path) { json, _ in
-      standard == nil && !json.says(name) ? nil : Float(try json.number(name, default: standard))
-    } write: {
-      $0.map { .decimal($0) }
-    }
+    Self(
+      name, path, write: { $0.map(ForeignValue.decimal) },
+      read: { json, _ in
+        standard == nil && !json.says(name) ? nil : Float(try json.number(name, default: standard))
+      })
   }
 
   /// A word and its meaning. Of several with one meaning the default is written, or the first.
+  ///
+  /// - Parameter null: what absence and null mean, where no word does.
   static func word<Meaning: Equatable & Sendable>(
-    _ name: String, _ path: any Path<Meaning>, in meanings: [String: Meaning], default standard: String
+    _ name: String, _ path: any Path<Meaning>, in meanings: [String: Meaning],
+    default standard: String? = nil, orNull null: Meaning? = nil
   ) -> Self {
-    Self(name, path) { json, _ in
-      try json.choice(name, among: meanings, default: standard)
-    } write: { meaning in
-      let words = meanings.filter { $0.value == meaning }.keys
-      return .text(words.contains(standard) ? standard : words.min() ?? standard)
-    }
-  }
-  /// A word that may be absent or null.
-  static func word<Meaning: Equatable & Sendable>(
-    _ name: String, _ path: any Path<Meaning>, in meanings: [String: Meaning], orNull standard: Meaning
-  ) -> Self {
-    Self(name, path) { json, _ in
-      json.says(name) ? try json.choice(name, among: meanings, default: "") : standard
-    } write: { meaning in
-      meanings.filter { $0.value == meaning }.keys.min().map { .text($0) }
-    }
+    Self(
+      name,
+      read: { own, json in
+        own[keyPath: path] =
+          if let null, !json.says(name) { null } else {
+            try json.choice(name, among: meanings, default: standard ?? "")
+          }
+      },
+      write: { own in
+        let words = meanings.filter { $0.value == own[keyPath: path] }.keys
+        return (words.contains { $0 == standard } ? standard : words.min() ?? standard).map { .text($0) }
+      })
   }
 }
 
@@ -159,9 +132,13 @@ extension ForeignKey {
       name, read: { _, json in try json.choice(name, among: meanings, default: words[0]) },
       write: { _ in .text(words[0]) })
   }
-  /// What would change the function in a way that is not built.
-  static func refused(_ name: String, because reason: String) -> Self {
-    Self(name, read: { _, json in try json.require(name, isAbsentBecause: reason) })
+  /// What would change the function in a way that is not built, unless it is absent, null or this.
+  static func refused(_ name: String, but value: ForeignValue = .null, because reason: String) -> Self {
+    Self(
+      name,
+      read: { _, json in
+        if json.value(name) != value { try json.require(name, isAbsentBecause: reason) }
+      })
   }
 }
 
@@ -223,7 +200,7 @@ extension ForeignKey where Root: MixerConfiguration {
       name: "use_short_conv",
       read: { own, json in
         let isThere = try json.flag("use_short_conv", default: isDefault)
-        own[keyPath: path] = isThere ? try json.count("conv_size", default: 4) : 0
+        own[keyPath: path] = isThere ? try json.count("conv_size", default: 4, least: 1) : 0
       },
       writeAll: { own, fields in
         let width = own[keyPath: path]

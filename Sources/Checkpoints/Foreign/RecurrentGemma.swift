@@ -34,7 +34,7 @@ extension ForeignFamily {
   ]
 
   private static let recurrentBlock: [ForeignKey<RGLRU.Configuration>] = [
-    .count("lru_width", \.expandedWidth, orNull: \.width), .heads(\.heads),
+    .count("lru_width", \.expandedWidth, orNull: \.width), .count("num_attention_heads", \.heads),
     .count("conv1d_width", \.convolutionWidth, default: 4),
     // That of the feed-forward parts acts on the gate of the recurrent block, too; gelu is its own.
     .word(
@@ -43,54 +43,63 @@ extension ForeignFamily {
   ]
 
   private static let attentionBlock: [ForeignKey<Attention.Configuration>] = [
-    .heads(\.heads), .count("num_key_value_heads", \.keyValueHeads, orNull: \.heads),
+    .count("num_attention_heads", \.heads), .count("num_key_value_heads", \.keyValueHeads, orNull: \.heads),
     ForeignKey("head_dim", \.headWidth) { json, own in
-      try json.count("head_dim", default: own.width / own.heads)
+      try json.count("head_dim", default: own.width / own.heads, least: 1)
     },
     .either("attention_window_size", "sliding_window") { .count($0, \.window, default: 2048) },
-    ForeignKey("rope_parameters") { own, json in
-      let rotary = try json.object("rope_parameters")
-      for rope in [rotary, try json.object("rope_scaling")] {
-        for key in ["rope_type", "type"] where try rope.text(key, default: "default") != "default" {
-          throw rope.error(key, expected: "default: the library has no other positions for this family")
+    ForeignKey(
+      "rope_parameters",
+      read: { own, json in
+        let rotary = try json.object("rope_parameters")
+        for rope in [rotary, try json.object("rope_scaling")] {
+          for key in ["rope_type", "type"] where try rope.text(key, default: "default") != "default" {
+            throw rope.error(key, expected: "default: the library has no other positions for this family")
+          }
         }
-      }
-      // Older files have these beside it.
-      own.rotaryFraction = try rotary.number(
-        "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5))
-      own.rotaryBase = try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000))
-    } write: { own in
-      .object([
-        "rope_type": "default", "rope_theta": .number(own.rotaryBase),
-        "partial_rotary_factor": .number(own.rotaryFraction),
-      ])
-    },
+        // Older files have these beside it.
+        own.rotaryFraction = try rotary.number(
+          "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5))
+        own.rotaryBase = try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000))
+      },
+      write: { own in
+        .object([
+          "rope_type": "default", "rope_theta": .number(own.rotaryBase),
+          "partial_rotary_factor": .number(own.rotaryFraction),
+        ])
+      }),
     .flag("attention_bias", \.hasBias, default: false), .fixed { $0.hasOutputBias = true },
   ]
 
   private static let griffin: [ForeignKey<ModelConfiguration>] = [
     .refused("layer_types", because: "the library takes the kinds of layers from block_types"),
-    ForeignKey("block_types", \.mixers) { json, own in
-      let kinds = ["recurrent": own.mixers[0], "attention": own.mixers[1]]
-      let pattern = try json.texts("block_types", default: ["recurrent", "recurrent", "attention"]).map {
-        guard let kind = kinds[$0] else {
-          throw json.error("block_types", expected: "only recurrent and attention")
+    ForeignKey(
+      "block_types", \.mixers, write: { .list($0.map(kind)) },
+      read: { json, own in
+        let kinds = ["recurrent": own.mixers[0], "attention": own.mixers[1]]
+        let pattern = try json.list("block_types", default: ["recurrent", "recurrent", "attention"]).map {
+          guard case .text(let name) = $0, let kind = kinds[name] else {
+            throw json.error("block_types", expected: "only recurrent and attention")
+          }
+          return kind
         }
-        return kind
-      }
-      return Array(pattern.prefix(max(1, own.layers)))
-    } write: { mixers in
-      .list(mixers.map { $0.configuration is RGLRU.Configuration ? "recurrent" : "attention" })
-    },
+        return Array(pattern.prefix(max(1, own.layers)))
+      }),
     .decimal("rms_norm_eps", \.normEpsilon, default: 1e-6),
     // It is split between gate and value.
-    ForeignKey("intermediate_size", \.hiddenWidth) { json, own in
-      try json.count("intermediate_size", default: 3 * own.width) / 2
-    } write: {
-      .count(2 * $0)
-    },
+    ForeignKey(
+      "intermediate_size", \.hiddenWidth, write: { .count(2 * $0) },
+      read: { json, own in
+        try json.count("intermediate_size", default: 3 * own.width) / 2
+      }),
     .word("hidden_activation", \.activation, in: activations, default: "gelu_pytorch_tanh"),
-    .decimal("logits_soft_cap", \.logitCap, default: 30).requiring("a positive number") { $0.logitCap > 0 },
+    ForeignKey(
+      "logits_soft_cap", \.logitCap, write: { $0 > 0 ? .decimal($0) : nil },
+      read: { json, _ in
+        let cap = Float(try json.number("logits_soft_cap", default: 30))
+        guard cap > 0 else { throw json.error("logits_soft_cap", expected: "a positive number") }
+        return cap
+      }),
     .fixed {
       $0.hasFeedForwardBias = true
       // √D as the authors have it, rounded to sixteen bits.
@@ -99,10 +108,8 @@ extension ForeignFamily {
   ]
 }
 
-extension ForeignKey {
-  fileprivate static func heads(_ path: any Path<Int>) -> Self {
-    .count("num_attention_heads", path).requiring("at least one head") { $0[keyPath: path] > 0 }
-  }
+private func kind(_ mixer: MixerChoice) -> ForeignValue {
+  mixer.configuration is RGLRU.Configuration ? "recurrent" : "attention"
 }
 
 private func adding(_ number: Float) -> @Sendable (Tensor) -> Tensor {

@@ -51,21 +51,17 @@ extension ForeignFamily {
   private static let mamba: [ForeignKey<Mamba.Configuration>] = [
     // The libraries make the expanded width themselves. It is the factor's unless it is said, as Falcon-Mamba does
     // beside a factor that is not true.
-    ForeignKey("expand") { own, json in
-      own.expandedWidth = try json.expanded(own.width)
-    } write: {
-      .count($0.expandedWidth / max(1, $0.width))
-    },
+    ForeignKey(
+      "expand", read: { own, json in own.expandedWidth = try json.expanded(own.width) },
+      write: { .count($0.expandedWidth / max(1, $0.width)) }),
     ForeignKey("intermediate_size", \.expandedWidth) { json, own in
-      try json.count("intermediate_size", default: own.expandedWidth)
+      try json.count("intermediate_size", default: own.expandedWidth, least: 1)
     },
     .count("state_size", \.stateSize, default: 16), .count("conv_kernel", \.convolutionWidth, default: 4),
     .either("time_step_rank", "dt_rank") { name in
-      ForeignKey(name, \.stepRank) { json, _ in
+      ForeignKey(name, \.stepRank, write: ForeignValue.count) { json, _ in
         // "auto" is the published ⌈D / 16⌉, our default.
-        json.value(name) ?? "auto" == "auto" ? 0 : try json.count(name)
-      } write: {
-        .count($0)
+        json.value(name) ?? "auto" == "auto" ? 0 : try json.count(name, least: 1)
       }
     },
     .flag("use_bias", \.hasBias, default: false),
@@ -74,25 +70,21 @@ extension ForeignFamily {
 
   private static let mamba2: [ForeignKey<Mamba2.Configuration>] = [
     .count("head_dim", \.headWidth, default: 64),
-    ForeignKey("num_heads", \.heads) { json, own in
+    ForeignKey("num_heads", \.heads, write: ForeignValue.count) { json, own in
       let heads = own.headWidth > 0 ? try json.expanded(own.width) / own.headWidth : 0
       return try json.count("num_heads", default: isFlash(json) ? heads : 128)
-    } write: {
-      .count($0)
     },
-    ForeignKey("expand") { own, json in
-      guard Double(own.heads) * Double(own.headWidth) == Double(try json.expanded(own.width)) else {
-        throw json.error(
-          "expand",
-          expected: "one by which the width \(own.width) becomes \(own.heads) heads of \(own.headWidth)")
-      }
-    } write: {
-      .count($0.expandedWidth / max(1, $0.width))
-    },
-    ForeignKey("n_groups", \.groups) { json, _ in
-      try json.count("n_groups", default: isFlash(json) ? 1 : 8)
-    } write: {
-      .count($0)
+    ForeignKey(
+      "expand",
+      read: { own, json in
+        guard Double(own.heads) * Double(own.headWidth) == Double(try json.expanded(own.width)) else {
+          throw json.error(
+            "expand",
+            expected: "one by which the width \(own.width) becomes \(own.heads) heads of \(own.headWidth)")
+        }
+      }, write: { .count($0.expandedWidth / max(1, $0.width)) }),
+    ForeignKey("n_groups", \.groups, write: ForeignValue.count) { json, _ in
+      try json.count("n_groups", default: isFlash(json) ? 1 : 8, least: 1)
     },
     .count("state_size", \.stateSize, default: 128), .count("conv_kernel", \.convolutionWidth, default: 4),
     .epsilon(\.normEpsilon), .flag("use_bias", \.hasBias, default: false),
@@ -100,18 +92,20 @@ extension ForeignFamily {
     .flag("D_has_hdim", \.hasSkipPerChannel, default: false), .flag("rmsnorm", \.hasNorm, default: true),
     .flag("norm_before_gate", \.normBeforeGate, default: false),
     .either("time_step_limit", "dt_limit") { name in
-      ForeignKey(name) { own, json in
-        let limits = try json.numbers(name)
-        guard !json.contains(name) || limits.count == 2 && limits[0] <= limits[1] && Float(limits[0]).isFinite
-        else {
-          throw json.error(name, expected: "the least and the largest step")
-        }
-        own.leastStep = limits.first.flatMap { $0 > 0 ? Float($0) : nil }
-        own.largestStep = limits.last.flatMap { $0 < .infinity ? Float($0) : nil }
-      } write: { own in
-        own.leastStep == nil && own.largestStep == nil
-          ? nil : .list([.decimal(own.leastStep ?? 0), .decimal(own.largestStep ?? .infinity)])
-      }
+      ForeignKey(
+        name,
+        read: { own, json in
+          let limits = try json.list(name, default: [0, .number(.infinity)]).compactMap(\.number)
+          guard limits.count == 2, limits[0] <= limits[1], Float(limits[0]).isFinite else {
+            throw json.error(name, expected: "the least and the largest step")
+          }
+          own.leastStep = limits[0] > 0 ? Float(limits[0]) : nil
+          own.largestStep = limits[1] < .infinity ? Float(limits[1]) : nil
+        },
+        write: { own in
+          own.leastStep == nil && own.largestStep == nil
+            ? nil : .list([.decimal(own.leastStep ?? 0), .decimal(own.largestStep ?? .infinity)])
+        })
     },
   ]
 

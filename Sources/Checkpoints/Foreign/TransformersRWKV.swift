@@ -17,10 +17,8 @@ extension ForeignFamily {
         // The last norm there takes no other ε.
         .fixed { $0.lastNormEpsilon = 1e-5 },
         // Zero and less is never.
-        ForeignKey("rescale_every", \.halvingInterval) { json, _ in
+        ForeignKey("rescale_every", \.halvingInterval, write: ForeignValue.count) { json, _ in
           Int(min(max(0, try json.number("rescale_every", default: 6)), 0x1p32))
-        } write: {
-          .count($0)
         },
       ]
     ) { _, _ in
