@@ -72,17 +72,14 @@ public enum ModelFolder {
 
   /// The configuration of this library that `bytes` of a file are.
   package static func configuration(from bytes: [UInt8], path: String) throws -> ModelConfiguration {
-    let names = try decode(MixerNames.self, from: bytes, path: path)
-    for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
-    where !Registry.names.contains(mixer) {
-      throw FileError(
-        path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
-        found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
-    }
     do {
       let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
       try configuration.validate()
       return configuration
+    } catch let error as UnknownMixer {
+      throw FileError(
+        path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
+        found: quoted(error.name), remedy: "mend the file or use a version that has this mixer")
     } catch let error as ConfigurationError {
       throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
@@ -105,15 +102,6 @@ public enum ModelFolder {
     let json = try ForeignConfiguration(readSmallFile(parameters), path: parameters)
     let source = try openTensors(at: folder).withoutPrefixes(["model."])
     return try ForeignFamily.load(ForeignFamily.codestral(json), path: parameters, weights: source)
-  }
-
-  private static func require(_ mixer: String?, _ path: String) throws -> String {
-    guard let mixer else {
-      throw FileError(
-        path, at: "field \"mixer\"", expected: "the field to be there", found: "none",
-        remedy: "mend the file or train the model again")
-    }
-    return mixer
   }
 
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
@@ -164,12 +152,6 @@ public enum ModelFolder {
         found: fileExists(path) ? "a file of that name" : "a place that cannot be written",
         remedy: "choose another folder")
     }
-  }
-
-  private struct MixerNames: Decodable {
-    struct Choice: Decodable { let mixer: String }
-    let mixer: String?
-    let mixers: [Choice]?
   }
 
   /// Decodes JSON; the error names the field.

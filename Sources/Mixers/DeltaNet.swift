@@ -32,8 +32,8 @@ public struct DeltaNet: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .keyWidth(\.keyWidth) { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       .convolutionWidth(\.convolutionWidth), .hasConvolutionBias(\.hasConvolutionBias),
       Setting("key_activation", \.keyActivation, "what acts on queries and keys"),
       Setting("key_norm", \.keyNorm, "what keys are normalised to"),

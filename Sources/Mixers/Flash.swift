@@ -25,7 +25,7 @@ public struct Flash: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .expandedWidth(\.expandedWidth) { 2 * $0.width },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key", .pairs),
+      .keyWidth(\.keyWidth, .pairs),
       Setting("chunk", \.chunk, "tokens of a chunk", kind: .tokens),
     ]
     public static let feedForward = FeedForwardKind.none

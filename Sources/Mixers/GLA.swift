@@ -27,16 +27,16 @@ public struct GLA: SequenceMixer {
         chosen: Rule("divide half the width") { value, own in own.width % (2 * value) == 0 }
       ) { max(1, max(min(2, $0.width / 8), $0.width / 128)) },
       .keyValueHeads(\.keyValueHeads) { $0.heads },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") {
+      .keyWidth(\.keyWidth) {
         max(1, $0.width / 2 / $0.heads)
       },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       Setting("gate_rank", \.gateRank, "the inner width of what makes decays"),
-      Setting("temperature", \.temperature, "τ: decays are the gates' sigmoids to the power 1/τ"),
+      .temperature(\.temperature),
       Setting(
         "least_log_decay", \.leastLogDecay, "the least log decay of a token, or none",
         Rule("be 0 or less, or none") { value, _ in value ?? 0 <= 0 }),
-      Setting("feature_map", \.featureMap, "what acts on queries and keys"),
+      .featureMap(\.featureMap),
       .convolutionWidth(\.convolutionWidth), .hasGate(\.hasGate), .gateActivation(\.gateActivation),
       .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
     ]

@@ -25,10 +25,10 @@ public struct GatedDeltaNet: SequenceMixer {
         chosen: Rule("be at most three quarters of the width") { value, own in value <= 3 * own.width / 4 }
       ) { max(1, max(min(2, $0.width / 16), 3 * $0.width / 4 / 64)) },
       Setting("value_heads", \.valueHeads, "heads of values", .multiple(of: "heads", \.heads)) { $0.heads },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") {
+      .keyWidth(\.keyWidth) {
         max(1, 3 * $0.width / 4 / $0.heads)
       },
-      Setting("value_width", \.valueWidth, "V: features of a value") { 2 * $0.keyWidth },
+      .valueWidth(\.valueWidth) { 2 * $0.keyWidth },
       .convolutionWidth(\.convolutionWidth), .hasConvolutionBias(\.hasConvolutionBias),
       .allowsNegativeEigenvalues(\.allowsNegativeEigenvalues), .hasGate(\.hasGate),
       .gateActivation(\.gateActivation), .normEpsilon(\.normEpsilon),

@@ -28,7 +28,7 @@ public struct H3: SequenceMixer {
       Setting("head_width", \.headWidth, "features of a head", .dividing("width", \.width)),
       Setting(
         "heads", \.heads, "H: instead of head_width", chosen: .dividing("width", \.width), kind: .alias),
-      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .discretization(\.discretization),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]
     /// As many parameters as the authors' plain one of ratio 4.

@@ -30,7 +30,7 @@ public struct LinearAttention: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
       .keyValueHeads(\.keyValueHeads) { $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       Setting(
         "epsilon", \.epsilon, "added to the denominator, which may be tiny",
         Rule("be 0 or more") { value, _ in value >= 0 && value.isFinite }),

@@ -28,7 +28,7 @@ public struct MLSTM: SequenceMixer {
       Setting("heads", \.heads, "H: heads", .dividing("expanded_width", \.expandedWidth)) {
         $0.width % 2 == 0 && $0.width >= 32 ? 4 : 2
       },
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       Setting(
         "block_width", \.blockWidth, "inputs and outputs of one block of the projections to q, k and v",
         .dividing("expanded_width", \.expandedWidth)
@@ -115,7 +115,9 @@ public struct MLSTM: SequenceMixer {
     let q = blockLinear(c, weights.query), k = blockLinear(c, weights.key)
     let v = blockLinear(branches[0], weights.value)
     let operands = concatenated([q, k, v])  // [B T 3E]
-    var (memory, normalizer, maximum) = (state.take("memory"), state.take("normalizer"), state.take("maximum"))
+    var (memory, normalizer, maximum) = (
+      state.take("memory"), state.take("normalizer"), state.take("maximum")
+    )
     let h = ExponentialGating.run(
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),

@@ -22,9 +22,9 @@ public struct Mamba: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .expandedWidth(\.expandedWidth) { 2 * $0.width },
       .stateSize(\.stateSize),
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       Setting("step_rank", \.stepRank, "R: the inner width of what makes Δ") { ($0.width + 15) / 16 },
-      Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
+      .hasBias(\.hasBias),
       .hasConvolutionBias(\.hasConvolutionBias),
       Setting(
         "operand_norm_epsilon", \.operandNormEpsilon,
@@ -58,7 +58,8 @@ public struct Mamba: SequenceMixer {
     stepBias = p.tensor("dt_proj.bias", [E], .exempt, .softplusSteps(low: 1e-3, high: 0.1, floor: 1e-4))
     // S4D-Real: A_n = −(n + 1), §3.6.
     logA = p.tensor(
-      "A_log", [E, N], .exempt, .channels { naturalLogarithm($0.truncatingRemainder(dividingBy: Double(N)) + 1) })
+      "A_log", [E, N], .exempt,
+      .channels { naturalLogarithm($0.truncatingRemainder(dividingBy: Double(N)) + 1) })
     skip = p.tensor("D", [E], .exempt, .ones)
     outputWeight = p.matrix("out_proj.weight", [D, E], .residual)
     outputBias = p.tensor("out_proj.bias", [D], if: configuration.hasBias)
@@ -72,7 +73,8 @@ public struct Mamba: SequenceMixer {
   /// A.
   public var constants: Tensor { -1 * activate(logA, .exp) }
 
-  public func run(_ u: Tensor, _ A: Tensor, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
+  public func run(_ u: Tensor, _ A: Tensor, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor
+  {
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])  // x, z: [B T E]
     let x = convolution(projected[0], .silu, resets: resets, state: &state)
@@ -89,7 +91,8 @@ public struct Mamba: SequenceMixer {
 
   /// With as few jobs for the pool as there are products that need all of what comes before.
   public func fusedStep(_ u: Tensor, _ A: Tensor, state: inout RecurrentState) -> Tensor? {
-    guard configuration.operandNormEpsilon == nil, let step = stepWeight.matrix, let output = outputWeight.matrix
+    guard configuration.operandNormEpsilon == nil, let step = stepWeight.matrix,
+      let output = outputWeight.matrix
     else { return nil }
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
     let batch = u.shape[0]

@@ -28,9 +28,9 @@ public struct Mamba2: SequenceMixer {
       Setting("head_width", \.headWidth, "P: channels of a head") { 2 * $0.width / $0.heads },
       Setting("groups", \.groups, "G: heads that share B and C are heads / G", .dividing("heads", \.heads)),
       .stateSize(\.stateSize),
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       .normEpsilon(\.normEpsilon),
-      Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
+      .hasBias(\.hasBias),
       .hasConvolutionBias(\.hasConvolutionBias),
       Setting(
         "has_skip_per_channel", \.hasSkipPerChannel, "whether D has a number for each channel, not each head"),

@@ -124,6 +124,33 @@ extension Setting where Root: MixerConfiguration {
   ) -> Setting {
     Setting("state_size", path, "N: numbers of a channel's state", rule, derived: derived)
   }
+  static func keyWidth(
+    _ path: any WritableKeyPath<Root, Int> & Sendable, _ rule: Rule<Root, Int> = .usual,
+    derived: (@Sendable (Root) -> Int)? = nil
+  ) -> Setting {
+    Setting("key_width", path, "K: features of a query and a key", rule, derived: derived)
+  }
+  static func valueWidth(
+    _ path: any WritableKeyPath<Root, Int> & Sendable, _ derived: @escaping @Sendable (Root) -> Int
+  ) -> Setting {
+    Setting("value_width", path, "V: features of a value", derived: derived)
+  }
+  static func featureMap(_ path: any WritableKeyPath<Root, Activation> & Sendable) -> Setting {
+    Setting("feature_map", path, "what acts on queries and keys")
+  }
+  static func temperature(_ path: any WritableKeyPath<Root, Float> & Sendable) -> Setting {
+    Setting("temperature", path, "τ: decays are the gates' sigmoids to the power 1/τ")
+  }
+  static func discretization(_ path: any WritableKeyPath<Root, Discretization> & Sendable) -> Setting {
+    Setting("discretization", path, "how the system becomes a recurrence")
+  }
+  static func hasBias(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+    Setting("has_bias", path, "whether the input and output projections have biases")
+  }
+  /// Of a convolution that every such mixer has.
+  static func taps(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
+    Setting("convolution_width", path, "W: taps of the short convolution")
+  }
   static func convolutionWidth(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
     Setting("convolution_width", path, "W: taps of the short convolutions; 0 for none", .zeroOrMore)
   }

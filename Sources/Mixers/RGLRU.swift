@@ -27,7 +27,7 @@ public struct RGLRU: SequenceMixer {
       ) {
         own in (1...max(1, min(16, own.expandedWidth / 16))).last { own.expandedWidth % $0 == 0 } ?? 1
       },
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       Setting("gate_activation", \.gateActivation, "what acts on the gate W_y x, if not gelu"),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 3, activation: .gelu)

@@ -24,7 +24,7 @@ public struct RWKV6: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
       Setting("key_width", \.keyWidth, "K: features of a receptance and a key") { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       Setting("share_rank", \.shareRank, "the inner width of what makes the shares of the token before") {
         min(32, $0.width)
       },

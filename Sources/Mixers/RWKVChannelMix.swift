@@ -27,7 +27,8 @@ public struct ChannelMix: SequenceLayer {
     let name = version == 7 ? "x_" : version == 6 ? "time_maa_" : "time_mix_"
     let share: Beginning =
       version <= 5
-      ? .shareOfToken(D, depth.descent) : .shareOfPast(D, version == 6 ? depth.descent : power(depth.descent, 4))
+      ? .shareOfToken(D, depth.descent)
+      : .shareOfPast(D, version == 6 ? depth.descent : power(depth.descent, 4))
     keyShare = p.tensor(name + "k", [D], .exempt, share)
     receptanceShare = p.tensor(name + "r", [D], .exempt, share, if: version < 7)
     // The authors draw an orthogonal matrix with the gain √(F / D) before version 7: elements of this deviation.

@@ -13,8 +13,7 @@ public enum Registry {
   /// The mixer of this name.
   public static func mixer(named name: String) throws -> any SequenceMixer.Type {
     guard let mixer = mixers.first(where: { $0.name == name }) else {
-      throw ConfigurationError(
-        "there is no mixer \"\(name)\"; the mixers are \(names.joined(separator: ", "))")
+      throw UnknownMixer(name: name)
     }
     return mixer
   }
@@ -24,5 +23,13 @@ public enum Registry {
     try names.split(separator: ",", omittingEmptySubsequences: false).map {
       try mixer(named: String($0).trimmingPrefix(" ").description)
     }
+  }
+}
+
+/// A name that no mixer of the registry has.
+public struct UnknownMixer: Error, CustomStringConvertible {
+  public let name: String
+  public var description: String {
+    "there is no mixer \"\(name)\"; the mixers are \(Registry.names.joined(separator: ", "))"
   }
 }

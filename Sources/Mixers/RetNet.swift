@@ -24,12 +24,12 @@ public struct RetNet: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
       .keyValueHeads(\.keyValueHeads) { $0.heads },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key", .pairs) { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { 2 * $0.width / $0.heads },
+      .keyWidth(\.keyWidth, .pairs) { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { 2 * $0.width / $0.heads },
       Setting(
         "is_interleaved", \.isInterleaved,
         "whether a rotated pair is (2i, 2i + 1), as in the paper, or (i, i + K/2)"),
-      Setting("feature_map", \.featureMap, "what acts on queries and keys"),
+      .featureMap(\.featureMap),
       .convolutionWidth(\.convolutionWidth), .hasGate(\.hasGate), .gateActivation(\.gateActivation),
       .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
     ]

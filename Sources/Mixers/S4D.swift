@@ -39,7 +39,7 @@ public struct S4D: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .stateSize(\.stateSize, .pairs),
       Setting("initialization", \.initialization, "where A begins", kind: .beginning),
-      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .discretization(\.discretization),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]
     public static let feedForward = FeedForwardKind.none

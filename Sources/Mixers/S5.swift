@@ -30,7 +30,7 @@ public struct S5: SequenceMixer {
         },
         kind: .beginning
       ) { own in [8, 4, 2].first { own.stateSize % (2 * $0) == 0 } ?? 1 },
-      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .discretization(\.discretization),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]
     public static let feedForward = FeedForwardKind.none

@@ -15,9 +15,9 @@ public struct SimpleGLA: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .heads(\.heads), .convolutionWidth(\.convolutionWidth), .normEpsilon(\.normEpsilon),
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
-      Setting("temperature", \.temperature, "τ: decays are the gates' sigmoids to the power 1/τ"),
+      .keyWidth(\.keyWidth) { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
+      .temperature(\.temperature),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }

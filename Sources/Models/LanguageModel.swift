@@ -50,7 +50,9 @@ public struct LanguageModel: LanguageFunction {
     _ configuration: ModelConfiguration, give: (ParameterPlace) throws(Failure) -> Tensor
   ) throws {
     try configuration.validate()
-    self.init(configuration, try configuration.places.map { ParameterEntry(place: $0, stored: $0.stored(try give($0))) })
+    self.init(
+      configuration,
+      try configuration.places.map { ParameterEntry(place: $0, stored: $0.stored(try give($0))) })
   }
 
   private init(
@@ -127,7 +129,8 @@ public struct StreamingModel: LanguageFunction {
 
   public func trainable() -> LanguageModel {
     LanguageModel(
-      configuration, entries.map { ParameterEntry(place: $0.place, stored: $0.place.stored($0.stored.numbers)) })
+      configuration,
+      entries.map { ParameterEntry(place: $0.place, stored: $0.place.stored($0.stored.numbers)) })
   }
 
   public func stream(packing: Bool) -> StreamingModel {

@@ -56,7 +56,8 @@ public struct Network: Sendable {
   /// The same with every layer a stream.
   var streamed: Network {
     Network(
-      embedding: embedding, embeddingNorm: embeddingNorm, layers: layers.map { $0.map(\.streamed) }, norm: norm,
+      embedding: embedding, embeddingNorm: embeddingNorm, layers: layers.map { $0.map(\.streamed) },
+      norm: norm,
       ownHead: ownHead)
   }
 

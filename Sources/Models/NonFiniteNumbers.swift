@@ -60,7 +60,8 @@ extension LanguageFunction {
       let logits = logits(ofHidden: hidden)
       found = logits.firstNonFinite.map {
         NonFiniteNumbers(
-          part: configuration.tiesEmbedding ? "embedding, as the head" : "head", what: "a score of the next token",
+          part: configuration.tiesEmbedding ? "embedding, as the head" : "head",
+          what: "a score of the next token",
           value: logits.base[$0])
       }
     }

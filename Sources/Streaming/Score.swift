@@ -48,7 +48,7 @@ public struct StreamScorer: Sendable {
   private let length: Int
   private let byteLengths: [Int]?
 
-  /// Scores a stream from its first token. 
+  /// Scores a stream from its first token.
   ///
   /// - Parameter byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
   public init(_ model: some LanguageFunction, form: Form, byteLengths: [Int]? = nil) {

@@ -36,7 +36,8 @@ public enum StateFile {
   ///   - isMoving: whether a state of other weights is taken over, as by ``StateMove``; its tensors must have the shapes.
   ///   - note: is told what could not be compared, in one sentence.
   public static func load(
-    _ path: String, into model: some LanguageFunction, isMoving: Bool = false, note: (String) -> Void = { _ in }
+    _ path: String, into model: some LanguageFunction, isMoving: Bool = false,
+    note: (String) -> Void = { _ in }
   ) throws -> (session: Session, pending: [UInt8]) {
     let file = try SafetensorsFile(path)
     func refuse(_ place: String, _ expected: String, _ found: String) -> FileError {

@@ -21,7 +21,8 @@ public struct StateMove: Sendable {
   ///   - note: is told what could not be compared, in one sentence.
   /// - Throws: `FileError` where the state is not the source's, or the target is another model.
   public init(
-    _ path: String, from source: some LanguageFunction, to target: some LanguageFunction, note: (String) -> Void = { _ in }
+    _ path: String, from source: some LanguageFunction, to target: some LanguageFunction,
+    note: (String) -> Void = { _ in }
   ) throws {
     (self.source, pending) = try StateFile.load(path, into: source, note: note)
     func refuse(_ expected: String, _ found: String) -> FileError {
@@ -30,7 +31,9 @@ public struct StateMove: Sendable {
         remedy: "name a conversion of the state's model")
     }
     let (own, other) = (source.identity, target.identity)
-    guard own.configuration == other.configuration, source.configuration.places.map(\.shape) == target.configuration.places.map(\.shape) else {
+    guard own.configuration == other.configuration,
+      source.configuration.places.map(\.shape) == target.configuration.places.map(\.shape)
+    else {
       throw refuse("the configuration of the state's model, \(own)", "\(other)")
     }
     weightDifference = source.weightDifference(to: target)
