@@ -13,17 +13,18 @@ struct ShortConvolution: Sendable {
   ///   - name: of its parameters, "conv1d" for "conv1d.weight".
   ///   - window: its name in the memory.
   ///   - width: W; 0 for no convolution.
+  ///   - least: the fewest taps that make a convolution.
   init(
     _ name: String, window: String = "window", _ channels: Int, width: Int,
-    _ traits: ParameterTraits = .exempt, hasBias: Bool = false,
+    least: Int = 1, _ traits: ParameterTraits = .exempt, hasBias: Bool = false,
     weight beginning: Beginning = .usual, bias: Beginning? = nil, from p: Parameters
   ) {
     // The last W − 1 inputs.
     self.window = StateTensor(window, [max(0, width - 1), width > 0 ? channels : 0])
-    weight = p.tensor(name + ".weight", [channels, width], traits, beginning, if: width > 0)
+    weight = p.tensor(name + ".weight", [channels, width], traits, beginning, if: width >= least)
     self.bias = p.tensor(
       name + ".bias", [channels], .exempt, bias ?? .uniform(1 / Float(max(1, width)).squareRoot()),
-      if: width > 0 && hasBias)
+      if: width >= least && hasBias)
   }
 
   var memory: [StateTensor] { [window] }

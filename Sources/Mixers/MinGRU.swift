@@ -42,7 +42,7 @@ public struct MinGRU: SequenceMixer {
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, W) = (configuration.width, configuration.expandedWidth, configuration.convolutionWidth)
-    convolution = ShortConvolution("conv1d", D, width: W > 1 ? W : 0, hasBias: true, from: p)
+    convolution = ShortConvolution("conv1d", D, width: W, least: 2, hasBias: true, from: p)
     inputWeight = p.matrix("to_hidden_and_gate.weight", [2 * E, D])
     outputWeight = p.matrix("to_out.weight", [D, E], .residual)
   }

@@ -1,6 +1,7 @@
 /// The numbers, flags and words that fix a mixer: what their declarations make of them.
 
 import RunnelKernels
+import RunnelRecurrences
 import RunnelTensors
 
 /// The settings of one layer's mixer. A conforming type has stored properties, whose initial values are the defaults, and

@@ -1,5 +1,6 @@
 import Foundation
 import RunnelMixers
+import RunnelModels
 import RunnelRecurrences
 import RunnelReference
 import RunnelTensors
@@ -36,7 +37,7 @@ struct RWKVTests {
     let fresh = Subject(seed: 1) {
       ChannelMix(version: version, width: 3, hidden: 5, at: Depth(layer: 1, of: 3), from: $0)
     }
-    expectLayer(fresh.perturbed(seed: 1), "version \(version)", width: 3) {
+    expectLayer(fresh.perturbed, "version \(version)", width: 3) {
       $0.channelMix($1, version: version)
     }
   }
@@ -80,7 +81,9 @@ struct RWKVTests {
       var configuration = RWKV5.Configuration(width: 64)
       change(&configuration)
       do {
-        try configuration.validate()
+        try ModelConfiguration(
+          [MixerChoice(RWKV5.self, configuration)], vocabularySize: 16, width: 64, layers: 1
+        ).validate()
         return false
       } catch { return true }
     }

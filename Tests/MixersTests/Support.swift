@@ -9,6 +9,7 @@ import Testing
 /// A layer with its parameters by name, which tests look at and change.
 struct Subject<Layer: SequenceLayer>: LayerFunction {
   private let make: @Sendable (Parameters) -> Layer
+  private var generator: SeededGenerator
   private(set) var parameters: [(place: ParameterPlace, value: Tensor)]
   private(set) var own: Layer
 
@@ -23,7 +24,7 @@ struct Subject<Layer: SequenceLayer>: LayerFunction {
         made.append((place, value))
         return place.stored(value)
       })
-    (self.make, parameters) = (make, made)
+    (self.make, parameters, self.generator) = (make, made, generator)
   }
 
   var layer: any SequenceLayer { own }
@@ -51,8 +52,8 @@ struct Subject<Layer: SequenceLayer>: LayerFunction {
   }
 
   /// With all parameters moved, so that no bias is zero and no scale one.
-  func perturbed(seed: UInt64) -> Self {
-    var generator = SeededGenerator(seed: seed)
+  var perturbed: Self {
+    var generator = generator
     return changing { $1 + Tensor.uniform($1.shape, in: -0.3...0.3, using: &generator) }
   }
 
@@ -64,14 +65,16 @@ struct Subject<Layer: SequenceLayer>: LayerFunction {
 }
 
 extension SequenceMixer {
-  static func fresh(_ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 5) -> Subject<Self> {
+  static func fresh(_ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 5) -> Subject<
+    Self
+  > {
     Subject(seed: seed) { Self(configuration, at: depth, from: $0) }
   }
   /// A fresh mixer with all its parameters moved.
   static func perturbed(
     _ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 1
   ) -> Subject<Self> {
-    fresh(configuration, at: depth, seed: seed).perturbed(seed: seed)
+    fresh(configuration, at: depth, seed: seed).perturbed
   }
 }
 
@@ -119,11 +122,12 @@ struct Text {
 ///
 /// - Parameter largest: the largest multiple of the weights for which the mixer has the range that `expectRange` tells of.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, upTo largest: Float = 1e4,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, seed: UInt64 = 1,
+  upTo largest: Float = 1e4,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   expectLayer(
-    M.perturbed(configuration, at: depth), M.name, width: configuration.width, upTo: largest,
+    M.perturbed(configuration, at: depth, seed: seed), M.name, width: configuration.width, upTo: largest,
     sourceLocation: sourceLocation, reference: reference)
 }
 
@@ -202,7 +206,8 @@ func expectLayer<L: SequenceLayer>(
 /// computed here, in every form: within 1e-5, or as near as the reference stays where every number in it is off by up to
 /// sixteen roundings, or, since an exponent of sixteen times the multiple is off by as many roundings of one, within that.
 private func expectRange<L: SequenceLayer>(
-  _ mixer: Subject<L>, _ name: String, _ text: Text, _ x: Tensor, upTo largest: Float, sourceLocation: SourceLocation,
+  _ mixer: Subject<L>, _ name: String, _ text: Text, _ x: Tensor, upTo largest: Float,
+  sourceLocation: SourceLocation,
   reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   var compared = 0

@@ -1,4 +1,5 @@
 import RunnelMixers
+import RunnelModels
 import RunnelRecurrences
 import RunnelReference
 import RunnelTensors

@@ -101,7 +101,7 @@ struct AnswerTests {
     var targets = [Int32](repeating: -1, count: 60)
     for place in [3, 29, 30, 59] { targets[place] = Int32(place) }
     typealias Loss = (LanguageModel, inout ModelState) -> Tensor
-    func run(_ model: some LanguageFunction, _ loss: Loss) -> (Float, [Tensor]) {
+    func run(_ model: LanguageModel, _ loss: Loss) -> (Float, [Tensor]) {
       var leaves: [Tensor] = []
       let tracked = model.replacingParameters {
         let leaf = $0.value.tracked()

@@ -20,7 +20,9 @@ struct ConversionTests {
   }
 
   /// Whether both give the same bits; a truth value, so that a failure does not print them all.
-  static func agree(_ a: some LanguageFunction, _ b: some LanguageFunction) -> Bool { stepped(a) == stepped(b) }
+  static func agree(_ a: some LanguageFunction, _ b: some LanguageFunction) -> Bool {
+    stepped(a) == stepped(b)
+  }
 
   @Test("packed as f32, saved, mapped and unpacked again: the same bits", arguments: Registry.names)
   func exact(name: String) throws {

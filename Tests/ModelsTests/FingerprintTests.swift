@@ -17,7 +17,9 @@ struct FingerprintTests {
   }
 
   /// The same parameters under another configuration; nil where it asks for others.
-  private static func model(_ own: some LanguageFunction, as configuration: ModelConfiguration) -> LanguageModel? {
+  private static func model(_ own: some LanguageFunction, as configuration: ModelConfiguration)
+    -> LanguageModel?
+  {
     let (there, here) = (configuration.places, own.parameters)
     guard (try? configuration.validate()) != nil, there.map(\.name) == here.map(\.name),
       there.map(\.shape) == here.map(\.value.shape)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("a journal puts a stream back to any position it has been at")
 struct JournalTests {
-  static func model(_ name: String) throws -> LanguageModel {
+  static func model(_ name: String) throws -> StreamingModel {
     func make<M: SequenceMixer>(_ type: M.Type) throws -> LanguageModel {
       try smallModel(type, vocabulary: 48, width: 16, layers: 1)
     }
@@ -262,7 +262,8 @@ struct JournalTests {
     case draw
   }
   /// A straight stream of some calls.
-  private static func replay(_ calls: some Sequence<Call>, of model: some LanguageFunction) throws -> Session {
+  private static func replay(_ calls: some Sequence<Call>, of model: some LanguageFunction) throws -> Session
+  {
     var session = Session(model, sampler: Sampler(seed: 21))
     for call in calls {
       switch call {

@@ -50,7 +50,9 @@ struct RegistryLawsTests {
         return model.logits(text, batch: 1, form: form, state: &state)
       }
       let expected = logits(other, .mix)
-      for stream in [other.stream(), other.stream(packing: false), first.trainable().replaced(by: other).stream()] {
+      for stream in [
+        other.stream(), other.stream(packing: false), first.trainable().replaced(by: other).stream(),
+      ] {
         for form in Form.allCases {
           let error = relativeError(logits(stream, form), expected)
           #expect(error <= 1e-4, "\(name), \(form): \(error)")

@@ -76,9 +76,9 @@ struct SessionBatchTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let numbers = try smallModel(type, vocabulary: 300, width: 192)
       let models = [
-        ("numbers", numbers), ("f32", try numbers.packed(as: .f32).stream()),
-        ("bf16", try numbers.packed(as: .bf16).stream()), ("int8", try numbers.packed(as: .int8).stream()),
-        ("int4", try numbers.packed(as: .int4).stream()),
+        ("numbers", numbers.stream()), ("f32", try numbers.packed(as: .f32)),
+        ("bf16", try numbers.packed(as: .bf16)), ("int8", try numbers.packed(as: .int8)),
+        ("int4", try numbers.packed(as: .int4)),
       ]
       for (kind, model) in models {
         var alone = try (0..<7).map { try Self.session(model, $0) }
