@@ -1,7 +1,6 @@
 /// How a model is said in another library's words, checked by reading them back: what the reader of the family
 /// understands must be this model, or it is not written.
 
-import Foundation
 import RunnelFiles
 import RunnelMixers
 import RunnelModels
@@ -56,7 +55,7 @@ extension ForeignFamily {
     do { read = try form.read(ForeignConfiguration(path: "config.json", fields: fields)) } catch {
       throw ForeignWritingError("\(subject): \(error)")
     }
-    let differences = try read.configuration.differences(from: configuration)
+    let differences = read.configuration.differences(from: configuration)
     guard differences.isEmpty else {
       let shown = differences.prefix(6).map { "\($0.field) \($0.own), not \($0.other)" }
       let rest = differences.count > shown.count ? ", and \(differences.count - shown.count) more" : ""
@@ -109,27 +108,24 @@ extension ModelConfiguration {
     return copy
   }
 
-  /// The fields, as `config.json` names them, in which this model's function is not the other's.
-  fileprivate func differences(from other: Self) throws -> [(field: String, own: String, other: String)] {
-    let (own, other) = (try normalized.fields(), try other.normalized.fields())
+  /// The settings in which this model's function is not the other's.
+  fileprivate func differences(from other: Self) -> [(field: String, own: String, other: String)] {
+    let (own, other) = (normalized.words, other.normalized.words)
     return Set(own.keys).union(other.keys).sorted().compactMap { field in
       let (mine, theirs) = (own[field] ?? "none", other[field] ?? "none")
       return mine == theirs ? nil : (field, mine, theirs)
     }
   }
 
-  private func fields() throws -> [String: String] {
-    let encoder = JSONEncoder()
-    var fields: [String: String] = [:]
-    func collect(_ value: Any, _ path: [String]) {
-      switch value {
-      case let object as [String: Any]: for (key, value) in object { collect(value, path + [key]) }
-      case let list as [Any]: for (i, value) in list.enumerated() { collect(value, path + ["\(i)"]) }
-      default: fields[path.joined(separator: ".")] = "\(value)"
-      }
+  /// Every setting in words, by its name; of those of a pattern, with their place in front.
+  private var words: [String: String] {
+    var words = Dictionary(uniqueKeysWithValues: Self.settings.map { ($0.name, $0.text(self)) })
+    for (place, choice) in mixers.enumerated() {
+      let path = mixers.count == 1 ? "mixer" : "mixers.\(place)"
+      words[path] = choice.name
+      for setting in choice.settings { words[path + "." + setting.name] = setting.value }
     }
-    collect(try JSONSerialization.jsonObject(with: encoder.encode(self)), [])
-    return fields
+    return words
   }
 }
 
