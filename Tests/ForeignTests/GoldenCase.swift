@@ -31,9 +31,11 @@ struct GoldenCase: Sendable {
   static let all = read("Golden")
   /// Those of the authors' RWKV files, under the names in these.
   static let authors = read("Golden/Authors")
+  /// Those of layers that no model of their library has.
+  static let layers = read("Golden/Layers")
 
   static func named(_ name: String) throws -> GoldenCase {
-    try #require((all + authors).first { $0.name == name })
+    try #require((all + authors + layers).first { $0.name == name })
   }
 
   private static func read(_ name: String) -> [GoldenCase] {

@@ -42,6 +42,17 @@ struct KeyTests {
     ("rwkv6-plain", "hidden_act", #""relu""#), ("rwkv6-plain", "attn", #"{"layers": [0]}"#),
     ("rwkv7-plain", "value_dim", "[48, 96]"), ("rwkv7-plain", "value_dim", "96"),
     ("rwkv7-plain", "head_dim", "7"), ("rwkv7-plain", "hidden_act", #""swish""#),
+    // Zero is no size, and not the word for a default.
+    ("mamba-tied", "hidden_size", "0"), ("mamba-tied", "vocab_size", "0"), ("mamba-tied", "conv_kernel", "0"),
+    ("mamba-tied", "time_step_rank", "0"), ("mamba-tied", "intermediate_size", "0"),
+    ("mamba2-groups", "n_groups", "0"), ("rwkv-plain", "attention_hidden_size", "0"),
+    ("recurrent-gemma-mqa", "num_attention_heads", "0"), ("recurrent-gemma-mqa", "head_dim", "0"),
+    ("recurrent-gemma-mqa", "num_key_value_heads", "0"), ("recurrent-gemma-mqa", "lru_width", "0"),
+    ("gla-plain", "num_kv_heads", "0"), ("gla-plain", "num_heads", "0"),
+    ("gated-deltanet-plain", "num_v_heads", "0"), ("gated-deltanet-plain", "head_dim", "0"),
+    ("rwkv6-plain", "gate_low_rank_dim", "0"), ("rwkv7-plain", "a_low_rank_dim", "0"),
+    ("rwkv7-plain", "num_hidden_layers", "0"), ("delta-net-plain", "conv_size", "0"),
+    ("delta-net-plain", "expand_k", "0"), ("gated-deltanet-plain", "expand_v", "0"),
   ]
 
   @Test("what is not built, and what the library would refuse, is refused", arguments: refused.indices)
@@ -152,6 +163,12 @@ struct KeyTests {
       try golden.load(configuration: golden.configuration(["expand_ratio": ""]))
     }
     #expect(error?.place == "field \"expand_ratio\"", "\(String(describing: error))")
+    // A delta_net has sixteen heads unless it says another number: one row of b_proj for each.
+    let delta = try GoldenCase.named("delta-net-plain")
+    let heads = #expect(throws: FileError.self) {
+      try delta.load(configuration: delta.configuration(["num_heads": ""]))
+    }
+    #expect(heads?.expected == "shape [16 48]", "\(String(describing: heads))")
   }
 
   @Test(

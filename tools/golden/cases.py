@@ -130,7 +130,17 @@ CASES = {
     "fla-mamba2-norm-first": ("fla_mamba2", dict(
         hidden_size=40, expand=2, head_dim=20, n_groups=4, state_size=7, num_hidden_layers=2, vocab_size=37,
         norm_before_gate=True)),
+    "simple-gla-plain": ("simple_gla", dict(
+        hidden_size=48, num_heads=4, expand_k=1.0, use_short_conv=True, gate_logit_normalizer=16, num_hidden_layers=2,
+        intermediate_size=80, vocab_size=61, norm_eps=1e-5)),
+    "simple-gla-bare": ("simple_gla", dict(
+        hidden_size=40, num_heads=2, expand_k=0.5, expand_v=1.5, use_short_conv=False, gate_logit_normalizer=8,
+        num_hidden_layers=3, intermediate_size=64, vocab_size=37, norm_eps=1e-3, fuse_norm=False,
+        tie_word_embeddings=True)),
 }
+
+# Layers without a model of their own library: their files lie apart.
+LAYERS = {"simple_gla"}
 
 # Folders whose configuration ties the head to the embedding, and whose file holds another head all the same: the
 # libraries keep it.

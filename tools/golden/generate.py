@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import families
-from cases import CASES, OWN_HEADS
+from cases import CASES, LAYERS, OWN_HEADS
 from kinds import kind
 from recipe import fingerprint, parameter, token_ids, words
 
@@ -119,8 +119,8 @@ def write(case):
         logits=dict(norm=norm, sensitivity=float(f"{np.linalg.norm(moved - logits) / norm:.2g}"),
                     samples=list(samples(logits))),
     )
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    path = GOLDEN / f"{case}.json"
+    path = GOLDEN / ("Layers" if family in LAYERS else "") / f"{case}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(layout(document))
     spread = float(np.std(logits.astype(np.float64)))
     print(f"{case}: {sum(v.size for _, v in parameters)} numbers, {path.stat().st_size} bytes, "

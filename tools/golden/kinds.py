@@ -31,6 +31,7 @@ RULES = {
 RULES["falcon_mamba"] = RULES["fla_mamba"] = RULES["mamba"]
 RULES["fla_mamba2"] = RULES["mamba2"]
 RULES["gla"] = [(r"gk_proj\.1\.bias$", 1.0, 0.0)]
+RULES["simple_gla"] = [(r"gk_proj\.bias$", 1.0, 0.0)]
 RULES["gated_deltanet"] = [(r"A_log$", 1.5, -0.5), (r"dt_bias$", 1.5, -2.0)]
 RULES["hgrn2"] = [(r"lower_bounds$", 1.0, 0.0)]
 RULES["rwkv6"] = [

@@ -54,7 +54,7 @@ extension ForeignFamily {
       try mixer.require(key, isAbsentBecause: "an option that is not built")
     }
     let same = ForeignConfiguration(path: json.path, fields: fields)
-    var model = try isSecond ? mamba2(same) : mamba(same)
+    var model = try (isSecond ? mamba2Form : mambaForm).read(same)
     // Without it there are layer norms, with a bias.
     if try !json.flag("rms_norm", default: true) { model.configuration.norm = .layer }
     return model

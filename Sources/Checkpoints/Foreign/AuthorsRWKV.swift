@@ -49,11 +49,14 @@ struct AuthorsRWKV {
     return source.withoutPrefixes([String(found.dropLast(embedding.count))])
   }
 
-  /// The tensors of Hugging Face's folders of RWKV-5 and 6, whose code comes with them, under the authors' names; nil for
-  /// other files.
-  static func ofFolder(_ source: any TensorSource) -> (any TensorSource)? {
+  /// The tensors of a folder of this `model_type` under the authors' names; nil where they are another library's. Hugging
+  /// Face's folders of RWKV-5 and 6, whose code comes with them, have names of their own.
+  static func tensors(ofFolder source: any TensorSource, _ type: String) -> (any TensorSource)? {
+    guard ["rwkv5", "rwkv6"].contains(type) else {
+      return type == "rwkv" && source.contains(embedding) ? source : nil
+    }
     let isBase = source.names.contains { $0.hasPrefix("blocks.0.attention.") }
-    guard isBase || source.contains("rwkv.embeddings.weight") else { return nil }
+    guard isBase || source.contains("rwkv.embeddings.weight") else { return type == "rwkv5" ? source : nil }
     let words = [
       "embeddings": "emb", "attention": "att", "feed_forward": "ffn", "pre_ln": "ln0",
       "time_mix_key": "time_mix_k",
@@ -150,14 +153,14 @@ struct AuthorsRWKV {
     var configuration = ModelConfiguration(
       [try mixer()], vocabularySize: V, width: D, layers: (layers.max() ?? 0) + 1,
       tiesEmbedding: try json.flag("tie_word_embeddings", default: false),
-      normEpsilon: Float(try json.number(json.agreed("layer_norm_eps", "layer_norm_epsilon"), default: 1e-5)),
+      normEpsilon: Float(
+        try json.number(json.agreed(["layer_norm_eps", "layer_norm_epsilon"]), default: 1e-5)),
       hiddenWidth: try matrix("ffn.key.weight")[0])
     // The last norm in folders of the library takes no other ε.
     if json.contains("layer_norm_epsilon") { configuration.lastNormEpsilon = 1e-5 }
     var names = ForeignNames(
       embedding: Self.embedding, embeddingNorm: "blocks.0.ln0", norm: "ln_out", head: "head.weight",
-      layer: { "blocks.\($0)." },
-      part: { _, part in ["norm": "ln1", "mixer": "att", "mlp_norm": "ln2", "mlp": "ffn"][part] ?? part },
+      layers: "blocks.", parts: ["norm": "ln1", "mixer": "att", "mlp_norm": "ln2", "mlp": "ffn"],
       // The first layer has no other's values to mix in; some files keep the parameters all the same.
       idle: Set(["v0", "v1", "v2"].map { "blocks.0.att." + $0 }))
     if let five = configuration.first(RWKV5.self), five.decayPerChannel {

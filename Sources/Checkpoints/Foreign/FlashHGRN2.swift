@@ -6,48 +6,25 @@ import RunnelModels
 import RunnelTensors
 
 extension ForeignFamily {
-  static let hgrn2 = flashLinearAttention(
-    "hgrn2", mixers: ["hgrn2"],
-    writing: .flash(HGRN2.self, "HGRN2ForCausalLM") { mixer in
-      var fields = ForeignWriting.convolutions(mixer.convolutionWidth)
-      fields["expand_ratio"] = .count(mixer.keyWidth)
-      fields["num_heads"] = .count(mixer.heads)
-      fields["use_lower_bound"] = .flag(mixer.hasLowerBound)
-      fields["elementwise_affine"] = .flag(mixer.hasNormScale)
-      return fields
-    }
-  ) { json in
-    let width = try json.count("hidden_size")
-    // Without a ratio the heads say it; where both are there the layers go by the ratio.
-    let ratio =
-      json.value("expand_ratio") == .null
-      ? width / max(1, try json.count("num_heads")) : try json.count("expand_ratio", default: 128)
-    guard ratio > 0, width % ratio == 0 else {
-      throw json.error("expand_ratio", expected: "a divisor of the width \(width)")
-    }
-    var model = try json.flashModel(
-      MixerChoice(
-        HGRN2.self,
-        try HGRN2.Configuration(width: width) {
-          $0.heads = width / ratio
-          $0.keyWidth = ratio
-          $0.hasLowerBound = try json.flag("use_lower_bound", default: true)
-          $0.convolutionWidth = try json.convolutionWidth(isDefault: false)
-          $0.hasNormScale = try json.flag("elementwise_affine", default: true, null: false)
-          // The fused norm and projection there takes no other ε.
-          $0.normEpsilon = 1e-5
-        }))
-    let name = "model.lower_bounds", table: Shape = [model.configuration.layers, width]
-    model.names.derived["mixer.lower_bound_logit"] = { layer in
+  static let hgrn2 = flash(
+    "hgrn2", "HGRN2ForCausalLM", HGRN2.self,
+    [
+      .headWidth("expand_ratio", \.keyWidth, or: "num_heads", \.heads, default: 128),
+      .flag("use_lower_bound", \.hasLowerBound, default: true),
+      .shortConvolution(\.convolutionWidth, isDefault: false),
+      .flag("elementwise_affine", \.hasNormScale, default: true, null: false),
+      // The fused norm and projection there takes no other ε.
+      .fixed { $0.normEpsilon = 1e-5 },
+    ]
+  ) { names, _, model in
+    let name = "model.lower_bounds", table: Shape = [model.layers, model.width]
+    names.derived["mixer.lower_bound_logit"] = { layer in
       ForeignOrigin(
         name: name, shape: table,
         change: ForeignChange(read: { boundLogit($0, layer: layer) }, write: boundTable))
     }
     // The table of a single layer bounds nothing.
-    if model.configuration.layers == 1, try json.flag("use_lower_bound", default: true) {
-      model.names.unused[name] = table
-    }
-    return model
+    if model.layers == 1, model.first(HGRN2.self)?.hasLowerBound == true { names.unused[name] = table }
   }
 }
 

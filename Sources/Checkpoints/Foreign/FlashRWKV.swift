@@ -6,168 +6,101 @@ import RunnelModels
 import RunnelTensors
 
 extension ForeignFamily {
-  static let rwkv6 = flashLinearAttention(
-    "rwkv6", mixers: ["rwkv6"],
-    writing: .flashRWKV(RWKV6.self, "RWKV6ForCausalLM", restated: { try $0.withValuesForNorm6() }) {
-      mixer, _ in
-      [
-        "num_heads": .count(mixer.heads), "expand_k": .ratio(mixer.heads * mixer.keyWidth, of: mixer.width),
-        "expand_v": .ratio(mixer.heads * mixer.valueWidth, of: mixer.width),
-        "proj_low_rank_dim": .count(mixer.shareRank), "gate_low_rank_dim": .count(mixer.decayRank),
+  static let rwkv6 = flash(
+    "rwkv6", "RWKV6ForCausalLM", RWKV6.self,
+    restated: { try $0.withValuesForNorm6() },
+    [
+      .count("num_heads", \.heads, default: 4),
+      .expanded("expand_k", \.keyWidth, by: \.heads, default: 0.5),
+      .expanded("expand_v", \.valueWidth, by: \.heads, default: 1),
+      .count("proj_low_rank_dim", \.shareRank, default: 32),
+      .count("gate_low_rank_dim", \.decayRank, default: 64),
+      .epsilon(\.groupNormEpsilon, default: 1e-5),
+    ], model: .channelMix(ratio: 3.5),
+    names: { names, _, _ in
+      names.nameChannelMix()
+      let renamed = [
+        "time_maa_x": "x_proj.0.mu", "time_decay": "w_proj.linear.lora.2.bias", "time_faaaa": "bonus",
+        "receptance.weight": "r_proj.linear.weight", "key.weight": "k_proj.linear.weight",
+        "value.weight": "v_proj.linear.weight", "gate.weight": "g_proj.linear.weight",
+        "time_maa_w1": "x_proj.0.linear.weight", "time_maa_w2": "x_proj.2.weight",
       ]
-    }
-  ) { json in
-    let (D, heads) = (try json.count("hidden_size"), try json.count("num_heads", default: 4))
-    let R = try json.count("proj_low_rank_dim", default: 32)
-    let G = try json.count("gate_low_rank_dim", default: 64)
-    let epsilon = Float(try json.number("norm_eps", default: 1e-5))
-    let K = try json.expanded("expand_k", default: 0.5, heads: heads)
-    let choice = MixerChoice(
-      RWKV6.self,
-      try RWKV6.Configuration(width: D) {
-        $0.heads = heads
-        $0.keyWidth = K
-        $0.valueWidth = try json.expanded("expand_v", default: 1, heads: heads)
-        $0.shareRank = R
-        $0.decayRank = G
-        $0.groupNormEpsilon = epsilon
-      })
-    var model = try json.flashRWKV(choice, ratio: 3.5)
-    let renamed = [
-      "time_maa_x": "x_proj.0.mu", "time_decay": "w_proj.linear.lora.2.bias", "time_faaaa": "bonus",
-      "receptance.weight": "r_proj.linear.weight", "key.weight": "k_proj.linear.weight",
-      "value.weight": "v_proj.linear.weight", "gate.weight": "g_proj.linear.weight",
-    ]
-    for (ours, theirs) in renamed { model.names.renamed["mixer." + ours] = theirs }
-    for (ours, theirs) in ["time_maa_k": "key.mu", "time_maa_r": "receptance.mu"] {
-      model.names.renamed["mlp." + ours] = theirs
-    }
-    for weight in ["key", "receptance"] {
-      model.names.renamed["mlp.\(weight).weight"] = weight + ".linear.weight"
-    }
-    // There r, w, k, v, g; here w, k, v, r, g.
-    let order = [1, 2, 3, 0, 4]
-    func derive(
-      _ ours: String, _ theirs: String, _ shape: Shape, _ change: ForeignChange
-    ) {
-      model.names.derived["mixer." + ours] = { layer in
-        ForeignOrigin(name: "model.layers.\(layer).attn." + theirs, shape: shape, change: change)
+      for (ours, theirs) in renamed { names.renamed["mixer." + ours] = theirs }
+      for (ours, theirs) in ["k": "key", "r": "receptance"] {
+        names.renamed["mlp.time_maa_" + ours] = theirs + ".mu"
+        names.renamed["mlp.\(theirs).weight"] = theirs + ".linear.weight"
       }
-    }
-    /// The five blocks of rows of a matrix in another order; `blocks[i]` goes to place i.
-    @Sendable func ordered(_ matrix: Tensor, _ blocks: [Int]) -> Tensor {
-      let rows = matrix.shape[0] / 5
-      return Tensor(blocks.flatMap { matrix.rows($0 * rows..<($0 + 1) * rows).scalars }, matrix.shape)
-    }
-    let inverse = (0..<5).map { theirs in order.firstIndex(of: theirs) ?? theirs }
-    // The five vectors are one tensor there; they come in our order.
-    for (name, row) in zip(["w", "k", "v", "r", "g"], order) {
-      derive(
-        "time_maa_" + name, "x_bias", [5, D],
-        ForeignChange(
+      // There r, w, k, v, g; here w, k, v, r, g.
+      let order = [1, 2, 3, 0, 4], inverse = [3, 0, 1, 2, 4]
+      // The five vectors are one tensor there; they come in our order.
+      for (name, row) in zip(["w", "k", "v", "r", "g"], order) {
+        names.renamed["mixer.time_maa_" + name] = "x_bias"
+        names.shaped["mixer.time_maa_" + name] = { [5, $0[0]] }
+        names.changed["mixer.time_maa_" + name] = ForeignChange(
           read: { $0.rows(row..<row + 1) },
-          write: { rows in Tensor(inverse.flatMap { rows[$0].scalars }, [5, D]) }))
-    }
-    derive(
-      "time_maa_w1", "x_proj.0.linear.weight", [5 * R, D],
-      .pair({ transposed(ordered($0, order)) }, { ordered(transposed($0), inverse) }))
-    derive(
-      "time_maa_w2", "x_proj.2.weight", [D, 5 * R],
-      .pair(
-        { ordered(transposed($0), order).reshaped([5, R, D]) },
-        { transposed(ordered($0.reshaped([5 * R, D]), inverse)) }))
-    derive("time_decay_w1", "w_proj.linear.lora.0.weight", [G, D], .transposition)
-    derive("time_decay_w2", "w_proj.linear.lora.2.weight", [heads * K, G], .transposition)
-    return model
-  }
-
-  static let rwkv7 = flashLinearAttention(
-    "rwkv7", mixers: ["rwkv7"],
-    writing: .flashRWKV(RWKV7.self, "RWKV7ForCausalLM", restated: { try $0.withValuesForNorm7() }) {
-      mixer, layers in
-      [
-        "num_heads": .count(mixer.heads), "head_dim": .count(mixer.headWidth),
-        "decay_low_rank_dim": .count(mixer.decayRank), "a_low_rank_dim": .count(mixer.rateRank),
-        "v_low_rank_dim": .count(mixer.valueRank), "gate_low_rank_dim": .count(mixer.gateRank),
-        "value_dim": .list(Array(repeating: .count(mixer.width), count: layers)),
-        "fuse_norm": .flag(mixer.keyNormEpsilon == fusedKeyNormEpsilon),
-      ]
-    }
-  ) { json in
-    let D = try json.count("hidden_size")
-    // Without a width of heads their number says it; where both are there the layers go by the width.
-    let headWidth =
-      json.value("head_dim") == .null
-      ? D / max(1, try json.count("num_heads")) : try json.count("head_dim", default: 64)
-    guard headWidth > 0, D % headWidth == 0 else {
-      throw json.error("head_dim", expected: "a divisor of \(D)")
-    }
-    let heads = D / headWidth
-    let widths = [json.value("value_dim")?.number].compactMap(\.self)
-    for width in try widths.isEmpty ? json.numbers("value_dim", null: []) : widths where width != Double(D) {
-      throw json.error("value_dim", expected: "the width \(D) in every layer")
-    }
-    let epsilon = try json.number("norm_eps", default: 1e-5)
-    /// A rank of null is the layer's own choice: a factor on √D, in multiples of 32, and more for wide heads.
-    func rank(_ name: String, default standard: Int, _ factor: Double, isPerHead: Bool = true) throws -> Int {
-      let own = factor * Double(D).squareRoot() * (isPerHead ? Double(headWidth) / 64 : 1) / 32
-      return try json.count(name, default: standard, null: max(32, Int(own.rounded(.toNearestOrEven)) * 32))
-    }
-    let ranks = (
-      decay: try rank("decay_low_rank_dim", default: 64, 2.5),
-      rate: try rank("a_low_rank_dim", default: 64, 2.5),
-      value: try rank("v_low_rank_dim", default: 16, 1.7),
-      gate: try rank("gate_low_rank_dim", default: 128, 5, isPerHead: false)
-    )
-    let choice = MixerChoice(
-      RWKV7.self,
-      try RWKV7.Configuration(width: D) {
-        $0.heads = heads
-        $0.headWidth = headWidth
-        $0.decayRank = ranks.decay
-        $0.rateRank = ranks.rate
-        $0.valueRank = ranks.value
-        $0.gateRank = ranks.gate
-        $0.groupNormEpsilon = ForeignConfiguration.headNormEpsilon(epsilon, width: headWidth)
-        $0.keyNormEpsilon = try json.flag("fuse_norm", default: true) ? fusedKeyNormEpsilon : 1e-24
-      })
-    var model = try json.flashRWKV(choice, ratio: 4)
-    model.names.shapeRows(["r", "w", "k", "v", "a", "g"].map { "mixer.x_" + $0 })
-    for (ours, theirs) in ["receptance": "r_proj", "key": "k_proj", "value": "v_proj"] {
-      model.names.renamed["mixer.\(ours).weight"] = theirs + ".weight"
-    }
-    for (ours, rank) in [("w", ranks.decay), ("a", ranks.rate), ("v", ranks.value), ("g", ranks.gate)] {
-      let lora = ours + "_lora.lora."
-      model.names.renamed["mixer.\(ours)0"] = lora + "2.bias"
-      for (number, name, shape) in [
-        ("1", lora + "0.weight", [rank, D] as Shape), ("2", lora + "2.weight", [D, rank]),
-      ] {
-        model.names.derived["mixer." + ours + number] = { layer in
-          ForeignOrigin(name: "model.layers.\(layer).attn." + name, shape: shape, change: .transposition)
-        }
+          write: { rows in Tensor(inverse.flatMap { rows[$0].scalars }, [5, rows[0].count]) })
       }
-    }
-    return model
-  }
+      // [D 5R] and [5 R D], there [5R D] and [D 5R].
+      names.shaped["mixer.time_maa_w1"] = { [$0[1], $0[0]] }
+      names.changed["mixer.time_maa_w1"] = .pair(
+        { transposed(blocks(order, of: $0)) }, { blocks(inverse, of: transposed($0)) })
+      names.shaped["mixer.time_maa_w2"] = { [$0[2], $0[0] * $0[1]] }
+      names.changed["mixer.time_maa_w2"] = .pair(
+        { blocks(order, of: transposed($0)) },
+        { transposed(blocks(inverse, of: $0.reshaped([$0.shape[0] * $0.shape[1], $0.shape[2]]))) })
+      names.transpose("mixer.time_decay_w1", as: "w_proj.linear.lora.0.weight")
+      names.transpose("mixer.time_decay_w2", as: "w_proj.linear.lora.2.weight")
+    })
+
+  static let rwkv7 = flash(
+    "rwkv7", "RWKV7ForCausalLM", RWKV7.self,
+    restated: { try $0.withValuesForNorm7() },
+    [
+      .headWidth("head_dim", \.headWidth, or: "num_heads", \.heads, default: 64),
+      ForeignKey(
+        "value_dim",
+        read: { own, json in
+          // One for all layers, or one for each.
+          let value = json.value("value_dim") ?? .null
+          let widths = if case .list(let widths) = value { widths } else { [value] }
+          guard value == .null || widths.allSatisfy({ $0.number == Double(own.width) }) else {
+            throw json.error("value_dim", expected: "the width \(own.width) in every layer")
+          }
+        }),
+      .rank("decay_low_rank_dim", \.decayRank, default: 64, factor: 2.5),
+      .rank("a_low_rank_dim", \.rateRank, default: 64, factor: 2.5),
+      .rank("v_low_rank_dim", \.valueRank, default: 16, factor: 1.7),
+      .rank("gate_low_rank_dim", \.gateRank, default: 128, factor: 5, isPerHead: false),
+      ForeignKey("norm_eps", \.groupNormEpsilon) { json, own in
+        ForeignConfiguration.headNormEpsilon(
+          try json.number("norm_eps", default: 1e-5), width: own.headWidth)
+      },
+      // ε of the norm of keys, where it is one kernel with others, and where not.
+      ForeignKey(
+        "fuse_norm", \.keyNormEpsilon, write: { .flag($0 == 1e-6) },
+        read: { json, _ in
+          try json.flag("fuse_norm", default: true) ? 1e-6 : 1e-24
+        }),
+    ], model: .channelMix(ratio: 4),
+    names: { names, _, _ in
+      names.nameChannelMix()
+      names.shapeRows(["r", "w", "k", "v", "a", "g"].map { "mixer.x_" + $0 })
+      for (ours, theirs) in ["receptance": "r_proj", "key": "k_proj", "value": "v_proj"] {
+        names.renamed["mixer.\(ours).weight"] = theirs + ".weight"
+      }
+      for kind in ["w", "a", "v", "g"] {
+        let lora = kind + "_lora.lora."
+        names.renamed["mixer.\(kind)0"] = lora + "2.bias"
+        names.transpose("mixer.\(kind)1", as: lora + "0.weight")
+        names.transpose("mixer.\(kind)2", as: lora + "2.weight")
+      }
+    })
 }
 
-/// ε of the norm of RWKV-7's keys, where it is one kernel with others.
-private let fusedKeyNormEpsilon: Float = 1e-6
-
-extension ForeignWriting {
-  fileprivate static func flashRWKV<Mixer: SequenceMixer>(
-    _ mixer: Mixer.Type, _ architecture: String,
-    restated: @escaping @Sendable (LanguageModel) throws -> LanguageModel,
-    fields: @escaping @Sendable (Mixer.Configuration, _ layers: Int) -> [String: ForeignValue]
-  ) -> ForeignWriting {
-    of(mixer, architecture, restated: restated) { model, mixer in
-      fields(mixer, model.layers).merging([
-        "norm_eps": .decimal(model.normEpsilon), "intermediate_size": .count(model.hiddenWidth),
-        "hidden_act": "sqrelu", "norm_first": .flag(model.normalizesEmbedding),
-        "norm_bias": .flag(model.hasNormBias),
-      ]) { own, _ in own }
-    }
-  }
+/// The five blocks of rows of a matrix in another order; `order[i]` goes to place i.
+private func blocks(_ order: [Int], of matrix: Tensor) -> Tensor {
+  let rows = matrix.shape[0] / 5
+  return Tensor(order.flatMap { matrix.rows($0 * rows..<($0 + 1) * rows).scalars }, matrix.shape)
 }
 
 extension ForeignConfiguration {
@@ -175,31 +108,38 @@ extension ForeignConfiguration {
   static func headNormEpsilon(_ epsilon: Double, width: Int) -> Float {
     Float(Double(width) * epsilon)
   }
+}
 
-  /// A model of layers `model.layers.N.{attn_norm, attn, ffn_norm, ffn}` with RWKV's channel mix.
-  fileprivate func flashRWKV(_ choice: MixerChoice, ratio: Double) throws -> ForeignModel {
-    try require("attn", isAbsentBecause: "layers of softmax attention between the others are not read")
-    try self.choice("hidden_act", among: ["sqrelu": ()], default: "sqrelu")
-    let D = try count("hidden_size")
-    // In whole multiples of 32, unless it is given.
-    let wanted = Double(D) * (try number("hidden_ratio", default: ratio, null: ratio))
-    guard wanted >= 0, wanted < 0x1p32 else { throw error("hidden_ratio", expected: "a ratio of two widths") }
-    let hidden = (Int(wanted) + 31) / 32 * 32
-    var configuration = ModelConfiguration(
-      [choice], vocabularySize: try count("vocab_size"), width: D, layers: try count("num_hidden_layers"),
-      tiesEmbedding: try flag("tie_word_embeddings", default: false),
-      normEpsilon: Float(try number("norm_eps", default: 1e-5)),
-      hiddenWidth: try count("intermediate_size", default: hidden, null: hidden))
-    configuration.normalizesEmbedding = try flag("norm_first", default: true)
-    configuration.hasNormBias = try flag("norm_bias", default: true)
-    var names = ForeignNames(
-      embedding: "model.embeddings.weight", embeddingNorm: "model.layers.0.pre_norm", norm: "model.norm",
-      head: "lm_head.weight", layer: { "model.layers.\($0)." },
-      part: { _, part in
-        ["norm": "attn_norm", "mixer": "attn", "mlp_norm": "ffn_norm", "mlp": "ffn"][part] ?? part
-      })
-    names.renamed["mixer.output.weight"] = "o_proj.weight"
-    for kind in ["weight", "bias"] { names.renamed["mixer.ln_x." + kind] = "g_norm." + kind }
-    return ForeignModel(configuration: configuration, names: names)
+extension ForeignKey<RWKV7.Configuration> {
+  /// A rank of null is the layer's own choice: a factor on √D, in multiples of 32, and more for wide heads.
+  fileprivate static func rank(
+    _ name: String, _ path: any Path<Int>, default standard: Int,
+    factor: Double, isPerHead: Bool = true
+  ) -> Self {
+    .count(name, path, default: standard) { own in
+      let own = factor * Double(own.width).squareRoot() * (isPerHead ? Double(own.headWidth) / 64 : 1) / 32
+      return max(32, Int(own.rounded(.toNearestOrEven)) * 32)
+    }
+  }
+}
+
+extension [ForeignKey<ModelConfiguration>] {
+  fileprivate static func channelMix(ratio: Double) -> Self {
+    [
+      .epsilon(\.normEpsilon, default: 1e-5), .hiddenWidth(ratio: ratio, isGated: false),
+      .required("hidden_act", among: "sqrelu"),
+      .flag("norm_first", \.normalizesEmbedding, default: true),
+      .flag("norm_bias", \.hasNormBias, default: true),
+    ]
+  }
+}
+
+extension ForeignNames {
+  /// The names of layers `model.layers.N.{attn_norm, attn, ffn_norm, ffn}` with RWKV's channel mix.
+  fileprivate mutating func nameChannelMix() {
+    embeddingNorm = "model.layers.0.pre_norm"
+    (parts["mlp_norm"], parts["mlp"]) = ("ffn_norm", "ffn")
+    renamed["mixer.output.weight"] = "o_proj.weight"
+    for kind in ["weight", "bias"] { renamed["mixer.ln_x." + kind] = "g_norm." + kind }
   }
 }

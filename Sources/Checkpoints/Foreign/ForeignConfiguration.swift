@@ -44,7 +44,7 @@ struct ForeignConfiguration {
   }
 
   /// The first of several names for one thing that is there, or the first; where more are, they must agree.
-  func agreed(_ names: String...) throws(FileError) -> String {
+  func agreed(_ names: [String]) throws(FileError) -> String {
     let present = names.filter(contains)
     for other in present.dropFirst() where fields[other] != fields[present[0]] {
       throw error(
@@ -68,9 +68,11 @@ struct ForeignConfiguration {
   }
 
   /// A count; without a default it must be there.
-  func count(_ name: String, default standard: Int? = nil, null: Int? = nil) throws(FileError) -> Int {
-    try field(name, standard, null, expected: "a count") {
-      if case .count(let count) = $0, (0...1 << 32).contains(count) { count } else { nil }
+  func count(
+    _ name: String, default standard: Int? = nil, null: Int? = nil, least: Int = 0
+  ) throws(FileError) -> Int {
+    try field(name, standard, null, expected: least == 0 ? "a count" : "a count of at least \(least)") {
+      if case .count(let count) = $0, (least...1 << 32).contains(count) { count } else { nil }
     }
   }
 
@@ -83,14 +85,9 @@ struct ForeignConfiguration {
     }
   }
 
-  /// Numbers, infinite ones too; nil where the field is absent.
-  func numbers(_ name: String, default standard: [Double] = [], null: [Double]? = nil) throws(FileError)
-    -> [Double]
-  {
-    try field(name, standard, null, expected: "a list of numbers") {
-      guard case .list(let values) = $0 else { return nil }
-      let numbers = values.compactMap(\.number)
-      return numbers.count == values.count && !numbers.contains { $0.isNaN } ? numbers : nil
+  func list(_ name: String, default standard: [ForeignValue]) throws(FileError) -> [ForeignValue] {
+    try field(name, standard, nil, expected: "a list") {
+      if case .list(let values) = $0, !values.isEmpty { values } else { nil }
     }
   }
 
@@ -103,14 +100,6 @@ struct ForeignConfiguration {
   func text(_ name: String, default standard: String? = nil) throws(FileError) -> String {
     try field(name, standard, nil, expected: "a text") {
       if case .text(let text) = $0 { text } else { nil }
-    }
-  }
-
-  func texts(_ name: String, default standard: [String]) throws(FileError) -> [String] {
-    try field(name, standard, nil, expected: "a list of texts") {
-      guard case .list(let values) = $0, !values.isEmpty else { return nil }
-      let texts = values.compactMap { if case .text(let text) = $0 { text } else { nil } }
-      return texts.count == values.count ? texts : nil
     }
   }
 
@@ -129,5 +118,14 @@ struct ForeignConfiguration {
       throw error(name, expected: "one of \(meanings.keys.sorted().joined(separator: ", "))")
     }
     return meaning
+  }
+
+  /// A width as a multiple of another, which must be whole.
+  func whole(_ name: String, default ratio: Double, of width: Int) throws(FileError) -> Int {
+    let product = Double(width) * (try number(name, default: ratio))
+    guard product > 0, product < 0x1p32, abs(product - product.rounded()) <= 1e-9 * product else {
+      throw error(name, expected: "a ratio that makes a whole width of \(width)")
+    }
+    return Int(product.rounded())
   }
 }

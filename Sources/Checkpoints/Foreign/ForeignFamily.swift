@@ -14,26 +14,30 @@ public struct ForeignFamily: Sendable {
   /// The mixers its layers become.
   public let mixers: [String]
   /// Whether models can be written as this family, see ``ModelFolder/saveForeign(_:tokenizer:marks:to:as:metadata:)``.
-  public var isWritten: Bool { writing != nil }
-  /// How its folders are written; nil where they are only read.
-  let writing: ForeignWriting?
-  let read: @Sendable (ForeignConfiguration, any TensorSource) throws -> ForeignModel
+  public var isWritten: Bool { form != nil }
+  /// Nil where names and shapes of tensors say it all.
+  let form: ForeignForm?
 
-  init(
-    modelType: String, library: String, mixers: [String], writing: ForeignWriting? = nil,
-    read: @escaping @Sendable (ForeignConfiguration, any TensorSource) throws -> ForeignModel
-  ) {
-    self.modelType = modelType
-    self.library = library
-    self.mixers = mixers
-    self.writing = writing
-    self.read = read
+  init(_ modelType: String, of library: String, _ form: ForeignForm) {
+    (self.modelType, self.library, self.form) = (modelType, library, form)
+    mixers = form.mixers.map(\.name)
+  }
+
+  /// One whose tensors have the names of the authors' RWKV files, which are only read.
+  init(rwkv modelType: String, of library: String, mixers: [String]) {
+    (self.modelType, self.library, self.mixers, form) = (modelType, library, mixers, nil)
   }
 
   /// Every family that is read. mamba and mamba2 stand for both libraries: their files have one form.
-  /// The first of a model type reads its folders.
   public static let all: [ForeignFamily] =
-    transformersMamba + [rwkv, authorsRWKV, folderRWKV5, recurrentGemma] + flashLinearAttention
+    transformersMamba + [
+      rwkv,
+      // A folder of the authors' tensors may have transformers' `model_type`.
+      ForeignFamily(rwkv: "rwkv", of: "BlinkDL", mixers: ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]),
+      // Folders that come with their own code; those of RWKV-6 have the `model_type` of a library.
+      ForeignFamily(rwkv: "rwkv5", of: "RWKV's folders", mixers: ["rwkv5"]),
+      recurrentGemma,
+    ] + flashLinearAttention
 }
 
 /// What a foreign configuration says.
@@ -80,16 +84,16 @@ extension ForeignFamily {
       return try load(authorsMamba(configuration), path: configuration.path, weights: source)
     }
     let type = try configuration.text("model_type")
-    if ["rwkv5", "rwkv6"].contains(type), let source = AuthorsRWKV.ofFolder(source) {
+    if let source = AuthorsRWKV.tensors(ofFolder: source, type) {
       return try load(
         AuthorsRWKV(source, configuration).model(), path: configuration.path, weights: source)
     }
-    guard let family = all.first(where: { $0.modelType == type }) else {
+    guard let form = all.first(where: { $0.modelType == type })?.form else {
       throw configuration.error(
         "model_type", expected: "one of \(Set(all.map(\.modelType)).sorted().joined(separator: ", "))",
         remedy: "use a model of one of these families")
     }
-    return try load(family.read(configuration, source), path: configuration.path, weights: source)
+    return try load(form.read(configuration), path: configuration.path, weights: source)
   }
 
   static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws

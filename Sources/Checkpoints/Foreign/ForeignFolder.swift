@@ -36,7 +36,9 @@ extension ModelFolder {
     let tensors = try draft.model.tensors(names: draft.names)
     // In a tensor of several parameters all are delicate, or none.
     let delicate = Set(
-      draft.model.entries.lazy.map(\.place).filter(\.traits.isDelicate).map { draft.names.origin(of: $0).name })
+      draft.model.entries.lazy.map(\.place).filter(\.traits.isDelicate).map {
+        draft.names.origin(of: $0).name
+      })
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { $1 })
     for (name, value) in tensors { writer.add(name, value, as: delicate.contains(name) ? .float32 : type) }
 

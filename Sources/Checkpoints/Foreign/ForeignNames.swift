@@ -38,10 +38,10 @@ struct ForeignNames: Sendable {
   var embeddingNorm: String?
   var norm: String
   var head: String
-  /// What stands before the parts of a layer.
-  var layer: @Sendable (Int) -> String
-  /// A part there, such as `attn` for `mixer`; of all layers or of some.
-  var part: @Sendable (_ layer: Int, _ part: String) -> String
+  /// What stands before the number of a layer.
+  var layers: String
+  /// Parts that have another name there, such as `attn` for `mixer`.
+  var parts: [String: String] = [:]
   /// What names inside a part are called there, as PART.NAME → NAME.
   var renamed: [String: String] = [:]
   /// PART.NAME → the shape there of a parameter of this shape, where it has axes of one element more.
@@ -66,7 +66,7 @@ struct ForeignNames: Sendable {
     if words[0] == "layers", words.count == 4, let index = Int(words[1]) {
       let key = words[2] + "." + words[3]
       if let derived = derived[key] { return derived(index) }
-      let name = layer(index) + part(index, words[2]) + "." + (renamed[key] ?? words[3])
+      let name = "\(layers)\(index).\(parts[words[2]] ?? words[2]).\(renamed[key] ?? words[3])"
       return plain(name, key)
     }
     switch path {
@@ -89,8 +89,14 @@ struct ForeignNames: Sendable {
   }
 
   /// The weights [C W] of depthwise convolutions, which torch keeps as [C 1 W].
-  mutating func shapeConvolutions(_ keys: String...) {
+  mutating func shapeConvolutions(_ keys: some Sequence<String>) {
     for key in keys { shaped[key] = { [$0[0], 1, $0[1]] } }
+  }
+  /// A matrix that is kept transposed, by another name.
+  mutating func transpose(_ key: String, as name: String) {
+    renamed[key] = name
+    shaped[key] = { [$0[1], $0[0]] }
+    changed[key] = .transposition
   }
   /// Vectors [D] that are kept as [1 1 D].
   mutating func shapeRows(_ keys: some Sequence<String>) {
@@ -100,7 +106,8 @@ struct ForeignNames: Sendable {
 
 extension LanguageModel {
   /// The model of a configuration with the parameters of a foreign file: every one must be there, and nothing else.
-  init(_ configuration: ModelConfiguration, parametersOf source: any TensorSource, names: ForeignNames) throws {
+  init(_ configuration: ModelConfiguration, parametersOf source: any TensorSource, names: ForeignNames) throws
+  {
     func refuse(_ place: String, expected: String, found: String) -> FileError {
       FileError(
         source.path, at: place, expected: expected, found: found,

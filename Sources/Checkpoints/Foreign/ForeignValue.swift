@@ -79,11 +79,6 @@ enum ForeignValue: Sendable, Equatable {
     return .number(ratio)
   }
 
-  /// The first of the words that mean this; null where there is none.
-  static func word<Meaning: Equatable>(for meaning: Meaning, in meanings: [String: Meaning]) -> ForeignValue {
-    meanings.filter { $0.value == meaning }.keys.min().map { .text($0) } ?? .null
-  }
-
   /// JSON, with sorted fields on lines of their own. Whole numbers keep their point, which tells Python that they are
   /// no counts, and infinity is written as transformers has it.
   func json(indent: String = "") -> String {

@@ -1,35 +1,10 @@
 /// How a model is said in another library's words, checked by reading them back: what the reader of the family
 /// understands must be this model, or it is not written.
 
-import Foundation
 import RunnelFiles
 import RunnelMixers
 import RunnelModels
 import RunnelTensors
-
-/// The way from our models to a family's folders. The names of tensors are the reader's.
-struct ForeignWriting: Sendable {
-  /// The class that loads such folders.
-  let architecture: String
-  /// The libraries that load a configuration, where not all of the family's do.
-  var library: @Sendable (ModelConfiguration) -> String? = { _ in nil }
-  /// The same function with its numbers as the family has them; of most models there is only one way.
-  var restated: @Sendable (LanguageModel) throws -> LanguageModel = { $0 }
-  /// The fields of `config.json` beside the common ones. What the family has no word for is left out.
-  let fields: @Sendable (ModelConfiguration) -> [String: ForeignValue]
-
-  /// Of models of one mixer.
-  static func of<Mixer: SequenceMixer>(
-    _ mixer: Mixer.Type, _ architecture: String,
-    library: @escaping @Sendable (ModelConfiguration) -> String? = { _ in nil },
-    restated: @escaping @Sendable (LanguageModel) throws -> LanguageModel = { $0 },
-    fields: @escaping @Sendable (ModelConfiguration, Mixer.Configuration) -> [String: ForeignValue]
-  ) -> ForeignWriting {
-    ForeignWriting(architecture: architecture, library: library, restated: restated) { configuration in
-      configuration.first(mixer).map { fields(configuration, $0) } ?? [:]
-    }
-  }
-}
 
 /// Why a model cannot be written for another library.
 public struct ForeignWritingError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -55,7 +30,7 @@ extension ForeignFamily {
   /// - Throws: `ForeignWritingError` where none can, with what the nearest one has otherwise.
   static func draft(_ model: LanguageModel) throws -> ForeignDraft {
     let own = Set(model.configuration.mixers.map(\.name))
-    let writable = all.filter { $0.writing != nil }
+    let writable = all.filter { $0.isWritten }
     let families = writable.filter { own.isSubset(of: $0.mixers) }
     var nearest: ForeignWritingError?
     for family in families {
@@ -71,24 +46,16 @@ extension ForeignFamily {
   }
 
   private func draft(_ model: LanguageModel) throws -> ForeignDraft {
-    guard let writing else { throw ForeignWritingError("\(modelType) of \(library) is only read") }
-    let restated = try writing.restated(model)
+    guard let form else { throw ForeignWritingError("\(modelType) of \(library) is only read") }
+    let restated = try form.restated(model)
     let configuration = restated.configuration
-    let fields = writing.fields(configuration).merging(
-      [
-        "model_type": .text(modelType), "architectures": .list([.text(writing.architecture)]),
-        "vocab_size": .count(configuration.vocabularySize), "hidden_size": .count(configuration.width),
-        "num_hidden_layers": .count(configuration.layers),
-        "tie_word_embeddings": .flag(configuration.tiesEmbedding),
-      ], uniquingKeysWith: { own, _ in own })
-    // A field that the family does not have is null; its reader then takes the default, and the difference is reported.
-    let json = ForeignConfiguration(path: "config.json", fields: fields.filter { $0.value != .null })
+    let fields = form.fields(configuration).merging(["model_type": .text(modelType)]) { own, _ in own }
     let subject = "\(model.mixerName) cannot be written as \(modelType) of \(library)"
     let read: ForeignModel
-    do { read = try self.read(json, NoTensors()) } catch {
+    do { read = try form.read(ForeignConfiguration(path: "config.json", fields: fields)) } catch {
       throw ForeignWritingError("\(subject): \(error)")
     }
-    let differences = try read.configuration.differences(from: configuration)
+    let differences = read.configuration.differences(from: configuration)
     guard differences.isEmpty else {
       let shown = differences.prefix(6).map { "\($0.field) \($0.own), not \($0.other)" }
       let rest = differences.count > shown.count ? ", and \(differences.count - shown.count) more" : ""
@@ -98,21 +65,8 @@ extension ForeignFamily {
       throw error
     }
     return ForeignDraft(
-      family: self, library: writing.library(configuration) ?? library, model: restated, fields: fields,
+      family: self, library: form.library(configuration) ?? library, model: restated, fields: fields,
       names: read.names)
-  }
-}
-
-/// Files that hold nothing: a configuration alone is read with them.
-private struct NoTensors: TensorSource {
-  let path = "config.json"
-  let names: [String] = []
-  let metadata: [String: String] = [:]
-  func contains(_: String) -> Bool { false }
-  func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
-    throw FileError(
-      path, at: "tensors", expected: "\"\(name)\"", found: "none",
-      remedy: "read a configuration that says all")
   }
 }
 
@@ -153,27 +107,24 @@ extension ModelConfiguration {
     return copy
   }
 
-  /// The fields, as `config.json` names them, in which this model's function is not the other's.
-  fileprivate func differences(from other: Self) throws -> [(field: String, own: String, other: String)] {
-    let (own, other) = (try normalized.fields(), try other.normalized.fields())
+  /// The settings in which this model's function is not the other's.
+  fileprivate func differences(from other: Self) -> [(field: String, own: String, other: String)] {
+    let (own, other) = (normalized.words, other.normalized.words)
     return Set(own.keys).union(other.keys).sorted().compactMap { field in
       let (mine, theirs) = (own[field] ?? "none", other[field] ?? "none")
       return mine == theirs ? nil : (field, mine, theirs)
     }
   }
 
-  private func fields() throws -> [String: String] {
-    let encoder = JSONEncoder()
-    var fields: [String: String] = [:]
-    func collect(_ value: Any, _ path: [String]) {
-      switch value {
-      case let object as [String: Any]: for (key, value) in object { collect(value, path + [key]) }
-      case let list as [Any]: for (i, value) in list.enumerated() { collect(value, path + ["\(i)"]) }
-      default: fields[path.joined(separator: ".")] = "\(value)"
-      }
+  /// Every setting in words, by its name; of those of a pattern, with their place in front.
+  private var words: [String: String] {
+    var words = Dictionary(uniqueKeysWithValues: Self.settings.map { ($0.name, $0.text(self)) })
+    for (place, choice) in mixers.enumerated() {
+      let path = mixers.count == 1 ? "mixer" : "mixers.\(place)"
+      words[path] = choice.name
+      for setting in choice.settings { words[path + "." + setting.name] = setting.value }
     }
-    collect(try JSONSerialization.jsonObject(with: encoder.encode(self)), [])
-    return fields
+    return words
   }
 }
 

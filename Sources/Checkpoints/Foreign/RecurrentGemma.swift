@@ -6,119 +6,114 @@ import RunnelTensors
 
 extension ForeignFamily {
   static let recurrentGemma = ForeignFamily(
-    modelType: "recurrent_gemma", library: "transformers", mixers: ["rg-lru", "attention"],
-    writing: ForeignWriting(architecture: "RecurrentGemmaForCausalLM", fields: recurrentGemmaFields)
-  ) { json, _ in
-    let width = try json.count("hidden_size")
-    let heads = try json.count("num_attention_heads")
-    guard heads > 0 else { throw json.error("num_attention_heads", expected: "at least one head") }
-    // It acts on the gate of the recurrent block, too.
-    let activation = try json.choice(
-      "hidden_activation",
-      among: griffinActivations.merging(["swish": .silu, "gelu_new": .gelu]) { own, _ in own },
-      default: "gelu_pytorch_tanh")
-    var block = try RGLRU.Configuration(width: width) {
-      $0.expandedWidth = try json.count("lru_width", default: width, null: width)
-      $0.heads = heads
-      $0.convolutionWidth = try json.count("conv1d_width", default: 4)
-    }
-    if activation != .gelu { block.gateActivation = activation }
-    let recurrent = MixerChoice(RGLRU.self, block)
-    let rotary = try json.object("rope_parameters")
-    for rope in [rotary, try json.object("rope_scaling")] {
-      for key in ["rope_type", "type"] where try rope.text(key, default: "default") != "default" {
-        throw rope.error(key, expected: "default: the library has no other positions for this family")
-      }
-    }
-    try json.require("layer_types", isAbsentBecause: "the library takes the kinds of layers from block_types")
-    let attention = MixerChoice(
-      Attention.self,
-      try Attention.Configuration(width: width) {
-        $0.heads = heads
-        $0.keyValueHeads = try json.count("num_key_value_heads", default: heads, null: heads)
-        $0.headWidth = try json.count("head_dim", default: width / heads)
-        $0.window = try json.count(json.agreed("attention_window_size", "sliding_window"), default: 2048)
-        $0.rotaryFraction = try rotary.number(
-          "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5))
-        $0.rotaryBase = try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000))
-        $0.hasBias = try json.flag("attention_bias", default: false)
-        $0.hasOutputBias = true
-      })
-    let kinds = try json.texts("block_types", default: ["recurrent", "recurrent", "attention"])
-    let pattern = try kinds.map {
-      switch $0 {
-      case "recurrent": recurrent
-      case "attention": attention
-      default: throw json.error("block_types", expected: "only recurrent and attention")
-      }
-    }
-    let layers = try json.count("num_hidden_layers")
-    // The hidden size is split between gate and value.
-    var configuration = ModelConfiguration(
-      Array(pattern.prefix(max(1, layers))), vocabularySize: try json.count("vocab_size"), width: width,
-      layers: layers, tiesEmbedding: try json.flag("tie_word_embeddings", default: true),
-      normEpsilon: Float(try json.number("rms_norm_eps", default: 1e-6)),
-      hiddenWidth: try json.count("intermediate_size", default: 3 * width) / 2)
-    configuration.activation = activation
-    configuration.hasFeedForwardBias = true
-    // √D as the authors have it, rounded to sixteen bits.
-    configuration.embeddingScale = roundedToBFloat16(Float(width).squareRoot())
-    configuration.logitCap = Float(try json.number("logits_soft_cap", default: 30))
-    guard configuration.logitCap > 0 else {
-      throw json.error("logits_soft_cap", expected: "a positive number")
-    }
-
-    let addOne: @Sendable (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([1])) }
-    let subtractOne: @Sendable (Tensor) -> Tensor = { added($0.reshaped([$0.count, 1]), Tensor([-1])) }
-    var names = ForeignNames(
-      embedding: "model.embed_tokens.weight", norm: "model.final_norm", head: "lm_head.weight",
-      layer: { "model.layers.\($0)." },
-      part: { _, part in
-        [
+    "recurrent_gemma", of: "transformers",
+    ForeignForm(
+      architecture: "RecurrentGemmaForCausalLM",
+      mixers: [ForeignMixer(RGLRU.self, recurrentBlock), ForeignMixer(Attention.self, attentionBlock)],
+      model: .common { _ in true } + griffin
+    ) { _, _ in
+      var names = ForeignNames(
+        embedding: "model.embed_tokens.weight", norm: "model.final_norm", head: "lm_head.weight",
+        layers: "model.layers.",
+        parts: [
           "norm": "temporal_pre_norm", "mixer": "temporal_block", "mlp_norm": "channel_pre_norm",
           "mlp": "mlp_block",
-        ][part] ?? part
-      })
-    for part in ["gate", "up", "down"] {
-      for kind in ["weight", "bias"] { names.renamed["mlp.\(part).\(kind)"] = "\(part)_proj.\(kind)" }
-    }
-    // Norms there are scaled by one plus their weight.
-    for norm in ["norm.weight", "mlp_norm.weight"] { names.changed[norm] = .pair(addOne, subtractOne) }
-    names.shapeConvolutions("mixer.conv_1d.weight")
-    return ForeignModel(configuration: configuration, names: names)
-  }
+        ])
+      for part in ["gate", "up", "down"] {
+        for kind in ["weight", "bias"] { names.renamed["mlp.\(part).\(kind)"] = "\(part)_proj.\(kind)" }
+      }
+      // Norms there are scaled by one plus their weight.
+      for norm in ["norm.weight", "mlp_norm.weight"] { names.changed[norm] = .pair(adding(1), adding(-1)) }
+      names.shapeConvolutions(["mixer.conv_1d.weight"])
+      return names
+    })
+
+  private static let activations: [String: Activation] = [
+    "gelu_pytorch_tanh": .gelu, "gelu_new": .gelu, "silu": .silu, "swish": .silu, "relu": .relu,
+    "sigmoid": .sigmoid, "tanh": .tanh, "relu2": .squaredReLU,
+  ]
+
+  private static let recurrentBlock: [ForeignKey<RGLRU.Configuration>] = [
+    .count("lru_width", \.expandedWidth, orNull: \.width), .count("num_attention_heads", \.heads),
+    .count("conv1d_width", \.convolutionWidth, default: 4),
+    // That of the feed-forward parts acts on the gate of the recurrent block, too; gelu is its own.
+    .word(
+      "hidden_activation", \.gateActivation, in: activations.mapValues { $0 == .gelu ? nil : $0 },
+      default: "gelu_pytorch_tanh"),
+  ]
+
+  private static let attentionBlock: [ForeignKey<Attention.Configuration>] = [
+    .count("num_attention_heads", \.heads), .count("num_key_value_heads", \.keyValueHeads, orNull: \.heads),
+    ForeignKey("head_dim", \.headWidth) { json, own in
+      try json.count("head_dim", default: own.width / own.heads, least: 1)
+    },
+    .either("attention_window_size", "sliding_window") { .count($0, \.window, default: 2048) },
+    ForeignKey(
+      "rope_parameters",
+      read: { own, json in
+        let rotary = try json.object("rope_parameters")
+        for rope in [rotary, try json.object("rope_scaling")] {
+          for key in ["rope_type", "type"] where try rope.text(key, default: "default") != "default" {
+            throw rope.error(key, expected: "default: the library has no other positions for this family")
+          }
+        }
+        // Older files have these beside it.
+        own.rotaryFraction = try rotary.number(
+          "partial_rotary_factor", default: json.number("partial_rotary_factor", default: 0.5))
+        own.rotaryBase = try rotary.number("rope_theta", default: json.number("rope_theta", default: 10_000))
+      },
+      write: { own in
+        .object([
+          "rope_type": "default", "rope_theta": .number(own.rotaryBase),
+          "partial_rotary_factor": .number(own.rotaryFraction),
+        ])
+      }),
+    .flag("attention_bias", \.hasBias, default: false), .fixed { $0.hasOutputBias = true },
+  ]
+
+  private static let griffin: [ForeignKey<ModelConfiguration>] = [
+    .refused("layer_types", because: "the library takes the kinds of layers from block_types"),
+    ForeignKey(
+      "block_types", \.mixers, write: { .list($0.map(kind)) },
+      read: { json, own in
+        let kinds = ["recurrent": own.mixers[0], "attention": own.mixers[1]]
+        let pattern = try json.list("block_types", default: ["recurrent", "recurrent", "attention"]).map {
+          guard case .text(let name) = $0, let kind = kinds[name] else {
+            throw json.error("block_types", expected: "only recurrent and attention")
+          }
+          return kind
+        }
+        return Array(pattern.prefix(max(1, own.layers)))
+      }),
+    .decimal("rms_norm_eps", \.normEpsilon, default: 1e-6),
+    // It is split between gate and value.
+    ForeignKey(
+      "intermediate_size", \.hiddenWidth, write: { .count(2 * $0) },
+      read: { json, own in
+        try json.count("intermediate_size", default: 3 * own.width) / 2
+      }),
+    .word("hidden_activation", \.activation, in: activations, default: "gelu_pytorch_tanh"),
+    ForeignKey(
+      "logits_soft_cap", \.logitCap, write: { $0 > 0 ? .decimal($0) : nil },
+      read: { json, _ in
+        let cap = Float(try json.number("logits_soft_cap", default: 30))
+        guard cap > 0 else { throw json.error("logits_soft_cap", expected: "a positive number") }
+        return cap
+      }),
+    .fixed {
+      $0.hasFeedForwardBias = true
+      // √D as the authors have it, rounded to sixteen bits.
+      $0.embeddingScale = roundedToBFloat16(Float($0.width).squareRoot())
+    },
+  ]
 }
 
-private let griffinActivations: [String: Activation] = [
-  "gelu_pytorch_tanh": .gelu, "silu": .silu, "relu": .relu, "sigmoid": .sigmoid, "tanh": .tanh,
-  "relu2": .squaredReLU,
-]
+private func kind(_ mixer: MixerChoice) -> ForeignValue {
+  mixer.configuration is RGLRU.Configuration ? "recurrent" : "attention"
+}
 
-/// There is one number of heads, and the output of attention has a bias.
-private func recurrentGemmaFields(_ model: ModelConfiguration) -> [String: ForeignValue] {
-  let (recurrent, attention) = (model.first(RGLRU.self), model.first(Attention.self))
-  var fields: [String: ForeignValue] = [
-    "intermediate_size": .count(2 * model.hiddenWidth), "rms_norm_eps": .decimal(model.normEpsilon),
-    "hidden_activation": .word(for: model.activation ?? .gelu, in: griffinActivations),
-    "block_types": .list(
-      model.mixers.map { .text($0.configuration is RGLRU.Configuration ? "recurrent" : "attention") }),
-    "num_attention_heads": .count(attention?.heads ?? recurrent?.heads ?? 0),
-  ]
-  if model.logitCap != 0 { fields["logits_soft_cap"] = .decimal(model.logitCap) }
-  if let recurrent {
-    fields["lru_width"] = .count(recurrent.expandedWidth)
-    fields["conv1d_width"] = .count(recurrent.convolutionWidth)
-  }
-  if let attention {
-    fields["num_key_value_heads"] = .count(attention.keyValueHeads)
-    fields["attention_window_size"] = .count(attention.window)
-    fields["attention_bias"] = .flag(attention.hasBias)
-    fields["rope_parameters"] = .object([
-      "rope_type": "default", "rope_theta": .number(attention.rotaryBase),
-      "partial_rotary_factor": .number(attention.rotaryFraction),
-    ])
-  }
-  return fields
+private func adding(_ number: Float) -> @Sendable (Tensor) -> Tensor {
+  { added($0.reshaped([$0.count, 1]), Tensor([number])) }
 }
 
 private func roundedToBFloat16(_ x: Float) -> Float {
