@@ -4,12 +4,6 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
-/// The sum over the outermost axis: [R W] → [W].
-func sumOfRows(_ x: Tensor) -> Tensor {
-  let width = x.shape[0] == 0 ? 0 : x.count / x.shape[0]
-  return Tensor(Shape(x.shape.dropFirst())) { sumOfRows(x.base, rows: x.shape[0], width: width, into: $0) }
-}
-
 /// A scan over [B T E] channels with `memory` floats of state each.
 struct LaneScan: Sendable {
   let batch: Int
@@ -126,7 +120,7 @@ struct LaneScan: Sendable {
 }
 
 /// One call of a recurrence that runs as a lane scan.
-protocol LaneRecurrence: Sendable {
+protocol LaneCall: Sendable {
   var plan: LaneScan { get }
   /// The definition, token by token.
   func step(state: inout Tensor) -> Tensor
@@ -138,7 +132,7 @@ protocol LaneRecurrence: Sendable {
   func gradient(starts: Storage, dy: Tensor?, dfinal: Tensor?) -> [Tensor?]
 }
 
-extension LaneRecurrence {
+extension LaneCall {
   var kept: @Sendable () -> Self { { self } }
 
   /// Where a channel at a time of a row stands in [B T E].

@@ -35,7 +35,7 @@ public enum LegendreMemory {
   }
 }
 
-private struct Call: LaneRecurrence {
+private struct Call: LaneCall {
   let f, C, D, root: Tensor
   let alpha: Float
   let counts: [Int]

@@ -33,7 +33,7 @@ public enum DiagonalSystem {
   }
 }
 
-private struct Call: LaneRecurrence {
+private struct Call: LaneCall {
   let u, a, c, D: Tensor
   let plan: LaneScan
   private let resets: Resets

@@ -32,7 +32,7 @@ public enum LowRankSystem {
   }
 }
 
-private struct Call: LaneRecurrence {
+private struct Call: LaneCall {
   let u, system, D: Tensor
   let plan: LaneScan
   private let resets: Resets
