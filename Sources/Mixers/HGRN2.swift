@@ -97,7 +97,7 @@ public struct HGRN2: SequenceMixer {
     let i = input(x, .identity, resets: resets, window: &state.valueWindow)
     let (key, logDecay) = gates(f)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
-    let y = DeltaRule.run(
+    let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
       v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
       state: &state.memory)

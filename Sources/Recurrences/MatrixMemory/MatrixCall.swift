@@ -1,0 +1,174 @@
+/// One call of the matrix memory: its operands, checked, where they lie, and what the driver of time asks.
+
+import CKernels
+import RunnelKernels
+import RunnelTensors
+
+struct MatrixCall: Recurrence {
+  let segment: Segment
+  /// q, k, v, then a and b, the logarithms of decays, and the bonus, as far as there are such.
+  var operands: [Tensor]
+  let B, T, H, G, K, V: Int
+  /// K rounded up to whole vectors.
+  let P: Int
+  /// How many tokens before itself is the state that each reads: q, and a.
+  let lags: [Int]
+  /// Whether there are decays; for every token or for all, for every key of a head or for all.
+  let hasDecay, decayHasTokens, decayHasKeys, hasBonus: Bool
+  private let chunk: Int?
+
+  init(
+    _ q: Tensor, _ k: Tensor, _ v: Tensor, _ decay: MatrixMemory.Decay, _ removal: (a: Tensor, b: Tensor)?,
+    _ reads: MatrixMemory.Reads, _ state: Tensor, _ resets: Resets, chunk: Int?
+  ) {
+    func check(_ holds: Bool, _ message: @autoclosure () -> String) {
+      precondition(holds, "MatrixMemory: " + message())
+    }
+    func check(_ x: Tensor?, _ name: String, is shape: Shape) {
+      check(
+        x == nil || x?.shape == shape,
+        "\(name) of \(x?.shape ?? []) for q \(q.shape) and v \(v.shape); give \(shape)")
+    }
+    check(q.shape.rank == 4 && q.shape == k.shape, "q \(q.shape) and k \(k.shape); both must be [B T G K]")
+    check(
+      v.shape.rank == 4 && v.shape[0] == q.shape[0] && v.shape[1] == q.shape[1],
+      "q \(q.shape) and v \(v.shape); v must be [B T H V] of the same B and T")
+    (B, T, G, K) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3])
+    (H, V, P) = (v.shape[2], v.shape[3], (K + 15) / 16 * 16)
+    let (heads, groups) = (H, G)
+    check(groups > 0 && heads % groups == 0, "\(groups) groups of q do not divide \(heads) heads of v")
+    check(removal?.a, "a", is: q.shape)
+    check(removal?.b, "b", is: q.shape)
+    check(state, "a state", is: [B, H, K, V])
+    let log = decay.logarithm
+    (hasDecay, decayHasTokens, decayHasKeys) = (log != nil, decay.hasTokens, decay.hasKeys)
+    check(log, "decays", is: Shape((decay.hasTokens ? [B, T] : []) + [H] + (decay.hasKeys ? [K] : [])))
+    let lag = if case .before = reads { 1 } else { 0 }
+    lags = removal == nil ? [lag] : [lag, 1]
+    hasBonus = reads.bonus != nil
+    check(reads.bonus, "a bonus", is: [H, K])
+    segment = Segment(batch: B, length: T, resets: resets)
+    operands = [q, k, v, removal?.a, removal?.b, log, reads.bonus].compactMap(\.self)
+    self.chunk = chunk
+  }
+
+  /// How many kinds of rows read the state, q and a, and write to it, k and b; and their places in the operands.
+  var kinds: Int { lags.count }
+  var readers: [Int] { kinds == 1 ? [0] : [0, 3] }
+  var writers: [Int] { kinds == 1 ? [1] : [1, 4] }
+  var logIndex: Int { kinds == 1 ? 3 : 5 }
+  var log: Tensor? { hasDecay ? operands[logIndex] : nil }
+  var bonus: Tensor? { hasBonus ? operands[operands.count - 1] : nil }
+
+  /// Heads that share a query and a key.
+  var shared: Int { H / G }
+  /// Floats between two tokens of q, k, a and b, and of v and y.
+  var keyStride: Int { G * K }
+  var valueStride: Int { H * V }
+  /// Floats of a head's decay at a token, and from one token's to the next's.
+  var logWidth: Int { decayHasKeys ? K : 1 }
+  var logStride: Int { decayHasTokens ? H * logWidth : 0 }
+
+  func keyOffset(_ row: Int, _ t: Int, _ h: Int) -> Int { ((row * T + t) * G + h / shared) * K }
+  func valueOffset(_ row: Int, _ t: Int, _ h: Int) -> Int { ((row * T + t) * H + h) * V }
+  func logOffset(_ row: Int, _ t: Int, _ h: Int) -> Int {
+    ((decayHasTokens ? row * T + t : 0) * H + h) * logWidth
+  }
+}
+
+extension MatrixCall {
+  var output: Shape { [B, T, H, V] }
+  var units: Int { H }
+  var memory: Int { K * V }
+
+  /// The heads of a group in one share, which then forms once what they share, or in several, each with its own
+  /// sums of gradients of that.
+  var shares: Int { G * parts }
+  private var parts: Int { decayHasKeys ? shared : min(shared, max(1, 8 / max(1, B * G))) }
+
+  var gathering: [Gathering] {
+    let keys: [Gathering] = [parts == 1 ? .perToken : .perTokenParts(parts)]
+    return keys + keys + [.perToken] + (kinds == 2 ? keys + keys : [])
+      + (hasDecay ? [decayHasTokens ? .perToken : .shared] : []) + (hasBonus ? [.shared] : [])
+  }
+
+  /// Chunks of the length at which training is fastest, and of more for the quadratic form. Where decays are
+  /// per key, scores cost more than products of matrices: as fast with 16 as with 32, which keeps half as many
+  /// states. Solving for what is removed costs Q V a token, and all four kinds of scores.
+  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int {
+    if let chunk { return chunk }
+    switch form {
+    case .step where !keepsMemories: return .max
+    case .parallel: return 256
+    default: return kinds == 2 ? 16 : decayHasKeys ? 32 : 64
+    }
+  }
+
+  func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> MatrixScratch {
+    MatrixScratch(call: self, share: share, longest: grid.longest)
+  }
+
+  /// The definition, in plain loops.
+  func step(_ x: Piece, _ scratch: MatrixScratch) {
+    let (q, k, v, log, bonus) = (operands[0], operands[1], operands[2], log, bonus)
+    let removal = kinds == 2 ? (a: operands[3], b: operands[4]) : nil
+    for (h, t) in x.units.flatMap({ h in x.chunk.tokens.map { (h, $0) } }) {
+      let key = keyOffset(x.row, t, h), value = valueOffset(x.row, t, h), decay = logOffset(x.row, t, h)
+      let S = x.memory[h]
+      for j in 0..<V {
+        let removed = (0..<K).reduce(0) { $0 + (removal?.a.base[key + $1] ?? 0) * S[$1 * V + j] }
+        x.y[value + j] = 0
+        for i in 0..<K {
+          let w = Float(exponential(log.map { Double($0.base[decay + (decayHasKeys ? i : 0)]) } ?? 0))
+          let before = S[i * V + j], written = k.base[key + i] * v.base[value + j]
+          let after = w * before + (removal?.b.base[key + i] ?? 0) * removed + written
+          let seen = lags[0] == 0 ? after : before + (bonus?.base[h * K + i] ?? 0) * written
+          x.y[value + j] += q.base[key + i] * seen
+          S[i * V + j] = after
+        }
+      }
+    }
+  }
+
+  /// The same fast, for streams.
+  func stream(_ x: Piece, _ scratch: MatrixScratch) {
+    let operands = operands.map { Floats($0.base) }, bonus = hasBonus ? operands[operands.count - 1] : nil
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: K + V) { room in
+      guard let room = room.baseAddress else { return }
+      for h in x.units {
+        let key = keyOffset(x.row, x.start, h), value = valueOffset(x.row, x.start, h)
+        let log = hasDecay ? operands[logIndex] + logOffset(x.row, x.start, h) : nil
+        runnel_matrix_step(
+          x.count, K, V, keyStride, valueStride, logStride, decayHasKeys ? 1 : 0, Int32(lags[0]),
+          operands[0] + key, operands[1] + key, operands[2] + value, kinds == 1 ? nil : operands[3] + key,
+          kinds == 1 ? nil : operands[4] + key, log, bonus.map { $0 + h * K }, x.memory[h], x.y + value, room)
+      }
+    }
+  }
+
+  func chunk(_ x: Piece, _ scratch: MatrixScratch) {
+    let work = scratch.chunk
+    work.load(x.chunk)
+    for h in x.units {
+      work.enter(h, state: x.memory[h])
+      work.read(into: x.y + valueOffset(x.row, x.start, h), state: x.memory[h])
+      work.pass(work.toEnd, work.values, into: x.memory[h])
+    }
+  }
+
+  func gradient(_ x: Piece, _ gradients: ChunkGradients, _ scratch: MatrixScratch) {
+    scratch.backward.run(x, gradients)
+  }
+}
+
+/// What a share works with, made when it is asked for.
+final class MatrixScratch {
+  private let call: MatrixCall, share: Share, longest: Int
+
+  init(call: MatrixCall, share: Share, longest: Int) {
+    (self.call, self.share, self.longest) = (call, share, longest)
+  }
+
+  private(set) lazy var chunk = MatrixChunk(call, share, longest: longest)
+  private(set) lazy var backward = MatrixBackward(chunk)
+}
