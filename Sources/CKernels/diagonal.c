@@ -2,10 +2,12 @@
 #include "runnel_diagonal.h"
 #include "vector.h"
 
+enum { BLOCK = RUNNEL_DIAGONAL_BLOCK };
+
 LEAF(void, runnel_diagonal,
-    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *restrict a,
-     const float *restrict b, float *restrict state, float *restrict h),
-    (steps, width, stride, a_stride, a, b, state, h)) {
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride,
+     const float *restrict a, const float *restrict b, float *restrict state, float *restrict h),
+    (steps, width, plane, stride, a_stride, a, b, state, h)) {
   for (ptrdiff_t t = 0; t < steps; t++) {
     const float *at = a + t * a_stride, *bt = b + t * stride;
     float *ht = h + t * stride;
@@ -14,15 +16,15 @@ LEAF(void, runnel_diagonal,
 }
 
 LEAF(void, runnel_diagonal_backward,
-    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *restrict a,
-     const float *restrict h, const float *restrict initial, const float *restrict dh, float *restrict dstate,
-     float *restrict db, float *restrict da),
-    (steps, width, stride, a_stride, a, h, initial, dh, dstate, db, da)) {
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride,
+     const float *restrict a, const float *restrict h, const float *restrict initial,
+     const float *restrict dh, float *restrict dstate, float *restrict db, float *restrict da),
+    (steps, width, plane, stride, a_stride, a, h, initial, dh, dstate, db, da)) {
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     const float *at = a + t * a_stride, *before = t > 0 ? h + (t - 1) * stride : initial;
     float *dbt = db + t * stride, *dat = da + t * a_stride;
     for (ptrdiff_t i = 0; i < width; i++) {
-      float d = dstate[i] + (dh ? dh[t * stride + i] : 0);
+      float d = dstate[i] + dh[t * stride + i];
       dbt[i] = d;
       dat[i] = d * before[i] + (a_stride ? 0 : dat[i]);
       dstate[i] = at[i] * d;
@@ -38,9 +40,9 @@ LEAF(void, runnel_diagonal_complex,
     const float *re_a = a + t * a_stride, *im_a = re_a + plane, *re_b = b + t * stride, *im_b = re_b + plane;
     float *re = h + t * stride, *im = re + plane;
     for (ptrdiff_t i = 0; i < width; i++) {
-      float x = state[i], y = state[plane + i];
+      float x = state[i], y = state[BLOCK + i];
       re[i] = state[i] = re_a[i] * x - im_a[i] * y + re_b[i];
-      im[i] = state[plane + i] = re_a[i] * y + im_a[i] * x + im_b[i];
+      im[i] = state[BLOCK + i] = re_a[i] * y + im_a[i] * x + im_b[i];
     }
   }
 }
@@ -52,18 +54,18 @@ LEAF(void, runnel_diagonal_complex_backward,
      const float *restrict dh, float *restrict dstate, float *restrict db, float *restrict da),
     (steps, width, plane, stride, a_stride, a, h, initial, dh, dstate, db, da)) {
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
-    const float *at = a + t * a_stride, *before = t > 0 ? h + (t - 1) * stride : initial;
+    const float *at = a + t * a_stride, *x = t > 0 ? h + (t - 1) * stride : initial, *y = x + (t > 0 ? plane : BLOCK);
+    const float *dht = dh + t * stride;
     float *dbt = db + t * stride, *dat = da + t * a_stride;
     for (ptrdiff_t i = 0; i < width; i++) {
       ptrdiff_t j = plane + i;
-      float re = dstate[i] + (dh ? dh[t * stride + i] : 0);
-      float im = dstate[j] + (dh ? dh[t * stride + j] : 0);
+      float re = dstate[i] + dht[i], im = dstate[BLOCK + i] + dht[j];
       dbt[i] = re;
       dbt[j] = im;
-      dat[i] = re * before[i] + im * before[j] + (a_stride ? 0 : dat[i]);
-      dat[j] = im * before[i] - re * before[j] + (a_stride ? 0 : dat[j]);
+      dat[i] = re * x[i] + im * y[i] + (a_stride ? 0 : dat[i]);
+      dat[j] = im * x[i] - re * y[i] + (a_stride ? 0 : dat[j]);
       dstate[i] = at[i] * re + at[j] * im;
-      dstate[j] = at[i] * im - at[j] * re;
+      dstate[BLOCK + i] = at[i] * im - at[j] * re;
     }
   }
 }

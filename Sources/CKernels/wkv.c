@@ -14,35 +14,34 @@
   float s = (p) + (w), part_##s = s - (p); \
   float lost = ((p) - (s - part_##s)) + ((w) - part_##s);
 
+enum { B = RUNNEL_WKV_BLOCK, P = 2 * RUNNEL_WKV_BLOCK, MEMORY = 3 * RUNNEL_WKV_BLOCK };
+
+// The sums after a token from those before it, which may be the same memory.
+INLINE void advance_channel(ptrdiff_t i, float k, float v, float w, const float *before, float *after) {
+  float a = before[i], b = before[B + i], p = before[P + i];
+  DECAYED(p, w, s, lost)
+  SHARES(s - k, old, new)
+  float rest = old * lost;
+  after[i] = old * a + (rest * a + new * v);
+  after[B + i] = old * b + (rest * b + new);
+  after[P + i] = s < k ? k : s;
+}
+
 INLINE void advance(
     ptrdiff_t width, const float *restrict k, const float *restrict v, const float *restrict w,
-    const float *restrict a, const float *restrict b, const float *restrict p, float *restrict a_next,
-    float *restrict b_next, float *restrict p_next) {
-  for (ptrdiff_t i = 0; i < width; i++) {
-    DECAYED(p[i], w[i], s, lost)
-    SHARES(s - k[i], old, new)
-    float rest = old * lost;
-    a_next[i] = old * a[i] + (rest * a[i] + new * v[i]);
-    b_next[i] = old * b[i] + (rest * b[i] + new);
-    p_next[i] = s < k[i] ? k[i] : s;
-  }
+    const float *restrict before, float *restrict after) {
+  for (ptrdiff_t i = 0; i < width; i++) advance_channel(i, k[i], v[i], w[i], before, after);
 }
 
 LEAF(void, runnel_wkv,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
-     const float *restrict w, const float *restrict u, float *restrict a, float *restrict b,
-     float *restrict p, float *restrict y),
-    (steps, width, stride, k, v, w, u, a, b, p, y)) {
+     const float *restrict w, const float *restrict u, float *restrict memory, float *restrict y),
+    (steps, width, stride, k, v, w, u, memory, y)) {
   for (ptrdiff_t t = 0; t < steps; t++, k += stride, v += stride, y += stride)
     for (ptrdiff_t i = 0; i < width; i++) {
-      SHARES((p[i] - k[i]) - u[i], past, now)
-      y[i] = (past * a[i] + now * v[i]) / (past * b[i] + now);
-      DECAYED(p[i], w[i], s, lost)
-      SHARES(s - k[i], old, new)
-      float rest = old * lost;
-      a[i] = old * a[i] + (rest * a[i] + new * v[i]);
-      b[i] = old * b[i] + (rest * b[i] + new);
-      p[i] = s < k[i] ? k[i] : s;
+      SHARES((memory[P + i] - k[i]) - u[i], past, now)
+      y[i] = (past * memory[i] + now * v[i]) / (past * memory[B + i] + now);
+      advance_channel(i, k[i], v[i], w[i], memory, memory);
     }
 }
 
@@ -50,24 +49,20 @@ LEAF(void, runnel_wkv,
 LEAF(void, runnel_wkv_backward,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
      const float *restrict w, const float *restrict u, const float *restrict start, float *restrict scratch,
-     const float *restrict dy, float *restrict da, float *restrict db, float *restrict dk, float *restrict dv,
-     float *restrict dw, float *restrict du),
-    (steps, width, stride, k, v, w, u, start, scratch, dy, da, db, dk, dv, dw, du)) {
-  memcpy(scratch, start, (size_t)(3 * width) * sizeof(float));
-  for (ptrdiff_t t = 0; t + 1 < steps; t++) {
-    const float *before = scratch + t * 3 * width;
-    float *next = scratch + (t + 1) * 3 * width;
-    advance(
-        width, k + t * stride, v + t * stride, w, before, before + width, before + 2 * width, next,
-        next + width, next + 2 * width);
-  }
+     const float *restrict dy, float *restrict dmemory, float *restrict dk, float *restrict dv, float *restrict dw,
+     float *restrict du),
+    (steps, width, stride, k, v, w, u, start, scratch, dy, dmemory, dk, dv, dw, du)) {
+  float *da = dmemory, *db = da + B;
+  memcpy(scratch, start, (size_t)MEMORY * sizeof(float));
+  for (ptrdiff_t t = 0; t + 1 < steps; t++)
+    advance(width, k + t * stride, v + t * stride, w, scratch + t * MEMORY, scratch + (t + 1) * MEMORY);
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
-    const float *a = scratch + t * 3 * width, *b = a + width, *p = b + width;
+    const float *a = scratch + t * MEMORY, *b = a + B, *p = a + P;
     const float *kt = k + t * stride, *vt = v + t * stride;
     float *dkt = dk + t * stride, *dvt = dv + t * stride;
     for (ptrdiff_t i = 0; i < width; i++) {
       SHARES((p[i] - kt[i]) - u[i], past, now)
-      float n = past * b[i] + now, y = (past * a[i] + now * vt[i]) / n, g = (dy ? dy[t * stride + i] : 0) / n;
+      float n = past * b[i] + now, y = (past * a[i] + now * vt[i]) / n, g = dy[t * stride + i] / n;
       float dbonus = now * g * (vt[i] - y);
       DECAYED(p[i], w[i], s, lost)
       SHARES(s - kt[i], old, new)
@@ -80,4 +75,6 @@ LEAF(void, runnel_wkv_backward,
       db[i] = decay * db[i] - past * g * y;
     }
   }
+  // The sums are a e^p and b e^p, so the exponent that came in moves both.
+  for (ptrdiff_t i = 0; i < width; i++) dmemory[P + i] = start[i] * da[i] + start[B + i] * db[i];
 }

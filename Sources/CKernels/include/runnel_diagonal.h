@@ -2,23 +2,23 @@
 #pragma once
 #include <stddef.h>
 
-// One row of a batch over `steps` tokens and the channels of one stretch.
+// One row of a batch over `steps` tokens and at most BLOCK channels. Complex rows are the real parts followed, `plane`
+// floats later, by the imaginary ones; in states these are BLOCK floats later. For real channels `plane` is not used.
 // a: per token [steps stride], or one row [width] where `a_stride` is 0; b, h: [steps] rows `stride` apart;
-// state [width]: in and out.
+// state: in and out.
+enum { RUNNEL_DIAGONAL_BLOCK = 64 };
 void runnel_diagonal(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *a, const float *b,
-    float *state, float *h);
-
-// dh: gradient of every h_t, or NULL; dstate [width]: gradient of the final state in, of the initial state out.
-// h as computed; initial [width]. db [steps] rows, written; da: per token written, or one row that is added to.
-void runnel_diagonal_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t a_stride, const float *a, const float *h,
-    const float *initial, const float *dh, float *dstate, float *db, float *da);
-
-// The same for complex channels: every row is `width` real parts followed, `plane` floats later, by the imaginary ones.
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride, const float *a,
+    const float *b, float *state, float *h);
 void runnel_diagonal_complex(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride, const float *a,
     const float *b, float *state, float *h);
+
+// dh: gradient of every h_t; dstate: gradient of the final state in, of the initial state out. h as computed. db [steps]
+// rows, written; da: per token written, or one row that is added to.
+void runnel_diagonal_backward(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride, const float *a,
+    const float *h, const float *initial, const float *dh, float *dstate, float *db, float *da);
 void runnel_diagonal_complex_backward(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t plane, ptrdiff_t stride, ptrdiff_t a_stride, const float *a,
     const float *h, const float *initial, const float *dh, float *dstate, float *db, float *da);

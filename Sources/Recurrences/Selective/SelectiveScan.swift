@@ -104,7 +104,7 @@ private struct Call: LaneRecurrence {
   }
   /// Of the lanes of dB and dC.
   private var part: Int { keptChunk * memory }
-  var room: Int { 2 * part + (2 * keptChunk + 1) * memory }
+  func room(for pass: Pass) -> Int { pass == .gradient ? 2 * part + (2 * keptChunk + 1) * memory : 0 }
 
   /// Where B and C of a token begin.
   private func shared(_ row: Int, _ time: Int) -> Int { (row * segment.length + time) * N }
@@ -117,21 +117,13 @@ private struct Call: LaneRecurrence {
         let (u, dt) = (u.base[x.at + i + e], delta.base[x.at + i + e])
         var sum = D[e] * u
         for n in 0..<N {
-          let k = n * lanes + e
+          let k = n * laneCount + e
           x.memory[k] = Float(exponential(Double(dt * A[k]))) * x.memory[k] + dt * u * B.base[j + n]
           sum += C.base[j + n] * x.memory[k]
         }
         x.y[i + e] = sum
       }
     }
-  }
-
-  func stream(_ x: LanePiece) {
-    let j = shared(x.row, x.chunk.start), D = operands[5]
-    runnel_selective_step(
-      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, operands[4].base + x.channel * N,
-      B.base + j,
-      C.base + j, D.isEmpty ? nil : D.base + x.channel, x.memory, x.y)
   }
 
   func scan(_ x: LanePiece) {
@@ -144,13 +136,13 @@ private struct Call: LaneRecurrence {
   /// The paper's parallel form: the associative scan over materialised decays and inputs, [T N 16]. It stays for
   /// comparison: `scan` is faster at every length.
   func whole(_ x: LanePiece) {
-    let size = N * lanes, decays = Tensor(zeros: [1, x.count, size]),
+    let size = N * laneCount, decays = Tensor(zeros: [1, x.count, size]),
       inputs = Tensor(zeros: [1, x.count, size])
     for t in 0..<x.count {
       let i = x.at + t * channels, j = shared(x.row, x.chunk.start + t)
       for e in 0..<x.width {
         for n in 0..<N {
-          let k = n * lanes + e, dt = delta.base[i + e]
+          let k = n * laneCount + e, dt = delta.base[i + e]
           decays.storage.base[t * size + k] = dt * x.constants[0][k]
           inputs.storage.base[t * size + k] = dt * u.base[i + e] * B.base[j + n]
         }
@@ -163,7 +155,7 @@ private struct Call: LaneRecurrence {
     for t in 0..<x.count {
       let i = t * channels, j = shared(x.row, x.chunk.start + t)
       for e in 0..<x.width {
-        let output = (0..<N).reduce(0) { $0 + h.base[t * size + $1 * lanes + e] * C.base[j + $1] }
+        let output = (0..<N).reduce(0) { $0 + h.base[t * size + $1 * laneCount + e] * C.base[j + $1] }
         x.y[i + e] = output + x.constants[1][e] * u.base[x.at + i + e]
       }
     }

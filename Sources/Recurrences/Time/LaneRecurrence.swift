@@ -10,14 +10,14 @@ import RunnelTensors
 protocol LaneRecurrence: Recurrence where Scratch == LaneScratch {
   var channels: Int { get }
   var size: Int { get }
-  /// Floats that the gradient wants beside the memory; they are zero before a share's first chunk.
-  var room: Int { get }
+  /// Floats that a pass wants beside the memory; for the gradient they are zero before a share's first chunk.
+  func room(for pass: Pass) -> Int
 
   /// The definition for the channels of a unit, token by token.
   func step(_ piece: LanePiece)
   func scan(_ piece: LanePiece)
   func whole(_ piece: LanePiece)
-  /// A step without gradients for a unit whose state lies as the tensor has it: [channels size].
+  /// A step without gradients; where that is in place, the state lies as the tensor has it: [channels size].
   func stream(_ piece: LanePiece)
   func gradient(_ piece: LanePiece, dy: Floats, dmemory: MutableFloats, _ gradients: [MutableFloats])
   /// Called after the gradients of all units of a share for a chunk.
@@ -25,7 +25,7 @@ protocol LaneRecurrence: Recurrence where Scratch == LaneScratch {
 }
 
 /// The number of lanes.
-let lanes = 16
+let laneCount = 16
 
 struct LanePiece {
   let row: Int
@@ -65,19 +65,19 @@ struct LaneScratch {
 }
 
 extension LaneRecurrence {
-  var memory: Int { size * lanes }
-  var units: Int { (channels + lanes - 1) / lanes }
+  var memory: Int { size * laneCount }
+  var units: Int { (channels + laneCount - 1) / laneCount }
   var shares: Int { units }
   var gradientShares: Int { min(units, 4) }
   var output: Shape { [segment.batch, segment.length, channels] }
-  func isInPlace(_ pass: Pass) -> Bool { pass == .stream }
+  func isInPlace(_ pass: Pass) -> Bool { false }
 
   /// Where a channel of a token stands in [B T E].
   func at(_ row: Int, _ time: Int, _ channel: Int = 0) -> Int {
     (row * segment.length + time) * channels + channel
   }
-  private func width(_ unit: Int) -> Int { min(lanes, channels - unit * lanes) }
-  private func place(_ row: Int, _ unit: Int) -> Int { (row * channels + unit * lanes) * size }
+  private func width(_ unit: Int) -> Int { min(laneCount, channels - unit * laneCount) }
+  private func place(_ row: Int, _ unit: Int) -> Int { (row * channels + unit * laneCount) * size }
 
   func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats) {
     runnel_to_lanes(width(unit), size, states[0] + place(row, unit), memory)
@@ -98,26 +98,27 @@ extension LaneRecurrence {
 
   func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> LaneScratch {
     var offsets: [Int] = [], floats = 0
-    // The loops of a stream take the operands as they are.
-    if pass != .stream {
+    // Loops in place take the operands as they are, too.
+    let isInPlace = isInPlace(pass)
+    if !isInPlace {
       forEachConstant { _, _, width in
         offsets.append(floats)
-        floats += width * lanes
+        floats += width * laneCount
       }
     }
-    let all = 2 * share.units.count * floats + (pass == .gradient ? room : 0)
+    let all = 2 * share.units.count * floats + room(for: pass)
     let storage = Storage(capacity: all)
     if pass == .gradient { storage.base.update(repeating: 0, count: all) }
     let scratch = LaneScratch(
       storage: storage, first: share.units.lowerBound, floats: floats, offsets: offsets,
       room: storage.base + 2 * share.units.count * floats)
-    guard pass != .stream else { return scratch }
+    guard !isInPlace else { return scratch }
     forEachConstant { operand, number, width in
       let isAbsent = operands[operand].isEmpty
       for unit in share.units {
         runnel_to_lanes(
           isAbsent ? 0 : self.width(unit), width,
-          operands[operand].base + (isAbsent ? 0 : unit * lanes * width),
+          operands[operand].base + (isAbsent ? 0 : unit * laneCount * width),
           scratch.constants(unit)[number])
       }
     }
@@ -126,7 +127,7 @@ extension LaneRecurrence {
 
   private func forEachUnit(_ piece: Piece, _ scratch: LaneScratch, _ body: (Int, LanePiece) -> Void) {
     for unit in piece.units {
-      let channel = unit * lanes, at = at(piece.row, piece.start, channel)
+      let channel = unit * laneCount, at = at(piece.row, piece.start, channel)
       body(
         unit,
         LanePiece(
@@ -141,6 +142,7 @@ extension LaneRecurrence {
   func chunk(_ piece: Piece, _ scratch: LaneScratch) { forEachUnit(piece, scratch) { scan($1) } }
   func parallel(_ piece: Piece, _ scratch: LaneScratch) { forEachUnit(piece, scratch) { whole($1) } }
   func whole(_ piece: LanePiece) { scan(piece) }
+  func stream(_ piece: LanePiece) { scan(piece) }
   func gather(_ piece: Piece, _ room: MutableFloats, _ gradients: [MutableFloats]) {}
 
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: LaneScratch) {
@@ -155,7 +157,7 @@ extension LaneRecurrence {
       guard !operands[operand].isEmpty else { return }
       for unit in share.units {
         runnel_from_lanes(
-          self.width(unit), width, scratch.sums(unit)[number], gradients[operand] + unit * lanes * width)
+          self.width(unit), width, scratch.sums(unit)[number], gradients[operand] + unit * laneCount * width)
       }
     }
   }

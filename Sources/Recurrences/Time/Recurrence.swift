@@ -48,7 +48,7 @@ protocol Recurrence: Sendable {
 
   /// The definition, token by token.
   func step(_ piece: Piece, _ scratch: Scratch)
-  /// The same for a step without gradients, by default `step` itself: memory in place and fast for single tokens.
+  /// The same for a step without gradients, where the loops of a chunk are not good for single tokens.
   func stream(_ piece: Piece, _ scratch: Scratch)
   /// The tokens of a chunk at once; by default step by step.
   func chunk(_ piece: Piece, _ scratch: Scratch)
@@ -131,7 +131,7 @@ extension Recurrence {
   func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats) {}
   func store(_ row: Int, _ unit: Int, _ memory: Floats, into states: [MutableFloats]) {}
   func begin(_ memory: MutableFloats, count: Int) { memory.update(repeating: 0, count: count) }
-  func stream(_ piece: Piece, _ scratch: Scratch) { step(piece, scratch) }
+  func stream(_ piece: Piece, _ scratch: Scratch) { chunk(piece, scratch) }
   func chunk(_ piece: Piece, _ scratch: Scratch) { step(piece, scratch) }
   func parallel(_ piece: Piece, _ scratch: Scratch) { chunk(piece, scratch) }
   func finish(_ share: Share, _ gradients: [MutableFloats], _ scratch: Scratch) {}

@@ -58,22 +58,94 @@ public enum WKV {
     precondition(
       state.numerator.shape == rows && state.denominator.shape == rows && state.exponent.shape == rows,
       "WKV: a state of \(state.numerator.shape) for keys \(shape); it must be \(rows)")
-    guard shape[1] > 0 else { return Tensor(zeros: shape) }
 
-    let plan = WKVScan(shape: shape, resets: resets)
-    guard isTracked(k, v, w, u) || isTracked(state.numerator, state.denominator, state.exponent) else {
-      // A stream owns its state, which is then changed in place.
-      return plan.scan(k, v, w, u, &state.numerator, &state.denominator, &state.exponent, starts: nil)
+    var sums = [state.numerator, state.denominator, state.exponent]
+    state = State(numerator: .absent, denominator: .absent, exponent: .absent)
+    let y = Call(
+      segment: Segment(batch: shape[0], length: shape[1], resets: resets), operands: [k, v, w, u],
+      output: shape
+    ).run(form, states: &sums)
+    state = State(numerator: sums[0], denominator: sums[1], exponent: sums[2])
+    return y
+  }
+}
+
+private struct Call: Recurrence {
+  let segment: Segment
+  var operands: [Tensor]
+  let output: Shape
+
+  private var width: Int { output[2] }
+  private static let block = Int(RUNNEL_WKV_BLOCK)
+  var gathering: [Gathering] { [.perToken, .perToken, .shared, .shared] }
+  var units: Int { (width + Self.block - 1) / Self.block }
+  var shares: Int { units }
+  /// a, b and p of a block of channels.
+  var memory: Int { 3 * Self.block }
+  var cost: Int { 16 * Self.block }
+
+  func isInPlace(_ pass: Pass) -> Bool { false }
+  private func channels(_ unit: Int) -> Int { min(Self.block, width - unit * Self.block) }
+  func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats) {
+    for (i, state) in states.enumerated() {
+      (memory + i * Self.block).update(from: state + row * width + unit * Self.block, count: channels(unit))
     }
-    let inputs = [k, v, w, u, state.numerator, state.denominator, state.exponent]
-    let starts = plan.makeStarts()
-    let y = plan.scan(k, v, w, u, &state.numerator, &state.denominator, &state.exponent, starts: starts)
-    let outputs = record([y, state.numerator, state.denominator, state.exponent], from: inputs) {
-      [inputs = inputs.map(\.detached)] gradients in
-      plan.gradient(
-        inputs, starts: starts, dy: gradients[0], dnumerator: gradients[1], ddenominator: gradients[2])
+  }
+  func store(_ row: Int, _ unit: Int, _ memory: Floats, into states: [MutableFloats]) {
+    for (i, state) in states.enumerated() {
+      (state + row * width + unit * Self.block).update(from: memory + i * Self.block, count: channels(unit))
     }
-    state = State(numerator: outputs[1], denominator: outputs[2], exponent: outputs[3])
-    return outputs[0]
+  }
+  func begin(_ memory: MutableFloats, count: Int) {
+    memory.update(repeating: 0, count: 2 * Self.block)
+    (memory + 2 * Self.block).update(repeating: WKV.lowestExponent, count: Self.block)
+  }
+  func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Storage {
+    Storage(capacity: pass == .gradient ? grid.longest * memory : 0)
+  }
+
+  private func at(_ piece: Piece, _ unit: Int) -> Int {
+    (piece.row * segment.length + piece.start) * width + unit * Self.block
+  }
+
+  func step(_ piece: Piece, _ scratch: Storage) {
+    for unit in piece.units {
+      let a = piece.memory[unit], b = a + Self.block, p = b + Self.block
+      for t in 0..<piece.count {
+        for i in 0..<channels(unit) {
+          let (at, channel) = (at(piece, unit) + t * width + i, unit * Self.block + i)
+          let k = Double(operands[0].base[at]), v = Double(operands[1].base[at])
+          let w = Double(operands[2].base[channel]), u = Double(operands[3].base[channel])
+          let scale = Double(p[i]), highest = max(scale, u + k)
+          let past = exponential(scale - highest), now = exponential(u + k - highest)
+          piece.y[at] = Float((past * Double(a[i]) + now * v) / (past * Double(b[i]) + now))
+          p[i] = Float(max(scale + w, k))
+          let old = exponential(scale + w - Double(p[i])), new = exponential(k - Double(p[i]))
+          a[i] = Float(old * Double(a[i]) + new * v)
+          b[i] = Float(old * Double(b[i]) + new)
+        }
+      }
+    }
+  }
+
+  func chunk(_ piece: Piece, _ scratch: Storage) {
+    for unit in piece.units {
+      let at = at(piece, unit), x = operands.map(\.base), channel = unit * Self.block
+      runnel_wkv(
+        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + channel, x[3] + channel,
+        piece.memory[unit],
+        piece.y + at)
+    }
+  }
+
+  func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
+    for unit in piece.units {
+      let at = at(piece, unit), x = operands.map(\.base), d = gradients.operands, channel = unit * Self.block
+      runnel_wkv_backward(
+        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + channel, x[3] + channel,
+        piece.memory[unit],
+        scratch.base, gradients.dy + at, gradients.memory[unit], d[0] + at, d[1] + at, d[2] + channel,
+        d[3] + channel)
+    }
   }
 }
