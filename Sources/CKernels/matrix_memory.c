@@ -23,24 +23,28 @@ INLINE void add_rows(
   float c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3];
   for (ptrdiff_t j = 0; j < V; j++) y[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j]);
 }
-// Four rows of the state at a time, so that y is read and written once for four; c holds w, k, b and q of them.
+// Four rows of the state at a time, so that y is read and written once for four.
 INLINE void step_rows(
-    ptrdiff_t V, int removes, int before, const float (*c)[4], const float *restrict v, const float *restrict u,
-    float *restrict S0, float *restrict S1, float *restrict S2, float *restrict S3, float *restrict y) {
+    ptrdiff_t V, int removes, int before, const float *w, const float *k, const float *b, const float *q,
+    const float *restrict v, const float *restrict u, float *restrict S0, float *restrict S1, float *restrict S2,
+    float *restrict S3, float *restrict y) {
+  float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], k0 = k[0], k1 = k[1], k2 = k[2], k3 = k[3];
+  float q0 = q[0], q1 = q[1], q2 = q[2], q3 = q[3], b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+  if (removes) b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
   for (ptrdiff_t j = 0; j < V; j++) {
     float s0 = S0[j], s1 = S1[j], s2 = S2[j], s3 = S3[j];
-    if (before) y[j] += (c[3][0] * s0 + c[3][1] * s1) + (c[3][2] * s2 + c[3][3] * s3);
-    s0 = c[0][0] * s0 + c[1][0] * v[j];
-    s1 = c[0][1] * s1 + c[1][1] * v[j];
-    s2 = c[0][2] * s2 + c[1][2] * v[j];
-    s3 = c[0][3] * s3 + c[1][3] * v[j];
+    if (before) y[j] += (q0 * s0 + q1 * s1) + (q2 * s2 + q3 * s3);
+    s0 = w0 * s0 + k0 * v[j];
+    s1 = w1 * s1 + k1 * v[j];
+    s2 = w2 * s2 + k2 * v[j];
+    s3 = w3 * s3 + k3 * v[j];
     if (removes) {
-      s0 += c[2][0] * u[j];
-      s1 += c[2][1] * u[j];
-      s2 += c[2][2] * u[j];
-      s3 += c[2][3] * u[j];
+      s0 += b0 * u[j];
+      s1 += b1 * u[j];
+      s2 += b2 * u[j];
+      s3 += b3 * u[j];
     }
-    if (!before) y[j] += (c[3][0] * s0 + c[3][1] * s1) + (c[3][2] * s2 + c[3][3] * s3);
+    if (!before) y[j] += (q0 * s0 + q1 * s1) + (q2 * s2 + q3 * s3);
     S0[j] = s0;
     S1[j] = s1;
     S2[j] = s2;
@@ -59,18 +63,11 @@ INLINE void step_row(
 }
 INLINE void step_state(
     ptrdiff_t K, ptrdiff_t V, int removes, int before, const float *w, const float *k, const float *b,
-    const float *q, const float *v, const float *u, float *state, float *y) {
+    const float *q, const float *v, const float *u, float *S, float *y) {
   ptrdiff_t i = 0;
-  for (; i + 4 <= K; i += 4) {
-    float c[4][4] = {{1, 1, 1, 1}}, *S = state + i * V;
-    if (w) memcpy(c[0], w + i, sizeof c[0]);
-    memcpy(c[1], k + i, sizeof c[1]);
-    if (removes) memcpy(c[2], b + i, sizeof c[2]);
-    memcpy(c[3], q + i, sizeof c[3]);
-    step_rows(V, removes, before, (const float(*)[4])c, v, u, S, S + V, S + 2 * V, S + 3 * V, y);
-  }
-  for (; i < K; i++)
-    step_row(V, removes, before, w ? w[i] : 1, k[i], removes ? b[i] : 0, q[i], v, u, state + i * V, y);
+  for (; i + 4 <= K; i += 4, S += 4 * V)
+    step_rows(V, removes, before, w + i, k + i, removes ? b + i : k, q + i, v, u, S, S + V, S + 2 * V, S + 3 * V, y);
+  for (; i < K; i++, S += V) step_row(V, removes, before, w[i], k[i], removes ? b[i] : 0, q[i], v, u, S, y);
 }
 
 LEAF(void, runnel_matrix_step,
@@ -85,6 +82,8 @@ LEAF(void, runnel_matrix_step,
     const float *qt = q + t * key_stride, *kt = k + t * key_stride, *vt = v + t * value_stride;
     float *yt = y + t * value_stride;
     if (log_decay) fill_decays(K, key_step, log_decay + t * decay_stride, w);
+    else
+      for (ptrdiff_t i = 0; i < K; i++) w[i] = 1;
     if (a) {
       const float *at = a + t * key_stride;
       memset(u, 0, (size_t)V * sizeof(float));
@@ -96,11 +95,11 @@ LEAF(void, runnel_matrix_step,
       for (; i < K; i++) add_row(V, at[i], state + i * V, u);
     }
     memset(yt, 0, (size_t)V * sizeof(float));
-    const float *wt = log_decay ? w : NULL, *bt = a ? b + t * key_stride : NULL;
-    if (a && before) step_state(K, V, 1, 1, wt, kt, bt, qt, vt, u, state, yt);
-    else if (a) step_state(K, V, 1, 0, wt, kt, bt, qt, vt, u, state, yt);
-    else if (before) step_state(K, V, 0, 1, wt, kt, bt, qt, vt, u, state, yt);
-    else step_state(K, V, 0, 0, wt, kt, bt, qt, vt, u, state, yt);
+    const float *bt = a ? b + t * key_stride : NULL;
+    if (a && before) step_state(K, V, 1, 1, w, kt, bt, qt, vt, u, state, yt);
+    else if (a) step_state(K, V, 1, 0, w, kt, bt, qt, vt, u, state, yt);
+    else if (before) step_state(K, V, 0, 1, w, kt, bt, qt, vt, u, state, yt);
+    else step_state(K, V, 0, 0, w, kt, bt, qt, vt, u, state, yt);
     if (before && bonus) {
       float own = 0;
       for (ptrdiff_t i = 0; i < K; i++) own += qt[i] * bonus[i] * kt[i];

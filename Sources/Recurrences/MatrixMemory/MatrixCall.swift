@@ -11,8 +11,10 @@ struct MatrixCall: Recurrence {
   let B, T, H, G, K, V: Int
   /// K rounded up to whole vectors.
   let P: Int
-  /// How many tokens before itself is the state that each reads: q, and a.
-  let lags: [Int]
+  /// How many tokens before itself is the state that q reads.
+  let lag: Int
+  /// Whether there are a and b.
+  let removes: Bool
   /// Whether there are decays; for every token or for all, for every key of a head or for all.
   let hasDecay, decayHasTokens, decayHasKeys, hasBonus: Bool
   private let chunk: Int?
@@ -42,21 +44,27 @@ struct MatrixCall: Recurrence {
     check(state, "a state", is: [B, H, K, V])
     let log = decay.logarithm
     (hasDecay, decayHasTokens, decayHasKeys) = (log != nil, decay.hasTokens, decay.hasKeys)
-    check(log, "decays", is: Shape((decay.hasTokens ? [B, T] : []) + [H] + (decay.hasKeys ? [K] : [])))
-    let lag = if case .before = reads { 1 } else { 0 }
-    lags = removal == nil ? [lag] : [lag, 1]
-    hasBonus = reads.bonus != nil
+    check(
+      log, "decays",
+      is: decay.hasTokens ? (decay.hasKeys ? [B, T, H, K] : [B, T, H]) : decay.hasKeys ? [H, K] : [H])
+    lag = if case .before = reads { 1 } else { 0 }
+    (removes, hasBonus) = (removal != nil, reads.bonus != nil)
     check(reads.bonus, "a bonus", is: [H, K])
     segment = Segment(batch: B, length: T, resets: resets)
-    operands = [q, k, v, removal?.a, removal?.b, log, reads.bonus].compactMap(\.self)
+    operands = [q, k, v]
+    if let (a, b) = removal { operands += [a, b] }
+    if let log { operands.append(log) }
+    if let bonus = reads.bonus { operands.append(bonus) }
     self.chunk = chunk
   }
 
-  /// How many kinds of rows read the state, q and a, and write to it, k and b; and their places in the operands.
-  var kinds: Int { lags.count }
-  var readers: [Int] { kinds == 1 ? [0] : [0, 3] }
-  var writers: [Int] { kinds == 1 ? [1] : [1, 4] }
-  var logIndex: Int { kinds == 1 ? 3 : 5 }
+  /// How many kinds of rows read the state, q and a, and write to it, k and b; their places in the operands, and how far
+  /// each kind of reader lags behind its token.
+  var kinds: Int { removes ? 2 : 1 }
+  var readers: [Int] { removes ? [0, 3] : [0] }
+  var writers: [Int] { removes ? [1, 4] : [1] }
+  var lags: [Int] { removes ? [lag, 1] : [lag] }
+  var logIndex: Int { removes ? 5 : 3 }
   var log: Tensor? { hasDecay ? operands[logIndex] : nil }
   var bonus: Tensor? { hasBonus ? operands[operands.count - 1] : nil }
 
@@ -83,11 +91,11 @@ extension MatrixCall {
 
   /// The heads of a group in one share, which then forms once what they share, or in several, each with its own
   /// sums of gradients of that.
-  var shares: Int { G * parts }
-  private var parts: Int { decayHasKeys ? shared : min(shared, max(1, 8 / max(1, B * G))) }
+  var shares: Int { G * split }
+  private var split: Int { decayHasKeys ? shared : min(shared, max(1, 8 / max(1, B * G))) }
 
   var gathering: [Gathering] {
-    let keys: [Gathering] = [parts == 1 ? .perToken : .perTokenParts(parts)]
+    let keys: [Gathering] = [split == 1 ? .perToken : .perTokenParts(split)]
     return keys + keys + [.perToken] + (kinds == 2 ? keys + keys : [])
       + (hasDecay ? [decayHasTokens ? .perToken : .shared] : []) + (hasBonus ? [.shared] : [])
   }
@@ -122,7 +130,7 @@ extension MatrixCall {
           let w = Float(exponential(log.map { Double($0.base[decay + (decayHasKeys ? i : 0)]) } ?? 0))
           let before = S[i * V + j], written = k.base[key + i] * v.base[value + j]
           let after = w * before + (removal?.b.base[key + i] ?? 0) * removed + written
-          let seen = lags[0] == 0 ? after : before + (bonus?.base[h * K + i] ?? 0) * written
+          let seen = lag == 0 ? after : before + (bonus?.base[h * K + i] ?? 0) * written
           x.y[value + j] += q.base[key + i] * seen
           S[i * V + j] = after
         }
@@ -132,16 +140,41 @@ extension MatrixCall {
 
   /// The same fast, for streams.
   func stream(_ x: Piece, _ scratch: MatrixScratch) {
-    let operands = operands.map { Floats($0.base) }, bonus = hasBonus ? operands[operands.count - 1] : nil
+    let first = x.row * H
+    stream(
+      heads: first + x.units.lowerBound..<first + x.units.upperBound, x.start, x.count,
+      x.memory[0] - first * memory, x.y)
+  }
+
+  /// The same without the driver, whose shares and chunks take as long as a token of a small model.
+  func stream(_ state: inout Tensor) -> Tensor {
+    Tensor(output) { y in
+      state.mutate { state in
+        // Nor is it worth waking another thread for.
+        WorkerPool.shared.split(B * H, grain: max(1, (1 << 15) / max(1, T * memory))) { heads in
+          stream(heads: heads, 0, T, state, y)
+        }
+      }
+    }
+  }
+
+  private func stream(
+    heads: Range<Int>, _ start: Int, _ count: Int, _ state: MutableFloats, _ y: MutableFloats
+  ) {
+    func base(_ operand: Int) -> Floats { Floats(operands[operand].base) }
+    func base(_ operand: Int, if isPresent: Bool) -> Floats? { isPresent ? base(operand) : nil }
+    let q = base(0), k = base(1), v = base(2), a = base(3, if: removes), b = base(4, if: removes),
+      log = base(logIndex, if: hasDecay)
+    let bonus = base(operands.count - 1, if: hasBonus)
     withUnsafeTemporaryAllocation(of: Float.self, capacity: K + V) { room in
       guard let room = room.baseAddress else { return }
-      for h in x.units {
-        let key = keyOffset(x.row, x.start, h), value = valueOffset(x.row, x.start, h)
-        let log = hasDecay ? operands[logIndex] + logOffset(x.row, x.start, h) : nil
+      for index in heads {
+        let (row, h) = (index / H, index % H), key = keyOffset(row, start, h),
+          value = valueOffset(row, start, h)
         runnel_matrix_step(
-          x.count, K, V, keyStride, valueStride, logStride, decayHasKeys ? 1 : 0, Int32(lags[0]),
-          operands[0] + key, operands[1] + key, operands[2] + value, kinds == 1 ? nil : operands[3] + key,
-          kinds == 1 ? nil : operands[4] + key, log, bonus.map { $0 + h * K }, x.memory[h], x.y + value, room)
+          count, K, V, keyStride, valueStride, logStride, decayHasKeys ? 1 : 0, Int32(lag), q + key, k + key,
+          v + value, a.map { $0 + key }, b.map { $0 + key }, log.map { $0 + logOffset(row, start, h) },
+          bonus.map { $0 + h * K }, state + index * memory, y + value, room)
       }
     }
   }

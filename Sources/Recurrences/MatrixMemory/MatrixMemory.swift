@@ -59,7 +59,9 @@ public enum MatrixMemory {
     q: Tensor, k: Tensor, v: Tensor, decay: Decay, removal: (a: Tensor, b: Tensor)?, reads: Reads, form: Form,
     resets: Resets, state: inout Tensor, chunk: Int?
   ) -> Tensor {
-    MatrixCall(q, k, v, decay, removal, reads, state, resets, chunk: chunk).run(form, state: &state)
+    let call = MatrixCall(q, k, v, decay, removal, reads, state, resets, chunk: chunk)
+    let isTracked = state.isTracked || call.operands.contains(where: \.isTracked)
+    return form == .step && resets.isEmpty && !isTracked ? call.stream(&state) : call.run(form, state: &state)
   }
 }
 
