@@ -58,6 +58,16 @@ INLINE void step_channels(
   STORE_WIDTH(y, sum);
 }
 
+LEAF(void, runnel_selective_step,
+    (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
+     const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
+     const float *restrict D, float *restrict state, float *restrict y),
+    (steps, width, stride, N, u, delta, A, B, C, D, state, y)) {
+  for (ptrdiff_t t = 0; t < steps; t++)
+    step_channels(
+        width, N, u + t * stride, delta + t * stride, A, B + t * N, C + t * N, D, state, y + t * stride);
+}
+
 LEAF(void, runnel_selective_gated_step,
     (ptrdiff_t width, ptrdiff_t N, const float *restrict u, const float *restrict raw,
      const float *restrict bias, const float *restrict A, const float *restrict B, const float *restrict C,

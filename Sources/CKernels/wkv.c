@@ -14,50 +14,51 @@
   float s = (p) + (w), part_##s = s - (p); \
   float lost = ((p) - (s - part_##s)) + ((w) - part_##s);
 
-enum { B = RUNNEL_WKV_BLOCK, P = 2 * RUNNEL_WKV_BLOCK, MEMORY = 3 * RUNNEL_WKV_BLOCK };
-
-// The sums after a token from those before it, which may be the same memory.
-INLINE void advance_channel(ptrdiff_t i, float k, float v, float w, const float *before, float *after) {
-  float a = before[i], b = before[B + i], p = before[P + i];
-  DECAYED(p, w, s, lost)
-  SHARES(s - k, old, new)
-  float rest = old * lost;
-  after[i] = old * a + (rest * a + new * v);
-  after[B + i] = old * b + (rest * b + new);
-  after[P + i] = s < k ? k : s;
-}
-
-INLINE void advance(
-    ptrdiff_t width, const float *restrict k, const float *restrict v, const float *restrict w,
-    const float *restrict before, float *restrict after) {
-  for (ptrdiff_t i = 0; i < width; i++) advance_channel(i, k[i], v[i], w[i], before, after);
-}
+// The sums of a channel behind a token.
+#define ADVANCE(k, v, w, a, b, p, a_next, b_next, p_next)     \
+  {                                                           \
+    DECAYED(p, w, s, lost)                                    \
+    SHARES(s - (k), old, new)                                 \
+    float rest = old * lost, a_ = (a), b_ = (b);              \
+    (a_next) = old * a_ + (rest * a_ + new * (v));            \
+    (b_next) = old * b_ + (rest * b_ + new);                  \
+    (p_next) = s < (k) ? (k) : s;                             \
+  }
 
 LEAF(void, runnel_wkv,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
-     const float *restrict w, const float *restrict u, float *restrict memory, float *restrict y),
-    (steps, width, stride, k, v, w, u, memory, y)) {
+     const float *restrict w, const float *restrict u, float *restrict a, float *restrict b,
+     float *restrict p, float *restrict y),
+    (steps, width, stride, k, v, w, u, a, b, p, y)) {
   for (ptrdiff_t t = 0; t < steps; t++, k += stride, v += stride, y += stride)
     for (ptrdiff_t i = 0; i < width; i++) {
-      SHARES((memory[P + i] - k[i]) - u[i], past, now)
-      y[i] = (past * memory[i] + now * v[i]) / (past * memory[B + i] + now);
-      advance_channel(i, k[i], v[i], w[i], memory, memory);
+      SHARES((p[i] - k[i]) - u[i], past, now)
+      y[i] = (past * a[i] + now * v[i]) / (past * b[i] + now);
+      ADVANCE(k[i], v[i], w[i], a[i], b[i], p[i], a[i], b[i], p[i])
     }
 }
 
 // The outputs do not depend on the scale, so p is a constant here.
 LEAF(void, runnel_wkv_backward,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
-     const float *restrict w, const float *restrict u, const float *restrict start, float *restrict scratch,
-     const float *restrict dy, float *restrict dmemory, float *restrict dk, float *restrict dv, float *restrict dw,
+     const float *restrict w, const float *restrict u, const float *restrict a0, const float *restrict b0,
+     const float *restrict p0, float *restrict scratch, const float *restrict dy, float *restrict da,
+     float *restrict db, float *restrict dp, float *restrict dk, float *restrict dv, float *restrict dw,
      float *restrict du),
-    (steps, width, stride, k, v, w, u, start, scratch, dy, dmemory, dk, dv, dw, du)) {
-  float *da = dmemory, *db = da + B;
-  memcpy(scratch, start, (size_t)MEMORY * sizeof(float));
-  for (ptrdiff_t t = 0; t + 1 < steps; t++)
-    advance(width, k + t * stride, v + t * stride, w, scratch + t * MEMORY, scratch + (t + 1) * MEMORY);
+    (steps, width, stride, k, v, w, u, a0, b0, p0, scratch, dy, da, db, dp, dk, dv, dw, du)) {
+  size_t bytes = (size_t)width * sizeof(float);
+  memcpy(scratch, a0, bytes);
+  memcpy(scratch + width, b0, bytes);
+  memcpy(scratch + 2 * width, p0, bytes);
+  for (ptrdiff_t t = 0; t + 1 < steps; t++) {
+    const float *restrict a = scratch + t * 3 * width, *restrict b = a + width, *restrict p = b + width;
+    const float *kt = k + t * stride, *vt = v + t * stride;
+    float *restrict next = scratch + (t + 1) * 3 * width;
+    for (ptrdiff_t i = 0; i < width; i++)
+      ADVANCE(kt[i], vt[i], w[i], a[i], b[i], p[i], next[i], next[width + i], next[2 * width + i])
+  }
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
-    const float *a = scratch + t * MEMORY, *b = a + B, *p = a + P;
+    const float *a = scratch + t * 3 * width, *b = a + width, *p = b + width;
     const float *kt = k + t * stride, *vt = v + t * stride;
     float *dkt = dk + t * stride, *dvt = dv + t * stride;
     for (ptrdiff_t i = 0; i < width; i++) {
@@ -76,5 +77,5 @@ LEAF(void, runnel_wkv_backward,
     }
   }
   // The sums are a e^p and b e^p, so the exponent that came in moves both.
-  for (ptrdiff_t i = 0; i < width; i++) dmemory[P + i] = start[i] * da[i] + start[B + i] * db[i];
+  for (ptrdiff_t i = 0; i < width; i++) dp[i] = a0[i] * da[i] + b0[i] * db[i];
 }

@@ -5,8 +5,13 @@
 #pragma once
 #include <stddef.h>
 
-// One token of a stream with what stands around it in Mamba: delta = softplus(raw + bias), and y is gated by silu(gate).
-// u, raw, bias, gate, y [width]. The N states of a channel are in the lanes.
+// Channel by channel, for a stream: the N states of one are in the lanes.
+void runnel_selective_step(
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
+    const float *A, const float *B, const float *C, const float *D, float *state, float *y);
+
+// The same for one token, with what stands around it in Mamba: delta = softplus(raw + bias), and y is gated by silu(gate).
+// u, raw, bias, gate, y [width].
 void runnel_selective_gated_step(
     ptrdiff_t width, ptrdiff_t N, const float *u, const float *raw, const float *bias, const float *A,
     const float *B, const float *C, const float *D, const float *gate, float *state, float *y);

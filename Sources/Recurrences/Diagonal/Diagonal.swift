@@ -41,7 +41,7 @@ private struct Call: Recurrence {
   /// The parts of a number.
   let planes: Int
 
-  private static let block = Int(RUNNEL_DIAGONAL_BLOCK)
+  private static let block = 64
   private var width: Int { output[2] }
   private var channels: Int { width / planes }
   /// Floats between the parts of a number in a row; zero for real ones.
@@ -56,24 +56,9 @@ private struct Call: Recurrence {
 
   var units: Int { (channels + Self.block - 1) / Self.block }
   var shares: Int { units }
-  var memory: Int { planes * Self.block }
+  var parts: [Part] { (0..<planes).map { Part(offset: $0 * plane, size: Self.block, total: channels) } }
   var cost: Int { 8 * Self.block }
-
-  func isInPlace(_ pass: Pass) -> Bool { false }
   private func count(_ unit: Int) -> Int { min(Self.block, channels - unit * Self.block) }
-  private func place(_ row: Int, _ unit: Int, _ part: Int) -> Int {
-    row * width + part * plane + unit * Self.block
-  }
-  func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats) {
-    for part in 0..<planes {
-      (memory + part * Self.block).update(from: states[0] + place(row, unit, part), count: count(unit))
-    }
-  }
-  func store(_ row: Int, _ unit: Int, _ memory: Floats, into states: [MutableFloats]) {
-    for part in 0..<planes {
-      (states[0] + place(row, unit, part)).update(from: memory + part * Self.block, count: count(unit))
-    }
-  }
   func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) {}
 
   /// Where a unit begins in the first token of a piece, and in the decays of that token.
@@ -84,20 +69,20 @@ private struct Call: Recurrence {
 
   func step(_ piece: Piece, _ scratch: Void) {
     for unit in piece.units {
-      let h = piece.memory[unit]
+      let re = piece.memory[unit], im = piece.memory[unit, planes - 1]
       for t in 0..<piece.count {
         for i in 0..<count(unit) {
           let a = operands[0].base + at(piece, unit).decay + t * decayStride + i
           let at = at(piece, unit).input + t * width + i, b = operands[1].base + at, y = piece.y + at
           guard planes == 2 else {
-            h[i] = a[0] * h[i] + b[0]
-            y[0] = h[i]
+            re[i] = a[0] * re[i] + b[0]
+            y[0] = re[i]
             continue
           }
-          let (re, im) = (h[i], h[Self.block + i])
-          h[i] = a[0] * re - a[plane] * im + b[0]
-          h[Self.block + i] = a[0] * im + a[plane] * re + b[plane]
-          (y[0], y[plane]) = (h[i], h[Self.block + i])
+          (re[i], im[i]) = (
+            a[0] * re[i] - a[plane] * im[i] + b[0], a[0] * im[i] + a[plane] * re[i] + b[plane]
+          )
+          (y[0], y[plane]) = (re[i], im[i])
         }
       }
     }
@@ -106,48 +91,10 @@ private struct Call: Recurrence {
   func chunk(_ piece: Piece, _ scratch: Void) {
     for unit in piece.units {
       let at = at(piece, unit)
-      (planes == 2 ? runnel_diagonal_complex : runnel_diagonal)(
+      runnel_diagonal(
         piece.count, count(unit), plane, width, decayStride, operands[0].base + at.decay,
         operands[1].base + at.input,
-        piece.memory[unit], piece.y + at.input)
-    }
-  }
-
-  /// The associative scan of the papers (S5, LRU): ⌈log₂ T⌉ levels over the whole stretch. It does T log T work.
-  func parallel(_ piece: Piece, _ scratch: Void) {
-    for unit in piece.units {
-      let at = at(piece, unit), T = piece.count, size = T * memory, h = piece.memory[unit]
-      var decays = Tensor(zeros: [size]).storage, sums = Tensor(zeros: [size]).storage
-      var nextDecays = Storage(capacity: size), nextSums = Storage(capacity: size)
-      for t in 0..<T {
-        for part in 0..<planes {
-          let to = t * memory + part * Self.block
-          (decays.base + to).update(
-            from: operands[0].base + at.decay + t * decayStride + part * plane, count: count(unit))
-          (sums.base + to).update(
-            from: operands[1].base + at.input + t * width + part * plane, count: count(unit))
-        }
-      }
-      // The initial state enters through the first token: b_0 + a_0 h.
-      let own = planes == 2 ? Self.block : 0
-      (planes == 2 ? runnel_diagonal_complex : runnel_diagonal)(
-        1, count(unit), own, memory, memory, decays.base, sums.base, h, nextSums.base)
-      sums.base.update(from: h, count: memory)
-      var distance = 1
-      while distance < T {
-        runnel_diagonal_level(
-          0, T, distance, Self.block, own, decays.base, sums.base, nextDecays.base, nextSums.base)
-        swap(&decays, &nextDecays)
-        swap(&sums, &nextSums)
-        distance *= 2
-      }
-      for t in 0..<T {
-        for part in 0..<planes {
-          (piece.y + at.input + t * width + part * plane).update(
-            from: sums.base + t * memory + part * Self.block, count: count(unit))
-        }
-      }
-      h.update(from: sums.base + size - memory, count: memory)
+        piece.memory[unit], piece.memory[unit, planes - 1], piece.y + at.input)
     }
   }
 
@@ -155,9 +102,10 @@ private struct Call: Recurrence {
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Void) {
     for unit in piece.units {
       let at = at(piece, unit)
-      (planes == 2 ? runnel_diagonal_complex_backward : runnel_diagonal_backward)(
+      runnel_diagonal_backward(
         piece.count, count(unit), plane, width, decayStride, operands[0].base + at.decay, piece.y + at.input,
-        piece.memory[unit], gradients.dy + at.input, gradients.memory[unit], gradients.operands[1] + at.input,
+        piece.memory[unit], piece.memory[unit, planes - 1], gradients.dy + at.input, gradients.memory[unit],
+        gradients.memory[unit, planes - 1], gradients.operands[1] + at.input,
         gradients.operands[0] + at.decay)
     }
   }

@@ -126,39 +126,19 @@ private struct Call: LaneRecurrence {
     }
   }
 
+  func isInPlace(_ pass: Pass) -> Bool { pass == .stream }
+  func stream(_ x: LanePiece) {
+    let j = shared(x.row, x.chunk.start), (A, D) = (operands[4], operands[5])
+    runnel_selective_step(
+      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, A.base + x.channel * N, B.base + j,
+      C.base + j, D.isEmpty ? nil : D.base + x.channel, x.memory, x.y)
+  }
+
   func scan(_ x: LanePiece) {
     let j = shared(x.row, x.chunk.start)
     runnel_selective_scan(
       x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, x.constants[0], B.base + j, C.base + j,
       x.constants[1], x.memory, x.y)
-  }
-
-  /// The paper's parallel form: the associative scan over materialised decays and inputs, [T N 16]. It stays for
-  /// comparison: `scan` is faster at every length.
-  func whole(_ x: LanePiece) {
-    let size = N * laneCount, decays = Tensor(zeros: [1, x.count, size]),
-      inputs = Tensor(zeros: [1, x.count, size])
-    for t in 0..<x.count {
-      let i = x.at + t * channels, j = shared(x.row, x.chunk.start + t)
-      for e in 0..<x.width {
-        for n in 0..<N {
-          let k = n * laneCount + e, dt = delta.base[i + e]
-          decays.storage.base[t * size + k] = dt * x.constants[0][k]
-          inputs.storage.base[t * size + k] = dt * u.base[i + e] * B.base[j + n]
-        }
-      }
-    }
-    var state = Tensor(Array(UnsafeBufferPointer(start: x.memory, count: size)), [1, size])
-    let h = Diagonal.run(
-      decay: activate(decays, .exp), input: inputs, .real, form: .parallel, state: &state)
-    x.memory.update(from: state.base, count: size)
-    for t in 0..<x.count {
-      let i = t * channels, j = shared(x.row, x.chunk.start + t)
-      for e in 0..<x.width {
-        let output = (0..<N).reduce(0) { $0 + h.base[t * size + $1 * laneCount + e] * C.base[j + $1] }
-        x.y[i + e] = output + x.constants[1][e] * u.base[x.at + i + e]
-      }
-    }
   }
 
   func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {

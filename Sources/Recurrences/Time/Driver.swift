@@ -49,12 +49,12 @@ extension Recurrence {
     return Tensor(output) { y in
       forEachShare(shares) { share in
         let scratch = makeScratch(share, grid, for: pass)
-        withMemory(of: share, isInPlace: isInPlace(pass), own, states) { memory, floats in
+        withMemory(of: share, pass, own, states) { memory, parts in
           for (i, chunk) in grid.rows[share.row].enumerated() {
-            if chunk.isFresh { for unit in share.units { begin(memory[unit], count: floats(unit)) } }
+            if chunk.isFresh { forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) } }
             if let kept {
-              let start = start(kept.starts, grid, share.row, i)
-              for unit in share.units { start[unit].update(from: memory[unit], count: self.memory) }
+              let start = start(kept.starts, grid, share.row, i, parts)
+              forEach(share, parts) { start[$0, $1].update(from: memory[$0, $1], count: $2) }
             }
             let piece = Piece(share: share, chunk: chunk, memory: memory, y: y)
             switch form {
@@ -85,19 +85,17 @@ extension Recurrence {
       let operands = zip(zip(operands, gathering), gathered).map {
         $1.storage.base + $0.1.part(of: share) * $0.0.count
       }
-      withMemory(of: share, isInPlace: isInPlace(.gradient), own, dstates) { memory, floats in
+      withMemory(of: share, .gradient, own, dstates) { memory, parts in
         var hasLater = hasSeed
         for (i, chunk) in grid.rows[share.row].enumerated().reversed() {
           let piece = Piece(
-            share: share, chunk: chunk, memory: start(starts, grid, share.row, i),
+            share: share, chunk: chunk, memory: start(starts, grid, share.row, i, parts),
             y: (y ?? dy).storage.base + (y ?? dy).offset)
           gradient(
             piece,
             ChunkGradients(dy: dy.base, memory: memory, hasLater: hasLater, operands: operands, needs: needs),
             scratch)
-          if chunk.isFresh {
-            for unit in share.units { memory[unit].update(repeating: 0, count: floats(unit)) }
-          }
+          if chunk.isFresh { forEach(share, parts) { memory[$0, $1].update(repeating: 0, count: $2) } }
           hasLater = !chunk.isFresh
         }
       }
@@ -120,29 +118,44 @@ extension Recurrence {
     }
   }
 
-  /// The memories of a share, and how many floats there are of a unit's.
-  private func withMemory(
-    of share: Share, isInPlace: Bool, _ states: [MutableFloats], _ tensors: [Tensor],
-    _ body: (Memory, _ floats: (Int) -> Int) -> Void
+  /// Calls `body` with every unit of a share, part and how many floats it has.
+  private func forEach(
+    _ share: Share, _ parts: [Part], _ body: (_ unit: Int, _ part: Int, _ count: Int) -> Void
   ) {
-    if isInPlace {
-      let row = tensors[0].count / segment.batch
-      body(Memory(base: states[0] + share.row * row, first: 0, stride: memory)) {
-        min(memory, row - $0 * memory)
+    for unit in share.units {
+      for (i, part) in parts.enumerated() { body(unit, i, part.count(unit)) }
+    }
+  }
+
+  /// The memories of a share for a pass, and their parts.
+  private func withMemory(
+    of share: Share, _ pass: Pass, _ states: [MutableFloats], _ tensors: [Tensor],
+    _ body: (Memory, [Part]) -> Void
+  ) {
+    if isInPlace(pass) {
+      let parts = parts
+      let bases = parts.map {
+        states[$0.tensor] + share.row * (tensors[$0.tensor].count / segment.batch) + $0.offset
       }
+      body(Memory(bases: bases, strides: parts.map(\.size)), parts)
     } else {
       let storage = Storage(capacity: share.units.count * memory)
-      let held = Memory(base: storage.base, first: share.units.lowerBound, stride: memory)
+      let held = Memory(bases: [storage.base], strides: [memory], first: share.units.lowerBound)
       for unit in share.units { load(share.row, unit, from: states, into: held[unit]) }
-      body(held) { _ in memory }
+      body(held, [Part(size: memory, total: units * memory)])
       for unit in share.units { store(share.row, unit, held[unit], into: states) }
       withExtendedLifetime(storage) {}
     }
   }
 
   /// The memories before a chunk, as they are kept.
-  private func start(_ starts: Storage, _ grid: Grid, _ row: Int, _ chunk: Int) -> Memory {
-    Memory(base: starts.base + (grid.first[row] + chunk) * units * memory, first: 0, stride: memory)
+  private func start(_ starts: Storage, _ grid: Grid, _ row: Int, _ chunk: Int, _ parts: [Part]) -> Memory {
+    var next = starts.base + (grid.first[row] + chunk) * units * memory
+    let bases = parts.map { part in
+      defer { next += part.size }
+      return next
+    }
+    return Memory(bases: bases, strides: parts.map { _ in memory })
   }
 }
 

@@ -66,6 +66,7 @@ struct LaneScratch {
 
 extension LaneRecurrence {
   var memory: Int { size * laneCount }
+  var parts: [Part] { [Part(size: memory, total: channels * size)] }
   var units: Int { (channels + laneCount - 1) / laneCount }
   var shares: Int { units }
   var gradientShares: Int { min(units, 4) }

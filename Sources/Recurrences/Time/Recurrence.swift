@@ -22,9 +22,10 @@ protocol Recurrence: Sendable {
   /// The shape of y.
   var output: Shape { get }
 
-  /// A row's memory is `units` independent ones of `memory` floats each, in the order that the loops like.
+  /// A row's memory is `units` independent ones of `memory` floats each, by default of one part.
   var units: Int { get }
   var memory: Int { get }
+  var parts: [Part] { get }
   /// In how many shares the units of a row are worked on, forward and backward: by the sizes alone, for the order of
   /// sums must not depend on the threads.
   var shares: Int { get }
@@ -34,7 +35,7 @@ protocol Recurrence: Sendable {
 
   /// The most tokens of a chunk, by default ``keptChunk``; `keepsMemories` says that a gradient will start from each.
   func chunkLength(_ form: Form, keepsMemories: Bool) -> Int
-  /// Whether the loops of a pass work on the one state tensor [B, units, memory] itself. Others `load` and `store`.
+  /// Whether the loops of a pass work on the state tensors themselves. Others `load` and `store` a memory of one part.
   func isInPlace(_ pass: Pass) -> Bool
   /// Whether the gradient reads y.
   var needsOutput: Bool { get }
@@ -42,8 +43,8 @@ protocol Recurrence: Sendable {
   /// Brings a unit's memory from the state tensors and back.
   func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats)
   func store(_ row: Int, _ unit: Int, _ memory: Floats, into states: [MutableFloats])
-  /// What a unit's memory is before the first token of a document; by default zero.
-  func begin(_ memory: MutableFloats, count: Int)
+  /// What a part of a unit's memory is before the first token of a document; by default zero.
+  func begin(_ memory: MutableFloats, part: Int, count: Int)
   func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Scratch
 
   /// The definition, token by token.
@@ -76,11 +77,21 @@ struct Share {
   let units: Range<Int>
 }
 
-/// The memories of the units of a share.
+/// One part of the memories of a row: where it begins in the row's part of which state tensor, the floats of a unit, and
+/// those of all units, which the last one may fall short of.
+struct Part: Sendable {
+  var tensor = 0
+  var offset = 0
+  let size, total: Int
+  func count(_ unit: Int) -> Int { min(size, total - unit * size) }
+}
+
+/// The memories of the units of a share, part by part.
 struct Memory {
-  let base: MutableFloats
-  let first, stride: Int
-  subscript(unit: Int) -> MutableFloats { base + (unit - first) * stride }
+  let bases: [MutableFloats]
+  let strides: [Int]
+  var first = 0
+  subscript(unit: Int, part: Int = 0) -> MutableFloats { bases[part] + (unit - first) * strides[part] }
 }
 
 /// A chunk of a row for some units.
@@ -123,6 +134,8 @@ let keptChunk = 16
 extension Recurrence {
   var gradientShares: Int { shares }
   var cost: Int { memory }
+  var memory: Int { parts.reduce(0) { $0 + $1.size } }
+  var parts: [Part] { [Part(size: memory, total: units * memory)] }
   var needsOutput: Bool { false }
   func chunkLength(_ form: Form, keepsMemories: Bool) -> Int {
     keepsMemories && form != .parallel ? keptChunk : .max
@@ -130,7 +143,7 @@ extension Recurrence {
   func isInPlace(_ pass: Pass) -> Bool { true }
   func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats) {}
   func store(_ row: Int, _ unit: Int, _ memory: Floats, into states: [MutableFloats]) {}
-  func begin(_ memory: MutableFloats, count: Int) { memory.update(repeating: 0, count: count) }
+  func begin(_ memory: MutableFloats, part: Int, count: Int) { memory.update(repeating: 0, count: count) }
   func stream(_ piece: Piece, _ scratch: Scratch) { chunk(piece, scratch) }
   func chunk(_ piece: Piece, _ scratch: Scratch) { step(piece, scratch) }
   func parallel(_ piece: Piece, _ scratch: Scratch) { chunk(piece, scratch) }

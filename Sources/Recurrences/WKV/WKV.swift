@@ -76,29 +76,16 @@ private struct Call: Recurrence {
   let output: Shape
 
   private var width: Int { output[2] }
-  private static let block = Int(RUNNEL_WKV_BLOCK)
+  private static let block = 64
   var gathering: [Gathering] { [.perToken, .perToken, .shared, .shared] }
   var units: Int { (width + Self.block - 1) / Self.block }
   var shares: Int { units }
   /// a, b and p of a block of channels.
-  var memory: Int { 3 * Self.block }
+  var parts: [Part] { (0..<3).map { Part(tensor: $0, size: Self.block, total: width) } }
   var cost: Int { 16 * Self.block }
-
-  func isInPlace(_ pass: Pass) -> Bool { false }
   private func channels(_ unit: Int) -> Int { min(Self.block, width - unit * Self.block) }
-  func load(_ row: Int, _ unit: Int, from states: [MutableFloats], into memory: MutableFloats) {
-    for (i, state) in states.enumerated() {
-      (memory + i * Self.block).update(from: state + row * width + unit * Self.block, count: channels(unit))
-    }
-  }
-  func store(_ row: Int, _ unit: Int, _ memory: Floats, into states: [MutableFloats]) {
-    for (i, state) in states.enumerated() {
-      (state + row * width + unit * Self.block).update(from: memory + i * Self.block, count: channels(unit))
-    }
-  }
-  func begin(_ memory: MutableFloats, count: Int) {
-    memory.update(repeating: 0, count: 2 * Self.block)
-    (memory + 2 * Self.block).update(repeating: WKV.lowestExponent, count: Self.block)
+  func begin(_ memory: MutableFloats, part: Int, count: Int) {
+    memory.update(repeating: part == 2 ? WKV.lowestExponent : 0, count: count)
   }
   func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Storage {
     Storage(capacity: pass == .gradient ? grid.longest * memory : 0)
@@ -110,7 +97,7 @@ private struct Call: Recurrence {
 
   func step(_ piece: Piece, _ scratch: Storage) {
     for unit in piece.units {
-      let a = piece.memory[unit], b = a + Self.block, p = b + Self.block
+      let (a, b, p) = (piece.memory[unit, 0], piece.memory[unit, 1], piece.memory[unit, 2])
       for t in 0..<piece.count {
         for i in 0..<channels(unit) {
           let (at, channel) = (at(piece, unit) + t * width + i, unit * Self.block + i)
@@ -130,22 +117,24 @@ private struct Call: Recurrence {
 
   func chunk(_ piece: Piece, _ scratch: Storage) {
     for unit in piece.units {
-      let at = at(piece, unit), x = operands.map(\.base), channel = unit * Self.block
+      let at = at(piece, unit), x = operands.map(\.base), i = unit * Self.block, memory = piece.memory
       runnel_wkv(
-        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + channel, x[3] + channel,
-        piece.memory[unit],
-        piece.y + at)
+        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + i, x[3] + i, memory[unit, 0],
+        memory[unit, 1],
+        memory[unit, 2], piece.y + at)
     }
   }
 
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
     for unit in piece.units {
-      let at = at(piece, unit), x = operands.map(\.base), d = gradients.operands, channel = unit * Self.block
+      let at = at(piece, unit), x = operands.map(\.base), d = gradients.operands, i = unit * Self.block
+      let (start, after) = (piece.memory, gradients.memory)
       runnel_wkv_backward(
-        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + channel, x[3] + channel,
-        piece.memory[unit],
-        scratch.base, gradients.dy + at, gradients.memory[unit], d[0] + at, d[1] + at, d[2] + channel,
-        d[3] + channel)
+        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + i, x[3] + i, start[unit, 0],
+        start[unit, 1],
+        start[unit, 2], scratch.base, gradients.dy + at, after[unit, 0], after[unit, 1], after[unit, 2],
+        d[0] + at,
+        d[1] + at, d[2] + i, d[3] + i)
     }
   }
 }
