@@ -422,11 +422,8 @@ INLINE float dot(ptrdiff_t n, const float *x, const float *y) {
   return sum16(a + b) + rest;
 }
 
-// Functions of their own, so that the rows are known not to overlap.
-INLINE void add_products(ptrdiff_t n, const float *restrict x, const float *restrict y, float *restrict z) {
-  for (ptrdiff_t i = 0; i < n; i++) z[i] += x[i] * y[i];
-}
-INLINE void add_products_and_terms(
+// A function of its own, so that the rows are known not to overlap.
+INLINE void add_scaled_and_terms(
     ptrdiff_t n, const float *restrict c, const float *restrict g, const float *restrict x, float *restrict dx,
     float *restrict terms) {
   for (ptrdiff_t i = 0; i < n; i++) {
@@ -440,12 +437,11 @@ LEAF(void, runnel_matrix_scale_backward,
     (ptrdiff_t n, ptrdiff_t P, ptrdiff_t width, const float *scale, const float *g, const float *x, float *dx,
      float *terms),
     (n, P, width, scale, g, x, dx, terms)) {
-  if (width != 1 && terms) add_products_and_terms(n * P, scale, g, x, dx, terms);
-  else if (width != 1) add_products(n * P, scale, g, dx);
+  if (width != 1) add_scaled_and_terms(n * P, scale, g, x, dx, terms);
   else
     for (ptrdiff_t t = 0; t < n; t++) {
       add_row(P, scale[t], g + t * P, dx + t * P);
-      if (terms) terms[t] += scale[t] * dot(P, x + t * P, g + t * P);
+      terms[t] += scale[t] * dot(P, x + t * P, g + t * P);
     }
 }
 

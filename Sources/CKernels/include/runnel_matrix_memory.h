@@ -46,7 +46,7 @@ void runnel_matrix_scalar_decays(
 // y [rows P] = x, each row times its decay; zeros after n rows.
 void runnel_matrix_scale(
     ptrdiff_t n, ptrdiff_t rows, ptrdiff_t P, ptrdiff_t width, const float *scale, const float *x, float *y);
-// dx += scale g; terms [n width], or NULL, += x scale g, summed over the keys that share a decay.
+// dx += scale g; terms [n width] += x scale g, summed over the keys that share a decay.
 void runnel_matrix_scale_backward(
     ptrdiff_t n, ptrdiff_t P, ptrdiff_t width, const float *scale, const float *g, const float *x, float *dx,
     float *terms);

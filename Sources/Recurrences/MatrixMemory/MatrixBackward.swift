@@ -57,7 +57,6 @@ final class MatrixBackward {
     moved = memory.take(64 * block)
     // Products leave what is padded as it is.
     scaled.update(repeating: 0, count: rows * call.P)
-    total.update(repeating: 0, count: width)
   }
 
   func run(_ x: Piece, _ gradients: ChunkGradients) {
@@ -73,7 +72,7 @@ final class MatrixBackward {
       for terms in [dlog, fromStart, toEnd] { terms.update(repeating: 0, count: count * width) }
       (fromStart + count * width).update(repeating: 0, count: width)
       passState(state, dstate, hasLater: gradients.hasLater, needsDecay)
-      insideChunk(h, into: dlog, bonus: call.hasBonus ? d[d.count - 1] + h * call.K : nil)
+      insideChunk(h, bonus: call.hasBonus ? d[d.count - 1] + h * call.K : nil)
       if needsDecay {
         runnel_matrix_decay_backward(count, width, fromStart + width, toEnd, total, dlog)
         runnel_matrix_unpack(
@@ -143,8 +142,7 @@ final class MatrixBackward {
 
   /// dx += decay ⊙ (values · stateᵀ), and what that says of log decays.
   private func scaledKeys(
-    _ values: Floats, _ state: Floats, of x: Floats,
-    into dx: MutableFloats, decay: (_ lag: Int) -> Floats?,
+    _ values: Floats, _ state: Floats, of x: Floats, into dx: MutableFloats, decay: (_ lag: Int) -> Floats?,
     terms: (_ lag: Int) -> MutableFloats
   ) {
     Gemm.serial(
@@ -160,23 +158,22 @@ final class MatrixBackward {
   }
 
   /// What flows from token to token inside the chunk.
-  private func insideChunk(_ h: Int, into dlog: MutableFloats, bonus dbonus: MutableFloats?) {
+  private func insideChunk(_ h: Int, bonus dbonus: MutableFloats?) {
     let stride = work.stride, two = call.kinds == 2
     let right = transposing(work.values, rows: stride, stride: stride)
     for (rows, columns) in work.bands {
       Gemm.serial(
         m: rows.count, n: columns, k: call.V,
-        MatrixView(dreads + rows.lowerBound * call.V, rowStride: call.V),
-        right, into: dscores + rows.lowerBound * stride, rowStride: stride)
+        MatrixView(dreads + rows.lowerBound * call.V, rowStride: call.V), right,
+        into: dscores + rows.lowerBound * stride, rowStride: stride)
     }
     for (kind, lag) in call.lags.enumerated() {
-      let (at, dM) = (work.keyRows(kind), dscores + work.scoreRows(kind))
+      let at = work.keyRows(kind), second = work.keyRows(1), dM = dscores + work.scoreRows(kind)
       if call.decayHasKeys {
         runnel_matrix_scores_backward(
-          work.count, call.P, lag, stride, work.readers + at, work.writers,
-          two ? work.writers + work.keyRows(1) : nil, work.decays, dM, dM + work.block, dreaders + at,
-          dwriters,
-          two ? dwriters + work.keyRows(1) : nil, dlog, moved)
+          work.count, call.P, lag, stride, work.readers + at, work.writers, two ? work.writers + second : nil,
+          work.decays, dM, dM + work.block, dreaders + at, dwriters, two ? dwriters + second : nil, dlog,
+          moved)
       } else {
         for column in 0..<call.kinds {
           let at = work.scoreRows(kind) + column * work.block

@@ -42,11 +42,10 @@ struct MatrixCall: Recurrence {
     check(removal?.a, "a", is: q.shape)
     check(removal?.b, "b", is: q.shape)
     check(state, "a state", is: [B, H, K, V])
-    let log = decay.logarithm
-    (hasDecay, decayHasTokens, decayHasKeys) = (log != nil, decay.hasTokens, decay.hasKeys)
+    let (log, hasTokens, hasKeys) = decay.parts
+    (hasDecay, decayHasTokens, decayHasKeys) = (log != nil, hasTokens, hasKeys)
     check(
-      log, "decays",
-      is: decay.hasTokens ? (decay.hasKeys ? [B, T, H, K] : [B, T, H]) : decay.hasKeys ? [H, K] : [H])
+      log, "decays", is: hasTokens ? (hasKeys ? [B, T, H, K] : [B, T, H]) : hasKeys ? [H, K] : [H])
     lag = if case .before = reads { 1 } else { 0 }
     (removes, hasBonus) = (removal != nil, reads.bonus != nil)
     check(reads.bonus, "a bonus", is: [H, K])
@@ -96,7 +95,7 @@ extension MatrixCall {
 
   var gathering: [Gathering] {
     let keys: [Gathering] = [split == 1 ? .perToken : .perTokenParts(split)]
-    return keys + keys + [.perToken] + (kinds == 2 ? keys + keys : [])
+    return keys + keys + [.perToken] + (removes ? keys + keys : [])
       + (hasDecay ? [decayHasTokens ? .perToken : .shared] : []) + (hasBonus ? [.shared] : [])
   }
 
@@ -108,7 +107,7 @@ extension MatrixCall {
     switch form {
     case .step where !keepsMemories: return .max
     case .parallel: return 256
-    default: return kinds == 2 ? 16 : decayHasKeys ? 32 : 64
+    default: return removes ? 16 : decayHasKeys ? 32 : 64
     }
   }
 
@@ -119,7 +118,7 @@ extension MatrixCall {
   /// The definition, in plain loops.
   func step(_ x: Piece, _ scratch: MatrixScratch) {
     let (q, k, v, log, bonus) = (operands[0], operands[1], operands[2], log, bonus)
-    let removal = kinds == 2 ? (a: operands[3], b: operands[4]) : nil
+    let removal = removes ? (a: operands[3], b: operands[4]) : nil
     for (h, t) in x.units.flatMap({ h in x.chunk.tokens.map { (h, $0) } }) {
       let key = keyOffset(x.row, t, h), value = valueOffset(x.row, t, h), decay = logOffset(x.row, t, h)
       let S = x.memory[h]
@@ -127,7 +126,8 @@ extension MatrixCall {
         let removed = (0..<K).reduce(0) { $0 + (removal?.a.base[key + $1] ?? 0) * S[$1 * V + j] }
         x.y[value + j] = 0
         for i in 0..<K {
-          let w = Float(exponential(log.map { Double($0.base[decay + (decayHasKeys ? i : 0)]) } ?? 0))
+          let log = log?.base[decay + (decayHasKeys ? i : 0)] ?? 0
+          let w = log < -87 ? 0 : Float(exponential(Double(log)))
           let before = S[i * V + j], written = k.base[key + i] * v.base[value + j]
           let after = w * before + (removal?.b.base[key + i] ?? 0) * removed + written
           let seen = lag == 0 ? after : before + (bonus?.base[h * K + i] ?? 0) * written

@@ -40,7 +40,7 @@ public enum MatrixMemory {
   /// Each of the G groups of queries and keys serves H/G neighbouring heads. Gradients flow to every operand and
   /// through both states. A reset makes the state zero. No tokens give an empty result and leave the state.
   ///
-  /// Without gradients, `step` changes the state in place and allocates nothing but y and K + V floats. With
+  /// Without gradients, `step` changes the state in place and allocates nothing but y that grows. With
   /// gradients every form keeps the state before each chunk and recomputes the rest; the backward is chunkwise.
   /// `parallel` is the papers' quadratic form, on blocks of 256 tokens.
   ///
@@ -66,22 +66,14 @@ public enum MatrixMemory {
 }
 
 extension MatrixMemory.Decay {
-  var logarithm: Tensor? {
+  /// The logarithms, and whether they are one for each token, and for each key.
+  var parts: (logarithm: Tensor?, hasTokens: Bool, hasKeys: Bool) {
     switch self {
-    case .none: nil
-    case .perHead(let log), .perToken(let log), .perKey(let log), .perHeadAndKey(let log): log
-    }
-  }
-  var hasTokens: Bool {
-    switch self {
-    case .none, .perHead, .perHeadAndKey: false
-    case .perToken, .perKey: true
-    }
-  }
-  var hasKeys: Bool {
-    switch self {
-    case .none, .perHead, .perToken: false
-    case .perHeadAndKey, .perKey: true
+    case .none: (nil, false, false)
+    case .perHead(let log): (log, false, false)
+    case .perHeadAndKey(let log): (log, false, true)
+    case .perToken(let log): (log, true, false)
+    case .perKey(let log): (log, true, true)
     }
   }
 }
