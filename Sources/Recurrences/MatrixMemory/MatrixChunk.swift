@@ -102,7 +102,7 @@ final class MatrixChunk {
   func valueRows(_ kind: Int) -> Int { kind * block * call.V }
   func scoreRows(_ kind: Int) -> Int { kind * block * stride }
 
-  /// What the heads of the item share.
+  /// What the heads of the share have in common.
   func load(_ chunk: Chunk, isBackward: Bool = false) {
     self.chunk = chunk
     count = chunk.count
