@@ -2,7 +2,6 @@
 //   W_{n+1} = (1 - a k (2n + 1)) W_n + r_n (1 - a k (n + 1)) c_n,
 // one multiplication and addition deep.
 #include "runnel_hippo.h"
-#include "runnel_selective.h"
 #include "vector.h"
 
 typedef double v8 __attribute__((vector_size(64)));
@@ -74,28 +73,21 @@ INLINE void legs_factors(
 LEAF(void, runnel_legs_scan,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha,
      const float *restrict root, const float *restrict f, const float *restrict C, const float *restrict D,
-     float *restrict state, float *restrict y, float *restrict scratch, float *restrict starts),
-    (steps, width, stride, N, time, alpha, root, f, C, D, state, y, scratch, starts)) {
-  ptrdiff_t row = N * LANES;
-  float *restrict c = scratch, *restrict Cl = c + row, *restrict factors = Cl + row;
+     float *restrict c, float *restrict y, float *restrict factors),
+    (steps, width, stride, N, time, alpha, root, f, C, D, c, y, factors)) {
   const float *a = factors, *b = a + N, *p = b + N, *s = p + N;
-  runnel_to_lanes(width, N, state, c);
-  runnel_to_lanes(width, N, C, Cl);
-  v16 skip = LOAD_WIDTH(D);
+  v16 skip = load16(D);
   for (ptrdiff_t t = 0; t < steps; t++) {
-    if (starts && t % RUNNEL_LEGS_CHUNK == 0)
-      memcpy(starts + t / RUNNEL_LEGS_CHUNK * row, c, (size_t)row * sizeof(float));
     legs_factors(N, time + (float)t, alpha, root, factors);
     v16 ft = LOAD_WIDTH(f + t * stride), W = -ft, sum = skip * ft;
     for (ptrdiff_t i = 0, n = 0; n < N; n++, i += LANES) {
       v16 now = load16(c + i), after = a[n] * now - b[n] * W;
       W = p[n] * W + s[n] * now;
       store16(c + i, after);
-      sum += load16(Cl + i) * after;
+      sum += load16(C + i) * after;
     }
     STORE_WIDTH(y + t * stride, sum);
   }
-  runnel_from_lanes(width, N, c, state);
 }
 
 LEAF(void, runnel_legs_backward,
@@ -105,9 +97,8 @@ LEAF(void, runnel_legs_backward,
      float *restrict dC, float *restrict dD, float *restrict scratch),
     (steps, width, stride, N, time, alpha, root, f, C, D, start, dy, dstate, df, dC, dD, scratch)) {
   ptrdiff_t row = N * LANES;
-  float *restrict c = scratch;                                              // [steps + 1, N, 16], the start first
-  float *restrict Cl = c + (RUNNEL_LEGS_CHUNK + 1) * row, *restrict factors = Cl + row;    // [steps, 4, N]
-  runnel_to_lanes(width, N, C, Cl);
+  float *restrict c = scratch;                            // [steps + 1, N, 16], the start first
+  float *restrict factors = c + (steps + 1) * row;        // [steps, 4, N]
   memcpy(c, start, (size_t)row * sizeof(float));
   for (ptrdiff_t t = 0; t < steps; t++) {
     float *at = factors + t * 4 * N;
@@ -120,13 +111,13 @@ LEAF(void, runnel_legs_backward,
       W = p[n] * W + s[n] * now;
     }
   }
-  v16 skip = LOAD_WIDTH(D), dskip = {0};
+  v16 skip = load16(D), dskip = {0};
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     const float *a = factors + t * 4 * N, *b = a + N, *p = b + N, *s = p + N, *after = c + (t + 1) * row;
     v16 dyt = LOAD_WIDTH(dy + t * stride), dW = {0};
     for (ptrdiff_t n = N - 1; n >= 0; n--) {
       ptrdiff_t i = n * LANES;
-      v16 d = load16(dstate + i) + dyt * load16(Cl + i);
+      v16 d = load16(dstate + i) + dyt * load16(C + i);
       store16(dC + i, load16(dC + i) + dyt * load16(after + i));
       store16(dstate + i, a[n] * d + s[n] * dW);
       dW = p[n] * dW - b[n] * d;

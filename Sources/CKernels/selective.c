@@ -85,34 +85,24 @@ LEAF(void, runnel_selective_gated_step,
 LEAF(void, runnel_selective_scan,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *restrict u,
      const float *restrict delta, const float *restrict A, const float *restrict B, const float *restrict C,
-     const float *restrict D, float *restrict state, float *restrict y, float *restrict scratch,
-     float *restrict starts),
-    (steps, width, stride, N, u, delta, A, B, C, D, state, y, scratch, starts)) {
-  float *restrict h = scratch, *restrict An = scratch + N * LANES;
-  runnel_to_lanes(width, N, state, h);
-  runnel_to_lanes(width, N, A, An);
-  v16 skip = {0};
-  if (D) skip = LOAD_WIDTH(D);
+     const float *restrict D, float *restrict h, float *restrict y),
+    (steps, width, stride, N, u, delta, A, B, C, D, h, y)) {
+  v16 skip = load16(D);
   for (ptrdiff_t t = 0; t < steps; t++) {
-    if (starts && t % RUNNEL_SELECTIVE_CHUNK == 0)
-      memcpy(starts + t / RUNNEL_SELECTIVE_CHUNK * N * LANES, h, (size_t)(N * LANES) * sizeof(float));
-    if (t + AHEAD < steps) {
-      ptrdiff_t later = (t + AHEAD) * stride;
-      __builtin_prefetch(delta + later);
-      __builtin_prefetch(u + later);
-      __builtin_prefetch(y + later, 1);
-    }
+    ptrdiff_t later = (t + AHEAD) * stride;
+    __builtin_prefetch(delta + later);
+    __builtin_prefetch(u + later);
+    __builtin_prefetch(y + later, 1);
     v16 dt = LOAD_WIDTH(delta + t * stride), ut = LOAD_WIDTH(u + t * stride);
     v16 rate = dt * LOG2_E, input = dt * ut, sum = skip * ut;
     const float *Bt = B + t * N, *Ct = C + t * N;
     for (ptrdiff_t n = 0; n < N; n++) {
-      v16 hn = exp2_16(rate * load16(An + n * LANES)) * load16(h + n * LANES) + input * Bt[n];
+      v16 hn = exp2_16(rate * load16(A + n * LANES)) * load16(h + n * LANES) + input * Bt[n];
       store16(h + n * LANES, hn);
       sum += hn * Ct[n];
     }
     STORE_WIDTH(y + t * stride, sum);
   }
-  runnel_from_lanes(width, N, h, state);
 }
 
 LEAF(void, runnel_selective_backward,
@@ -125,9 +115,7 @@ LEAF(void, runnel_selective_backward,
      scratch)) {
   ptrdiff_t row = N * LANES;
   float *restrict h = scratch;                                       // [steps + 1, N, 16], the start first
-  float *restrict decay = h + (RUNNEL_SELECTIVE_CHUNK + 1) * row;    // [steps, N, 16]
-  float *restrict An = decay + RUNNEL_SELECTIVE_CHUNK * row;         // [N, 16]
-  runnel_to_lanes(width, N, A, An);
+  float *restrict decay = h + (steps + 1) * row;                    // [steps, N, 16]
   memcpy(h, start, (size_t)row * sizeof(float));
   for (ptrdiff_t t = 0; t < steps; t++) {
     // For the loop below.
@@ -137,13 +125,12 @@ LEAF(void, runnel_selective_backward,
     v16 dt = LOAD_WIDTH(delta + t * stride), input = dt * LOAD_WIDTH(u + t * stride), rate = dt * LOG2_E;
     const float *Bt = B + t * N;
     for (ptrdiff_t i = 0, n = 0; n < N; n++, i += LANES) {
-      v16 a = exp2_16(rate * load16(An + i));
+      v16 a = exp2_16(rate * load16(A + i));
       store16(decay + t * row + i, a);
       store16(h + (t + 1) * row + i, a * load16(h + t * row + i) + input * Bt[n]);
     }
   }
-  v16 skip = {0}, dskip = {0};
-  if (D) skip = LOAD_WIDTH(D);
+  v16 skip = load16(D), dskip = {0};
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     v16 dt = LOAD_WIDTH(delta + t * stride), ut = LOAD_WIDTH(u + t * stride), dyt = LOAD_WIDTH(dy + t * stride);
     v16 input = dt * ut, dinput = {0}, ddt = {0};
@@ -157,12 +144,12 @@ LEAF(void, runnel_selective_backward,
       dinput += d * Bt[n];
       v16 back = d * a, exponent = back * before;
       store16(dA + i, load16(dA + i) + exponent * dt);
-      ddt += exponent * load16(An + i);
+      ddt += exponent * load16(A + i);
       store16(dstate + i, back);
     }
     STORE_WIDTH(ddelta + t * stride, ddt + dinput * ut);
     STORE_WIDTH(du + t * stride, dinput * dt + skip * dyt);
     dskip += dyt * ut;
   }
-  if (dD) store16(dD, load16(dD) + dskip);
+  store16(dD, load16(dD) + dskip);
 }

@@ -14,19 +14,16 @@
   float s = (p) + (w), part_##s = s - (p); \
   float lost = ((p) - (s - part_##s)) + ((w) - part_##s);
 
-INLINE void advance(
-    ptrdiff_t width, const float *restrict k, const float *restrict v, const float *restrict w,
-    const float *restrict a, const float *restrict b, const float *restrict p, float *restrict a_next,
-    float *restrict b_next, float *restrict p_next) {
-  for (ptrdiff_t i = 0; i < width; i++) {
-    DECAYED(p[i], w[i], s, lost)
-    SHARES(s - k[i], old, new)
-    float rest = old * lost;
-    a_next[i] = old * a[i] + (rest * a[i] + new * v[i]);
-    b_next[i] = old * b[i] + (rest * b[i] + new);
-    p_next[i] = s < k[i] ? k[i] : s;
+// The sums of a channel behind a token.
+#define ADVANCE(k, v, w, a, b, p, a_next, b_next, p_next)     \
+  {                                                           \
+    DECAYED(p, w, s, lost)                                    \
+    SHARES(s - (k), old, new)                                 \
+    float rest = old * lost, a_ = (a), b_ = (b);              \
+    (a_next) = old * a_ + (rest * a_ + new * (v));            \
+    (b_next) = old * b_ + (rest * b_ + new);                  \
+    (p_next) = s < (k) ? (k) : s;                             \
   }
-}
 
 LEAF(void, runnel_wkv,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
@@ -37,29 +34,28 @@ LEAF(void, runnel_wkv,
     for (ptrdiff_t i = 0; i < width; i++) {
       SHARES((p[i] - k[i]) - u[i], past, now)
       y[i] = (past * a[i] + now * v[i]) / (past * b[i] + now);
-      DECAYED(p[i], w[i], s, lost)
-      SHARES(s - k[i], old, new)
-      float rest = old * lost;
-      a[i] = old * a[i] + (rest * a[i] + new * v[i]);
-      b[i] = old * b[i] + (rest * b[i] + new);
-      p[i] = s < k[i] ? k[i] : s;
+      ADVANCE(k[i], v[i], w[i], a[i], b[i], p[i], a[i], b[i], p[i])
     }
 }
 
 // The outputs do not depend on the scale, so p is a constant here.
 LEAF(void, runnel_wkv_backward,
     (ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *restrict k, const float *restrict v,
-     const float *restrict w, const float *restrict u, const float *restrict start, float *restrict scratch,
-     const float *restrict dy, float *restrict da, float *restrict db, float *restrict dk, float *restrict dv,
-     float *restrict dw, float *restrict du),
-    (steps, width, stride, k, v, w, u, start, scratch, dy, da, db, dk, dv, dw, du)) {
-  memcpy(scratch, start, (size_t)(3 * width) * sizeof(float));
+     const float *restrict w, const float *restrict u, const float *restrict a0, const float *restrict b0,
+     const float *restrict p0, float *restrict scratch, const float *restrict dy, float *restrict da,
+     float *restrict db, float *restrict dp, float *restrict dk, float *restrict dv, float *restrict dw,
+     float *restrict du),
+    (steps, width, stride, k, v, w, u, a0, b0, p0, scratch, dy, da, db, dp, dk, dv, dw, du)) {
+  size_t bytes = (size_t)width * sizeof(float);
+  memcpy(scratch, a0, bytes);
+  memcpy(scratch + width, b0, bytes);
+  memcpy(scratch + 2 * width, p0, bytes);
   for (ptrdiff_t t = 0; t + 1 < steps; t++) {
-    const float *before = scratch + t * 3 * width;
-    float *next = scratch + (t + 1) * 3 * width;
-    advance(
-        width, k + t * stride, v + t * stride, w, before, before + width, before + 2 * width, next,
-        next + width, next + 2 * width);
+    const float *restrict a = scratch + t * 3 * width, *restrict b = a + width, *restrict p = b + width;
+    const float *kt = k + t * stride, *vt = v + t * stride;
+    float *restrict next = scratch + (t + 1) * 3 * width;
+    for (ptrdiff_t i = 0; i < width; i++)
+      ADVANCE(kt[i], vt[i], w[i], a[i], b[i], p[i], next[i], next[width + i], next[2 * width + i])
   }
   for (ptrdiff_t t = steps - 1; t >= 0; t--) {
     const float *a = scratch + t * 3 * width, *b = a + width, *p = b + width;
@@ -67,7 +63,7 @@ LEAF(void, runnel_wkv_backward,
     float *dkt = dk + t * stride, *dvt = dv + t * stride;
     for (ptrdiff_t i = 0; i < width; i++) {
       SHARES((p[i] - kt[i]) - u[i], past, now)
-      float n = past * b[i] + now, y = (past * a[i] + now * vt[i]) / n, g = (dy ? dy[t * stride + i] : 0) / n;
+      float n = past * b[i] + now, y = (past * a[i] + now * vt[i]) / n, g = dy[t * stride + i] / n;
       float dbonus = now * g * (vt[i] - y);
       DECAYED(p[i], w[i], s, lost)
       SHARES(s - kt[i], old, new)
@@ -80,4 +76,6 @@ LEAF(void, runnel_wkv_backward,
       db[i] = decay * db[i] - past * g * y;
     }
   }
+  // The sums are a e^p and b e^p, so the exponent that came in moves both.
+  for (ptrdiff_t i = 0; i < width; i++) dp[i] = a0[i] * da[i] + b0[i] * db[i];
 }

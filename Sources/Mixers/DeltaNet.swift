@@ -91,7 +91,7 @@ public struct DeltaNet: SequenceMixer {
       configuration.hasStrength
       ? activate(linear(x, strengthWeight), .sigmoid) : Tensor(ones: [B, T, H])
     if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
-    let y = DeltaRule.run(
+    let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .none,
       removal: (a: k, b: scaledRows(k, by: -1 * strength)), form: form, resets: resets,
       state: &state["memory"])

@@ -86,7 +86,7 @@ public struct GLA: SequenceMixer {
       repeatedHeads(x.reshaped([B, T, count, width]), each: H / count)
     }
     func features(_ x: Tensor) -> Tensor { activate(x, configuration.featureMap) }
-    let y = DeltaRule.run(
+    let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * heads(features(q), H, K), k: heads(features(k), G, K), v: heads(v, G, V),
       decay: .perKey(heads(logDecay, G, K)), form: form, resets: resets, state: &state["memory"])
     return output(

@@ -90,7 +90,7 @@ public struct HGRN2: SequenceMixer {
       logDecay = activate(added(-1 * f, bound.logBound), .softplus) + logDecay
     }
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
-    let y = DeltaRule.run(
+    let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
       v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
       state: &state["memory"])

@@ -116,11 +116,11 @@ public struct LinearAttention: SequenceMixer {
     if configuration.scalesQueries { q = 1 / Float(q.shape.width).squareRoot() * q }
     let k = features(keyWeight, G, keyMap, sumToOne: configuration.keysSumToOne)
     let v = repeatedHeads(linear(x, valueWeight).reshaped([B, T, G, V]), each: H / G)
-    var y = OuterProduct.run(
+    var y = MatrixMemory.run(
       q: rotated(q, where: !map.rotatesBefore), k: rotated(k, where: !map.rotatesBefore), v: v, form: form,
       resets: resets, state: &state["memory"])
     if configuration.hasNormalizer == true {
-      let weights = OuterProduct.run(
+      let weights = MatrixMemory.run(
         q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state["normalizer"])
       y = divided(y, by: added(weights, Tensor([configuration.epsilon])))
     }

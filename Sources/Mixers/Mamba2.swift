@@ -111,7 +111,7 @@ public struct Mamba2: SequenceMixer {
       step = -1 * maximum(-1 * step, -Float(inverseSoftplus(Double(largest))))
     }
     let x = operands[0].reshaped([B, T, H, P])
-    let y = OuterProduct.run(
+    let y = MatrixMemory.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
       v: scaledRows(x, by: activate(step, .softplus)), decay: .perToken(logDecay(step, rate: logA)),
       form: form, resets: resets, state: &state["memory"])

@@ -110,7 +110,7 @@ public struct RWKV5: SequenceMixer {
     ].map(heads)
     let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
-      DeltaRule.run(
+      MatrixMemory.run(
         q: operands[0], k: operands[1], v: operands[2], decay: .perHeadAndKey(constants.logDecay),
         reads: .before(bonus: constants.bonus), form: form, resets: resets, state: &memory)
     }

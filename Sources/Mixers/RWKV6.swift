@@ -126,7 +126,7 @@ public struct RWKV6: SequenceMixer {
     let operands = [keys(r), keys(k), v.reshaped([B, T, H, V]), keys(logDecay)]
     let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
-      DeltaRule.run(
+      MatrixMemory.run(
         q: operands[0], k: operands[1], v: operands[2], decay: .perKey(operands[3]),
         reads: .before(bonus: bonus), form: form, resets: resets, state: &memory)
     }

@@ -160,7 +160,7 @@ public struct RWKV7: SequenceMixer {
     let operands = [heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a)]
     let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
-      DeltaRule.run(
+      MatrixMemory.run(
         q: operands[0], k: operands[1], v: operands[2], decay: .perKey(operands[3]),
         removal: (a: operands[4], b: operands[5]), form: form, resets: resets, state: &memory)
     }

@@ -84,7 +84,7 @@ public struct RetNet: SequenceMixer {
           features.reshaped([B, T, heads, K]), positions: positions, base: 10_000,
           interleaved: configuration.isInterleaved), each: H / heads)
     }
-    let y = OuterProduct.run(
+    let y = MatrixMemory.run(
       q: rotated(q, H), k: 1 / Float(K).squareRoot() * rotated(k, G),
       v: repeatedHeads(v.reshaped([B, T, G, V]), each: H / G), decay: .perHead(logDecay), form: form,
       resets: resets, state: &state["memory"])

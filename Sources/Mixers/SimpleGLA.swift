@@ -53,7 +53,7 @@ public struct SimpleGLA: SequenceMixer {
     let parts = [operands.query, operands.key, operands.value]
       .map { heads($0(x, .silu, resets: resets, state: &state)) }
     let logDecay = 1 / configuration.temperature * logSigmoid(linear(x, decayWeight, bias: decayBias))
-    let y = OuterProduct.run(
+    let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * parts[0], k: parts[1], v: parts[2], decay: .perToken(logDecay),
       form: form, resets: resets, state: &state["memory"])
     return output(y, x, epsilon: configuration.normEpsilon)

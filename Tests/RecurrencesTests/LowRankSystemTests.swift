@@ -89,7 +89,7 @@ struct LowRankSystemTests {
             system[part * 2 * N + N] = 0
           }
         }
-        let matrices = LowRankMatrices(system.scalars, states: N)
+        let matrices = SystemMatrices(system.scalars, parts: 5, states: N)
         var h = [Complex](repeating: Complex(0, 0), count: N)
         let powers = (0..<length).map { l in
           matrices.advance(&h, by: l == 0 ? 1 : 0)

@@ -11,15 +11,13 @@ void runnel_legs(
     ptrdiff_t steps, ptrdiff_t N, double time, double advance, double alpha, const double *root, const double *f,
     double *c);
 
-// At most sixteen channels in the lanes, with y = C . c + D f. f, y: rows `stride` floats apart; C, state [width N].
-// scratch: 2 * 16 N + 4 N floats. starts: the state at the start of every chunk of RUNNEL_LEGS_CHUNK tokens, 16 N
-// floats each, for the backward; or NULL.
-enum { RUNNEL_LEGS_CHUNK = 16 };
+// At most sixteen channels in the lanes, with y = C . c + D f. f, y: rows `stride` floats apart; C, c [N 16], D [16].
+// scratch: 4 N floats.
 void runnel_legs_scan(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha, const float *root,
-    const float *f, const float *C, const float *D, float *state, float *y, float *scratch, float *starts);
+    const float *f, const float *C, const float *D, float *c, float *y, float *scratch);
 
-// The backward of one chunk. start, dstate, dC [N 16] in lanes, dD [16]. scratch: (CHUNK + 2) * 16 N + 4 CHUNK N floats.
+// The backward of one chunk: see runnel_selective_backward. scratch: (steps + 1) * 16 N + 4 steps N floats.
 void runnel_legs_backward(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, float time, float alpha, const float *root,
     const float *f, const float *C, const float *D, const float *start, const float *dy, float *dstate, float *df,

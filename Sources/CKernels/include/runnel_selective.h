@@ -5,7 +5,7 @@
 #pragma once
 #include <stddef.h>
 
-// Channel by channel, the N states of one in the lanes: the definition, and the step of a stream.
+// Channel by channel, for a stream: the N states of one are in the lanes.
 void runnel_selective_step(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
     const float *A, const float *B, const float *C, const float *D, float *state, float *y);
@@ -16,18 +16,15 @@ void runnel_selective_gated_step(
     ptrdiff_t width, ptrdiff_t N, const float *u, const float *raw, const float *bias, const float *A,
     const float *B, const float *C, const float *D, const float *gate, float *state, float *y);
 
-// At most sixteen channels in the lanes. scratch: 2 * 16 N floats. starts: the state at the start of every chunk of
-// RUNNEL_SELECTIVE_CHUNK tokens, 16 N floats each, for the backward; or NULL.
-enum { RUNNEL_SELECTIVE_CHUNK = 16 };
+// At most sixteen channels in the lanes; A, state [N 16] and D [16] are in lanes, too.
 void runnel_selective_scan(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
-    const float *A, const float *B, const float *C, const float *D, float *state, float *y, float *scratch,
-    float *starts);
+    const float *A, const float *B, const float *C, const float *D, float *state, float *y);
 
-// The backward of one chunk (steps <= RUNNEL_SELECTIVE_CHUNK) for at most sixteen channels.
-// start: the state at the chunk's start, from `starts`. dstate [16 N] in lanes: gradient of the state after the chunk
-// in, before it out. du, ddelta written; dA [16 N] in lanes and dD [16] added to; dB_lanes, dC_lanes [chunk N 16]:
-// added to, still to be summed over the lanes. scratch: (2 CHUNK + 1) * 16 N + 16 N floats.
+// The backward of one chunk for at most sixteen channels.
+// start [N 16]: the state before the chunk. dstate: gradient of the state after the chunk in, before it out. du, ddelta
+// written; dA [N 16] and dD [16] added to; dB_lanes, dC_lanes [steps N 16]: added to, still to be summed over the lanes.
+// scratch: (2 steps + 1) * 16 N floats.
 void runnel_selective_backward(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, ptrdiff_t N, const float *u, const float *delta,
     const float *A, const float *B, const float *C, const float *D, const float *start, const float *dy,

@@ -10,10 +10,9 @@ void runnel_wkv(
     ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *k, const float *v, const float *w,
     const float *u, float *a, float *b, float *p, float *y);
 
-// start: a, b, p before the first step, [3 width]; scratch [steps 3 width]. dy may be NULL. da, db [width]:
-// the gradients of the sums behind the last step in, before the first one out. dk, dv are written, dw, du
-// [width] added to.
+// a, b, p before the first step; scratch [steps 3 width]. da, db: the gradients of the sums behind the last step in,
+// before the first one out; dp: that of the exponent before it, written as dk and dv are. dw, du [width] are added to.
 void runnel_wkv_backward(
-    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *k, const float *v, const float *w,
-    const float *u, const float *start, float *scratch, const float *dy, float *da, float *db, float *dk,
-    float *dv, float *dw, float *du);
+    ptrdiff_t steps, ptrdiff_t width, ptrdiff_t stride, const float *k, const float *v, const float *w, const float *u,
+    const float *a, const float *b, const float *p, float *scratch, const float *dy, float *da, float *db, float *dp,
+    float *dk, float *dv, float *dw, float *du);

@@ -25,163 +25,88 @@ public enum Diagonal {
       "Diagonal: decay \(a.shape), input \(shape), state \(state.shape); expected [W] or [B T W], [B T W], [B W]"
     )
     precondition(numbers == .real || shape[2] % 2 == 0, "Diagonal: complex rows of odd width \(shape[2])")
-    guard shape[1] > 0 else { return Tensor(zeros: shape) }
 
-    let plan = Plan(shape: shape, numbers: numbers, isConstant: a.shape.rank == 1, resets: resets)
-    func output(_ state: inout Tensor) -> Tensor {
-      form == .parallel ? plan.parallel(a, b, state: &state) : plan.scan(a, b, state: &state)
-    }
-    // A stream owns its state, which is then changed in place.
-    guard isTracked(a, b, state) else { return output(&state) }
-    let initial = state
-    var final = initial
-    let h = output(&final)
-    let outputs = record([h, final], from: [a, b, initial]) {
-      [a = a.detached, h = h.detached, initial = initial.detached] gradients in
-      plan.gradient(a, h, initial, dh: gradients[0], dfinal: gradients[1])
-    }
-    state = outputs[1]
-    return outputs[0]
+    return Call(
+      segment: Segment(batch: shape[0], length: shape[1], resets: resets), operands: [a, b], output: shape,
+      planes: numbers == .real ? 1 : 2
+    ).run(form, state: &state)
   }
 }
 
-/// The work of one call: rows of the batch by blocks of channels.
-private struct Plan: Sendable {
-  let shape: Shape
-  let channels: Int
-  let plane: Int
-  let isConstant: Bool
-  let resets: Resets
-  let block = 64
+private struct Call: Recurrence {
+  let segment: Segment
+  /// a and b.
+  var operands: [Tensor]
+  let output: Shape
+  /// The parts of a number.
+  let planes: Int
 
-  init(shape: Shape, numbers: Diagonal.Numbers, isConstant: Bool, resets: Resets) {
-    self.shape = shape
-    channels = numbers == .complex ? shape[2] / 2 : shape[2]
-    plane = numbers == .complex ? shape[2] / 2 : 0
-    self.isConstant = isConstant
-    self.resets = resets
-  }
-
-  private var batch: Int { shape[0] }
-  private var steps: Int { shape[1] }
-  private var width: Int { shape[2] }
+  private static let block = 64
+  private var width: Int { output[2] }
+  private var channels: Int { width / planes }
+  /// Floats between the parts of a number in a row; zero for real ones.
+  private var plane: Int { planes == 2 ? channels : 0 }
+  private var isConstant: Bool { operands[0].shape.rank == 1 }
   private var decayStride: Int { isConstant ? 0 : width }
 
-  private func forEachBlock(_ body: (_ row: Int, _ first: Int, _ count: Int) -> Void) {
-    let blocks = (channels + block - 1) / block
-    WorkerPool.shared.split(batch * blocks, grain: max(1, (1 << 12) / (steps * min(block, channels)))) {
-      items in
-      for item in items {
-        let first = item % blocks * block
-        body(item / blocks, first, min(block, channels - first))
-      }
-    }
+  var gathering: [Gathering] { [isConstant ? .shared : .perToken, .perToken] }
+  var needsOutput: Bool { true }
+  /// The gradient has every state in y, so a stretch needs no memory kept but its first.
+  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { .max }
+
+  var units: Int { (channels + Self.block - 1) / Self.block }
+  var shares: Int { units }
+  var parts: [Part] { (0..<planes).map { Part(offset: $0 * plane, size: Self.block, total: channels) } }
+  var cost: Int { 8 * Self.block }
+  private func count(_ unit: Int) -> Int { min(Self.block, channels - unit * Self.block) }
+  func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) {}
+
+  /// Where a unit begins in the first token of a piece, and in the decays of that token.
+  private func at(_ piece: Piece, _ unit: Int) -> (input: Int, decay: Int) {
+    let own = unit * Self.block, at = (piece.row * segment.length + piece.start) * width + own
+    return (at, isConstant ? own : at)
   }
 
-  private func clear(_ state: UnsafeMutablePointer<Float>, _ count: Int) {
-    state.update(repeating: 0, count: count)
-    if plane > 0 { (state + plane).update(repeating: 0, count: count) }
-  }
-
-  /// `step` and `mix`: the fold over time is already one pass over memory.
-  func scan(_ a: Tensor, _ b: Tensor, state: inout Tensor) -> Tensor {
-    Tensor(shape) { h in
-      state.mutate { state in
-        forEachBlock { row, first, count in
-          let memory = state + row * width + first
-          for stretch in resets.stretches(row: row, length: steps) {
-            if stretch.isFresh { clear(memory, count) }
-            let at = (row * steps + stretch.range.lowerBound) * width + first
-            let decay = a.base + (isConstant ? first : at)
-            if plane > 0 {
-              runnel_diagonal_complex(
-                stretch.range.count, count, plane, width, decayStride, decay, b.base + at, memory, h + at)
-            } else {
-              runnel_diagonal(
-                stretch.range.count, count, width, decayStride, decay, b.base + at, memory, h + at)
-            }
+  func step(_ piece: Piece, _ scratch: Void) {
+    for unit in piece.units {
+      let re = piece.memory[unit], im = piece.memory[unit, planes - 1]
+      for t in 0..<piece.count {
+        for i in 0..<count(unit) {
+          let a = operands[0].base + at(piece, unit).decay + t * decayStride + i
+          let at = at(piece, unit).input + t * width + i, b = operands[1].base + at, y = piece.y + at
+          guard planes == 2 else {
+            re[i] = a[0] * re[i] + b[0]
+            y[0] = re[i]
+            continue
           }
+          (re[i], im[i]) = (
+            a[0] * re[i] - a[plane] * im[i] + b[0], a[0] * im[i] + a[plane] * re[i] + b[plane]
+          )
+          (y[0], y[plane]) = (re[i], im[i])
         }
       }
     }
   }
 
-  /// The associative scan of the papers (S5, LRU): ⌈log₂ T⌉ levels over the whole stretch. It does T log T work.
-  func parallel(_ a: Tensor, _ b: Tensor, state: inout Tensor) -> Tensor {
-    Tensor(shape) { h in
-      state.mutate { state in
-        for row in 0..<batch {
-          for stretch in resets.stretches(row: row, length: steps) {
-            let memory = state + row * width
-            if stretch.isFresh { memory.update(repeating: 0, count: width) }
-            let at = (row * steps + stretch.range.lowerBound) * width, size = stretch.range.count * width
-            let result = levels(
-              steps: stretch.range.count, a.base + (isConstant ? 0 : at), b.base + at, from: memory)
-            (h + at).update(from: result.base, count: size)
-            memory.update(from: result.base + size - width, count: width)
-          }
-        }
-      }
+  func chunk(_ piece: Piece, _ scratch: Void) {
+    for unit in piece.units {
+      let at = at(piece, unit)
+      runnel_diagonal(
+        piece.count, count(unit), plane, width, decayStride, operands[0].base + at.decay,
+        operands[1].base + at.input,
+        piece.memory[unit], piece.memory[unit, planes - 1], piece.y + at.input)
     }
-  }
-
-  private func levels(
-    steps: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, from initial: UnsafePointer<Float>
-  ) -> Storage {
-    let size = steps * width
-    var decays = Storage(capacity: size), sums = Storage(capacity: size)
-    var nextDecays = Storage(capacity: size), nextSums = Storage(capacity: size)
-    for t in 0..<steps { (decays.base + t * width).update(from: a + t * decayStride, count: width) }
-    sums.base.update(from: b, count: size)
-    // The initial state enters through the first token: b_0 + a_0 h.
-    for i in 0..<channels {
-      if plane > 0 {
-        sums.base[i] += a[i] * initial[i] - a[plane + i] * initial[plane + i]
-        sums.base[plane + i] += a[i] * initial[plane + i] + a[plane + i] * initial[i]
-      } else {
-        sums.base[i] += a[i] * initial[i]
-      }
-    }
-    var distance = 1
-    while distance < steps {
-      WorkerPool.shared.split(steps, grain: 16) {
-        runnel_diagonal_level(
-          $0.lowerBound, $0.upperBound, distance, channels, plane, decays.base, sums.base, nextDecays.base,
-          nextSums.base)
-      }
-      swap(&decays, &nextDecays)
-      swap(&sums, &nextSums)
-      distance *= 2
-    }
-    return sums
   }
 
   /// The recurrence of the gradients runs backwards: dh_{t−1} += conj(a_t) dh_t.
-  func gradient(_ a: Tensor, _ h: Tensor, _ initial: Tensor, dh: Tensor?, dfinal: Tensor?) -> [Tensor?] {
-    let db = Tensor(uninitialized: shape)
-    let da = isConstant ? Tensor(zeros: [batch, width]) : Tensor(uninitialized: shape)
-    let dstate = dfinal.map { Tensor($0.scalars, $0.shape) } ?? Tensor(zeros: initial.shape)
-    let zeros = Tensor(zeros: [width])
-    forEachBlock { row, first, count in
-      let memory = dstate.storage.base + row * width + first
-      for stretch in resets.stretches(row: row, length: steps).reversed() {
-        let at = (row * steps + stretch.range.lowerBound) * width + first
-        let start = (stretch.isFresh ? zeros.base : initial.base + row * width) + first
-        let decay = a.base + (isConstant ? first : at)
-        let ddecay = da.storage.base + (isConstant ? row * width + first : at)
-        let dhidden = dh.map { $0.base + at }
-        if plane > 0 {
-          runnel_diagonal_complex_backward(
-            stretch.range.count, count, plane, width, decayStride, decay, h.base + at, start, dhidden, memory,
-            db.storage.base + at, ddecay)
-        } else {
-          runnel_diagonal_backward(
-            stretch.range.count, count, width, decayStride, decay, h.base + at, start, dhidden, memory,
-            db.storage.base + at, ddecay)
-        }
-        if stretch.isFresh { clear(memory, count) }
-      }
+  func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Void) {
+    for unit in piece.units {
+      let at = at(piece, unit)
+      runnel_diagonal_backward(
+        piece.count, count(unit), plane, width, decayStride, operands[0].base + at.decay, piece.y + at.input,
+        piece.memory[unit], piece.memory[unit, planes - 1], gradients.dy + at.input, gradients.memory[unit],
+        gradients.memory[unit, planes - 1], gradients.operands[1] + at.input,
+        gradients.operands[0] + at.decay)
     }
-    return [isConstant ? sumOfRows(da) : da, db, dstate]
   }
 }

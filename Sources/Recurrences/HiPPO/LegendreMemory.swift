@@ -28,79 +28,65 @@ public enum LegendreMemory {
       LegendreMemory: f \(shape), C \(C.shape), D \(D.shape), state \(state.shape), counts [\(counts.count)]; \
       expected [B T E], [E N], [E], [B E N], [B]
       """)
-    guard shape[1] > 0 else { return Tensor(zeros: shape) }
-    let call = Call(f: f, C: C, D: D, alpha: Float(alpha), resets: resets, counts: counts)
-    for row in counts.indices { counts[row] = call.time(row, shape[1] - 1) }
-    return call.run(form, on: [f, C, D], state: &state)
+    let segment = Segment(batch: shape[0], length: shape[1], resets: resets, counts: counts)
+    counts = segment.countsAfter
+    return Call(segment: segment, operands: [f, C, D], alpha: Float(alpha)).run(form, state: &state)
   }
 }
 
 private struct Call: LaneRecurrence {
-  let f, C, D, root: Tensor
+  let segment: Segment
+  var operands: [Tensor]
   let alpha: Float
-  let counts: [Int]
-  let plan: LaneScan
+  /// √(2n + 1).
+  let root: Tensor
+  let channels: Int
 
-  init(f: Tensor, C: Tensor, D: Tensor, alpha: Float, resets: Resets, counts: [Int]) {
-    self.f = f.detached
-    self.C = C.detached
-    self.D = D.detached
-    self.alpha = alpha
-    self.counts = counts
-    root = Tensor([C.shape[1]]) { root in
-      for n in 0..<C.shape[1] { root[n] = Float(2 * n + 1).squareRoot() }
-    }
-    plan = LaneScan(shape: f.shape, memory: C.shape[1], chunk: RUNNEL_LEGS_CHUNK, resets: resets)
+  init(segment: Segment, operands: [Tensor], alpha: Float) {
+    (self.segment, self.operands, self.alpha) = (segment, operands, alpha)
+    channels = operands[0].shape[2]
+    root = Tensor((0..<operands[1].shape[1]).map { Float(2 * $0 + 1).squareRoot() })
   }
 
-  private var N: Int { C.shape[1] }
-  private var E: Int { plan.channels }
-
-  /// t of a token: one for the first of its document.
-  func time(_ row: Int, _ position: Int) -> Int {
-    guard let stretch = plan.stretches[row].last(where: { $0.range.lowerBound <= position }) else { return 0 }
-    return position - stretch.range.lowerBound + 1 + (stretch.isFresh ? 0 : counts[row])
+  var size: Int { root.count }
+  var gathering: [Gathering] { [.perToken, .shared, .shared] }
+  private var f: Tensor { operands[0] }
+  private var N: Int { size }
+  /// The factors of a token, of all tokens for the gradient, and the coefficients.
+  func room(for pass: Pass) -> Int {
+    pass == .gradient ? 4 * keptChunk * N + (keptChunk + 1) * memory : 4 * N
   }
+  /// t of a chunk's first token: one for the first of its document.
+  private func time(_ x: LanePiece) -> Float { Float(x.chunk.position + 1) }
 
-  func step(state: inout Tensor) -> Tensor { scan(state: &state, starts: nil) }
-  func parallel(state: inout Tensor) -> Tensor { scan(state: &state, starts: nil) }
-
-  func scan(state: inout Tensor, starts: Storage?) -> Tensor {
-    Tensor(f.shape) { y in
-      state.mutate { state in
-        plan.forward(state: state, starts: starts, scratch: 2 * plan.laneRow + 4 * N) {
-          block, held, starts, scratch in
-          let t = block.range.lowerBound, i = at(block.row, t, block.first)
-          runnel_legs_scan(
-            block.range.count, block.width, E, N, Float(time(block.row, t)), alpha, root.base, f.base + i,
-            C.base + block.first * N, D.base + block.first, held, y + i, scratch, starts)
+  func step(_ x: LanePiece) {
+    for t in 0..<x.count {
+      for e in 0..<x.width {
+        let f = f.base[x.at + t * channels + e]
+        var (W, y) = (-f, x.constants[1][e] * f)
+        for n in 0..<N {
+          let i = n * laneCount + e, c = x.memory[i], m = Float(n + 1)
+          let next = c - (m * c + root.base[n] * W) / (time(x) + Float(t) + alpha * m)
+          W += root.base[n] * (alpha * next + (1 - alpha) * c)
+          x.memory[i] = next
+          y += x.constants[0][i] * next
         }
+        x.y[t * channels + e] = y
       }
     }
   }
 
-  /// In the order of the operands: df, dC, dD, dstate.
-  func gradient(starts: Storage, dy: Tensor?, dfinal: Tensor?) -> [Tensor?] {
-    let dy = dy ?? Tensor(zeros: f.shape)
-    let df = Tensor(uninitialized: f.shape), dstate = Tensor(uninitialized: [plan.batch, E, N])
-    let dC = Tensor(zeros: [plan.batch, E * N]), dD = Tensor(zeros: [plan.batch, E])
-    let row = plan.laneRow
-    plan.backward(
-      starts: starts, dfinal: dfinal, dinitial: dstate.storage.base,
-      makeScratch: { Storage(capacity: (plan.chunk + 3) * row + LaneScan.lanes + 4 * plan.chunk * N) },
-      chunkBody: { block, _, start, dheld, scratch in
-        let t = block.range.lowerBound, i = at(block.row, t, block.first)
-        let dCblock = scratch.base, dDblock = dCblock + row, parts = block.row * E + block.first
-        runnel_to_lanes(block.width, N, dC.base + parts * N, dCblock)
-        runnel_to_lanes(block.width, 1, dD.base + parts, dDblock)
-        runnel_legs_backward(
-          block.range.count, block.width, E, N, Float(time(block.row, t)), alpha, root.base, f.base + i,
-          C.base + block.first * N, D.base + block.first, start, dy.base + i, dheld, df.storage.base + i,
-          dCblock, dDblock, dDblock + LaneScan.lanes)
-        runnel_from_lanes(block.width, N, dCblock, dC.storage.base + parts * N)
-        runnel_from_lanes(block.width, 1, dDblock, dD.storage.base + parts)
-      },
-      finished: { _, _, _, _ in })
-    return [df, sumOfRows(dC).reshaped(C.shape), sumOfRows(dD), dstate]
+  func scan(_ x: LanePiece) {
+    runnel_legs_scan(
+      x.count, x.width, channels, N, time(x), alpha, root.base, f.base + x.at, x.constants[0], x.constants[1],
+      x.memory,
+      x.y, x.room)
+  }
+
+  func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {
+    runnel_legs_backward(
+      x.count, x.width, channels, N, time(x), alpha, root.base, f.base + x.at, x.constants[0], x.constants[1],
+      x.memory,
+      dy, dmemory, d[0] + x.at, x.sums[0], x.sums[1], x.room)
   }
 }

@@ -24,9 +24,9 @@ public enum SelectiveScan {
       SelectiveScan: u \(shape), delta \(delta.shape), A \(A.shape), B \(B.shape), C \(C.shape), D \(D.shape), \
       state \(state.shape); expected [B T E], [B T E], [E N], [B T N], [B T N], [E], [B E N]
       """)
-    guard shape[1] > 0 else { return Tensor(zeros: shape) }
-    return Call(u: u, delta: delta, A: A, B: B, C: C, D: D, resets: resets)
-      .run(form, on: [u, delta, A, B, C, D], state: &state)
+    return Call(
+      segment: Segment(batch: shape[0], length: shape[1], resets: resets), operands: [u, delta, B, C, A, D]
+    ).run(form, state: &state)
   }
 }
 
@@ -83,140 +83,77 @@ extension SelectiveScan {
 }
 
 private struct Call: LaneRecurrence {
-  let u, delta, A, B, C, D: Tensor
-  let plan: LaneScan
+  let segment: Segment
+  var operands: [Tensor]
+  let channels, size: Int
 
-  init(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, resets: Resets) {
-    self.u = u.detached
-    self.delta = delta.detached
-    self.A = A.detached
-    self.B = B.detached
-    self.C = C.detached
-    self.D = D.detached
-    plan = LaneScan(shape: u.shape, memory: A.shape[1], chunk: RUNNEL_SELECTIVE_CHUNK, resets: resets)
+  init(segment: Segment, operands: [Tensor]) {
+    (self.segment, self.operands) = (segment, operands)
+    (channels, size) = (operands[4].shape[0], operands[4].shape[1])
   }
 
-  private var N: Int { A.shape[1] }
-  private var E: Int { plan.channels }
-  private var skip: UnsafePointer<Float>? { D.isEmpty ? nil : D.base }
+  private var u: Tensor { operands[0] }
+  private var delta: Tensor { operands[1] }
+  private var B: Tensor { operands[2] }
+  private var C: Tensor { operands[3] }
+  private var N: Int { size }
 
-  private func shared(_ row: Int, _ time: Int) -> Int { (row * plan.steps + time) * N }
+  /// B and C are shared by the channels, so the shares of a row have gradients of their own for them.
+  var gathering: [Gathering] {
+    [.perToken, .perToken, .perTokenParts(gradientShares), .perTokenParts(gradientShares), .shared, .shared]
+  }
+  /// Of the lanes of dB and dC.
+  private var part: Int { keptChunk * memory }
+  func room(for pass: Pass) -> Int { pass == .gradient ? 2 * part + (2 * keptChunk + 1) * memory : 0 }
 
-  /// The definition, token by token.
-  func step(state: inout Tensor) -> Tensor {
-    Tensor(u.shape) { y in
-      state.mutate { state in
-        plan.forward(state: state, starts: nil, scratch: 0) { block, held, _, _ in
-          let t = block.range.lowerBound, i = at(block.row, t, block.first), j = shared(block.row, t)
-          runnel_selective_step(
-            block.range.count, block.width, E, N, u.base + i, delta.base + i, A.base + block.first * N,
-            B.base + j, C.base + j, skip.map { $0 + block.first }, held, y + i)
+  /// Where B and C of a token begin.
+  private func shared(_ row: Int, _ time: Int) -> Int { (row * segment.length + time) * N }
+
+  func step(_ x: LanePiece) {
+    let (A, D) = (x.constants[0], x.constants[1])
+    for t in 0..<x.count {
+      let i = t * channels, j = shared(x.row, x.chunk.start + t)
+      for e in 0..<x.width {
+        let (u, dt) = (u.base[x.at + i + e], delta.base[x.at + i + e])
+        var sum = D[e] * u
+        for n in 0..<N {
+          let k = n * laneCount + e
+          x.memory[k] = Float(exponential(Double(dt * A[k]))) * x.memory[k] + dt * u * B.base[j + n]
+          sum += C.base[j + n] * x.memory[k]
         }
+        x.y[i + e] = sum
       }
     }
   }
 
-  func scan(state: inout Tensor, starts: Storage?) -> Tensor {
-    Tensor(u.shape) { y in
-      state.mutate { state in
-        plan.forward(state: state, starts: starts, scratch: 2 * plan.laneRow) {
-          block, held, starts, scratch in
-          let t = block.range.lowerBound, i = at(block.row, t, block.first), j = shared(block.row, t)
-          runnel_selective_scan(
-            block.range.count, block.width, E, N, u.base + i, delta.base + i, A.base + block.first * N,
-            B.base + j, C.base + j, skip.map { $0 + block.first }, held, y + i, scratch, starts)
-        }
-      }
-    }
+  func isInPlace(_ pass: Pass) -> Bool { pass == .stream }
+  func stream(_ x: LanePiece) {
+    let j = shared(x.row, x.chunk.start), (A, D) = (operands[4], operands[5])
+    runnel_selective_step(
+      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, A.base + x.channel * N, B.base + j,
+      C.base + j, D.isEmpty ? nil : D.base + x.channel, x.memory, x.y)
   }
 
-  /// The paper's parallel form: the associative scan over materialised decays and inputs. It stores T × E × N floats
-  /// for a block of channels at a time, and stays for comparison: `scan` is faster at every length.
-  func parallel(state: inout Tensor) -> Tensor {
-    Tensor(u.shape) { y in
-      for row in 0..<plan.batch {
-        for first in stride(from: 0, to: E, by: LaneScan.lanes) {
-          let width = min(LaneScan.lanes, E - first)
-          for stretch in plan.stretches[row] {
-            let T = stretch.range.count
-            var decays = Tensor(uninitialized: [1, T, width * N])
-            let inputs = Tensor([1, T, width * N]) { inputs in
-              decays.mutate { decays in
-                for t in 0..<T {
-                  let i = at(row, stretch.range.lowerBound + t, first),
-                    j = shared(row, stretch.range.lowerBound + t)
-                  for e in 0..<width {
-                    let dt = delta.base[i + e], k = (t * width + e) * N
-                    for n in 0..<N {
-                      decays[k + n] = dt * A.base[(first + e) * N + n]
-                      inputs[k + n] = dt * u.base[i + e] * B.base[j + n]
-                    }
-                  }
-                }
-              }
-            }
-            let held = (row * E + first) * N
-            var part =
-              stretch.isFresh
-              ? Tensor(zeros: [1, width * N])
-              : Tensor(Array(state.scalars[held..<held + width * N]), [1, width * N])
-            let h = Diagonal.run(
-              decay: activate(decays, .exp), input: inputs, .real, form: .parallel, state: &part)
-            state.mutate { ($0 + held).update(from: part.base, count: width * N) }
-            for t in 0..<T {
-              let i = at(row, stretch.range.lowerBound + t, first),
-                j = shared(row, stretch.range.lowerBound + t)
-              for e in 0..<width {
-                let output = runnel_dot(N, h.base + (t * width + e) * N, C.base + j)
-                y[i + e] = output + (skip.map { $0[first + e] * u.base[i + e] } ?? 0)
-              }
-            }
-          }
-        }
-      }
-    }
+  func scan(_ x: LanePiece) {
+    let j = shared(x.row, x.chunk.start)
+    runnel_selective_scan(
+      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, x.constants[0], B.base + j, C.base + j,
+      x.constants[1], x.memory, x.y)
   }
 
-  /// In the order of the operands: du, dΔ, dA, dB, dC, dD, dstate.
-  func gradient(starts: Storage, dy: Tensor?, dfinal: Tensor?) -> [Tensor?] {
-    let dy = dy ?? Tensor(zeros: u.shape)
-    let du = Tensor(uninitialized: u.shape), ddelta = Tensor(uninitialized: u.shape)
-    let dstate = Tensor(uninitialized: [plan.batch, E, N])
-    // Sums over the batch, and over groups of channels, are taken of per-item parts in a fixed order.
-    let dA = Tensor(zeros: [plan.batch, E * N]), dD = Tensor(zeros: [plan.batch, E])
-    let dB = Tensor(uninitialized: [plan.groups, B.count]),
-      dC = Tensor(uninitialized: [plan.groups, B.count])
-    let row = plan.laneRow, shares = plan.chunk * row
-    plan.backward(
-      starts: starts, dfinal: dfinal, dinitial: dstate.storage.base,
-      makeScratch: {
-        let scratch = Storage(capacity: 2 * shares + (2 * plan.chunk + 3) * row + LaneScan.lanes)
-        scratch.base.update(repeating: 0, count: 2 * shares)
-        return scratch
-      },
-      chunkBody: { block, _, start, dheld, scratch in
-        let t = block.range.lowerBound, i = at(block.row, t, block.first), j = shared(block.row, t)
-        let dB = scratch.base, dC = dB + shares, dAblock = dC + shares, dDblock = dAblock + row
-        let parts = (block.row * E + block.first)
-        runnel_to_lanes(block.width, N, dA.base + parts * N, dAblock)
-        runnel_to_lanes(block.width, 1, dD.base + parts, dDblock)
-        runnel_selective_backward(
-          block.range.count, block.width, E, N, u.base + i, delta.base + i, A.base + block.first * N,
-          B.base + j,
-          C.base + j, skip.map { $0 + block.first }, start, dy.base + i, dheld, du.storage.base + i,
-          ddelta.storage.base + i, dAblock, D.isEmpty ? nil : dDblock, dB, dC, dDblock + LaneScan.lanes)
-        runnel_from_lanes(block.width, N, dAblock, dA.storage.base + parts * N)
-        runnel_from_lanes(block.width, 1, dDblock, dD.storage.base + parts)
-      },
-      finished: { rowIndex, group, range, scratch in
-        let j = group * B.count + shared(rowIndex, range.lowerBound)
-        runnel_sum_lanes(range.count * N, scratch.base, dB.storage.base + j)
-        runnel_sum_lanes(range.count * N, scratch.base + shares, dC.storage.base + j)
-        scratch.base.update(repeating: 0, count: 2 * shares)
-      })
-    return [
-      du, ddelta, sumOfRows(dA).reshaped(A.shape), sumOfRows(dB).reshaped(B.shape),
-      sumOfRows(dC).reshaped(C.shape), D.isEmpty ? nil : sumOfRows(dD), dstate,
-    ]
+  func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {
+    let j = shared(x.row, x.chunk.start)
+    runnel_selective_backward(
+      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, x.constants[0], B.base + j, C.base + j,
+      x.constants[1], x.memory, dy, dmemory, d[0] + x.at, d[1] + x.at, x.sums[0], x.sums[1], x.room,
+      x.room + part,
+      x.room + 2 * part)
+  }
+
+  func gather(_ piece: Piece, _ room: MutableFloats, _ d: [MutableFloats]) {
+    let j = shared(piece.row, piece.start)
+    runnel_sum_lanes(piece.count * N, room, d[2] + j)
+    runnel_sum_lanes(piece.count * N, room + part, d[3] + j)
+    room.update(repeating: 0, count: 2 * part)
   }
 }

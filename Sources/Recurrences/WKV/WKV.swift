@@ -58,22 +58,83 @@ public enum WKV {
     precondition(
       state.numerator.shape == rows && state.denominator.shape == rows && state.exponent.shape == rows,
       "WKV: a state of \(state.numerator.shape) for keys \(shape); it must be \(rows)")
-    guard shape[1] > 0 else { return Tensor(zeros: shape) }
 
-    let plan = WKVScan(shape: shape, resets: resets)
-    guard isTracked(k, v, w, u) || isTracked(state.numerator, state.denominator, state.exponent) else {
-      // A stream owns its state, which is then changed in place.
-      return plan.scan(k, v, w, u, &state.numerator, &state.denominator, &state.exponent, starts: nil)
+    var sums = [state.numerator, state.denominator, state.exponent]
+    state = State(numerator: .absent, denominator: .absent, exponent: .absent)
+    let y = Call(
+      segment: Segment(batch: shape[0], length: shape[1], resets: resets), operands: [k, v, w, u],
+      output: shape
+    ).run(form, states: &sums)
+    state = State(numerator: sums[0], denominator: sums[1], exponent: sums[2])
+    return y
+  }
+}
+
+private struct Call: Recurrence {
+  let segment: Segment
+  var operands: [Tensor]
+  let output: Shape
+
+  private var width: Int { output[2] }
+  private static let block = 64
+  var gathering: [Gathering] { [.perToken, .perToken, .shared, .shared] }
+  var units: Int { (width + Self.block - 1) / Self.block }
+  var shares: Int { units }
+  /// a, b and p of a block of channels.
+  var parts: [Part] { (0..<3).map { Part(tensor: $0, size: Self.block, total: width) } }
+  var cost: Int { 16 * Self.block }
+  private func channels(_ unit: Int) -> Int { min(Self.block, width - unit * Self.block) }
+  func begin(_ memory: MutableFloats, part: Int, count: Int) {
+    memory.update(repeating: part == 2 ? WKV.lowestExponent : 0, count: count)
+  }
+  func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Storage {
+    Storage(capacity: pass == .gradient ? grid.longest * memory : 0)
+  }
+
+  private func at(_ piece: Piece, _ unit: Int) -> Int {
+    (piece.row * segment.length + piece.start) * width + unit * Self.block
+  }
+
+  func step(_ piece: Piece, _ scratch: Storage) {
+    for unit in piece.units {
+      let (a, b, p) = (piece.memory[unit, 0], piece.memory[unit, 1], piece.memory[unit, 2])
+      for t in 0..<piece.count {
+        for i in 0..<channels(unit) {
+          let (at, channel) = (at(piece, unit) + t * width + i, unit * Self.block + i)
+          let k = Double(operands[0].base[at]), v = Double(operands[1].base[at])
+          let w = Double(operands[2].base[channel]), u = Double(operands[3].base[channel])
+          let scale = Double(p[i]), highest = max(scale, u + k)
+          let past = exponential(scale - highest), now = exponential(u + k - highest)
+          piece.y[at] = Float((past * Double(a[i]) + now * v) / (past * Double(b[i]) + now))
+          p[i] = Float(max(scale + w, k))
+          let old = exponential(scale + w - Double(p[i])), new = exponential(k - Double(p[i]))
+          a[i] = Float(old * Double(a[i]) + new * v)
+          b[i] = Float(old * Double(b[i]) + new)
+        }
+      }
     }
-    let inputs = [k, v, w, u, state.numerator, state.denominator, state.exponent]
-    let starts = plan.makeStarts()
-    let y = plan.scan(k, v, w, u, &state.numerator, &state.denominator, &state.exponent, starts: starts)
-    let outputs = record([y, state.numerator, state.denominator, state.exponent], from: inputs) {
-      [inputs = inputs.map(\.detached)] gradients in
-      plan.gradient(
-        inputs, starts: starts, dy: gradients[0], dnumerator: gradients[1], ddenominator: gradients[2])
+  }
+
+  func chunk(_ piece: Piece, _ scratch: Storage) {
+    for unit in piece.units {
+      let at = at(piece, unit), x = operands.map(\.base), i = unit * Self.block, memory = piece.memory
+      runnel_wkv(
+        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + i, x[3] + i, memory[unit, 0],
+        memory[unit, 1],
+        memory[unit, 2], piece.y + at)
     }
-    state = State(numerator: outputs[1], denominator: outputs[2], exponent: outputs[3])
-    return outputs[0]
+  }
+
+  func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
+    for unit in piece.units {
+      let at = at(piece, unit), x = operands.map(\.base), d = gradients.operands, i = unit * Self.block
+      let (start, after) = (piece.memory, gradients.memory)
+      runnel_wkv_backward(
+        piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + i, x[3] + i, start[unit, 0],
+        start[unit, 1],
+        start[unit, 2], scratch.base, gradients.dy + at, after[unit, 0], after[unit, 1], after[unit, 2],
+        d[0] + at,
+        d[1] + at, d[2] + i, d[3] + i)
+    }
   }
 }

@@ -7,6 +7,8 @@
 /// Chunks are counted from the start of the document. The token at position p lies in slot p mod C of the
 /// ring, whose linear keys enter M when the chunk is full.
 
+import CKernels
+import RunnelKernels
 import RunnelTensors
 
 public enum ChunkAttention {
@@ -51,82 +53,146 @@ public enum ChunkAttention {
   public static func run(
     _ x: Operands, form: Form, resets: Resets = .none, counts: [Int], memory: inout Memory
   ) -> Tensor {
-    let sizes = ChunkSizes(x, memory, counts)
-    guard sizes.T > 0 else { return Tensor(zeros: x.value.shape) }
-    let call = ChunkCall(
-      n: sizes,
-      x: Operands(
-        localQuery: x.localQuery.detached, localKey: x.localKey.detached, linearQuery: x.linearQuery.detached,
-        linearKey: x.linearKey.detached, value: x.value.detached), counts: counts,
-      stretches: (0..<sizes.B).map { resets.stretches(row: $0, length: sizes.T) })
-    let inputs = x.all + memory.all
-    let isTracked = inputs.contains(where: \.isTracked)
-    // A stream owns its memory, which is then changed in place; a record keeps the old one.
-    let old = isTracked ? memory.all.map(\.detached) : nil
-    let y = Tensor(x.value.shape) { y in
-      memory.mutate { memory in
-        if form == .parallel { call.whole(memory, y: y) }
-        call.pieces(memory, isStepwise: form == .step, y: form == .parallel ? nil : y)
-      }
-    }
-    guard let old else { return y }
-    let outputs = record([y] + memory.all, from: inputs) { call.gradient(before: old, $0) }
-    memory = Memory(
-      localKeys: outputs[1], linearKeys: outputs[2], values: outputs[3], sum: outputs[4])
-    return outputs[0]
-  }
-}
-
-extension ChunkAttention.Memory {
-  /// The memory of all rows, to be changed in place.
-  fileprivate mutating func mutate(_ body: (ChunkPointers) -> Void) {
-    localKeys.mutate { localKeys in
-      linearKeys.mutate { linearKeys in
-        values.mutate { values in
-          sum.mutate {
-            body(ChunkPointers(localKeys: localKeys, linearKeys: linearKeys, values: values, sum: $0))
-          }
-        }
-      }
-    }
-  }
-}
-
-/// A memory, or its gradient, where it lies.
-struct ChunkPointers {
-  let localKeys, linearKeys, values, sum: UnsafeMutablePointer<Float>
-
-  func row(_ b: Int, _ n: ChunkSizes) -> ChunkPointers {
-    ChunkPointers(
-      localKeys: localKeys + b * n.C * n.S, linearKeys: linearKeys + b * n.C * n.S,
-      values: values + b * n.C * n.E, sum: sum + b * n.S * n.E)
-  }
-  func clear(_ n: ChunkSizes) {
-    localKeys.update(repeating: 0, count: n.C * n.S)
-    linearKeys.update(repeating: 0, count: n.C * n.S)
-    values.update(repeating: 0, count: n.C * n.E)
-    sum.update(repeating: 0, count: n.S * n.E)
-  }
-}
-
-/// The extents of one call, checked.
-struct ChunkSizes: Sendable {
-  let B, T, S, E, C: Int
-
-  init(_ x: ChunkAttention.Operands, _ memory: ChunkAttention.Memory, _ counts: [Int]) {
+    let keys = x.localQuery.shape, values = x.value.shape, ring = memory.values.shape
     precondition(
-      x.localQuery.shape.rank == 3 && x.value.shape.rank == 3 && memory.values.shape.rank == 3,
-      "ChunkAttention: queries \(x.localQuery.shape), values \(x.value.shape); both must have three axes")
-    (B, T, S) = (x.localQuery.shape[0], x.localQuery.shape[1], x.localQuery.shape[2])
-    (E, C) = (x.value.shape[2], memory.values.shape[1])
-    let keys: Shape = [B, T, S], ring: Shape = [B, C, S]
+      keys.rank == 3 && values.rank == 3 && ring.rank == 3,
+      "ChunkAttention: queries \(keys), values \(values), ring \(ring); all must have three axes")
+    let (B, T, S, E, C) = (keys[0], keys[1], keys[2], values[2], ring[1])
     precondition(
-      x.localKey.shape == keys && x.linearQuery.shape == keys && x.linearKey.shape == keys
-        && x.value.shape == [B, T, E],
+      x.all.dropLast().allSatisfy { $0.shape == keys } && values == [B, T, E],
       "ChunkAttention: operands \(x.all.map(\.shape)); expected four [B T S] and [B T E]")
     precondition(
-      C > 0 && memory.localKeys.shape == ring && memory.linearKeys.shape == ring
-        && memory.values.shape == [B, C, E] && memory.sum.shape == [B, S, E] && counts.count == B,
+      C > 0 && memory.all.map(\.shape) == [[B, C, S], [B, C, S], [B, C, E], [B, S, E]] && counts.count == B,
       "ChunkAttention: memory \(memory.all.map(\.shape)), \(counts.count) counts for \(x.all.map(\.shape))")
+    var states = memory.all
+    memory = Memory(localKeys: .absent, linearKeys: .absent, values: .absent, sum: .absent)
+    let y = Call(
+      segment: Segment(batch: B, length: T, resets: resets, counts: counts), operands: x.all, S: S, E: E, C: C
+    ).run(form, states: &states)
+    memory = Memory(localKeys: states[0], linearKeys: states[1], values: states[2], sum: states[3])
+    return y
+  }
+}
+
+private struct Call: Recurrence {
+  let segment: Segment
+  /// Queries and keys of the chunk, queries and keys of the past, values.
+  var operands: [Tensor]
+  let S, E, C: Int
+
+  var gathering: [Gathering] { Array(repeating: .perToken, count: 5) }
+  var output: Shape { [segment.batch, segment.length, E] }
+  var units: Int { 1 }
+  var shares: Int { 1 }
+  /// The rings of local keys, linear keys and values, and M.
+  var parts: [Part] {
+    [C * S, C * S, C * E, S * E].enumerated().map { Part(tensor: $0, size: $1, total: $1) }
+  }
+  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { C }
+  func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Storage {
+    Storage(capacity: pass == .gradient ? 2 * C * (C + S) + C * E : C * grid.longest)
+  }
+
+  /// Some tokens of a chunk: the first in the segment and its place in the chunk.
+  private struct Tokens {
+    let row, start, offset, count: Int
+    /// How many tokens of the chunk there are behind the last.
+    var end: Int { offset + count }
+  }
+  private func tokens(_ piece: Piece, _ range: Range<Int>) -> Tokens {
+    Tokens(
+      row: piece.row, start: piece.start + range.lowerBound,
+      offset: (piece.chunk.position + range.lowerBound) % C, count: range.count)
+  }
+  private func at(_ x: Tokens, _ width: Int) -> Int { (x.row * segment.length + x.start) * width }
+
+  /// The tokens are put into the rings, and their queries meet the chunk's keys so far: scores [count end].
+  private func weigh(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats) {
+    for (ring, (operand, width)) in [(1, S), (3, S), (4, E)].enumerated() {
+      (memory[0, ring] + x.offset * width).update(
+        from: operands[operand].base + at(x, width), count: x.count * width)
+    }
+    let query = operands[0].base + at(x, S)
+    if x.count == 1 {
+      Gemm.vector(rows: x.end, columns: S, memory[0, 0], query, into: scores)
+    } else {
+      Gemm.parallel(
+        m: x.count, n: x.end, k: S, MatrixView(query, rowStride: S),
+        MatrixView(memory[0, 0], rowStride: S, .transposed), into: scores, rowStride: x.end)
+    }
+  }
+
+  private func attend(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats, _ y: MutableFloats) {
+    let (linearKeys, values, sum, y) = (memory[0, 1], memory[0, 2], memory[0, 3], y + at(x, E))
+    weigh(x, memory, scores)
+    runnel_chunk_weights(x.count, x.end, x.end, x.offset, C, scores)
+    Gemm.parallel(
+      m: x.count, n: E, k: x.end, MatrixView(scores, rowStride: x.end), MatrixView(values, rowStride: E),
+      into: y,
+      rowStride: E)
+    Gemm.parallel(
+      m: x.count, n: E, k: S, alpha: 1 / Float(C), MatrixView(operands[2].base + at(x, S), rowStride: S),
+      MatrixView(sum, rowStride: E), beta: 1, into: y, rowStride: E)
+    guard x.end == C else { return }
+    Gemm.parallel(
+      m: S, n: E, k: C, MatrixView(linearKeys, rowStride: S, .transposed), MatrixView(values, rowStride: E),
+      beta: 1,
+      into: sum, rowStride: E)
+  }
+
+  func step(_ piece: Piece, _ scratch: Storage) {
+    for t in 0..<piece.count { attend(tokens(piece, t..<t + 1), piece.memory, scratch.base, piece.y) }
+  }
+  func stream(_ piece: Piece, _ scratch: Storage) { step(piece, scratch) }
+  func chunk(_ piece: Piece, _ scratch: Storage) {
+    attend(tokens(piece, 0..<piece.count), piece.memory, scratch.base, piece.y)
+  }
+
+  func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
+    let x = tokens(piece, 0..<piece.count), (m, end, r) = (x.count, x.end, 1 / Float(C))
+    let memory = piece.memory, dmemory = gradients.memory, d = gradients.operands,
+      (key, value) = (at(x, S), at(x, E))
+    func view(_ p: Floats, _ stride: Int, _ t: Transposition = .none) -> MatrixView {
+      MatrixView(p, rowStride: stride, t)
+    }
+    let (localKeys, linearKeys, values, sum) = (memory[0, 0], memory[0, 1], memory[0, 2], memory[0, 3])
+    let dsum = dmemory[0, 3], dy = gradients.dy + value
+    // Scores, their gradients, and the gradients of the chunk's keys and values up to its last token.
+    let s = scratch.base, ds = s + C * C, dlocal = ds + C * C, dlinear = dlocal + C * S,
+      dvalues = dlinear + C * S
+    weigh(x, memory, s)
+    // The chunk in M, if it was completed.
+    let isFull = end == C
+    if isFull {
+      Gemm.parallel(
+        m: C, n: S, k: E, view(values, E), view(dsum, E, .transposed), into: dlinear, rowStride: S)
+      Gemm.parallel(m: C, n: E, k: S, view(linearKeys, S), view(dsum, E), into: dvalues, rowStride: E)
+    } else {
+      dlinear.update(repeating: 0, count: end * S)
+    }
+    // Attention inside the chunk.
+    Gemm.parallel(m: m, n: end, k: E, view(dy, E), view(values, E, .transposed), into: ds, rowStride: end)
+    runnel_chunk_weights_backward(m, end, end, x.offset, C, s, ds)
+    Gemm.parallel(
+      m: end, n: E, k: m, view(s, end, .transposed), view(dy, E), beta: isFull ? 1 : 0, into: dvalues,
+      rowStride: E)
+    Gemm.parallel(m: m, n: S, k: end, view(ds, end), view(localKeys, S), into: d[0] + key, rowStride: S)
+    Gemm.parallel(
+      m: end, n: S, k: m, view(ds, end, .transposed), view(operands[0].base + key, S), into: dlocal,
+      rowStride: S)
+    // The earlier chunks.
+    Gemm.parallel(
+      m: m, n: S, k: E, alpha: r, view(dy, E), view(sum, E, .transposed), into: d[2] + key, rowStride: S)
+    Gemm.parallel(
+      m: S, n: E, k: m, alpha: r, view(operands[2].base + key, S, .transposed), view(dy, E), beta: 1,
+      into: dsum,
+      rowStride: E)
+    // The ring: its older tokens were there before; the piece's own have overwritten what was.
+    for (ring, (operand, width, dlines)) in [(1, S, dlocal), (3, S, dlinear), (4, E, dvalues)].enumerated() {
+      let after = dmemory[0, ring], own = x.offset * width
+      runnel_add(own, after, dlines, after)
+      runnel_add(m * width, after + own, dlines + own, d[operand] + at(x, width))
+      (after + own).update(repeating: 0, count: m * width)
+    }
   }
 }

@@ -20,49 +20,11 @@ public enum Window {
     q: Tensor, k: Tensor, v: Tensor, scale: Float, form: Form, resets: Resets = .none, counts: [Int],
     keys: inout Tensor, values: inout Tensor
   ) -> Tensor {
-    let sizes = WindowSizes(q, k, v, keys, values, counts)
-    guard sizes.T > 0 else { return Tensor(zeros: [sizes.B, 0, sizes.H, sizes.V]) }
-    let call = WindowCall(
-      n: sizes, scale: scale, q: q.detached, k: k.detached, v: v.detached, counts: counts,
-      stretches: (0..<sizes.B).map { resets.stretches(row: $0, length: sizes.T) })
-    let inputs = [q, k, v, keys, values]
-    let isTracked = inputs.contains(where: \.isTracked)
-    // A stream owns its rings, which are then changed in place; a record keeps the old ones.
-    let old = isTracked ? (keys: keys.detached, values: values.detached) : nil
-    let y = Tensor([sizes.B, sizes.T, sizes.H, sizes.V]) { y in
-      keys.mutate { keys in
-        values.mutate { values in
-          if form == .step {
-            call.steps(keys, values, y: y)
-          } else {
-            call.blocks(keys, values, isWhole: form == .parallel, y: y)
-            call.advance(keys, values)
-          }
-        }
-      }
-    }
-    guard let old else { return y }
-    let outputs = record([y, keys, values], from: inputs) { gradients in
-      call.gradient(
-        keys: old.keys, values: old.values, dy: gradients[0], dkeys: gradients[1], dvalues: gradients[2])
-    }
-    (keys, values) = (outputs[1], outputs[2])
-    return outputs[0]
-  }
-}
-
-/// The extents of one call, checked.
-struct WindowSizes: Sendable {
-  let B, T, H, G, K, V, W: Int
-  /// Heads of queries that share one of keys and values.
-  var shared: Int { H / G }
-
-  init(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ keys: Tensor, _ values: Tensor, _ counts: [Int]) {
     precondition(
       q.shape.rank == 4 && k.shape.rank == 4 && v.shape.rank == 4 && keys.shape.rank == 4,
       "Window: q \(q.shape), k \(k.shape), v \(v.shape), keys \(keys.shape); all must have four axes")
-    (B, T, H, K) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3])
-    (G, V, W) = (k.shape[2], v.shape[3], keys.shape[1])
+    let (B, T, H, K) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3])
+    let (G, V, W) = (k.shape[2], v.shape[3], keys.shape[1])
     precondition(
       G > 0 && H % G == 0 && W > 0, "Window: \(G) heads of keys do not divide \(H) of queries, or no window")
     precondition(
@@ -72,25 +34,12 @@ struct WindowSizes: Sendable {
       keys.shape == [B, W, G, K] && values.shape == [B, W, G, V] && counts.count == B,
       "Window: rings \(keys.shape), \(values.shape), \(counts.count) counts; k \(k.shape), v \(v.shape)"
     )
+    let segment = Segment(batch: B, length: T, resets: resets, counts: counts)
+    var rings = [keys, values]
+    (keys, values) = (.absent, .absent)
+    let y = WindowScan(segment: segment, operands: [q, k, v], scale: scale, H: H, G: G, K: K, V: V, W: W)
+      .run(form, states: &rings)
+    (keys, values) = (rings[0], rings[1])
+    return y
   }
-}
-
-/// One call: its operands, and where documents lie in it.
-struct WindowCall: Sendable {
-  let n: WindowSizes
-  let scale: Float
-  let q, k, v: Tensor
-  let counts: [Int]
-  let stretches: [[Resets.Stretch]]
-
-  /// How many tokens the document of a stretch had before it.
-  func before(_ b: Int, _ stretch: Resets.Stretch) -> Int { stretch.isFresh ? 0 : counts[b] }
-  /// How many of them its first token can see.
-  func past(_ b: Int, _ stretch: Resets.Stretch) -> Int { min(before(b, stretch), n.W - 1) }
-
-  /// Where token `t` of row `b` or slot `t` of its ring begins, in q or y, keys, values.
-  func queryOffset(_ b: Int, _ t: Int, _ h: Int) -> Int { ((b * n.T + t) * n.H + h) * n.K }
-  func outputOffset(_ b: Int, _ t: Int, _ h: Int) -> Int { ((b * n.T + t) * n.H + h) * n.V }
-  func slot(_ b: Int, _ position: Int, _ g: Int) -> Int { (b * n.W + position % n.W) * n.G + g }
-  func token(_ b: Int, _ t: Int, _ g: Int) -> Int { (b * n.T + t) * n.G + g }
 }

@@ -2,21 +2,21 @@
 
 import Foundation
 
-package struct DeltaRuleReference {
-  package var B = 1, T = 1, H = 1, K = 1, V = 1
+package struct MatrixMemoryReference {
+  package var B = 1, T = 1, H = 1, G = 1, K = 1, V = 1
   /// Per row, the tokens before which the state is zero.
   package var resets: [[Int]] = []
   /// Whether y_t = q_t S_{t−1} + (q_t · (u ⊙ k_t)) v_t instead of q_t S_t.
   package var readsBefore = false
 
   package init(
-    B: Int = 1, T: Int, H: Int, K: Int, V: Int, resets: [[Int]] = [], readsBefore: Bool = false
+    B: Int = 1, T: Int, H: Int, G: Int, K: Int, V: Int, resets: [[Int]] = [], readsBefore: Bool = false
   ) {
-    (self.B, self.T, self.H, self.K, self.V, self.resets) = (B, T, H, K, V, resets)
+    (self.B, self.T, self.H, self.G, self.K, self.V, self.resets) = (B, T, H, G, K, V, resets)
     self.readsBefore = readsBefore
   }
 
-  /// q, k, a, b [B T H K], v [B T H V], a and b possibly empty; `logDecayAt` gives log w of a row, token, head
+  /// q, k, a, b [B T G K], v [B T H V], a and b possibly empty; `logDecayAt` gives log w of a row, token, head
   /// and key; bonus [H K] or empty; state [B H K V] → y [B T H V] and the final state.
   package func callAsFunction(
     q: [Double], k: [Double], v: [Double], a: [Double], b: [Double],
@@ -27,7 +27,7 @@ package struct DeltaRuleReference {
     for row in 0..<B {
       for t in 0..<T {
         for h in 0..<H {
-          let key = ((row * T + t) * H + h) * K, value = ((row * T + t) * H + h) * V
+          let key = ((row * T + t) * G + h / (H / G)) * K, value = ((row * T + t) * H + h) * V
           let start = (row * H + h) * K * V
           if row < resets.count && resets[row].contains(t) {
             for index in start..<start + K * V { S[index] = 0 }

@@ -33,9 +33,9 @@ public enum ExponentialGating {
     let scale = Stabilizer(
       logInput: logInput, logForget: logForget, resets: resets, maximum: &maximum)
     let keys = scaledRows(k, by: activate(logInput - scale.maximum, .exp))
-    let decay = OuterProduct.Decay.perToken(logForget + scale.fall)
+    let decay = MatrixMemory.Decay.perToken(logForget + scale.fall)
     func run(_ v: Tensor, _ state: inout Tensor) -> Tensor {
-      OuterProduct.run(q: q, k: keys, v: v, decay: decay, form: form, resets: resets, state: &state)
+      MatrixMemory.run(q: q, k: keys, v: v, decay: decay, form: form, resets: resets, state: &state)
     }
     // C and n differ in v only, which is one for n. A step changes each in place. The other forms run both as
     // one matrix, since q kᵀ and its decays are then made once: training is up to twice as fast with heads of

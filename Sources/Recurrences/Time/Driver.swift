@@ -1,0 +1,187 @@
+/// The driver of time: one loop over rows, shares of a row and chunks for all recurrences, forward and backward.
+
+import RunnelKernels
+import RunnelTensors
+
+extension Recurrence {
+  /// Runs over the segment and takes the state on. Without gradients the state is changed in place.
+  func run(_ form: Form, state: inout Tensor) -> Tensor {
+    var states = [state]
+    state = .absent
+    defer { state = states[0] }
+    return run(form, states: &states)
+  }
+
+  /// The same for a state of several tensors, in the order of `load`.
+  func run(_ form: Form, states: inout [Tensor]) -> Tensor {
+    guard segment.length > 0 else { return Tensor(zeros: output) }
+    guard operands.contains(where: \.isTracked) || states.contains(where: \.isTracked) else {
+      return forward(form, &states, keeping: nil)
+    }
+    let inputs = operands + states, kept = operands.map(\.kept), needs = operands.map(\.isTracked)
+    let grid = Grid(segment, chunk: chunkLength(.mix, keepsMemories: true))
+    let starts = Storage(capacity: max(1, grid.count * units * memory))
+    if form == .parallel {
+      // There is one gradient for all forms, and it starts from the memories that the chunks meet.
+      var again = states.map(\.detached)
+      _ = forward(.mix, &again, keeping: (grid, starts))
+    }
+    let y = forward(form, &states, keeping: form == .parallel ? nil : (grid, starts))
+    var call = self
+    call.operands = []
+    let shapes = states.map(\.shape), held = needsOutput ? y : nil
+    let outputs = record([y] + states, from: inputs) { [call] gradients in
+      var call = call
+      call.operands = kept.map { $0() }
+      return call.backward(
+        grid, starts, y: held, dy: gradients[0], dfinal: Array(gradients.dropFirst()), shapes, needs)
+    }
+    states = Array(outputs.dropFirst())
+    return outputs[0]
+  }
+
+  private func forward(
+    _ form: Form, _ states: inout [Tensor], keeping kept: (grid: Grid, starts: Storage)?
+  ) -> Tensor {
+    let pass = form == .step && kept == nil ? Pass.stream : .forward
+    let grid = kept?.grid ?? Grid(segment, chunk: chunkLength(form, keepsMemories: false))
+    let own = states.indices.map { i in states[i].mutate { $0 } }
+    return Tensor(output) { y in
+      forEachShare(shares) { share in
+        let scratch = makeScratch(share, grid, for: pass)
+        withMemory(of: share, pass, own, states) { memory, parts in
+          for (i, chunk) in grid.rows[share.row].enumerated() {
+            if chunk.isFresh { forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) } }
+            if let kept {
+              let start = start(kept.starts, grid, share.row, i, parts)
+              forEach(share, parts) { start[$0, $1].update(from: memory[$0, $1], count: $2) }
+            }
+            let piece = Piece(share: share, chunk: chunk, memory: memory, y: y)
+            switch form {
+            case .step where pass == .stream: stream(piece, scratch)
+            case .step: step(piece, scratch)
+            case .mix: self.chunk(piece, scratch)
+            case .parallel: parallel(piece, scratch)
+            }
+          }
+        }
+        withExtendedLifetime(scratch) {}
+      }
+    }
+  }
+
+  /// One gradient per operand and state tensor.
+  private func backward(
+    _ grid: Grid, _ starts: Storage, y: Tensor?, dy: Tensor?, dfinal: [Tensor?], _ shapes: [Shape],
+    _ needs: [Bool]
+  ) -> [Tensor?] {
+    let dy = dy ?? Tensor(zeros: output)
+    let gathered = zip(operands, gathering).map { $1.room(for: $0, batch: segment.batch) }
+    var dstates = zip(dfinal, shapes).map { $0?.detached ?? Tensor(zeros: $1) }
+    let own = dstates.indices.map { i in dstates[i].mutate { $0 } }
+    let hasSeed = dfinal.contains { $0 != nil }
+    forEachShare(gradientShares) { share in
+      let scratch = makeScratch(share, grid, for: .gradient)
+      let operands = zip(zip(operands, gathering), gathered).map {
+        $1.storage.base + $0.1.part(of: share) * $0.0.count
+      }
+      withMemory(of: share, .gradient, own, dstates) { memory, parts in
+        var hasLater = hasSeed
+        for (i, chunk) in grid.rows[share.row].enumerated().reversed() {
+          let piece = Piece(
+            share: share, chunk: chunk, memory: start(starts, grid, share.row, i, parts),
+            y: (y ?? dy).storage.base + (y ?? dy).offset)
+          gradient(
+            piece,
+            ChunkGradients(dy: dy.base, memory: memory, hasLater: hasLater, operands: operands, needs: needs),
+            scratch)
+          if chunk.isFresh { forEach(share, parts) { memory[$0, $1].update(repeating: 0, count: $2) } }
+          hasLater = !chunk.isFresh
+        }
+      }
+      finish(share, operands, scratch)
+      withExtendedLifetime(scratch) {}
+    }
+    return operands.indices.map { i in
+      needs[i] ? gathering[i].sum(gathered[i]).reshaped(operands[i].shape) : nil
+    } + dstates
+  }
+
+  private func forEachShare(_ shares: Int, _ body: (Share) -> Void) {
+    // A single token of a small model is not worth waking another thread for.
+    let grain = max(1, (1 << 15) * shares / max(1, segment.length * units * cost))
+    WorkerPool.shared.split(segment.batch * shares, grain: grain) { items in
+      for item in items {
+        let (row, index) = (item / shares, item % shares)
+        body(Share(row: row, index: index, units: units * index / shares..<units * (index + 1) / shares))
+      }
+    }
+  }
+
+  /// Calls `body` with every unit of a share, part and how many floats it has.
+  private func forEach(
+    _ share: Share, _ parts: [Part], _ body: (_ unit: Int, _ part: Int, _ count: Int) -> Void
+  ) {
+    for unit in share.units {
+      for (i, part) in parts.enumerated() { body(unit, i, part.count(unit)) }
+    }
+  }
+
+  /// The memories of a share for a pass, and their parts.
+  private func withMemory(
+    of share: Share, _ pass: Pass, _ states: [MutableFloats], _ tensors: [Tensor],
+    _ body: (Memory, [Part]) -> Void
+  ) {
+    if isInPlace(pass) {
+      let parts = parts
+      let bases = parts.map {
+        states[$0.tensor] + share.row * (tensors[$0.tensor].count / segment.batch) + $0.offset
+      }
+      body(Memory(bases: bases, strides: parts.map(\.size)), parts)
+    } else {
+      let storage = Storage(capacity: share.units.count * memory)
+      let held = Memory(bases: [storage.base], strides: [memory], first: share.units.lowerBound)
+      for unit in share.units { load(share.row, unit, from: states, into: held[unit]) }
+      body(held, [Part(size: memory, total: units * memory)])
+      for unit in share.units { store(share.row, unit, held[unit], into: states) }
+      withExtendedLifetime(storage) {}
+    }
+  }
+
+  /// The memories before a chunk, as they are kept.
+  private func start(_ starts: Storage, _ grid: Grid, _ row: Int, _ chunk: Int, _ parts: [Part]) -> Memory {
+    var next = starts.base + (grid.first[row] + chunk) * units * memory
+    let bases = parts.map { part in
+      defer { next += part.size }
+      return next
+    }
+    return Memory(bases: bases, strides: parts.map { _ in memory })
+  }
+}
+
+extension Gathering {
+  /// Room for the gradient of an operand in all its parts.
+  fileprivate func room(for operand: Tensor, batch: Int) -> Tensor {
+    switch self {
+    case .perToken: Tensor(uninitialized: operand.shape)
+    case .perTokenParts(let count): Tensor(uninitialized: [count, operand.count])
+    case .shared: Tensor(zeros: [batch, operand.count])
+    }
+  }
+  fileprivate func part(of share: Share) -> Int {
+    switch self {
+    case .perToken: 0
+    case .perTokenParts(let count): share.index % count
+    case .shared: share.row
+    }
+  }
+  fileprivate func sum(_ parts: Tensor) -> Tensor {
+    if case .perToken = self { parts } else { sumOfRows(parts) }
+  }
+}
+
+/// The sum over the outermost axis: [R W] → [W].
+func sumOfRows(_ x: Tensor) -> Tensor {
+  let width = x.shape[0] == 0 ? 0 : x.count / x.shape[0]
+  return Tensor(Shape(x.shape.dropFirst())) { sumOfRows(x.base, rows: x.shape[0], width: width, into: $0) }
+}

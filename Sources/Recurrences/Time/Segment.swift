@@ -1,0 +1,70 @@
+/// The tokens of one call, and the chunks that they are worked on in.
+
+import RunnelTensors
+
+/// Rows of a batch over some tokens.
+struct Segment: Sendable {
+  let batch, length: Int
+  let resets: Resets
+  /// How many tokens each row's document had before the segment, where a recurrence depends on it.
+  let counts: [Int]?
+
+  init(batch: Int, length: Int, resets: Resets, counts: [Int]? = nil) {
+    (self.batch, self.length, self.resets, self.counts) = (batch, length, resets, counts)
+  }
+
+  /// How many tokens each row's document has had behind the segment.
+  var countsAfter: [Int] {
+    (0..<batch).map { row in
+      guard let last = resets.stretches(row: row, length: length).last else { return counts?[row] ?? 0 }
+      return last.range.count + (last.isFresh ? 0 : counts?[row] ?? 0)
+    }
+  }
+}
+
+/// Some tokens of a row, all of one document.
+struct Chunk: Sendable {
+  let start, count: Int
+  /// Whether the memory before it is the initial one, not what the chunk before left.
+  let isFresh: Bool
+  /// How many tokens of the document were before it, as far as the segment knows.
+  let position: Int
+  var tokens: Range<Int> { start..<start + count }
+}
+
+/// Rows cut into chunks of at most `longest` tokens, counted from the start of each document.
+struct Grid: Sendable {
+  let rows: [[Chunk]]
+  /// The number of each row's first chunk, counted over all rows.
+  let first: [Int]
+  /// The number of all chunks, and the most tokens in one.
+  let count, longest: Int
+
+  init(_ segment: Segment, chunk: Int) {
+    precondition(chunk > 0, "Recurrence: chunks of \(chunk) tokens; give at least one")
+    func chunks(_ row: Int) -> [Chunk] {
+      segment.resets.stretches(row: row, length: segment.length).flatMap { stretch in
+        var chunks: [Chunk] = [], start = stretch.range.lowerBound
+        var position = stretch.isFresh ? 0 : segment.counts?[row] ?? 0
+        while start < stretch.range.upperBound {
+          let count = min(chunk - position % chunk, stretch.range.upperBound - start)
+          let isFresh = stretch.isFresh && start == stretch.range.lowerBound
+          chunks.append(Chunk(start: start, count: count, isFresh: isFresh, position: position))
+          start += count
+          position += count
+        }
+        return chunks
+      }
+    }
+    let isUniform = segment.resets.isEmpty && segment.counts == nil && segment.batch > 0
+    rows =
+      isUniform ? Array(repeating: chunks(0), count: segment.batch) : (0..<segment.batch).map(chunks)
+    var first: [Int] = [], count = 0, longest = 0
+    for row in rows {
+      first.append(count)
+      count += row.count
+      longest = row.reduce(longest) { max($0, $1.count) }
+    }
+    (self.first, self.count, self.longest) = (first, count, longest)
+  }
+}
