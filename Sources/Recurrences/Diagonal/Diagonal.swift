@@ -92,8 +92,8 @@ private struct Call: Recurrence {
     for unit in piece.units {
       let at = at(piece, unit)
       runnel_diagonal(
-        piece.count, count(unit), plane, width, decayStride, operands[0].base + at.decay,
-        operands[1].base + at.input,
+        piece.count, count(unit), plane, width, decayStride, piece.operands[0] + at.decay,
+        piece.operands[1] + at.input,
         piece.memory[unit], piece.memory[unit, planes - 1], piece.y + at.input)
     }
   }
@@ -103,7 +103,7 @@ private struct Call: Recurrence {
     for unit in piece.units {
       let at = at(piece, unit)
       runnel_diagonal_backward(
-        piece.count, count(unit), plane, width, decayStride, operands[0].base + at.decay, piece.y + at.input,
+        piece.count, count(unit), plane, width, decayStride, piece.operands[0] + at.decay, piece.y + at.input,
         piece.memory[unit], piece.memory[unit, planes - 1], gradients.dy + at.input, gradients.memory[unit],
         gradients.memory[unit, planes - 1], gradients.operands[1] + at.input,
         gradients.operands[0] + at.decay)

@@ -78,14 +78,16 @@ private struct Call: LaneRecurrence {
 
   func scan(_ x: LanePiece) {
     runnel_legs_scan(
-      x.count, x.width, channels, N, time(x), alpha, root.base, f.base + x.at, x.constants[0], x.constants[1],
+      x.count, x.width, channels, N, time(x), alpha, root.base, x.operands[0] + x.at, x.constants[0],
+      x.constants[1],
       x.memory,
       x.y, x.room)
   }
 
   func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {
     runnel_legs_backward(
-      x.count, x.width, channels, N, time(x), alpha, root.base, f.base + x.at, x.constants[0], x.constants[1],
+      x.count, x.width, channels, N, time(x), alpha, root.base, x.operands[0] + x.at, x.constants[0],
+      x.constants[1],
       x.memory,
       dy, dmemory, d[0] + x.at, x.sums[0], x.sums[1], x.room)
   }

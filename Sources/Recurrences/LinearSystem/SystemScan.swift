@@ -73,7 +73,7 @@ struct SystemScan: LaneRecurrence {
 
   func scan(_ x: LanePiece) {
     var system = lanes(x.constants)
-    runnel_system_scan(x.count, x.width, channels, &system, u.base + x.at, x.memory, x.y)
+    runnel_system_scan(x.count, x.width, channels, &system, x.operands[0] + x.at, x.memory, x.y)
   }
 
   /// The paper's form: the kernel K_l = c Ā^l b and one convolution by FFT, in Double. The state comes in by its free
@@ -100,7 +100,8 @@ struct SystemScan: LaneRecurrence {
   func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {
     var system = lanes(x.constants), gradients = lanes(x.sums)
     runnel_system_backward(
-      x.count, x.width, channels, &system, &gradients, u.base + x.at, x.memory, dy, dmemory, d[0] + x.at,
+      x.count, x.width, channels, &system, &gradients, x.operands[0] + x.at, x.memory, dy, dmemory,
+      d[0] + x.at,
       x.room)
   }
 }

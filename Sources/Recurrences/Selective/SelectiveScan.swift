@@ -137,15 +137,18 @@ private struct Call: LaneRecurrence {
   func scan(_ x: LanePiece) {
     let j = shared(x.row, x.chunk.start)
     runnel_selective_scan(
-      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, x.constants[0], B.base + j, C.base + j,
-      x.constants[1], x.memory, x.y)
+      x.count, x.width, channels, N, x.operands[0] + x.at, x.operands[1] + x.at, x.constants[0],
+      x.operands[2] + j,
+      x.operands[3] + j, x.constants[1], x.memory, x.y)
   }
 
   func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {
     let j = shared(x.row, x.chunk.start)
     runnel_selective_backward(
-      x.count, x.width, channels, N, u.base + x.at, delta.base + x.at, x.constants[0], B.base + j, C.base + j,
-      x.constants[1], x.memory, dy, dmemory, d[0] + x.at, d[1] + x.at, x.sums[0], x.sums[1], x.room,
+      x.count, x.width, channels, N, x.operands[0] + x.at, x.operands[1] + x.at, x.constants[0],
+      x.operands[2] + j,
+      x.operands[3] + j, x.constants[1], x.memory, dy, dmemory, d[0] + x.at, d[1] + x.at, x.sums[0],
+      x.sums[1], x.room,
       x.room + part,
       x.room + 2 * part)
   }

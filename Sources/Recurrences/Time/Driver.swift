@@ -45,7 +45,8 @@ extension Recurrence {
   ) -> Tensor {
     let pass = form == .step && kept == nil ? Pass.stream : .forward
     let grid = kept?.grid ?? Grid(segment, chunk: chunkLength(form, keepsMemories: false))
-    let own = states.indices.map { i in states[i].mutate { $0 } }
+    let own = states.indices.map { i in states[i].mutate { $0 } }, size = memory
+    let bases = Bases(operands)
     return Tensor(output) { y in
       forEachShare(shares) { share in
         let scratch = makeScratch(share, grid, for: pass)
@@ -53,10 +54,14 @@ extension Recurrence {
           for (i, chunk) in grid.rows[share.row].enumerated() {
             if chunk.isFresh { forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) } }
             if let kept {
-              let start = start(kept.starts, grid, share.row, i, parts)
-              forEach(share, parts) { start[$0, $1].update(from: memory[$0, $1], count: $2) }
+              var next =
+                kept.starts.base + ((grid.first[share.row] + i) * units + share.units.lowerBound) * size
+              forEach(share, parts) {
+                next.update(from: memory[$0, $1], count: $2)
+                next += parts[$1].size
+              }
             }
-            let piece = Piece(share: share, chunk: chunk, memory: memory, y: y)
+            let piece = Piece(share: share, chunk: chunk, memory: memory, operands: bases.first, y: y)
             switch form {
             case .step where pass == .stream: stream(piece, scratch)
             case .step: step(piece, scratch)
@@ -65,7 +70,7 @@ extension Recurrence {
             }
           }
         }
-        withExtendedLifetime(scratch) {}
+        withExtendedLifetime((scratch, bases)) {}
       }
     }
   }
@@ -79,7 +84,7 @@ extension Recurrence {
     let gathered = zip(operands, gathering).map { $1.room(for: $0, batch: segment.batch) }
     var dstates = zip(dfinal, shapes).map { $0?.detached ?? Tensor(zeros: $1) }
     let own = dstates.indices.map { i in dstates[i].mutate { $0 } }
-    let hasSeed = dfinal.contains { $0 != nil }
+    let bases = Bases(operands), hasSeed = dfinal.contains { $0 != nil }
     forEachShare(gradientShares) { share in
       let scratch = makeScratch(share, grid, for: .gradient)
       let operands = zip(zip(operands, gathering), gathered).map {
@@ -90,7 +95,7 @@ extension Recurrence {
         for (i, chunk) in grid.rows[share.row].enumerated().reversed() {
           let piece = Piece(
             share: share, chunk: chunk, memory: start(starts, grid, share.row, i, parts),
-            y: (y ?? dy).storage.base + (y ?? dy).offset)
+            operands: bases.first, y: (y ?? dy).storage.base + (y ?? dy).offset)
           gradient(
             piece,
             ChunkGradients(dy: dy.base, memory: memory, hasLater: hasLater, operands: operands, needs: needs),
@@ -100,7 +105,7 @@ extension Recurrence {
         }
       }
       finish(share, operands, scratch)
-      withExtendedLifetime(scratch) {}
+      withExtendedLifetime((scratch, bases)) {}
     }
     return operands.indices.map { i in
       needs[i] ? gathering[i].sum(gathered[i]).reshaped(operands[i].shape) : nil
@@ -157,6 +162,20 @@ extension Recurrence {
     }
     return Memory(bases: bases, strides: parts.map { _ in memory })
   }
+}
+
+/// Where tensors begin, as long as it lives.
+private final class Bases {
+  private let tensors: [Tensor]
+  private let all: UnsafeMutablePointer<Floats>
+  var first: UnsafePointer<Floats> { UnsafePointer(all) }
+
+  init(_ tensors: [Tensor]) {
+    self.tensors = tensors
+    all = .allocate(capacity: tensors.count)
+    for (i, tensor) in tensors.enumerated() { (all + i).initialize(to: tensor.base) }
+  }
+  deinit { all.deallocate() }
 }
 
 extension Gathering {

@@ -35,6 +35,8 @@ struct LanePiece {
   /// Where the chunk's first token and channel lies in [B T E].
   let at: Int
   let memory: MutableFloats
+  /// Where each operand begins.
+  let operands: UnsafePointer<Floats>
   /// Where y of that token and channel lies.
   let y: MutableFloats
   /// The operands without time in lanes, and for a gradient their gradients, in the order of the operands.
@@ -134,7 +136,8 @@ extension LaneRecurrence {
         LanePiece(
           row: piece.row, chunk: piece.chunk, channel: channel, width: width(unit), at: at,
           memory: piece.memory[unit],
-          y: piece.y + at, constants: scratch.constants(unit), sums: scratch.sums(unit), room: scratch.room))
+          operands: piece.operands, y: piece.y + at, constants: scratch.constants(unit),
+          sums: scratch.sums(unit), room: scratch.room))
     }
   }
 

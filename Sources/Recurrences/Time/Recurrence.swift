@@ -99,7 +99,8 @@ struct Piece {
   let share: Share
   let chunk: Chunk
   let memory: Memory
-  /// All of y.
+  /// Where each operand begins, and y. (The loops of a chunk must not count references, in words that all threads write.)
+  let operands: UnsafePointer<Floats>
   let y: MutableFloats
 
   var row: Int { share.row }

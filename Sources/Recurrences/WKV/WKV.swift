@@ -117,7 +117,7 @@ private struct Call: Recurrence {
 
   func chunk(_ piece: Piece, _ scratch: Storage) {
     for unit in piece.units {
-      let at = at(piece, unit), x = operands.map(\.base), i = unit * Self.block, memory = piece.memory
+      let at = at(piece, unit), x = piece.operands, i = unit * Self.block, memory = piece.memory
       runnel_wkv(
         piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + i, x[3] + i, memory[unit, 0],
         memory[unit, 1],
@@ -127,7 +127,7 @@ private struct Call: Recurrence {
 
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
     for unit in piece.units {
-      let at = at(piece, unit), x = operands.map(\.base), d = gradients.operands, i = unit * Self.block
+      let at = at(piece, unit), x = piece.operands, d = gradients.operands, i = unit * Self.block
       let (start, after) = (piece.memory, gradients.memory)
       runnel_wkv_backward(
         piece.count, channels(unit), width, x[0] + at, x[1] + at, x[2] + i, x[3] + i, start[unit, 0],
