@@ -6,20 +6,26 @@ import RunnelMixers
 
 /// The filters of one tensor, checked.
 public struct KernelTensor: Sendable {
+  /// The tensor's name in its file.
   public let name: String
   /// [channels][taps], tap 0 first.
   public let filters: [[Double]]
+  /// Taps of a filter; 0 without channels.
   public var length: Int { filters.first?.count ?? 0 }
 }
 
+/// Reads and writes convolution kernels in safetensors files; of PyTorch's files they are read too.
 public enum KernelFile {
   /// What `format` in the metadata says of files that hold kernels and nothing else.
   public static let format = "runnel-kernel-1"
   package static let kind = FileKind.tensors("a file of kernels", format: format)
-  /// The most numbers that are written, so that a length too many is an error and no full disk.
-  public static let maximumElements = Double(1 << 30)
+  /// The most numbers that are written, so that a length too many is an error rather than a full disk.
+  package static let maximumElements = Double(1 << 30)
 
-  /// The named tensors; without names all of a file of ``format``, else the only one that has the shape.
+  /// The named tensors; without names all of a file of ``format``, else the only one of shape [channels taps] or [channels 1
+  /// taps].
+  ///
+  /// - Throws: ``FileError`` where a tensor is absent, of another shape or not finite, or the choice is not clear.
   public static func read(_ path: String, tensors names: [String] = []) throws(FileError) -> [KernelTensor] {
     let source = try openTensors(at: path)
     var chosen = names
@@ -78,6 +84,8 @@ public enum KernelFile {
   }
 
   /// Writes kernels under their names, in 32-bit numbers, atomically.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func write(_ kernels: [ImpulseResponse], to path: String) throws(FileError) {
     var writer = SafetensorsWriter(metadata: ["format": format])
     for kernel in kernels { writer.add(kernel.name, kernel.kernel) }

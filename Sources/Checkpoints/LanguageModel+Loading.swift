@@ -10,6 +10,8 @@ extension StreamingModel {
   /// are used where they lie in the file.
   ///
   /// - Parameter prefix: stands before the names in a file that holds other tensors as well.
+  /// - Throws: ``FileError`` at the first parameter that is absent, of another shape or not finite, and at the first
+  ///   stranger.
   package init(
     _ configuration: ModelConfiguration, parametersOf source: any TensorSource, prefix: String = ""
   ) throws {

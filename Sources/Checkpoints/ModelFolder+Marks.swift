@@ -1,18 +1,21 @@
-/// The tokens that begin and end a model's texts, as its folder says: `generation_config.json`, else `config.json`, else the
-/// settings of its tokenizer.
+/// The tokens that begin and end a model's texts.
 
 import Foundation
 import RunnelFiles
 import RunnelModels
 import RunnelText
 
+/// The tokens that begin and end a model's texts, as its folder says: `generation_config.json`, else `config.json`, else the
+/// settings of its tokenizer.
 public struct TextMarks: Sendable, Equatable {
   /// What a text begins with where nothing is there to continue.
   public var begin: Int32?
   /// A stream ends with any of these.
   public var ends: Set<Int32>
 
+  /// By default texts have no marks.
   public init(begin: Int32? = nil, ends: Set<Int32> = []) { (self.begin, self.ends) = (begin, ends) }
+  /// Whether texts have no marks.
   public var isEmpty: Bool { begin == nil && ends.isEmpty }
 
   /// As transformers' configurations have them.
@@ -35,6 +38,7 @@ extension ModelFolder {
   ///   - path: the model folder, or a file of weights.
   ///   - tokenizer: nil where none can be read; the settings beside it then say nothing.
   ///   - tokenizerPath: where the tokenizer is from: the model, or another folder or file.
+  /// - Throws: ``FileError`` where one of these files is damaged, or an id in it is no number.
   public static func marks(
     of model: some LanguageFunction, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
   ) throws -> TextMarks {
@@ -52,6 +56,8 @@ extension ModelFolder {
   }
 
   /// Keeps the marks beside the weights, as transformers does; those of an earlier model go.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func save(_ marks: TextMarks, to folder: String) throws {
     guard !marks.isEmpty else {
       try? FileManager.default.removeItem(atPath: folder + "/" + generationName)

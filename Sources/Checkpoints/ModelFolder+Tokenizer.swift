@@ -31,6 +31,8 @@ extension ModelFolder {
   }
 
   /// The file of the tokenizer in a model folder; nil where there is none.
+  ///
+  /// - Throws: ``FileError`` where the file is no tokenizer, or another than the weights were saved with.
   public static func tokenizerFile(at path: String) throws -> TokenizerFile? {
     let file = hasTokenizer(path) ? try Tokenizers.load(path).file : nil
     try checkSeal(file, beside: path)
@@ -78,6 +80,8 @@ extension ModelFolder {
   }
 
   /// Keeps the file of a tokenizer beside the weights.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func save(_ tokenizer: any Tokenizer, to folder: String) throws {
     guard let file = tokenizer.file else { return }
     try makeFolder(folder)

@@ -1,5 +1,4 @@
-/// A MODEL on disk: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
-/// Its weights are numbers, or packed for streaming (`PackedWeights`).
+/// Models on disk.
 
 import Foundation
 import RunnelFiles
@@ -7,12 +6,14 @@ import RunnelMixers
 import RunnelModels
 import RunnelTensors
 
+/// Reads and writes a model: a folder with `config.json`, `model.safetensors` and, unless it reads bytes, `tokenizer.json`.
+/// Its weights are numbers, or packed for streaming (`PackedWeights`).
 public enum ModelFolder {
-  public static let configurationName = "config.json"
-  public static let weightsName = "model.safetensors"
+  package static let configurationName = "config.json"
+  package static let weightsName = "model.safetensors"
   /// In the metadata of weights: the fingerprint of the model that a conversion made them of.
   package static let sourceKey = "converted_from"
-  /// What a conversion may replace: its like, which can be made again; a model that was trained cannot.
+  /// A conversion may replace another conversion, which can be made again, but not a model that was trained.
   package static let conversion = FileKind("a folder that convert has written") { folder in
     guard let source = try? openTensors(at: folder) else { return false }
     return source.metadata[sourceKey] != nil || source.metadata["form"] == PackedWeights.form
@@ -21,6 +22,9 @@ public enum ModelFolder {
   static let maximumConfiguration = 1 << 20
 
   /// Reads the model of a folder, of this library or a foreign one, or one of RWKV's own files.
+  ///
+  /// - Throws: ``FileError`` that names the file and the field: a part is absent or damaged, the weights do not fit
+  ///   the configuration or are not finite, or the configuration asks for a function that this library does not have.
   public static func load(_ folder: String) throws -> StreamingModel {
     let path = folder + "/" + configurationName
     guard isFolder(folder) else {
@@ -145,7 +149,7 @@ public enum ModelFolder {
   }
 
   /// Makes a folder, with those above it, where there is none.
-  public static func makeFolder(_ path: String) throws {
+  package static func makeFolder(_ path: String) throws {
     do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
       throw FileError(
         path, at: "path", expected: "a folder that can be made",

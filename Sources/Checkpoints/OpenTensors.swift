@@ -1,9 +1,11 @@
-/// Which file of tensors a path means, and what is known of those that are none of ours.
+/// Which file of tensors a path means.
 
 import RunnelFiles
 
 /// The tensors of a safetensors file, of a file from torch.save, of an index of either, or of a model's folder that
 /// holds one of them.
+///
+/// - Throws: ``FileError`` where there is no such file, or its header is damaged or of a format that is not read.
 public func openTensors(at path: String) throws(FileError) -> any TensorSource {
   if isFolder(path) { return try openTensors(at: weights(in: path)) }
   if path.hasSuffix(".json") { return try TensorIndex(path) }
@@ -30,7 +32,7 @@ func openTensorFile(_ path: String) throws(FileError) -> any TensorSource {
   return path.hasSuffix(".pth") || path.hasSuffix(".pt") ? try PyTorchFile(path) : try SafetensorsFile(path)
 }
 
-/// Files of weights that people have, and what to do with them.
+/// Formats of weights that are not read, and what to do with them.
 private let strangers: [(magic: [UInt8], format: String, remedy: String)] = [
   (
     Array("GGUF".utf8), "a GGUF file of llama.cpp, whose weights are quantised",

@@ -1,13 +1,14 @@
-/// Diagonal recurrences in files: the format of `docs/recurrence-format.md`.
-///
-///     let file = try RecurrenceFile.read("kernel.recurrent.safetensors")
-///     var state = file[0].filters.initialState(batch: 1)
-///     let y = file[0].filters.run(u, form: .step, state: &state)
+/// Diagonal recurrences in files.
 
 import RunnelFiles
 import RunnelRecurrences
 import RunnelTensors
 
+/// Diagonal recurrences in files: the format of `docs/recurrence-format.md`.
+///
+///     let file = try RecurrenceFile.read("kernel.recurrent.safetensors")
+///     var state = file[0].filters.initialState(batch: 1)
+///     let y = file[0].filters.run(u, form: .step, state: &state)
 public enum RecurrenceFile {
   /// What `format` in the metadata says.
   public static let format = "runnel-recurrence-1"
@@ -17,14 +18,18 @@ public enum RecurrenceFile {
   public struct Entry: Sendable {
     /// The kernel's name.
     public let name: String
+    /// The recurrence, one filter for each channel of the kernel.
     public let filters: DiagonalFilters
+    /// Filters under the name that `read` gives back.
     public init(name: String, filters: DiagonalFilters) {
       self.name = name
       self.filters = filters
     }
   }
 
-  /// Writes atomically.
+  /// Writes the entries in one atomic step; their names must differ.
+  ///
+  /// - Throws: ``FileError`` where the disk or the folder refuses the file.
   public static func write(_ entries: [Entry], to path: String) throws(FileError) {
     var writer = SafetensorsWriter(metadata: ["format": format])
     for entry in entries {
@@ -35,6 +40,10 @@ public enum RecurrenceFile {
     try writer.write(to: path)
   }
 
+  /// The entries in the order of the file.
+  ///
+  /// - Throws: ``FileError`` where the file is of another format, or a tensor is absent, of the wrong shape or not
+  ///   finite.
   public static func read(_ path: String) throws(FileError) -> [Entry] {
     let source = try SafetensorsFile(path)
     guard source.metadata["format"] == format else {

@@ -1,3 +1,7 @@
+/// The safetensors format, read.
+
+import RunnelFiles
+
 /// A safetensors file: eight bytes of header length, a JSON header, then the tensors back to back.
 ///
 ///     let file = try SafetensorsFile("model.safetensors")
@@ -7,13 +11,10 @@
 /// together they cover the rest of the file without gap or overlap. Reading a tensor reads its bytes, nothing
 /// else. Where the file has checksums, as those that this library writes have, the header's is checked on opening, a
 /// tensor's on reading it.
-
-import RunnelFiles
-
 public struct SafetensorsFile: TensorSource, TensorFile {
   /// The format's own limit on the header, in bytes.
-  public static let maximumHeader = 100_000_000
-  public static let maximumRank = 64
+  package static let maximumHeader = 100_000_000
+  static let maximumRank = 64
 
   public let path: String
   /// The tensors in the order of the header.
@@ -22,6 +23,9 @@ public struct SafetensorsFile: TensorSource, TensorFile {
   private let entries: [String: TensorEntry]
   private let input: InputFile
 
+  /// Opens the file and checks its header.
+  ///
+  /// - Throws: ``FileError`` that names the field or the byte at fault.
   public init(_ path: String) throws(FileError) {
     let input = try InputFile(path)
     let length = try Self.headerLength(input)

@@ -1,3 +1,8 @@
+/// The safetensors format, written.
+
+import RunnelFiles
+import RunnelTensors
+
 /// Writes a safetensors file, in one atomic step.
 ///
 ///     var writer = SafetensorsWriter(metadata: ["format": "pt"])
@@ -11,11 +16,8 @@
 ///
 /// The metadata's `xxh64` seals the file: the checksum of the header (`Seal`), then one of each tensor's bytes, in the order
 /// of the header, all in sixteen digits with spaces between.
-
-import RunnelFiles
-import RunnelTensors
-
 public struct SafetensorsWriter: Sendable {
+  /// What stands under `__metadata__`, beside the seal.
   public var metadata: [String: String]
   private var entries: [Entry] = []
   private var names: Set<String> = []
@@ -37,6 +39,7 @@ public struct SafetensorsWriter: Sendable {
     case packed(PackedMatrix)
   }
 
+  /// A file without tensors; nothing is written before `write(to:)`.
   public init(metadata: [String: String] = [:]) { self.metadata = metadata }
 
   /// A tensor in 32-bit numbers, or rounded to the nearest bfloat16.
@@ -88,6 +91,9 @@ public struct SafetensorsWriter: Sendable {
     entries.append(entry)
   }
 
+  /// Writes the file in one atomic step.
+  ///
+  /// - Throws: ``FileError`` where the header is too long, or the disk or the folder refuses the file.
   public func write(to path: String) throws(FileError) {
     // A stable order: equal sizes stay as they were added.
     let order = entries.indices.sorted {

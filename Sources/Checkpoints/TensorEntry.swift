@@ -32,9 +32,13 @@ public enum ElementType: String, Sendable, CaseIterable {
   }
 }
 
+/// A tensor of a file: its type, its shape and where its bytes lie.
 public struct TensorEntry: Sendable, Equatable {
+  /// Its name in the file.
   public let name: String
+  /// How its numbers lie in the file.
   public let elementType: ElementType
+  /// The extents, outermost first; empty for a single number.
   public let shape: [Int]
   /// Where its bytes lie, counted from the start of the file: the elements in row-major order, unless there
   /// are strides.
@@ -52,6 +56,7 @@ public struct TensorEntry: Sendable, Equatable {
     self.strides = strides.flatMap { Self.isRowMajor(shape, $0) ? nil : $0 }
   }
 
+  /// The number of elements.
   public var count: Int { shape.reduce(1, *) }
 
   /// Refuses bytes that are not those that were written.

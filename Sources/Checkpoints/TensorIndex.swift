@@ -1,18 +1,21 @@
-/// A model cut into several files, as its `model.safetensors.index.json` or `pytorch_model.bin.index.json` lists them.
+/// Models in several files.
 
 import RunnelFiles
 
-public struct TensorIndex: TensorSource {
-  public static let fileName = "model.safetensors.index.json"
+/// A model cut into several files, as its `model.safetensors.index.json` or `pytorch_model.bin.index.json` lists them.
+package struct TensorIndex: TensorSource {
+  package static let fileName = "model.safetensors.index.json"
 
-  public let path: String
-  public let names: [String]
-  public let metadata: [String: String]
+  package let path: String
+  package let names: [String]
+  package let metadata: [String: String]
   private let files: [any TensorSource]
   private let fileIndex: [String: Int]
 
   /// Opens every file of the index and checks that each holds what the index promises.
-  public init(_ path: String) throws(FileError) {
+  ///
+  /// - Throws: ``FileError`` where a file is missing or damaged, or the index and the files do not belong together.
+  package init(_ path: String) throws(FileError) {
     let input = try InputFile(path)
     guard input.size <= SafetensorsFile.maximumHeader else {
       throw FileError(
@@ -83,9 +86,9 @@ public struct TensorIndex: TensorSource {
 
   private static let notIndex = "check that this is the index beside a model's files"
 
-  public func contains(_ name: String) -> Bool { fileIndex[name] != nil }
+  package func contains(_ name: String) -> Bool { fileIndex[name] != nil }
 
-  public func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
+  package func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
     guard let index = fileIndex[name] else {
       throw FileError(
         path, at: "weight_map", expected: "a tensor named \(quoted(name))",

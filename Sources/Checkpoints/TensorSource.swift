@@ -1,30 +1,41 @@
-/// Named tensors on disk, in one file or in several: what model loading asks for its parameters.
+/// What tensors are loaded from.
 
 import RunnelFiles
 import RunnelTensors
 
+/// Named tensors on disk, in one file or in several: what model loading asks for its parameters.
 public protocol TensorSource: Sendable {
   /// The file a person should look at.
   var path: String { get }
+  /// In the order of the file.
   var names: [String] { get }
+  /// What the file says beside its tensors; empty where the format has no place for it.
   var metadata: [String: String] { get }
+  /// Whether there is a tensor of that name.
   func contains(_ name: String) -> Bool
-  /// The file that holds a tensor, and what its header says of it.
+  /// The file that holds a tensor, and what its header says of it; throws where there is none of that name.
   func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry)
 }
 
 /// A file whose tensors lie in it as plain little-endian numbers, whatever the format around them.
 public protocol TensorFile: Sendable {
+  /// The file's path; errors begin with it.
   var path: String { get }
   /// Fills the whole buffer from the bytes at `offset`, counted from the start of the file.
+  ///
+  /// - Throws: ``FileError`` where the file ends before or cannot be read.
   func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError)
 }
 
 extension TensorSource {
+  /// What the header says of a tensor; throws where there is none of that name.
   public func entry(_ name: String) throws(FileError) -> TensorEntry { try locate(name).1 }
 
-  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. With `requireFinite`,
-  /// the first infinity or NaN is an error.
+  /// The tensor in Float, from any of the floating-point types of 16, 32 and 64 bits. Read whole, with its
+  /// checksum compared where the file has one.
+  ///
+  /// - Throws: ``FileError`` where there is none of that name, its type is another, its bytes are damaged, or with
+  ///   `requireFinite` at the first infinity or NaN.
   public func tensor(_ name: String, requireFinite: Bool = false) throws(FileError) -> Tensor {
     let (file, entry) = try locate(name)
     guard entry.shape.count <= Shape.maximumRank else {
@@ -54,7 +65,7 @@ extension TensorSource {
     return tensor
   }
 
-  /// The numbers in Double, which loses nothing.
+  /// The numbers in Double, which loses nothing; throws as `tensor` does.
   public func doubles(_ name: String) throws(FileError) -> [Double] {
     let (file, entry) = try locate(name)
     guard entry.elementType != .float64 else { return try file.elements(entry, zero: 0.0) }
@@ -62,6 +73,8 @@ extension TensorSource {
   }
 
   /// The whole numbers of a tensor of any integer type; truth values are 0 and 1.
+  ///
+  /// - Throws: ``FileError`` for another type, damaged bytes, and numbers beyond `Int`.
   public func integers(_ name: String) throws(FileError) -> [Int] {
     let (file, entry) = try locate(name)
     switch entry.elementType {
@@ -89,7 +102,7 @@ extension TensorSource {
     }
   }
 
-  /// The elements' bytes as the file has them, whatever their type.
+  /// The elements' bytes as the file has them, whatever their type; throws where there is no such tensor or it is damaged.
   public func bytes(_ name: String) throws(FileError) -> [UInt8] {
     let (file, entry) = try locate(name)
     let span = try file.span(entry, zero: UInt8(0))

@@ -19,6 +19,8 @@ extension Corpus {
   public var documentCount: Int { documentStarts.count }
 
   /// The tokens of the document number `index`, counting from 0.
+  ///
+  /// - Throws: `CorpusError` where there is no such document.
   public func documentRange(_ index: Int) throws -> Range<Int> {
     guard documentStarts.indices.contains(index) else {
       throw CorpusError(path, "document \(index) asked for, it holds 0..<\(documentCount)")
@@ -28,6 +30,8 @@ extension Corpus {
   }
 
   /// The number of the document that holds the token at `index`.
+  ///
+  /// - Throws: `CorpusError` where there is no such token.
   public func document(containing index: Int) throws -> Int {
     try check(index..<index + 1)
     return partition(documentStarts.count) { documentStarts[$0] > index } - 1
@@ -48,10 +52,13 @@ extension Corpus {
 
   /// What `runnel corpus info` prints.
   public struct Info: Encodable, Sendable {
+    /// The path under which the corpus was opened.
     public let path: String
+    /// Size of the file.
     public let fileBytes: Int
     /// Bytes of bare token ids per byte of file.
     public let ratio: Double
+    /// Data frames: those that hold token ids.
     public let frames: Int
     /// First token and end of each split.
     public let splits: [String: Range<Int>]
@@ -59,6 +66,7 @@ extension Corpus {
     public let tokensPerDocument: Double
     /// Whether the tokenizer's file is in the corpus.
     public let keepsTokenizer: Bool
+    /// What the corpus says about itself.
     public let header: CorpusHeader
 
     enum CodingKeys: String, CodingKey {

@@ -30,6 +30,8 @@ extension Corpus {
   }
 
   /// Passes the tokens of `range` on in pieces of at most 16,384, in order and constant memory.
+  ///
+  /// - Throws: `CorpusError` where the range is not in the corpus or a frame is damaged, and what `body` throws.
   public func forEachPiece(
     of range: Range<Int>, _ body: ([Int32]) throws -> Void
   ) throws {

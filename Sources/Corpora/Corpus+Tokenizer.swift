@@ -7,7 +7,7 @@ extension Corpus {
   /// The tokenizer that made the ids: bytes, or the one whose file the corpus keeps; nil for ids whose
   /// maker is not in it, such as imported ones.
   ///
-  /// - Throws: a sentence when the tokenizer's block is damaged or of a kind unknown here.
+  /// - Throws: `CorpusError` where the tokenizer's block is damaged, ``FileError`` where the tokenizer is of a kind unknown here.
   public func tokenizer() throws -> (any Tokenizer)? {
     if header.tokenizer == .bytes { return ByteTokenizer() }
     guard let file = try tokenizerFile() else {
@@ -18,6 +18,8 @@ extension Corpus {
   }
 
   /// The tokenizer's file; nil where the corpus keeps none.
+  ///
+  /// - Throws: `CorpusError` where its block is damaged, or it is not the file that the header names.
   public func tokenizerFile() throws -> TokenizerFile? {
     guard let entry = tokenizerFrame else { return nil }
     do throws(CorpusProblem) {

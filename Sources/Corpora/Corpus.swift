@@ -8,6 +8,7 @@ import RunnelFiles
 /// are read and checked frame by frame as they are asked for. Memory: 8 bytes per document,
 /// 40 per frame, and the cache.
 public final class Corpus: Sendable {
+  /// The path under which it was opened; errors begin with it.
   public let path: String
   /// What the corpus says about itself. If it was salvaged without a readable header, what could
   /// be made out.

@@ -3,26 +3,26 @@
 import RunnelFiles
 
 /// What ``Corpus/bench(seconds:)`` found.
-public struct CorpusBench: Sendable {
+package struct CorpusBench: Sendable {
   /// Bytes of ids per second when frames are only read and decompressed, as `zstd -d` does; the median.
-  public let decompression: Double
+  package let decompression: Double
   /// The same with every check, and ids widened to 32 bits.
-  public let reading: Double
+  package let reading: Double
   /// The median of reading over decompression, each pair measured back to back.
-  public let share: Double
+  package let share: Double
   /// Bytes of ids per second when every checksum is checked by all cores.
-  public let verification: Double
+  package let verification: Double
   /// The median time of reading 512 tokens at a random place, in seconds.
-  public let access: Double
+  package let access: Double
   /// The most frames decoded for one of them: 2 only where it lies across a border.
-  public let framesPerAccess: Int
+  package let framesPerAccess: Int
 }
 
 extension Corpus {
   /// Reads the corpus over and over for about `seconds`.
   ///
   /// - Throws: `CorpusError` when a frame is damaged.
-  public func bench(seconds: Double) throws -> CorpusBench {
+  package func bench(seconds: Double) throws -> CorpusBench {
     guard let first = frames.first else {
       throw CorpusError(path, "holds no tokens to read")
     }

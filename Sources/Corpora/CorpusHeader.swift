@@ -12,7 +12,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// The SHA-256 of the tokenizer's file in hexadecimal; nil for bytes.
     public var sha256: String?
 
-    public init(name: String, sha256: String? = nil) {
+    package init(name: String, sha256: String? = nil) {
       (self.name, self.sha256) = (name, sha256)
     }
 
@@ -46,6 +46,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// Special tokens in the texts were taken for text.
     public var areText: Bool
 
+    /// Nothing is checked: `CorpusBuilder.build` takes the tokens as they are.
     public init(before: [Int32], after: [Int32], areText: Bool) {
       (self.before, self.after, self.areText) = (before, after, areText)
     }
@@ -58,20 +59,23 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
 
   /// One input, as it was on disk or came through the pipe.
   public struct Source: Codable, Sendable, Equatable {
+    /// The name of the file, with those of folders below the one that was given.
     public var name: String
     /// Bytes as read: compressed ones for a `.zst`.
     public var bytes: Int
     /// Of those bytes, in hexadecimal.
     public var sha256: String
 
-    public init(name: String, bytes: Int, sha256: String) {
+    package init(name: String, bytes: Int, sha256: String) {
       (self.name, self.bytes, self.sha256) = (name, bytes, sha256)
     }
   }
 
   /// How a synthetic corpus was made, and how well it can be predicted.
   public struct Task: Codable, Sendable, Equatable {
+    /// The task's name, as ``SyntheticTasks`` knows it, or `stories`.
     public var name: String
+    /// The seed that its documents were drawn with.
     public var seed: UInt64
     /// A loss known to be reachable, in nats per token: in the mean over the tokens asked for, or
     /// over all where the task asks for none in particular.
@@ -83,7 +87,7 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
     /// The task's own settings.
     public var settings: [String: Double]?
 
-    public init(
+    package init(
       name: String, seed: UInt64, bestLoss: Double? = nil, bestAccuracy: Double? = nil,
       note: String? = nil, settings: [String: Double]? = nil
     ) {
@@ -100,11 +104,14 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
 
   /// The version of the format, 1.
   public var version = 1
+  /// Who made the token ids.
   public var tokenizer: Tokenizer
+  /// All ids are below it.
   public var vocabularySize: Int
+  /// How ids are stored.
   public var dtype: TokenType
-  public var tokens: Int
-  public var documents: Int
+  /// How many tokens and documents there are, in all splits together.
+  public var tokens, documents: Int
   /// The first token of the validation split; `tokens` when there is none.
   public var validationStart: Int
   /// How the validation split was chosen: `tail`, `tail-of-documents` or `document`; nil for none, or if its
@@ -116,9 +123,11 @@ public struct CorpusHeader: Codable, Sendable, Equatable {
   public var endOfDocument: Int32?
   /// What was done about special tokens, where something was asked for.
   public var specialTokens: SpecialTokens?
-  /// Documents left out because they equalled an earlier one; nil where nobody looked.
+  /// Documents left out because they equalled an earlier one; nil where duplicates were not looked for.
   public var duplicatesRemoved: Int?
+  /// The inputs, in the order of their documents; of an import the files of ids.
   public var sources: [Source]
+  /// How the documents were generated; nil for text.
   public var task: Task?
   /// zstd's compression level.
   public var level: Int

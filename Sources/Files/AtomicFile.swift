@@ -1,9 +1,4 @@
 /// Files that are on disk whole or not at all.
-///
-/// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk, and take the name
-/// in one step. Whoever reads the name sees the old file or the new one, at every instant and after a loss of
-/// power. A process killed in between leaves the temporary file and the old file as it was; the next writer in that
-/// folder removes such files.
 
 #if canImport(Glibc)
   import Glibc
@@ -13,7 +8,7 @@
   import Darwin
 #endif
 
-/// What files are called that have no name of their own yet.
+/// The names of temporary files.
 package enum TemporaryName {
   /// - Parameter folder: ends with a slash.
   package static func random(in folder: String) -> String {
@@ -22,15 +17,25 @@ package enum TemporaryName {
   static func matches(_ name: String) -> Bool { name.hasPrefix(".runnel-") && name.hasSuffix(".tmp") }
 }
 
-public enum AtomicFile {
-  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+/// Replaces files in one step.
+///
+/// The bytes go to a temporary file `.runnel-….tmp` in the same folder, are forced to disk with fsync, and take the name by
+/// renaming. A reader of the name finds the old file or the new one, also after a loss of power. A process killed in between
+/// leaves the temporary file and the old file as it was; the next writer in that folder removes such temporary files.
+package enum AtomicFile {
+  /// Replaces the file at `path`, or makes it. A symbolic link is followed; permissions of a file that is replaced stay.
+  ///
+  /// - Throws: ``FileError`` where the folder cannot be written to, the disk is full, or `path` is no regular file; the old
+  ///   file is then unchanged.
+  package static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
     try write(to: path) { output throws(FileError) in
       try bytes.withUnsafeBufferPointer { buffer throws(FileError) in
         try output.write(UnsafeRawBufferPointer(buffer))
       }
     }
   }
-  public static func write(_ text: String, to path: String) throws(FileError) {
+  /// Replaces the file at `path` by `text` in UTF-8, and throws, as `write(_:to:)` of bytes does.
+  package static func write(_ text: String, to path: String) throws(FileError) {
     try write(Array(text.utf8), to: path)
   }
 

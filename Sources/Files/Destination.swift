@@ -47,7 +47,7 @@ package enum Destination {
         remedy: "name the file to write first, or add --force to replace this one")
     }
     guard !place.isEmpty, !kind.isHeld(by: path) else { return }
-    // What another process writes there may be of this kind once it is whole.
+    // Another process may be writing a file of this kind there.
     if isFolder(path) { _ = try FileLock(path) }
     throw FileError(
       path, at: "writing", expected: "a new name, or \(kind.name) to replace",

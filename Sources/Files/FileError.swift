@@ -1,14 +1,17 @@
 /// What is wrong with a file, as one sentence a person can act on.
-
 public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The path of the file, or the name that a caller gave for bytes in memory.
   public let file: String
   /// Where in the file: a field, a tensor, a byte offset, or what was being done.
   public let place: String
+  /// What a sound file has there.
   public let expected: String
+  /// What is there instead.
   public let found: String
   /// What to do about it.
   public let remedy: String
 
+  /// Takes the five parts of the sentence `file: place: expected …, found …; remedy`.
   public init(_ file: String, at place: String, expected: String, found: String, remedy: String) {
     self.file = file
     self.place = place

@@ -11,7 +11,7 @@
 /// An exclusive lock on the file or folder of a name, given back when it goes, and by the death of the process.
 ///
 /// Writers replace files by renaming, so the file of a name may have become another between opening and locking. The lock
-/// is on the file that has the name when `init` returns: whoever reads it then reads what the writer before left.
+/// is on the file that has the name when `init` returns, so what is read then is what the writer before left.
 package struct FileLock: ~Copyable {
   package let path: String
   /// What is found where another process holds the lock.

@@ -10,7 +10,7 @@
 package struct JSONScanner {
   package static let maximumDepth = 32
 
-  /// What stands next.
+  /// The kind of the next value.
   package enum Kind: String, Sendable {
     case object = "an object"
     case array = "an array"

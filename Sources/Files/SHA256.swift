@@ -1,7 +1,7 @@
 // SHA-256 (FIPS 180-4), streaming: names sources and tokenizers by their content.
 
 /// A running SHA-256: `update` with bytes as they come, then `digest()`.
-public struct SHA256: Sendable {
+package struct SHA256: Sendable {
   private var state: [UInt32] = [
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
     0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
@@ -9,17 +9,18 @@ public struct SHA256: Sendable {
   private var pending: [UInt8] = []  // fewer than 64 bytes
   private var length: UInt64 = 0  // bytes so far
 
-  public init() {}
+  /// The digest of no bytes, to be updated.
+  package init() {}
 
   /// The digest of `bytes` as 64 lower-case hexadecimal digits.
-  public static func hex(of bytes: some Sequence<UInt8>) -> String {
+  package static func hex(of bytes: some Sequence<UInt8>) -> String {
     var hash = SHA256()
     Array(bytes).withUnsafeBytes { hash.update($0) }
     return hash.digest()
   }
 
   /// Takes in more bytes.
-  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     length &+= UInt64(bytes.count)
     var rest = bytes[...]
     if !pending.isEmpty {
@@ -37,7 +38,7 @@ public struct SHA256: Sendable {
   }
 
   /// The digest of everything so far, as 64 lower-case hexadecimal digits.
-  public func digest() -> String {
+  package func digest() -> String {
     var last = self
     let bits = length &* 8
     // 0x80 and zeros, up to 8 bytes short of a block

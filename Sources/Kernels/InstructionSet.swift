@@ -21,13 +21,14 @@ public enum InstructionSet: Int, CaseIterable, Sendable, CustomStringConvertible
   public static let current = InstructionSet(runnel_current_level())
   /// Those of this machine.
   public static var present: [InstructionSet] { allCases.filter { $0.rawValue <= best.rawValue } }
-  public static let variable = "RUNNEL_INSTRUCTIONS"
+  /// The environment variable that chooses a lower set than the best.
+  package static let variable = "RUNNEL_INSTRUCTIONS"
 
   /// As the environment variable names it: portable, avx2, avx512 or avx512-vnni.
   public var description: String { String(cString: runnel_level_name(runnel_level(UInt32(rawValue)))) }
 
   /// What is wrong with the environment variable, in a sentence; nil where it is absent, empty or one of `present`.
-  public static var complaint: String? {
+  package static var complaint: String? {
     guard let text = getenv(variable).map({ String(cString: $0) }), !text.isEmpty else { return nil }
     let names = present.map(\.description)
     if names.contains(text) { return nil }

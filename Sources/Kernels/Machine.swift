@@ -10,6 +10,7 @@ import CKernels
   import Darwin
 #endif
 
+/// The memory of this process and of its machine, in bytes; the peak speed, in GFLOP/s, is the package's own.
 public enum Machine {
   /// The most memory that this process ever had, in bytes.
   public static var peakResidentBytes: Int {
@@ -60,7 +61,7 @@ public enum Machine {
   }
 
   /// Seconds of the fastest of several runs.
-  public static func fastest(of runs: Int, _ body: () -> Void) -> Double {
+  package static func fastest(of runs: Int, _ body: () -> Void) -> Double {
     let clock = ContinuousClock()
     var best = Double.infinity
     for _ in 0..<runs {
@@ -72,15 +73,9 @@ public enum Machine {
   }
 
   /// The speed of single-precision matrix products on all threads of the pool, in GFLOP/s.
-  public static func peakGFLOPs() -> Double {
+  package static func peakGFLOPs() -> Double {
     let squares = SquareProbe()
     return 1e-9 * Double(SquareProbe.operations) / fastest(of: 8) { squares.multiply() }
-  }
-
-  /// The speed at which all threads of the pool read memory that no cache holds, in GB/s.
-  public static func peakGigabytesPerSecond() -> Double {
-    let probe = ReadProbe(byteCount: 1 << 28)
-    return 1e-9 * Double(probe.byteCount) / fastest(of: 5) { probe.read() }
   }
 }
 

@@ -10,6 +10,7 @@ import Synchronization
   import Darwin
 #endif
 
+/// How the process ends when an allocation or the start of a thread fails: by a trap, unless `handle` replaces it.
 public enum OutOfMemory {
   private static let handler = Mutex<(@Sendable (String) -> Never)?>(nil)
 

@@ -1,10 +1,4 @@
 /// One pool of threads for the whole process, which hands out work in about a microsecond.
-///
-/// A job is a count and a body. Every thread gets an equal stretch of the indices and takes them from its front; who is
-/// through takes from the ends of the others' stretches. So a thread reads memory in order, and the same part of it each
-/// time. Idle workers spin for some tens of microseconds (decoding makes hundreds of small products per token), reading
-/// ahead meanwhile, and then sleep. What an index computes never depends on who computes it, so results do not depend on
-/// the thread count.
 
 import CKernels
 import Synchronization
@@ -17,6 +11,13 @@ import Synchronization
   import Darwin
 #endif
 
+/// The threads that all computation of this process shares.
+///
+/// A job is a count and a body. Every thread gets an equal stretch of the indices and takes them from its front; a
+/// thread that has finished takes from the ends of the others' stretches. So a thread reads memory in order, and the
+/// same part of it each time. Idle workers spin for some tens of microseconds (decoding makes hundreds of small
+/// products per token), reading ahead meanwhile, and then sleep. What an index computes never depends on the thread
+/// that computes it, so results do not depend on the thread count.
 public final class WorkerPool: @unchecked Sendable {
   private static let requested = Atomic<Int>(0)
 
@@ -31,6 +32,7 @@ public final class WorkerPool: @unchecked Sendable {
     requested.store(threads, ordering: .relaxed)
   }
 
+  /// How many threads work on a job, the caller's own among them.
   public let threads: Int
 
   /// What a job does with an index. Borrowed, so that no thread counts references to it, in one word that all would write.

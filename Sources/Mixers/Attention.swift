@@ -12,6 +12,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Softmax attention over the last W tokens, with rotated queries and keys; the state is a ring of keys and values.
 public struct Attention: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -1,6 +1,7 @@
 /// A configuration that no model can have.
 public struct ConfigurationError: Error, CustomStringConvertible {
   public let description: String
+  /// An error of this sentence.
   public init(_ description: String) { self.description = description }
 
   package static func noSetting(_ name: String, among names: [String]) -> Self {

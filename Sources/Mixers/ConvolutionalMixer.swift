@@ -3,6 +3,7 @@
 import RunnelRecurrences
 import RunnelTensors
 
+/// A mixer whose recurrence is a convolution, so that its kernel can be written to a file.
 public protocol ConvolutionalMixer: SequenceMixer {
   /// What the mixer's linear systems answer to a one followed by zeros, from the initial state; gates and
   /// activations are no part of it. The parallel form computes kernels in Double.
@@ -11,6 +12,7 @@ public protocol ConvolutionalMixer: SequenceMixer {
 
 /// A convolution's kernel by its name within a mixer.
 public struct ImpulseResponse: Sendable {
+  /// Its name in a file: that of the layer.
   public let name: String
   /// [channels L] where every channel is filtered for itself; [outputs inputs L] where all drive all.
   public let kernel: Tensor

@@ -11,6 +11,7 @@
 import RunnelRecurrences
 import RunnelTensors
 
+/// A matrix memory in which a token replaces what is held under its key.
 public struct DeltaNet: SequenceMixer {
   /// How queries and keys are scaled.
   public enum KeyNorm: String, SettingWord {

@@ -2,6 +2,7 @@
 
 import RunnelTensors
 
+/// The map of queries and keys to features in linear attention.
 public enum FeatureMap: String, SettingWord {
   /// elu(x) + 1 (Katharopoulos et al. 2020, equation 7).
   case eluPlusOne = "elu-plus-one"

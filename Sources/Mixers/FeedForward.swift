@@ -31,6 +31,7 @@ public enum NormKind: String, SettingWord {
 
 /// down(f(gate x) ⊙ up x) (Shazeer 2020, "GLU variants improve transformer", §2), with or without biases.
 public struct GatedMLP: SequenceLayer {
+  /// What acts on the gate.
   public let activation: Activation
   let gate, up, down: Weight
   /// Absent where there are none.

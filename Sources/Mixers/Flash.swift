@@ -17,6 +17,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Gated attention: squared relu scores within a chunk, linear attention over the chunks before.
 public struct Flash: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -10,6 +10,7 @@
 import RunnelRecurrences
 import RunnelTensors
 
+/// Linear attention with a decay per token and key.
 public struct GLA: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

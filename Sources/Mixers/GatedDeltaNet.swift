@@ -10,6 +10,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// The delta rule with a decay per token and head.
 public struct GatedDeltaNet: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -15,6 +15,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A shift and a diagonal state space, with products of the input between them.
 public struct H3: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -12,6 +12,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Linear attention whose keys are one minus its decays, with bounds that rise from layer to layer.
 public struct HGRN2: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

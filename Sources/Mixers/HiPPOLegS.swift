@@ -13,6 +13,7 @@
 import RunnelRecurrences
 import RunnelTensors
 
+/// The Legendre memory of all inputs so far, scaled to their number, between two projections.
 public struct HiPPOLegS: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -10,6 +10,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A complex diagonal recurrence with constant decays inside the unit circle.
 public struct LRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -15,6 +15,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Sums of keys times values without decay, divided by the sum of weights.
 public struct LinearAttention: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

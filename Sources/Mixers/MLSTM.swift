@@ -16,6 +16,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A matrix memory with an exponential input gate and a sigmoid forget gate per head.
 public struct MLSTM: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -11,6 +11,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A diagonal state space whose step, input and output depend on the token.
 public struct Mamba: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -10,6 +10,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A matrix memory with one decay per token and head, and keys shared by groups of heads.
 public struct Mamba2: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

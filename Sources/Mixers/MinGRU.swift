@@ -15,6 +15,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A gated recurrence whose gates and candidates depend on the input alone.
 public struct MinGRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

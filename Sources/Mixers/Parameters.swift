@@ -15,6 +15,7 @@ public struct ParameterTraits: Sendable, Equatable {
   /// Whether the parameter makes decays or steps of a recurrence, which int8 and int4 would spoil.
   public var isDelicate: Bool
 
+  /// Of these, `weight`, `residual`, `delicate` and `exempt` are the usual ones.
   public init(
     decays: Bool, learningRate: Float = 1, isResidual: Bool = false, isDelicate: Bool = false
   ) {
@@ -41,7 +42,9 @@ public struct ParameterTraits: Sendable, Equatable {
 public struct ParameterPlace: Sendable {
   /// Its name in a checkpoint, the names of the parts that it belongs to in front.
   public let name: String
+  /// The extents, as a checkpoint has them.
   public let shape: Shape
+  /// How it is trained and packed.
   public let traits: ParameterTraits
   /// How a checkpoint stores a matrix that a model may pack; nil for what is never packed.
   public let layout: Weight.Layout?
@@ -98,13 +101,17 @@ public struct Beginning: Sendable {
     let bound = 1 / Float(shape.width).squareRoot()
     return .uniform(shape, in: -bound...bound, using: &generator)
   }
+  /// All elements 0.
   public static let zeros = constant(0)
+  /// All elements 1.
   public static let ones = constant(1)
+  /// All elements equal.
   public static func constant(_ value: Float) -> Self { made { shape, _ in Tensor(repeating: value, shape) } }
   /// Uniform on ±bound.
   public static func uniform(_ bound: Float) -> Self {
     made { .uniform($0, in: -bound...bound, using: &$1) }
   }
+  /// Independent normal numbers of this standard deviation.
   public static func normal(_ deviation: Float) -> Self {
     made { .normal($0, deviation: deviation, using: &$1) }
   }

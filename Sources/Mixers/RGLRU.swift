@@ -13,6 +13,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Griffin's recurrence: a diagonal one with a gated decay per token and channel.
 public struct RGLRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

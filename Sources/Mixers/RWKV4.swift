@@ -13,6 +13,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A weighted mean of all values, decaying per channel, on the scale of a running maximum.
 public struct RWKV4: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

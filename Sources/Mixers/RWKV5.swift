@@ -14,6 +14,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A matrix memory with a constant decay per head, or per channel, and a bonus for the current token.
 public struct RWKV5: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

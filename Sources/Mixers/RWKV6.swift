@@ -13,6 +13,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// RWKV-5 with a decay per token and channel, and token shifts that depend on the token.
 public struct RWKV6: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -13,6 +13,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A matrix memory with a decay per token and key and a removal along a learnt direction.
 public struct RWKV7: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -11,6 +11,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// RWKV's feed-forward part: squared relu, of an input mixed with the token before, behind a gate up to version 6.
 public struct ChannelMix: SequenceLayer {
   /// 4 to 7.
   public let version: Int

@@ -1,6 +1,6 @@
 /// The architectures by name. A new one joins with one line.
-
 public enum Registry {
+  /// Every mixer, in the order of `runnel info --mixers`.
   public static let mixers: [any SequenceMixer.Type] = [
     HiPPOLegS.self, S4.self, S4D.self, S5.self, LRU.self, RGLRU.self, H3.self,
     Mamba.self, Mamba2.self, RetNet.self, LinearAttention.self, GLA.self, SimpleGLA.self, Flash.self,
@@ -8,9 +8,10 @@ public enum Registry {
     RWKV4.self, RWKV5.self, RWKV6.self, RWKV7.self, Attention.self,
   ]
 
+  /// What `--mixer` may be.
   public static var names: [String] { mixers.map { $0.name } }
 
-  /// The mixer of this name.
+  /// The mixer of this name; throws ``UnknownMixer`` where there is none.
   public static func mixer(named name: String) throws -> any SequenceMixer.Type {
     guard let mixer = mixers.first(where: { $0.name == name }) else {
       throw UnknownMixer(name: name)
@@ -18,7 +19,7 @@ public enum Registry {
     return mixer
   }
 
-  /// The mixers of a pattern such as "mamba,mamba,attention".
+  /// The mixers of a pattern such as "mamba,mamba,attention"; throws ``UnknownMixer`` at the first name that is none.
   public static func pattern(_ names: String) throws -> [any SequenceMixer.Type] {
     try names.split(separator: ",", omittingEmptySubsequences: false).map {
       try mixer(named: String($0).trimmingPrefix(" ").description)
@@ -28,6 +29,7 @@ public enum Registry {
 
 /// A name that no mixer of the registry has.
 public struct UnknownMixer: Error, CustomStringConvertible {
+  /// The name that was asked for.
   public let name: String
   public var description: String {
     "there is no mixer \"\(name)\"; the mixers are \(Registry.names.joined(separator: ", "))"

@@ -12,6 +12,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Linear attention with a constant decay per head, rotated by position.
 public struct RetNet: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -16,6 +16,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A linear system per channel, diagonal plus rank one, from the HiPPO initialisation.
 public struct S4: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

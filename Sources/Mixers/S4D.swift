@@ -11,7 +11,9 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// A diagonal linear system per channel.
 public struct S4D: SequenceMixer {
+  /// Where the poles begin.
   public enum Initialization: String, SettingWord {
     case linear = "lin"
     case inverse = "inv"

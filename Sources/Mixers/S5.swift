@@ -13,6 +13,7 @@ import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
+/// One diagonal linear system with all channels as inputs and outputs.
 public struct S5: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

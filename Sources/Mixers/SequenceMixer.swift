@@ -50,6 +50,7 @@ public protocol SequenceLayer: LayerFunction {
   /// makes it once.
   associatedtype Constants: Sendable = Void
 
+  /// Computed anew at each call, from the parameters.
   var constants: Constants { get }
 
   /// The memory, each tensor once.
@@ -129,6 +130,7 @@ struct LayerStream<Layer: SequenceLayer>: LayerFunction {
 /// type of key.
 public struct SharedValues {
   private var values: [ObjectIdentifier: Any] = [:]
+  /// What the first layer finds: nothing.
   public init() {}
 
   /// What was left under this key; nil where nothing was.
@@ -144,11 +146,13 @@ public protocol SharedValueKey { associatedtype Value }
 /// The part of a layer that an architecture is named after: projections, the operands of a recurrence, the
 /// recurrence, an output projection.
 public protocol SequenceMixer: SequenceLayer {
+  /// The settings of the mixer, each with a name, a default and bounds.
   associatedtype Configuration: MixerConfiguration
 
   /// What the registry, `--help` and the documentation say.
   static var description: MixerDescription { get }
 
+  /// What the layer was made of.
   var configuration: Configuration { get }
 
   /// Asks for each parameter once.
@@ -158,8 +162,11 @@ public protocol SequenceMixer: SequenceLayer {
 }
 
 extension SequenceMixer {
+  /// The name in the registry.
   public static var name: String { description.name }
+  /// Whether the past fades, so that the rounding errors of a long stream do too.
   public static var forgets: Bool { Configuration.forgets }
+  /// What the architecture puts behind the mixer.
   public static var feedForward: FeedForwardKind { Configuration.feedForward }
   /// A mixer with fresh parameters, the only layer of its model; the same seed gives the same.
   public init(_ configuration: Configuration, seed: UInt64) {
@@ -169,9 +176,11 @@ extension SequenceMixer {
 
 /// Where in a model a layer stands.
 public struct Depth: Sendable, Equatable {
+  /// Counted from 0.
   public let layer: Int
   /// The number of layers.
   public let count: Int
+  /// Layer `layer` of a model of `count`.
   public init(layer: Int, of count: Int) {
     self.layer = layer
     self.count = count
@@ -184,7 +193,9 @@ public struct Depth: Sendable, Equatable {
 public struct MixerDescription: Sendable {
   /// The name in the registry.
   public let name: String
+  /// The name in prose.
   public let title: String
+  /// Authors, year and identifier of the publication.
   public let paper: String
   /// The recurrence in plain text.
   public let recurrence: String
@@ -192,8 +203,10 @@ public struct MixerDescription: Sendable {
   public let state: String
   /// The operations of the recurrence for one token as a formula, projections apart.
   public let cost: String
+  /// What `parallel` computes, in a few words.
   public let parallelForm: String
 
+  /// The parts of one line of the table of mixers.
   public init(
     name: String, title: String, paper: String, recurrence: String, state: String, cost: String,
     parallelForm: String

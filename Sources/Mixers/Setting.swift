@@ -21,6 +21,7 @@ public struct Setting<Root: Sendable>: Sendable {
   public let name: String
   /// One line, with the paper's letter.
   public let help: String
+  /// What it is beside a size or an option.
   public let kind: Kind
   /// What it may be, in words that follow "must".
   public let bounds: String
@@ -34,11 +35,13 @@ public struct Setting<Root: Sendable>: Sendable {
   /// The number of a setting that is a whole one.
   package let extent: @Sendable (Root) -> Int?
 
+  // Not specialised: two hundred copies take the compiler as long as all mixers.
+  /// Declares the setting `name` at `path`.
+  ///
   /// - Parameters:
   ///   - rule: what the value may be; without it, any positive number, any flag, any word.
   ///   - chosen: what a value that somebody asks for must be as well, so that the settings derived from it are whole.
   ///   - derived: the default, where it follows from the settings before this one; without it, the property's own.
-  // Two hundred settings, each with its own copy of this, took the compiler as long as all mixers.
   @_semantics("optimize.sil.specialize.generic.never")
   @inline(never)
   public init<Value: SettingValue>(
@@ -98,6 +101,7 @@ public struct Rule<Root, Value: SettingValue>: Sendable {
   let words: String
   let holds: @Sendable (Value, Root) -> Bool
 
+  /// A rule in words that follow "must", and as a condition on a value and the other settings.
   public init(_ words: String, _ holds: @escaping @Sendable (Value, Root) -> Bool) {
     (self.words, self.holds) = (words, holds)
   }
@@ -112,9 +116,11 @@ extension Rule where Value == Int {
   public static var pairs: Self {
     Rule("be positive and even, since it comes in pairs") { value, _ in value > 0 && value % 2 == 0 }
   }
+  /// It divides the setting `name`, which lies at `path`.
   public static func dividing(_ name: String, _ path: any KeyPath<Root, Int> & Sendable) -> Self {
     Rule("divide \(name)") { value, root in value > 0 && root[keyPath: path] % value == 0 }
   }
+  /// It is a multiple of the setting `name`, which lies at `path`.
   public static func multiple(of name: String, _ path: any KeyPath<Root, Int> & Sendable) -> Self {
     Rule("be a multiple of \(name)") { value, root in
       value > 0 && root[keyPath: path] > 0 && value % root[keyPath: path] == 0
@@ -123,6 +129,7 @@ extension Rule where Value == Int {
 }
 
 extension Rule where Value == Double {
+  /// It lies in a range, both ends included.
   public static func within(_ range: ClosedRange<Double>) -> Self {
     Rule("lie between \(range.lowerBound) and \(range.upperBound)") { value, _ in range.contains(value) }
   }
@@ -130,7 +137,9 @@ extension Rule where Value == Double {
 
 /// A type that settings have.
 public protocol SettingValue: Codable, Sendable, Equatable {
+  /// Reads a value as a command line spells it; nil where it is none.
   init?(settingText: String)
+  /// The value as a command line spells it.
   var settingText: String { get }
   /// What a text of it must be.
   static var expected: String { get }
@@ -138,7 +147,9 @@ public protocol SettingValue: Codable, Sendable, Equatable {
   static var unset: Self? { get }
   /// Whether the unset value is one that files leave out.
   static var unsetIsNone: Bool { get }
+  /// The usual rule in words that follow "must".
   static var usualWords: String { get }
+  /// Whether the value keeps the usual rule.
   var isUsual: Bool { get }
   /// Whether sums and products with it stay numbers.
   var isBounded: Bool { get }

@@ -6,6 +6,7 @@
 import RunnelRecurrences
 import RunnelTensors
 
+/// Linear attention with a decay per token and head.
 public struct SimpleGLA: SequenceMixer {
   public struct Configuration: MixerConfiguration {
     /// What `settings` says of each.

@@ -56,6 +56,8 @@ extension StreamingModel {
 
 extension LanguageModel {
   /// ``StreamingModel/packed(as:finer:)`` of this model.
+  ///
+  /// - Throws: `PackingError` where an element of a weight is not a finite number.
   public func packed(
     as element: PackedElement, finer: [String: PackedElement] = [:]
   ) throws(PackingError) -> StreamingModel {

@@ -2,9 +2,11 @@
 
 /// A token that is none of a model's.
 public struct UnknownToken: Error, CustomStringConvertible, Equatable {
+  /// The id.
   public let token: Int32
   /// Its place in the text.
   public let position: Int
+  /// The model's ids are below it.
   public let vocabularySize: Int
   public var description: String {
     "token \(token) at position \(position) is outside the model's vocabulary of \(vocabularySize); "

@@ -8,7 +8,9 @@ import RunnelTensors
 
 /// What both types of a model do.
 public protocol LanguageFunction: Sendable {
+  /// What fixes the model's shape.
   var configuration: ModelConfiguration { get }
+  /// The parts that compute, with the parameters in them.
   var network: Network { get }
   /// The mark of the function; see ``Fingerprint``.
   var identity: Fingerprint { get }
@@ -25,6 +27,7 @@ public protocol LanguageFunction: Sendable {
 
 /// A model whose parameters are numbers, and can be trained.
 public struct LanguageModel: LanguageFunction {
+  /// The memory behind the last token.
   public typealias State = ModelState
 
   public let configuration: ModelConfiguration
@@ -74,7 +77,7 @@ public struct LanguageModel: LanguageFunction {
     network = Network(configuration, from: Parameters(entries))
   }
 
-  /// The same model with every parameter replaced; shapes must stay.
+  /// The same model with every parameter replaced; shapes must stay. Throws what `replace` throws.
   public func replacingParameters<Failure: Error>(
     _ replace: (Parameter) throws(Failure) -> Tensor
   ) throws(Failure) -> Self {
@@ -110,6 +113,7 @@ public struct LanguageModel: LanguageFunction {
 /// A model for streaming: weights packed, or numbers as a file has them, and what derives from parameters made once. Its
 /// parameters cannot change.
 public struct StreamingModel: LanguageFunction {
+  /// The memory behind the last token.
   public typealias State = ModelState
 
   public let configuration: ModelConfiguration
@@ -147,15 +151,20 @@ extension LanguageFunction {
   /// listed once, as the embedding.
   public var parameters: [Parameter] { entries.map(\.parameter) }
 
+  /// The names of the pattern of mixers, joined by commas.
   public var mixerName: String { configuration.mixerName }
+  /// V: ids are below it, and so many logits a token gets.
   public var vocabularySize: Int { configuration.vocabularySize }
+  /// D, of the residual stream.
   public var width: Int { configuration.width }
+  /// Mixers, each with its feed-forward part where it has one.
   public var layerCount: Int { configuration.layers }
+  /// How many numbers the model has; a tied head counts once.
   public var parameterCount: Int { configuration.parameterCount }
   /// The output head's weight [V D].
   package var head: Weight { network.head }
 
-  /// The configuration as it stands in `config.json`.
+  /// The configuration as it stands in `config.json`; throws where a number of it is not finite, which JSON does not have.
   public func encodeConfiguration() throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

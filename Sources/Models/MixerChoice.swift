@@ -1,12 +1,16 @@
-/// A mixer with its numbers, whatever its type: what a configuration says about a layer.
+/// What a configuration says about a layer.
 
 import RunnelMixers
 import RunnelTensors
 
+/// A mixer with its configuration, whatever its type.
 public struct MixerChoice: Sendable {
+  /// The type of the layer.
   public let mixer: any SequenceMixer.Type
+  /// Of the type that the mixer asks for.
   public private(set) var configuration: any MixerConfiguration
 
+  /// A mixer with these settings, which are checked when a model is made.
   public init<Mixer: SequenceMixer>(_ mixer: Mixer.Type, _ configuration: Mixer.Configuration) {
     self.mixer = mixer
     self.configuration = configuration
@@ -32,6 +36,8 @@ public struct MixerChoice: Sendable {
   }
 
   /// A pattern of mixers at one width. A setting NAME is for those that have it, MIXER.NAME for one of them.
+  ///
+  /// - Throws: ``ConfigurationError`` where no mixer has a setting of that name, or its value is out of bounds.
   public static func pattern(
     _ mixers: [any SequenceMixer.Type], width: Int, settings: [(name: String, value: String)]
   ) throws -> [MixerChoice] {
@@ -40,7 +46,8 @@ public struct MixerChoice: Sendable {
     }
   }
 
-  /// The same pattern with other settings, named as in ``pattern(_:width:settings:)``; nothing else changes with them.
+  /// The same pattern with other settings, named as in ``pattern(_:width:settings:)``; nothing else changes with them, and
+  /// throws as that does.
   public static func changed(_ choices: [MixerChoice], settings: [(name: String, value: String)]) throws
     -> [MixerChoice]
   {
@@ -77,8 +84,11 @@ public struct MixerChoice: Sendable {
     return told
   }
 
+  /// The mixer's name in the registry.
   public var name: String { mixer.name }
+  /// What stands behind the mixer in its layer.
   public var feedForward: FeedForwardKind { type(of: configuration).feedForward }
+  /// Whether the past fades from the memory.
   public var forgets: Bool { type(of: configuration).forgets }
 
   /// The mixer for one layer.

@@ -1,21 +1,25 @@
-/// The numbers that fix a language model's shape; `config.json` of a model folder.
+/// Configurations of models.
 
 import Foundation
 import RunnelKernels
 import RunnelMixers
 import RunnelTensors
 
+/// What fixes a language model's shape and function; `config.json` of a model folder has these names in snake_case.
 public struct ModelConfiguration: Sendable, Equatable {
   /// V.
   public var vocabularySize: Int
   /// D.
   public var width: Int
+  /// How many layers; the pattern of mixers is repeated over them, and may end within one.
   public var layers: Int
   /// The pattern of mixers, repeated over the layers: one for a plain model, several for a hybrid.
   public var mixers: [MixerChoice]
   /// Whether the output head is the embedding.
   public var tiesEmbedding: Bool
+  /// The norm in front of every mixer and feed-forward part, and of the head.
   public var norm: NormKind
+  /// ε of the norms, under the root.
   public var normEpsilon: Float
   /// Whether layer norms have a bias.
   public var hasNormBias: Bool
@@ -47,6 +51,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       layers: layers, tiesEmbedding: tiesEmbedding)
   }
 
+  /// A plain model of one architecture, in its published proportions at this width.
   public init(
     _ mixer: any SequenceMixer.Type, vocabularySize: Int, width: Int, layers: Int, tiesEmbedding: Bool = true
   ) {
@@ -107,6 +112,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       * Double(width)
   }
 
+  /// Throws ``ConfigurationError`` for the first number that is out of its bounds or does not fit the others.
   public func validate() throws {
     for setting in Self.settings { try setting.check(self) }
     guard !mixers.isEmpty, mixers.count <= layers else {

@@ -10,6 +10,7 @@ public struct ModelState: Sendable {
 
   /// As a constant: gradients stop here.
   public var detached: Self { Self(layers: layers.map { $0.map(\.detached) }) }
+  /// Bytes of all tensors and counters.
   public var byteCount: Int { layers.joined().reduce(0) { $0 + $1.byteCount } }
 
   /// The prefix of the names of part `part` of layer `layer`: the mixer has none of its own.
@@ -17,8 +18,9 @@ public struct ModelState: Sendable {
     "layers.\(layer)." + (part == 0 ? "" : "mlp.")
   }
 
-  /// Every tensor by its name in a state file, and every counter.
+  /// Every tensor [B …] by its name in a state file.
   public var tensors: [(name: String, value: Tensor)] { named(\.tensors) }
+  /// Every counter by its name in a state file, one integer per row.
   public var counters: [(name: String, value: [Int])] { named(\.counters) }
 
   private func named<Value>(_ values: (RecurrentState) -> [(name: String, value: Value)]) -> [(

@@ -5,6 +5,7 @@ import RunnelMixers
 import RunnelRecurrences
 import RunnelTensors
 
+/// What a model computes with; its parts are the package's own.
 public struct Network: Sendable {
   let embedding: Weight
   /// Absent where the architecture has none.

@@ -11,8 +11,9 @@ public struct NonFiniteNumbers: Error, Sendable, Equatable, CustomStringConverti
   public let part: String
   /// What of it is not finite, as in "its output".
   public let what: String
+  /// The first NaN or infinity of it.
   public let value: Float
-  /// Which tokens were read: for whoever looks.
+  /// Which tokens were read, where that is known.
   public var place: String?
 
   package init(part: String, what: String, value: Float, place: String? = nil) {

@@ -7,6 +7,7 @@ import RunnelTensors
 public struct Parameter: Sendable {
   /// Its name in a checkpoint.
   public let name: String
+  /// How it is trained and packed.
   public let traits: ParameterTraits
   /// Of the declared shape.
   public var value: Tensor

@@ -1,19 +1,20 @@
-/// How far two models are apart on a text: what a conversion has changed.
+/// What a conversion has changed.
 
 import Foundation
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
 
+/// How far two models are apart on a text.
 public struct Divergence: Sendable {
   /// Predictions compared.
   public private(set) var tokens = 0
-  /// The largest and the mean absolute difference of two logits.
+  /// The largest absolute difference of two logits.
   public private(set) var largest = 0.0
+  /// The mean absolute difference of two logits.
   public var mean: Double { numbers == 0 ? 0 : sum / numbers }
   /// How well each predicts the text.
-  public private(set) var source = Score()
-  public private(set) var result = Score()
+  public private(set) var source = Score(), result = Score()
 
   /// The mean Kullback-Leibler divergence of the result's next token from the source's, in nats.
   public var klDivergence: Double { tokens == 0 ? 0 : nats / Double(tokens) }
@@ -33,6 +34,7 @@ public struct Divergence: Sendable {
   /// - Parameters:
   ///   - source: and `result`: models of one vocabulary, to which the ids belong.
   ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
+  /// - Throws: where a score of either model is not finite.
   public init(
     from source: some LanguageFunction, to result: some LanguageFunction, form: Form, on ids: [Int32],
     byteLengths: [Int]? = nil

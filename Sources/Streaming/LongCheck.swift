@@ -1,13 +1,14 @@
-/// The proof of a long stream: the state after N tokens by `step` is the state by `mix`, each form carrying its own.
-///
-/// Memory does not depend on N. Both streams read the same random tokens, a piece at a time, and are compared at every
-/// power of ten and at the end: rounding that a recurrence does not forget would be seen to grow.
+/// The proof of a long stream.
 
 import RunnelKernels
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Measures that the state after N tokens by `step` is the state by `mix`, each form carrying its own.
+///
+/// Memory does not depend on N. Both streams read the same random tokens, a piece at a time, and are compared at every
+/// power of ten and at the end: rounding that a recurrence does not forget would be seen to grow.
 public struct LongCheck: Sendable {
   /// Frozen.
   let model: StreamingModel
@@ -16,9 +17,11 @@ public struct LongCheck: Sendable {
 
   /// What was measured up to a place in the streams.
   public struct Point: Codable, Sendable {
+    /// How many tokens both streams had read.
     public var tokens: Int
-    /// The largest relative L2 difference among the state's tensors, and the tensor that has it.
+    /// The largest relative L2 difference among the state's tensors.
     public var maxRelativeError: Double
+    /// The name of the tensor that has it.
     public var tensor: String
     /// The relative L2 difference of the logits behind the last token.
     public var logitsRelativeError: Double
@@ -37,8 +40,9 @@ public struct LongCheck: Sendable {
   }
 
   /// What states may differ by where every recurrence forgets. Sums that never forget keep their rounding too, so their
-  /// difference is told, not judged.
+  /// difference has no bound.
   public static let tolerance = 1e-4
+  /// The bound on `maxRelativeError` for this model; nil where a recurrence never forgets.
   public var tolerance: Double? { model.configuration.forgets ? Self.tolerance : nil }
 
   /// - Parameter tokens: how many random tokens the two streams read.

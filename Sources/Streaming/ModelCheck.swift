@@ -1,4 +1,4 @@
-/// The proof of a model: every form against the fold of its step, with figures.
+/// The laws of a model, measured.
 
 import Foundation
 import RunnelCheckpoints
@@ -8,10 +8,13 @@ import RunnelTensors
 
 /// One law and what was measured.
 public struct CheckResult: Codable, Sendable {
+  /// The law as `runnel check` prints it.
   public let law: String
   /// Relative L2 error of logits, or of states.
   public let maxRelativeError: Double
+  /// The largest error at which the law holds.
   public let tolerance: Double
+  /// Whether the law holds.
   public var passed: Bool { maxRelativeError <= tolerance }
 
   enum CodingKeys: String, CodingKey {
@@ -39,6 +42,8 @@ public struct CheckResult: Codable, Sendable {
   }
 }
 
+/// Compares every form of a model with the fold of its step, on random tokens, and measures the other laws of
+/// streams: changes of form, saving and loading, resets.
 public struct ModelCheck: Sendable {
   /// Of a model in int8 or int4, what its weights stand for: its products round what they multiply, which turns
   /// differences of a last bit into steps of 1/127, so its forms agree to that alone (`roundedForms`).
@@ -228,7 +233,7 @@ func relativeDifference(_ a: ModelState, _ b: ModelState) -> (
 }
 
 /// ‖a − b‖ / ‖b‖ in Euclidean norm, in Double; infinite where either is not finite.
-public func relativeDifference(_ a: [Float], _ b: [Float]) -> Double {
+package func relativeDifference(_ a: [Float], _ b: [Float]) -> Double {
   guard a.count == b.count else { return .infinity }
   var difference = 0.0
   var norm = 0.0

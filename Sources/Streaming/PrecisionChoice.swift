@@ -1,15 +1,16 @@
-/// Which weights may be stored coarsely: those whose rounding the model's predictions hardly show.
-///
-/// Rounding every matrix to int4 costs most models little and some a great deal, through a few matrices with outliers. What
-/// it costs is measured as the mean Kullback-Leibler divergence of the next token on a text. Where that is too much, every
-/// matrix is rounded alone, and those that cost most for their bytes are kept finer, as few as bring the whole below the
-/// limit; in bf16 where int8 is not fine enough either.
+/// The choice of precision by measurement.
 
 import RunnelKernels
 import RunnelModels
 import RunnelRecurrences
 import RunnelTensors
 
+/// Which weights may be stored coarsely: those whose rounding the model's predictions hardly show.
+///
+/// Rounding every matrix to int4 costs most models little and some a great deal, through a few matrices with outliers. What
+/// it costs is measured as the mean Kullback-Leibler divergence of the next token on a text. Where that is too much, every
+/// matrix is rounded alone, and those that cost most for their bytes are kept finer, as few as bring the whole below the
+/// limit; in bf16 where int8 is not fine enough either.
 public struct PrecisionChoice: Sendable {
   /// What most matrices are stored as.
   public let element: PackedElement

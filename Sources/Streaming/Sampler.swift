@@ -4,11 +4,14 @@ import RunnelTensors
 
 /// Draws tokens; the same seed and logits give the same tokens, on any machine and number of threads.
 public struct Sampler: Sendable {
+  /// They may change between two tokens.
   public var settings: SamplingSettings
+  /// The source of the draws, as far as they have gone.
   public internal(set) var generator: SeededGenerator
   /// The last tokens seen, at most the settings' window.
   public internal(set) var recent: [Int32] = []
 
+  /// A sampler that has seen no token.
   public init(_ settings: SamplingSettings = SamplingSettings(), seed: UInt64) {
     self.settings = settings
     generator = SeededGenerator(seed: seed)
@@ -17,7 +20,7 @@ public struct Sampler: Sendable {
   /// Begins the draws of another seed; what the stream has said stays known.
   public mutating func reseed(_ seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-  /// Tells the sampler of a token of the stream, whoever chose it.
+  /// Notes a token of the stream, drawn here or fed.
   public mutating func observe(_ token: Int32) {
     guard settings.looksBack else { return }
     recent.append(token)

@@ -31,6 +31,7 @@ public struct SamplingSettings: Sendable, Equatable {
   /// to the entropy (Meister et al. 2022, "Locally Typical Sampling", §4); 1 keeps all.
   public var typicalP = 1.0
 
+  /// Draws from the model's own probabilities.
   public init() {}
 
   /// Whether the biases leave any of so many tokens to be drawn.
@@ -38,6 +39,7 @@ public struct SamplingSettings: Sendable, Equatable {
     logitBias.count { Int($0.key) < vocabularySize && Float($0.value) == -.infinity } < vocabularySize
   }
 
+  /// Throws ``SamplingError`` for the first setting that is out of its range.
   public func validate() throws {
     func check(_ holds: Bool, _ sentence: String) throws {
       if !holds { throw SamplingError(sentence) }
@@ -67,36 +69,61 @@ public struct SamplingSettings: Sendable, Equatable {
   }
 }
 
+/// A setting out of its range; one sentence.
 public struct SamplingError: Error, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }
 }
 
-/// As a state file keeps them. Files of before these settings had biases, frequency and presence penalties and typical
-/// sampling are without them. A bias is text, since JSON has no infinity.
+/// As a state file keeps them. A bias is text, since JSON has no infinity.
 extension SamplingSettings: Codable {
   private enum CodingKeys: String, CodingKey {
-    case logitBias, repetitionPenalty, frequencyPenalty, presencePenalty, repetitionWindow, temperature, topK,
-      topP, minP, typicalP
+    case temperature
+    case logitBias = "logit_bias"
+    case repetitionPenalty = "repetition_penalty"
+    case frequencyPenalty = "frequency_penalty"
+    case presencePenalty = "presence_penalty"
+    case repetitionWindow = "repetition_window"
+    case topK = "top_k"
+    case topP = "top_p"
+    case minP = "min_p"
+    case typicalP = "typical_p"
   }
 
+  /// The spelling of older files: `topK` for `top_k`.
+  private struct OlderKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+    init(_ key: CodingKeys) {
+      let words = key.stringValue.split(separator: "_")
+      stringValue = words[0] + words.dropFirst().map(\.capitalized).joined()
+    }
+  }
+
+  /// Reads the spelling of older files too, and their lack of biases, frequency and presence penalties and typical sampling.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    for text in try values.decodeIfPresent([String].self, forKey: .logitBias) ?? [] {
+    let older = try decoder.container(keyedBy: OlderKey.self)
+    func isThere(_ key: CodingKeys) -> Bool { values.contains(key) || older.contains(OlderKey(key)) }
+    func read<Value: Decodable>(_ key: CodingKeys) throws -> Value {
+      let old = OlderKey(key)
+      return try older.contains(old)
+        ? older.decode(Value.self, forKey: old) : values.decode(Value.self, forKey: key)
+    }
+    for text in isThere(.logitBias) ? try read(.logitBias) as [String] : [] {
       guard let (token, bias) = Self.bias(text) else {
         throw SamplingError("'\(text)' is no logit bias; one is a token's id, a colon and a number")
       }
       logitBias[token] = bias
     }
-    repetitionPenalty = try values.decode(Double.self, forKey: .repetitionPenalty)
-    frequencyPenalty = try values.decodeIfPresent(Double.self, forKey: .frequencyPenalty) ?? frequencyPenalty
-    presencePenalty = try values.decodeIfPresent(Double.self, forKey: .presencePenalty) ?? presencePenalty
-    repetitionWindow = try values.decode(Int.self, forKey: .repetitionWindow)
-    temperature = try values.decode(Double.self, forKey: .temperature)
-    topK = try values.decode(Int.self, forKey: .topK)
-    topP = try values.decode(Double.self, forKey: .topP)
-    minP = try values.decode(Double.self, forKey: .minP)
-    typicalP = try values.decodeIfPresent(Double.self, forKey: .typicalP) ?? typicalP
+    (repetitionPenalty, repetitionWindow) = (try read(.repetitionPenalty), try read(.repetitionWindow))
+    if isThere(.frequencyPenalty) { frequencyPenalty = try read(.frequencyPenalty) }
+    if isThere(.presencePenalty) { presencePenalty = try read(.presencePenalty) }
+    (temperature, topK) = (try read(.temperature), try read(.topK))
+    (topP, minP) = (try read(.topP), try read(.minP))
+    if isThere(.typicalP) { typicalP = try read(.typicalP) }
   }
 
   public func encode(to encoder: any Encoder) throws {

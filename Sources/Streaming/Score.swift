@@ -15,12 +15,17 @@ public struct Score: Sendable, Equatable {
   /// How many bytes of text these stand for.
   public var bytes = 0
 
+  /// The sum over no tokens.
   public init() {}
-  /// Nats per token.
+  /// The mean cross-entropy, in nats per token; 0 without tokens.
   public var loss: Double { tokens == 0 ? 0 : nats / Double(tokens) }
+  /// exp of the loss: of how many equally likely tokens the choice would be as hard.
   public var perplexity: Double { exp(loss) }
+  /// The sum in bits by the bytes of text; 0 without bytes.
   public var bitsPerByte: Double { bytes == 0 ? 0 : nats / log(2) / Double(bytes) }
 
+  /// Adds predicted tokens.
+  ///
   /// - Parameters:
   ///   - losses: the cross-entropies of `targets`; those of −1 asked for nothing.
   ///   - lengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
@@ -38,7 +43,9 @@ public struct Score: Sendable, Equatable {
 /// Scores a stream as it arrives, in constant memory: every token is predicted from all before it, but for the first of
 /// a stream that begins here.
 public struct StreamScorer: Sendable {
+  /// How the model runs; results agree to rounding.
   public let form: Form
+  /// Over all tokens scored so far.
   public private(set) var score = Score()
   /// The stream up to the last token seen, which it has not read yet.
   private var stream: Session
@@ -63,6 +70,7 @@ public struct StreamScorer: Sendable {
     length = form == .step ? 1 : form == .mix ? 512 : 1024
   }
 
+  /// The model that predicts.
   public var model: StreamingModel { stream.model }
 
   /// The stream behind the last token scored, to be saved, or to go on by drawing tokens.

@@ -7,18 +7,21 @@ import RunnelTensors
 
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
 public struct Session: Sendable {
+  /// The model that the stream is of.
   public internal(set) var model: StreamingModel
+  /// The memory behind the last token, of one row.
   public package(set) var state: ModelState
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.
   public internal(set) var position = 0
+  /// What the next tokens are drawn with; it may be replaced at any token.
   public var sampler: Sampler
   /// The last token that was read here.
   var lastToken: Int32?
 
   /// Tokens that are prefilled at once: enough for the matrix products, and a bound on memory.
-  public static var prefillLength: Int { 512 }
+  static var prefillLength: Int { 512 }
 
   /// A stream before its first token. To share one model among streams, pass ``LanguageFunction/stream()`` of it.
   public init(_ model: some LanguageFunction, sampler: Sampler) {

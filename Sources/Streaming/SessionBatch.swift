@@ -12,6 +12,7 @@ import RunnelTensors
 ///     let tokens = try batch.next()          // one token of each, in the order in which they joined
 ///     let finished = batch.remove(at: 0)     // a session again
 public struct SessionBatch: Sendable {
+  /// The model of all streams.
   public let model: StreamingModel
   /// The memories of all streams, [B …].
   private var state: ModelState
@@ -27,7 +28,9 @@ public struct SessionBatch: Sendable {
     state = model.initialState(batch: 0)
   }
 
+  /// How many streams there are.
   public var count: Int { samplers.count }
+  /// Whether there are no streams.
   public var isEmpty: Bool { samplers.isEmpty }
 
   /// Takes in streams of the same model, behind those that are there. Each must have read a token. Copies all states.
@@ -106,7 +109,9 @@ public struct SessionBatch: Sendable {
 
   /// A stream, by its place, that cannot go on.
   public struct Failure: Error, CustomStringConvertible {
+    /// Its place among the streams, from 0.
     public let stream: Int
+    /// What is not finite, and where in the model that begins.
     public let numbers: NonFiniteNumbers
     public var description: String { "stream \(stream + 1): \(numbers)" }
   }

@@ -1,22 +1,30 @@
-/// A state file by itself, without the model that it belongs to: to look at, to copy with another seed, to compare.
+/// State files without their models.
 
 import Foundation
 import RunnelCheckpoints
 import RunnelFiles
 import RunnelTensors
 
+/// A saved stream without the model that it belongs to: to look at, to copy with another seed, to compare.
 public struct StateContents: Sendable {
+  /// The mixers and the fingerprint of its model; `unknown` and `none` where the file does not say.
   public let mixer, fingerprint: String
+  /// How many tokens the stream has seen.
   public let position: Int
+  /// What goes on drawing: settings, generator and recent tokens.
   public private(set) var sampler: Sampler
   /// Bytes of text that the stream has drawn but not printed.
   public let pending: [UInt8]
   /// The state's tensors and, at their end, the logits of the next token.
   public let tensors: [(name: String, value: Tensor)]
+  /// The state's whole numbers, such as steps taken.
   public let counters: [(name: String, value: [Int])]
   private let metadata: [String: String]
   private let source: String
 
+  /// Reads the whole file.
+  ///
+  /// - Throws: `FileError` where it is damaged, or no saved stream.
   public init(_ path: String) throws {
     let file = try SafetensorsFile(path)
     func refuse(_ place: String, _ expected: String, _ found: String) -> FileError {
@@ -51,6 +59,8 @@ public struct StateContents: Sendable {
   }
 
   /// Writes the same stream to another file, in one step.
+  ///
+  /// - Throws: `FileError` where a tensor is not finite, or the disk or the folder refuses the file.
   public func write(to path: String) throws {
     if let bad = firstNonFinite {
       throw FileError(

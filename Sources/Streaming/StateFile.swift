@@ -1,4 +1,4 @@
-/// A stream on disk: the state, the position, the sampler, bytes held back; it goes on bit for bit.
+/// Streams on disk.
 
 import Foundation
 import RunnelCheckpoints
@@ -6,6 +6,7 @@ import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
+/// Saves a stream and restores it: the state, the position, the sampler, bytes held back. It goes on bit for bit.
 public enum StateFile {
   static let format = "runnel-state-1"
   package static let kind = FileKind.tensors("a saved stream", format: format)

@@ -1,13 +1,15 @@
-/// A stream taken to another precision of its model, and what that changes in what it says next.
+/// Streams between models of several precisions.
 
 import RunnelFiles
 import RunnelMixers
 import RunnelModels
 import RunnelTensors
 
+/// A stream taken to another precision of its model, and what that changes in what it says next.
 public struct StateMove: Sendable {
   /// The stream as the target goes on with it. The scores of its next token are those that the source gave.
   public let session: Session
+  /// Bytes of a character or stop string that are not printed yet.
   public let pending: [UInt8]
   /// ‖target − source‖ / ‖source‖ over all weights.
   public let weightDifference: Double
@@ -46,6 +48,7 @@ public struct StateMove: Sendable {
 
   /// How far apart the two are on tokens that the source draws from where the stream stands.
   public struct Difference: Sendable, Encodable {
+    /// How many tokens were compared.
     public var tokens = 0
     /// Kullback-Leibler divergence of the target's next token from the source's, in nats: the mean and the largest.
     public var meanDivergence = 0.0, largestDivergence = 0.0
@@ -64,6 +67,8 @@ public struct StateMove: Sendable {
   }
 
   /// Goes on with copies of both; nothing to compare is found where the stream has not read a token.
+  ///
+  /// - Throws: where a score of either is not finite.
   public func measure(tokens: Int) throws(NonFiniteNumbers) -> Difference {
     var a = source, b = session, difference = Difference()
     var same = 0

@@ -1,4 +1,4 @@
-// `corpus synth stories`: an endless book of small stories that hang together.
+// The text of `corpus synth stories`: generated stories without end.
 
 import RunnelCorpora
 
@@ -18,6 +18,7 @@ public struct Stories: Sendable {
   private static let plot = grammar.rule("story")
   static let words = 60...160
 
+  /// The stories of a seed, from the first one.
   public init(seed: UInt64) {
     teller = StoryTeller(Self.grammar, seed: seed)
   }

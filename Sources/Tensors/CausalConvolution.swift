@@ -219,8 +219,7 @@ private struct Taps {
   }
 }
 
-/// A matrix with its rows as columns.
-/// [R C] → [C R], as a constant.
+/// A matrix [R C] with its rows as columns, [C R], as a constant.
 package func transposed(_ x: Tensor) -> Tensor {
   let (rows, columns) = (x.shape[0], x.shape[1])
   return Tensor([columns, rows]) { y in

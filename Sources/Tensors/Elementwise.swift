@@ -105,22 +105,26 @@ package func sum(_ x: consuming Tensor, _ y: Tensor) -> Tensor {
 }
 
 extension Tensor {
+  /// The sum of two tensors of one shape; traps for different ones.
   public static func + (x: Tensor, y: Tensor) -> Tensor {
     let z = zip(x, y, "+") { runnel_add($0, $1, $2, $3) }
     return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { [$0, $0] } : z
   }
 
+  /// The difference of two tensors of one shape; traps for different ones.
   public static func - (x: Tensor, y: Tensor) -> Tensor {
     let z = zip(x, y, "-") { runnel_add_scaled($0, -1, $1, $2, $3) }
     return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { [$0, -1 * $0] } : z
   }
 
+  /// The product element by element of two tensors of one shape; traps for different ones.
   public static func * (x: Tensor, y: Tensor) -> Tensor {
     let z = zip(x, y, "*") { runnel_multiply($0, $1, $2, $3) }
     guard RunnelTensors.isTracked(x, y) else { return z }
     return record(z, from: [x, y]) { [x = x.detached, y = y.detached] dz in [dz * y, dz * x] }
   }
 
+  /// Every element times `a`, a constant.
   public static func * (a: Float, x: Tensor) -> Tensor {
     let z = Tensor(x.shape) { z in
       WorkerPool.shared.split(x.count, grain: elementGrain) {

@@ -1,12 +1,12 @@
-/// Where numbers stop being finite: for whoever asks after a loss or a gradient was not. It repeats the computation and looks
-/// at every operation.
+/// Where numbers stop being finite, searched after a loss or a gradient was not: the computation is repeated and every
+/// operation looked at.
 
 import Synchronization
 
 /// Looks for the first operation on the tape that makes of finite numbers one that is not, in value or in gradient.
 package final class NonFiniteSearch: @unchecked Sendable {
   @TaskLocal private static var current: NonFiniteSearch?
-  /// How many searches run, so that operations that nobody watches pay nothing.
+  /// How many searches run; without any, operations pay nothing.
   private static let running = Atomic(0)
 
   /// What was found, as the beginning of a sentence.

@@ -1,7 +1,11 @@
+/// Weight matrices packed for products at the speed of memory.
+
+import RunnelKernels
+
 /// A weight matrix [out in], packed for y = W x at the speed of memory, in 32, 16, 8.5 or 4.5 bits a weight.
 ///
 /// The packed bytes are the same on every machine, so a file of them can be mapped and multiplied as it is; their layout
-/// is told in `runnel_packed.h`. Sixteen rows lie interleaved, so the bytes are read once, in the order of memory, and each
+/// is described in `runnel_packed.h`. Sixteen rows lie interleaved, so the bytes are read once, in the order of memory, and each
 /// of sixteen lanes adds up its own row.
 ///
 /// int8 and int4 are symmetric: in a row, every 32 columns share one scale in bf16, which has the range of a Float. The
@@ -11,12 +15,12 @@
 ///
 /// A product does not depend on the number of threads, nor on how many vectors are multiplied at once. For int8 and int4
 /// it is the same on every machine; for f32 and bf16, one with fused multiply-add rounds otherwise than one without.
-
-import RunnelKernels
-
 public struct PackedMatrix: Sendable {
+  /// How its weights are stored.
   public let element: PackedElement
+  /// The extent `out`.
   public let rows: Int
+  /// The extent `in`.
   public let columns: Int
   private let memory: PackedMemory
 
@@ -64,6 +68,7 @@ public struct PackedMatrix: Sendable {
   public static func byteCount(_ element: PackedElement, rows: Int, columns: Int) -> Int {
     PackedProduct.byteCount(element, rows: rows, columns: columns)
   }
+  /// The packed bytes of this matrix, filling included.
   public var byteCount: Int { memory.bytes.count }
   /// Packed bytes begin at a multiple of this many bytes of memory, and so of a file that is mapped.
   package static let alignment = 64
@@ -263,9 +268,10 @@ package func linear(_ x: Tensor, _ weight: PackedMatrix, bias: Tensor? = nil, si
 
 /// A number that cannot be packed.
 public struct PackingError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// The name that the caller gave the matrix.
   public let name: String
-  public let row: Int
-  public let column: Int
+  /// The place of the element in the matrix [out in].
+  public let row, column: Int
   public let description: String
 
   init(name: String, row: Int, column: Int, value: Float) {

@@ -4,6 +4,7 @@ import RunnelKernels
 
 /// xoshiro256++ (Blackman and Vigna 2019), whose state can be stored and restored.
 public struct SeededGenerator: RandomNumberGenerator, Codable, Sendable, Equatable {
+  /// The four words of the state, to be stored; not all are zero.
   public private(set) var words: [UInt64]
 
   /// Spreads the seed over the state with splitmix64, as its authors advise.

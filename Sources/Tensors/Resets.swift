@@ -1,13 +1,16 @@
-/// Where a new document forces a state back to its start.
+/// Document boundaries inside a segment.
 
 /// Where documents start inside a segment: the state of a row returns to its initial value before such a token.
 public struct Resets: Sendable, Equatable {
   /// Per row of the batch, the sorted positions in the segment; an empty list of rows means no resets at all.
   public let rows: [[Int]]
+  /// One document goes through the whole segment, in all rows.
   public static let none = Resets(rows: [])
 
+  /// One list for each row of the batch: the positions in the segment, ascending, of the first tokens of documents.
   public init(rows: [[Int]]) { self.rows = rows.contains { !$0.isEmpty } ? rows : [] }
 
+  /// Whether no document starts in the segment.
   public var isEmpty: Bool { rows.isEmpty }
 
   /// The stretches of row `row` that share one memory. The first continues the state that came in unless it starts
@@ -33,7 +36,7 @@ public struct Resets: Sendable, Equatable {
   public func starts(row: Int) -> [Int] { row < rows.count ? rows[row] : [] }
 
   /// Whether a document starts at the first token of row `row`.
-  public func startsAfresh(row: Int) -> Bool { starts(row: row).first == 0 }
+  func startsAfresh(row: Int) -> Bool { starts(row: row).first == 0 }
 
   /// The resets of one token at `time`, as seen by a step.
   public func at(_ time: Int) -> Resets { Resets(rows: rows.map { $0.contains(time) ? [0] : [] }) }
@@ -43,11 +46,14 @@ public struct Resets: Sendable, Equatable {
     Resets(rows: rows.map { $0.filter(range.contains).map { $0 - range.lowerBound } })
   }
 
+  /// Tokens of a row that lie in one document.
   public struct Stretch: Sendable, Equatable {
+    /// Positions in the segment.
     public let range: Range<Int>
     /// Whether the stretch starts from the initial state.
     public let isFresh: Bool
 
+    /// A stretch as `stretches(row:length:)` gives it; a caller makes one for a segment that it divides by itself.
     public init(range: Range<Int>, isFresh: Bool) {
       self.range = range
       self.isFresh = isFresh

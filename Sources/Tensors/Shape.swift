@@ -2,14 +2,16 @@
 ///
 /// Axis letters, everywhere in this sense: B batch · T time · D width · H heads · E expanded width · N state ·
 /// K key · V value or vocabulary · Q chunk · W window.
-
 public struct Shape: Sendable, Hashable, RandomAccessCollection, ExpressibleByArrayLiteral,
   CustomStringConvertible
 {
+  /// More axes are a precondition failure.
   public static let maximumRank = 6
   private var a = 1, b = 1, c = 1, d = 1, e = 1, f = 1
+  /// The number of axes; 0 for a scalar.
   public private(set) var rank = 0
 
+  /// The extents outermost first, none negative.
   public init(_ extents: some Sequence<Int>) {
     for extent in extents { append(extent) }
   }
@@ -41,6 +43,7 @@ public struct Shape: Sendable, Hashable, RandomAccessCollection, ExpressibleByAr
     }
   }
 
+  /// Adds an axis inside the others; traps beyond `maximumRank` and for a negative extent.
   public mutating func append(_ extent: Int) {
     precondition(rank < Self.maximumRank, "Shape: more than \(Self.maximumRank) axes")
     precondition(extent >= 0, "Shape: a negative extent, \(extent)")

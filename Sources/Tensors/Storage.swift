@@ -3,7 +3,7 @@
 import RunnelKernels
 import Synchronization
 
-/// One buffer of floats, owned; it goes back to the free list of its size when the last tensor lets go.
+/// One buffer of floats, owned; it returns to the free list of its size with the last tensor that uses it.
 package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutablePointer<Float>
   package let capacity: Int
@@ -11,7 +11,7 @@ package final class Storage: @unchecked Sendable {
   /// Bytes that were asked for.
   private let asked: Int
 
-  /// The contents are whatever was there before.
+  /// The contents are undefined.
   package init(capacity: Int) {
     self.capacity = BufferPool.rounded(capacity)
     asked = 4 * capacity

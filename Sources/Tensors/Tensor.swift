@@ -1,8 +1,12 @@
-/// A value of floats in row-major order. Copying one shares the memory until either copy is written.
+/// The tensor: a shape and floats.
 
 import RunnelKernels
 
+/// A value of Floats in row-major order. Copying one shares the memory until either copy is written.
+///
+/// It is a constant, or it stands on the tape: `tracked()` begins there, and `gradients(of:for:)` ends it.
 public struct Tensor: Sendable {
+  /// The extents, outermost first.
   public let shape: Shape
   package var storage: Storage
   package let offset: Int
@@ -25,12 +29,16 @@ public struct Tensor: Sendable {
     self.init(shape: shape, storage: Storage(capacity: shape.elements), offset: 0)
   }
 
+  /// A constant of equal elements.
   public init(repeating value: Float, _ shape: Shape) {
     self.init(shape) { $0.update(repeating: value, count: shape.elements) }
   }
+  /// A constant of zeros.
   public init(zeros shape: Shape) { self.init(repeating: 0, shape) }
+  /// A constant of ones.
   public init(ones shape: Shape) { self.init(repeating: 1, shape) }
 
+  /// A constant with these elements in row-major order; traps unless they fill the shape.
   public init(_ values: [Float], _ shape: Shape) {
     precondition(
       values.count == shape.elements, "Tensor: \(values.count) values do not fill the shape \(shape)")
@@ -39,11 +47,14 @@ public struct Tensor: Sendable {
   /// A vector.
   public init(_ values: [Float]) { self.init(values, [values.count]) }
 
+  /// The number of elements.
   public var count: Int { shape.elements }
-  /// A parameter that the configuration leaves out is a tensor without elements.
+  /// Whether it has no elements, as a parameter that the configuration leaves out.
   public var isEmpty: Bool { shape.elements == 0 }
+  /// What stands for a parameter that the configuration leaves out: a tensor [0].
   public static let absent = Tensor(zeros: [0])
 
+  /// A copy of the elements in row-major order.
   public var scalars: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
   /// The value of a tensor of one element.
   public var scalar: Float {

@@ -1,9 +1,10 @@
-/// A weight matrix of a model: its numbers, which can be trained, or packed for streaming.
-///
-/// Mixers do not look inside: `linear`, `product` and `embedding` take either. Packed, a weight is a constant.
+/// The weight matrices of a model.
 
 import RunnelKernels
 
+/// A weight matrix of a model: its numbers, which can be trained, or packed for streaming.
+///
+/// Mixers do not look inside: `linear`, `product` and `embedding` take either. Packed, a weight is a constant.
 public struct Weight: Sendable {
   /// How a checkpoint stores the matrix.
   public enum Layout: Sendable {
@@ -19,9 +20,11 @@ public struct Weight: Sendable {
     case packed(PackedMatrix)
   }
 
+  /// How checkpoints store it; packing does not change it.
   public let layout: Layout
   private var contents: Contents
 
+  /// Numbers in the shape that `layout` tells; traps unless they are a matrix or empty.
   public init(_ numbers: Tensor, _ layout: Layout = .outputByInput) {
     precondition(
       numbers.isEmpty || numbers.shape.rank == 2, "Weight: \(numbers.shape) is not a matrix")
@@ -44,6 +47,7 @@ public struct Weight: Sendable {
       layout == .outputByInput ? [matrix.rows, matrix.columns] : [matrix.columns, matrix.rows]
     }
   }
+  /// Whether the configuration leaves it out.
   public var isEmpty: Bool { shape.elements == 0 }
 
   /// The numbers that products are made with, in the checkpoint's layout; those of a packed weight are unpacked for each

@@ -1,6 +1,6 @@
 /// Every byte is a token, its own value the id: nothing to train, nothing to store, any data at all.
-
 public struct ByteTokenizer: Tokenizer {
+  /// Bytes without template or special tokens.
   public init() {}
   public var name: String { "bytes" }
   public var file: TokenizerFile? { nil }

@@ -4,7 +4,6 @@
 /// completes one first; if several end there, the longest counts. How the input is cut does not matter. Each
 /// string is followed by the automaton of Knuth, Morris and Pratt (1977): the cost is constant per byte and
 /// string, whatever the text.
-
 public struct StopMatcher: Sendable {
   private let stops: [[UInt8]]
   /// For each string and each length matched: the longest shorter beginning that also ends there.
@@ -16,14 +15,18 @@ public struct StopMatcher: Sendable {
   /// The string that ended the stream.
   public private(set) var found: [UInt8]?
 
+  /// Watches for these strings from the start of a text; an empty one is a precondition failure. Without strings
+  /// everything passes at once.
   public init(_ stops: [[UInt8]]) {
     precondition(stops.allSatisfy { !$0.isEmpty }, "StopMatcher: an empty stop string; leave it out")
     self.stops = stops
     fallbacks = stops.map(Self.fallbacks)
     matched = Array(repeating: 0, count: stops.count)
   }
+  /// Watches for these strings in UTF-8.
   public init(_ stops: [String]) { self.init(stops.map { Array($0.utf8) }) }
 
+  /// Whether a stop string has come; nothing passes from then on.
   public var isStopped: Bool { found != nil }
 
   /// Takes bytes, gives those that can no longer belong to a stop string. After a stop nothing passes: the

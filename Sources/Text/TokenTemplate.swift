@@ -1,10 +1,12 @@
 /// What stands around a document where a tokenizer is asked for special tokens (`add_special_tokens` of the originals).
-
 public struct TokenTemplate: Sendable, Equatable {
+  /// The ids in front of and behind a document.
   public var before, after: [Int32]
 
+  /// By default nothing stands around a document.
   public init(before: [Int32] = [], after: [Int32] = []) { (self.before, self.after) = (before, after) }
 
+  /// Whether nothing stands around a document.
   public var isEmpty: Bool { before.isEmpty && after.isEmpty }
 }
 

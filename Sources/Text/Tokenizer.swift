@@ -20,7 +20,9 @@ public protocol Tokenizer: Sendable {
   /// Whether special tokens that stand in the text are text (`split_special_tokens` of the originals).
   var splitsSpecialTokens: Bool { get set }
 
+  /// The stream from bytes to ids.
   associatedtype Encoder: TokenEncoder
+  /// The stream from ids to bytes.
   associatedtype Decoder: TokenDecoder
   /// A stream from bytes to ids, at the start of a document. It owns all that it remembers, so every thread
   /// takes its own.
@@ -68,10 +70,12 @@ public protocol TokenDecoder: Sendable {
 public struct TokenizerFile: Sendable, Equatable {
   /// The name that readers look for: `tokenizer.json`, `tokenizer.model`, …
   public let name: String
+  /// The whole content.
   public let bytes: [UInt8]
   /// Of the bytes, in hexadecimal.
   public let sha256: String
 
+  /// The content of a file in memory; it is not looked at before a tokenizer is made of it.
   public init(name: String, bytes: [UInt8]) {
     (self.name, self.bytes) = (name, bytes)
     sha256 = SHA256.hex(of: bytes)
@@ -82,6 +86,7 @@ extension Tokenizer {
   /// The SHA-256 of its file in hexadecimal; nil if it needs none.
   public var sha256: String? { file?.sha256 }
 
+  /// A stream from ids to bytes, at the start of a text.
   public func decoder() -> Decoder { decoder(continuing: false) }
 
   /// The ids of a whole document.
@@ -92,6 +97,7 @@ extension Tokenizer {
     encoder.finish(into: &ids)
     return ids
   }
+  /// The ids of a whole document, its text in UTF-8.
   public func encode(_ text: String) -> [Int32] { encode(text.utf8) }
 
   /// How many bytes each token stands for within a text, by id.

@@ -1,14 +1,15 @@
-/// What the file of a tokenizer says about its make.
+/// What `tokenizer info` prints.
 
 import RunnelFiles
 
+/// The kind of a tokenizer, the parts that its file names, and its special tokens.
 public struct TokenizerSummary: Sendable, Equatable {
   /// `bytes`, `BPE`, `SentencePiece`, `RWKV World`, `tiktoken` or `tekken`.
   public var kind: String
-  /// The types of a `tokenizer.json`'s parts, where it has them.
-  public var normalizer: String?
-  public var preTokenizer: String?
-  public var decoder: String?
+  /// The `type` of a `tokenizer.json`'s normalizer, pre-tokenizer and decoder, of a sequence those of its parts; nil where it
+  /// has none.
+  public var normalizer, preTokenizer, decoder: String?
+  /// The number of merges of a `tokenizer.json`; nil where it lists none.
   public var merges: Int?
   /// The tokens that stand for no text, by id.
   public var specialTokens: [(id: Int, token: String)] = []

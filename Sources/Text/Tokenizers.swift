@@ -1,7 +1,8 @@
-/// The tokenizers by their files.
+/// Which tokenizer a file or a folder is.
 
 import RunnelFiles
 
+/// Opens tokenizers by their files: the kind is told by the content, not by the name.
 public enum Tokenizers {
   /// What the file of a tokenizer is, by its content.
   public enum Kind: Sendable {
@@ -57,6 +58,8 @@ public enum Tokenizers {
 
   /// The tokenizer called `bytes`, or that of a file or of a folder that holds one. GPT-2's pair of files is found by
   /// either of its names, or in a folder without any of the others.
+  ///
+  /// - Throws: ``FileError`` where there is no tokenizer, it is damaged, or asks for what is not known here.
   public static func load(_ path: String) throws -> any Tokenizer {
     if path == "bytes" { return ByteTokenizer() }
     if isFolder(path) {
@@ -81,6 +84,7 @@ public enum Tokenizers {
   /// The tokenizer of a file that is in memory, as a corpus keeps it.
   ///
   /// - Parameter path: what errors call it.
+  /// - Throws: ``FileError`` as above.
   public static func load(_ file: TokenizerFile, path: String) throws -> any Tokenizer {
     switch Kind(file) {
     case .tokenizerJSON, .tekken, .tiktoken: return try BPETokenizer(file, path: path)

@@ -3,11 +3,11 @@
 /// A character cut by the end of a token stays back until the rest of it arrives. Bytes that no continuation
 /// can make a character pass at once, so what is held back is never more than three bytes. Cutting the input
 /// elsewhere does not change the text: it is what `String(decoding:as:)` makes of the whole.
-
 public struct UTF8Stream: Sendable, Equatable {
   /// The beginning of a character, up to three bytes, whose end has not come yet.
   public private(set) var pending: [UInt8] = []
 
+  /// A stream from the first byte of a text.
   public init() {}
 
   /// Goes on where another stream stopped; nil if the bytes are not the beginning of one character.

@@ -13,14 +13,18 @@ public struct AnswerScore: Sendable, Equatable {
   public var score = Score()
   /// How many of them the model held for the most probable.
   public var correct = 0
+  /// Documents that were asked.
   public var documents = 0
   /// Documents all of whose answers were right.
   public var correctDocuments = 0
   /// Tokens that the model read.
   public var tokensRead = 0
 
+  /// The sum over no documents.
   public init() {}
+  /// The share of right answers; 0 where nothing was asked.
   public var accuracy: Double { Double(correct) / Double(max(1, score.tokens)) }
+  /// The share of documents without a wrong answer; 0 without documents.
   public var documentAccuracy: Double { Double(correctDocuments) / Double(max(1, documents)) }
 }
 

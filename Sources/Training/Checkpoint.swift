@@ -1,5 +1,4 @@
-/// All of a run at one moment, in one file: the model's configuration and parameters, AdamW's means, the lanes' states, and the
-/// record with the settings and the place in the data. Nothing else is needed to go on.
+/// Checkpoints of runs, read.
 
 import Foundation
 import RunnelCheckpoints
@@ -8,14 +7,21 @@ import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
+/// All of a run at one moment, in one file: the model's configuration and parameters, AdamW's means, the lanes' states, and the
+/// record with the settings and the place in the data. Nothing else is needed to go on.
 public struct Checkpoint: Sendable {
   private let folder: String
   private let step: Int?
   private let file: SafetensorsFile
+  /// The settings, the place in the data and what was spent.
   public let record: RunRecord
+  /// Of the model in it.
   public let configuration: ModelConfiguration
 
+  /// Opens a checkpoint of a run; its tensors are read by whoever asks for them.
+  ///
   /// - Parameter step: that of a checkpoint that is kept; nil for the newest.
+  /// - Throws: `FileError` where there is none, or it is damaged.
   public init(_ folder: String, at step: Int? = nil) throws {
     (self.folder, self.step) = (folder, step)
     let path = RunFolder.checkpointPath(folder, at: step)

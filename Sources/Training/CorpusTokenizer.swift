@@ -24,7 +24,7 @@ extension Corpus {
         "\(self.path) is of the tokenizer \(tokens.shown), "
           + "the model in \(path) of \(own); build the corpus with --tokenizer \(tokenizer ?? path)")
     }
-    // Ids of a maker that nobody has are those of the tokenizer that is named for them.
+    // Ids whose tokenizer the corpus does not keep are taken for those of the tokenizer that is named for them.
     if tokenizer != nil, tokens.sha256 == nil, tokens != .bytes, tokens != .task { return }
     if let own = try tokenizer.map({ try Tokenizers.load($0).file }) ?? ModelFolder.tokenizerFile(at: path) {
       guard tokens.sha256 == own.sha256 else {

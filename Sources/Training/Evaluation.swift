@@ -59,7 +59,7 @@ public func evaluate(
 }
 
 /// Stretches of one length that together have at most `limit` tokens, spread evenly over a range; the range itself where
-/// it has no more. They are some pieces of `length` long, so that how little a model knows at their starts hardly counts.
+/// it has no more. Each is several pieces of `length` long, so that the loss at their starts, without context, hardly counts.
 public func evenStretches(of range: Range<Int>, limit: Int, length: Int) -> [Range<Int>] {
   guard range.count > limit else { return [range] }
   let size = max(2, min(limit, max(1, 4096 / length) * length))

@@ -1,8 +1,4 @@
-/// A RUN on disk: a model folder plus what it takes to go on exactly where training stopped.
-///
-/// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so at every instant a whole
-/// checkpoint is on disk, whatever moment a kill strikes. `config.json`, `model.safetensors` and `run.json` are written after
-/// it, for use and for reading; the tokenizer's file and `generation_config.json` before the first. Where older checkpoints are kept, each is an `optimizer-STEP.safetensors`.
+/// Runs on disk.
 
 import Foundation
 import RunnelCheckpoints
@@ -19,16 +15,23 @@ import RunnelText
   import Darwin
 #endif
 
+/// A RUN on disk: a model folder plus what it takes to go on exactly where training stopped.
+///
+/// `optimizer.safetensors` alone is enough to resume (`Checkpoint`). It is replaced in one step, so a whole
+/// checkpoint is on disk whenever the process is killed. `config.json`, `model.safetensors` and `run.json` are written after
+/// it, for use and for reading; the tokenizer's file and `generation_config.json` before the first. Where older checkpoints
+/// are kept, each is an `optimizer-STEP.safetensors`.
 public enum RunFolder {
-  public static let optimizerName = "optimizer.safetensors"
-  public static let recordName = "run.json"
-  public static let metricsName = "metrics.jsonl"
+  package static let optimizerName = "optimizer.safetensors"
+  package static let recordName = "run.json"
+  package static let metricsName = "metrics.jsonl"
 
   /// Where the newest checkpoint is, or the one that is kept of a step.
   static func checkpointPath(_ folder: String, at step: Int? = nil) -> String {
     folder + "/" + (step.map { "optimizer-\($0).safetensors" } ?? optimizerName)
   }
 
+  /// Whether a folder holds a checkpoint, and so can be resumed.
   public static func exists(_ folder: String) -> Bool { fileExists(checkpointPath(folder)) }
 
   /// The steps of the checkpoints that are kept beside the newest, ascending; the newest is among them.
@@ -52,7 +55,7 @@ public enum RunFolder {
 
   /// Refuses a folder that a new run cannot have: one with files that are not left over from a run that was ended before its
   /// first checkpoint.
-  public static func checkIsFree(_ folder: String) throws {
+  package static func checkIsFree(_ folder: String) throws {
     guard !exists(folder) else {
       throw TrainingError(
         "\(folder) already holds a run; add --resume to go on with it, or choose another --out")
@@ -77,7 +80,7 @@ public enum RunFolder {
   }
 
   /// Writes a checkpoint.
-  public static func save(_ trainer: Trainer, record: RunRecord, to folder: String) throws {
+  package static func save(_ trainer: Trainer, record: RunRecord, to folder: String) throws {
     try ModelFolder.makeFolder(folder)
     try Checkpoint.write(trainer, record: record, to: checkpointPath(folder))
     keep(record.settings.keptCheckpoints, in: folder, newest: record.steps)
@@ -93,13 +96,13 @@ public enum RunFolder {
       tokenizer: ModelFolder.hasTokenizer(folder) ? tokenizer.sha256 : nil)
   }
 
-  /// Gives the newest checkpoint a second name, and removes the oldest of more than `count`, and those of a future that the
-  /// run went back from.
+  /// Links the newest checkpoint to its name by step, and removes the oldest of more than `count` and those of later steps
+  /// than the run is at.
   private static func keep(_ count: Int, in folder: String, newest: Int) {
     if count > 1 {
       let (path, kept) = (checkpointPath(folder), checkpointPath(folder, at: newest))
       unlink(kept)
-      // Where the file system has no second names, a copy does.
+      // Where the file system has no hard links, a copy does.
       if link(path, kept) != 0 { try? FileManager.default.copyItem(atPath: path, toPath: kept) }
     }
     let steps = keptSteps(folder), past = steps.filter { $0 <= newest }
@@ -109,6 +112,8 @@ public enum RunFolder {
   }
 
   /// The record of the newest checkpoint in a folder.
+  ///
+  /// - Throws: `FileError` where there is none, or it is damaged.
   public static func record(_ folder: String) throws -> RunRecord { try Checkpoint(folder).record }
 
   /// A trainer at the newest checkpoint of a folder.
@@ -116,6 +121,8 @@ public enum RunFolder {
   /// - Parameters:
   ///   - corpora: those that the run began with.
   ///   - settings: what to change of the run's.
+  /// - Throws: `FileError` where there is no checkpoint or it is damaged, ``TrainingError`` where the corpora are
+  ///   others or a setting may not change.
   public static func resume(
     _ folder: String, corpora: CorpusMixture, settings: TrainingSettings? = nil
   ) throws -> Trainer {
@@ -123,7 +130,7 @@ public enum RunFolder {
   }
 
   /// Refuses to begin what the disk cannot keep.
-  public static func checkSpace(for trainer: Trainer, in folder: String) throws {
+  package static func checkSpace(for trainer: Trainer, in folder: String) throws {
     let settings = trainer.settings, text = TrainingMemory.text
     let checkpoint = Checkpoint.byteCount(of: trainer), model = 4 * trainer.model.parameterCount
     if let limit = DiskSpace.largestFile, limit < checkpoint {

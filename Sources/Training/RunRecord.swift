@@ -4,18 +4,23 @@ import Foundation
 import RunnelCorpora
 import RunnelFiles
 
+/// What a run is and how far it has come, as JSON with these names in snake_case.
 public struct RunRecord: Codable, Sendable, Equatable {
-  public static let version = 2
+  static let version = 2
 
+  /// The names of the model's mixers, joined by commas.
   public var mixer: String
+  /// What decides the run's numbers.
   public var settings: TrainingSettings
   /// The corpora as the user named them: a file, or files with weights.
   public var corpus: String
   /// The place in the data; it also tells corpora apart, as a run may only go on with those it began with.
   public var cursor: SegmentSampler.Cursor
-  public var steps: Int
-  public var tokens: Int
+  /// Steps done and tokens trained on, of all sessions of the run.
+  public var steps, tokens: Int
+  /// Seconds of training, of all sessions of the run, with the validations on the way.
   public var seconds: Double
+  /// The threads of the session that wrote the record.
   public var threads: Int
   /// What the tokens are of; nil in records of older versions.
   public var tokenizer: CorpusHeader.Tokenizer?
@@ -32,7 +37,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
     (tokenizer, changes) = (corpora.parts[0].corpus.header.tokenizer, trainer.changes)
   }
 
-  public init(
+  package init(
     mixer: String, settings: TrainingSettings, corpus: String, cursor: SegmentSampler.Cursor, steps: Int,
     tokens: Int, seconds: Double, threads: Int
   ) {

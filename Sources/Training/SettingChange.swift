@@ -4,6 +4,7 @@ import Foundation
 
 /// A setting that changed after `step` steps; in `run.json` and, as a line, in `metrics.jsonl`.
 public struct SettingChange: Codable, Sendable, Equatable {
+  /// Steps of the run before the change.
   public var step: Int
   /// Its key in the settings of `run.json`.
   public var setting: String

@@ -1,9 +1,10 @@
-/// A model to begin a run with: any that loads, if it reads the tokens that the corpus has.
+/// Models that runs begin with.
 
 import RunnelCheckpoints
 import RunnelCorpora
 import RunnelModels
 
+/// Opens a model to begin a run with: any that loads, if it reads the tokens that the corpus has.
 public enum StartingModel {
   /// Loads a model's weights as numbers to train, whatever they were packed as.
   ///

@@ -110,7 +110,9 @@ struct Optimizer: Sendable {
 public struct StepReport: Sendable {
   /// Nats per token over the segment, before the update.
   public let loss: Double
+  /// The L2 norm of the gradient of all parameters together, before clipping.
   public let gradientNorm: Double
+  /// The rate that the update was made with.
   public let learningRate: Double
   /// Seconds that the step waited for its data.
   public internal(set) var secondsWaited = 0.0
@@ -121,12 +123,15 @@ public struct Trainer: Sendable {
   var optimizer: Optimizer
   var state: ModelState
   private var data: Prefetcher
+  /// Tokens trained on, of all sessions of the run.
   public internal(set) var tokens = 0
   /// Seconds of training, of all sessions of the run.
   public internal(set) var seconds = 0.0
   /// What was changed of its settings where the run was resumed.
   public internal(set) var changes: [SettingChange] = []
 
+  /// A run before its first step; `sampler` gives `settings.batch` lanes of `settings.segment` tokens.
+  ///
   /// - Parameter prefetches: whether the next segment is made while a step computes; the bits are the same either way.
   public init(
     _ model: consuming LanguageModel, settings: TrainingSettings, sampler: SegmentSampler,
@@ -137,10 +142,13 @@ public struct Trainer: Sendable {
     data = Prefetcher(sampler, isAhead: prefetches)
   }
 
+  /// The parameters as the last step left them.
   public var model: LanguageModel { optimizer.model }
+  /// What the run was begun with.
   public var settings: TrainingSettings { optimizer.settings }
   /// Where the data stands: its cursor gives the segment of the next step.
   public var sampler: SegmentSampler { data.sampler }
+  /// Steps done, of all sessions of the run.
   public var steps: Int { optimizer.steps }
 
   /// The share of the budget that is spent.
@@ -170,5 +178,6 @@ public struct Trainer: Sendable {
 /// Training cannot go on; one sentence.
 public struct TrainingError: Error, CustomStringConvertible {
   public let description: String
+  /// An error of this sentence.
   public init(_ description: String) { self.description = description }
 }

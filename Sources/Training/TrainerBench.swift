@@ -3,16 +3,16 @@
 import RunnelModels
 import RunnelTensors
 
-public struct TrainerBench: Sendable {
+package struct TrainerBench: Sendable {
   private var optimizer: Optimizer
   private let batch: Int
 
-  public init(_ model: LanguageModel, batch: Int, segment: Int) {
+  package init(_ model: LanguageModel, batch: Int, segment: Int) {
     optimizer = Optimizer(model, settings: TrainingSettings())
     self.batch = batch
   }
 
-  public mutating func step(_ inputs: [Int32], targets: [Int32]) throws {
+  package mutating func step(_ inputs: [Int32], targets: [Int32]) throws {
     var state = optimizer.model.initialState(batch: batch)
     _ = try optimizer.step(
       inputs, targets: targets, batch: batch, resets: .none, state: &state, progress: 0.5)

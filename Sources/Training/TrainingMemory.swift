@@ -10,10 +10,13 @@ import RunnelTensors
 /// AdamW takes sixteen bytes per parameter: the parameter, its gradient and two moments, each once. Activations are what the
 /// tape keeps of a segment of every lane until the gradients are known, with what their computation needs beside.
 public struct TrainingMemory: Codable, Sendable, Equatable {
+  /// What AdamW needs: the parameters, their gradient, and two moments of each, all as Float.
   public let parameters, gradients, moments: Int
   /// Estimated: measured on a small model of the same layers, and multiplied.
   public let activations: Int
+  /// The sum of these.
   public let total: Int
+  /// How many numbers the model has.
   public var parameterCount: Int { parameters / 4 }
 
   enum CodingKeys: String, CodingKey {

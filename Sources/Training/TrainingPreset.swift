@@ -3,6 +3,7 @@
 import RunnelMixers
 import RunnelModels
 
+/// About how many parameters a model has: 1, 10 or 100 million with a vocabulary of bytes.
 public enum ModelSize: String, Sendable, CaseIterable {
   case small = "1m"
   case medium = "10m"
@@ -11,8 +12,9 @@ public enum ModelSize: String, Sendable, CaseIterable {
 
 /// A model's shape and how to train it, where the user names neither.
 public struct TrainingPreset: Sendable {
-  public var width: Int
-  public var layers: Int
+  /// The width of the residual stream, and the number of layers.
+  public var width, layers: Int
+  /// The settings for the budget, that included.
   public var settings = TrainingSettings()
 
   /// - Parameter size: without one, the model is chosen so that the budget is well spent on two cores.

@@ -10,16 +10,19 @@ import RunnelRecurrences
 import RunnelStreaming
 import RunnelText
 
-/// What a run tells whoever watches it.
+/// The state of a run after a step, for display.
 public struct TrainingProgress: Sendable {
-  public let step: Int
-  public let tokens: Int
+  /// Steps done, and tokens trained on.
+  public let step, tokens: Int
   /// A running mean of the training loss, nats per token.
   public let loss: Double
+  /// Of the newest validation, in nats per token; nil before the first.
   public let validationLoss: Double?
   /// The share of right answers, where the corpus is of a task.
   public let validationAccuracy: Double?
+  /// The rate of the last step.
   public let learningRate: Double
+  /// Tokens trained on per second, since this session began.
   public let tokensPerSecond: Double
   /// The share of the budget that is spent.
   public let progress: Double
@@ -31,9 +34,11 @@ public struct TrainingProgress: Sendable {
 
 /// What a run ends with; keys in `--json` are these in snake_case.
 public struct TrainingSummary: Codable, Sendable {
-  public var steps: Int
-  public var tokens: Int
+  /// Steps done and tokens trained on, of all sessions of the run.
+  public var steps, tokens: Int
+  /// Seconds of training, of all sessions of the run.
   public var seconds: Double
+  /// Tokens trained on in this session by the seconds of training in it.
   public var tokensPerSecond: Double
   /// The running mean at the end, nats per token.
   public var loss: Double?
@@ -41,15 +46,13 @@ public struct TrainingSummary: Codable, Sendable {
   /// weights.
   public var validationLoss: Double?
   /// The tokens that were looked at, spread evenly over the split, and those of the split.
-  public var validationTokens: Int?
-  public var validationSplitTokens: Int?
+  public var validationTokens, validationSplitTokens: Int?
+  /// The validation loss by bytes of text; nil where nothing says what bytes a token stands for.
   public var bitsPerByte: Double?
   /// Where the corpus is of a task: the share of its answers that were right, and of documents without a wrong one.
-  public var validationAccuracy: Double?
-  public var validationDocumentAccuracy: Double?
-  /// Over a few tokens of the validation split, token by token, and chunkwise for comparison.
-  public var validationStepLoss: Double?
-  public var validationMixLoss: Double?
+  public var validationAccuracy, validationDocumentAccuracy: Double?
+  /// Over a few tokens of the validation split, in nats per token: token by token, and chunkwise for comparison.
+  public var validationStepLoss, validationMixLoss: Double?
   /// Where there are several corpora: the validation of each.
   public var validation: [CorpusValidation]?
   /// The most memory that the process had.
@@ -73,7 +76,9 @@ public struct TrainingSummary: Codable, Sendable {
   }
 }
 
+/// Trains a model into a run folder, with validations, checkpoints and metrics.
 public struct TrainingRun: Sendable {
+  /// The run as the last step left it.
   public private(set) var trainer: Trainer
   let folder: String
   private var lossMean = RunningMean()
@@ -95,6 +100,8 @@ public struct TrainingRun: Sendable {
   /// afterwards, if its numbers are finite and the disk has room; after an overflow the checkpoint before it stays.
   ///
   /// - Parameter note: is told what went wrong without ending the run.
+  /// - Throws: ``TrainingError`` where the loss or a gradient is not finite or the disk has no room for the
+  ///   checkpoints, `CorpusError` where a frame is damaged, `FileError` where a file cannot be written.
   public mutating func run(
     shouldStop: () -> Bool, report: (TrainingProgress) -> Void, note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {
@@ -171,7 +178,7 @@ public struct TrainingRun: Sendable {
     var isInterrupted = false
     var lastCheckpoint = ContinuousClock.now
     var complaints: Set<String> = []
-    // Each kind of trouble is told once, and again after it was over.
+    // Each kind of trouble is reported once, and again if it comes back.
     func complain(_ kind: String, _ text: String?) {
       if let text {
         if complaints.insert(kind).inserted { note(text) }

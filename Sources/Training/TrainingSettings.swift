@@ -1,8 +1,9 @@
-/// Everything that decides a run's numbers, as it stands in `run.json`.
+/// The settings of training.
 
 import RunnelCorpora
 import RunnelMixers
 
+/// Everything that decides a run's numbers, but for data and model; in `run.json` with these names in snake_case.
 public struct TrainingSettings: Codable, Sendable, Equatable {
   /// The lanes trained side by side, B.
   public var batch = 8
@@ -10,15 +11,17 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var sampling = SamplingStrategy.lanes
   /// Tokens per lane and step, T: how far gradients reach back.
   public var segment = 256
-  /// The peak of the schedule.
+  /// The peak of the schedule; AdamW's step size.
   public var learningRate = 2e-3
+  /// How the rate falls after its peak.
   public var schedule = Schedule.cosine
   /// The share of the budget over which the rate rises.
   public var warmup = 0.05
   /// The factor on the peak rate at the end.
   public var finalRate = 0.02
-  public var beta1 = 0.9
-  public var beta2 = 0.98
+  /// How much of AdamW's running means of the gradient and of its square a step keeps.
+  public var beta1 = 0.9, beta2 = 0.98
+  /// Added to the root of the second mean.
   public var epsilon = 1e-8
   /// Decoupled (Loshchilov and Hutter 2019), on matrices only.
   public var weightDecay = 0.1
@@ -32,7 +35,9 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var targets = TargetChoice.answers
   /// The model that the run began with, as the user named it; nil for random weights.
   public var origin: String?
+  /// When training ends.
   public var budget = Budget.steps(1000)
+  /// Of the model's random weights and of the order of the data.
   public var seed: UInt64 = 1
   /// Steps between validations; 0 for only one at the end.
   public var validationInterval = 0
@@ -46,11 +51,12 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// How many checkpoints stay, the newest among them.
   public var keptCheckpoints = 1
   /// How many may.
-  public static let keptRange = 1...1000
+  package static let keptRange = 1...1000
 
+  /// The defaults, for a model of about a million parameters.
   public init() {}
 
-  /// Records of older runs lack what then had no other value than the default.
+  /// A key that a record lacks has its default: it was added later.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     func read<Value: Decodable>(_ key: CodingKeys) throws -> Value {
@@ -83,7 +89,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     case carryState = "carry_state"
     case resetAtDocuments = "reset_at_documents"
     case validationInterval = "validation_interval"
-    // The key `validation_tokens` of older records was no choice of the user's.
+    // `validation_tokens` is taken: older records have a count under that key.
     case validationTokens = "validation_limit"
     case checkpointInterval = "checkpoint_interval"
     case checkpointMinutes = "checkpoint_minutes"
@@ -104,6 +110,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     }
   }
 
+  /// Throws `ConfigurationError` where a setting is out of its range or two do not fit together, naming it as
+  /// `run.json` does.
   public func validate() throws {
     try ConfigurationError.requirePositive(["batch": batch, "segment": segment])
     for (name, value) in [

@@ -1,4 +1,4 @@
-/// How a model in training does on text it is not trained on: of every corpus, and in the mean.
+/// Loss and accuracy of a model in training on text that it is not trained on: of every corpus, and in the mean.
 
 import RunnelCorpora
 import RunnelRecurrences
@@ -6,6 +6,7 @@ import RunnelStreaming
 
 /// What a validation found in one corpus of several; keys in `--json` are these in snake_case.
 public struct CorpusValidation: Codable, Sendable, Equatable {
+  /// The path of the corpus.
   public var corpus: String
   /// The corpus's share of the mixture.
   public var weight: Double
@@ -32,7 +33,7 @@ struct Validation: Sendable {
   var parts: [Part]
 
   var loss: Double { mean { $0.score.loss } ?? 0 }
-  /// Nil for tasks and other tokens of which nobody knows the bytes.
+  /// Nil for tasks and other tokens that stand for no known bytes.
   var bitsPerByte: Double? {
     mean { $0.answers == nil && $0.score.bytes > 0 ? $0.score.bitsPerByte : nil }
   }

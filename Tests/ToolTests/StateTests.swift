@@ -23,6 +23,9 @@ extension ToolTests {
       _ = try generate("--prompt", "The ", "--max-tokens", "20", "--save-state", "a")
       let info = try place.run("state", "info", "a", "--json").succeeded().json()
       #expect(info["position"] as? Int == 24 && info["mixer"] as? String == "mamba")
+      let sampling = try #require(info["sampling"] as? [String: Any])
+      #expect(
+        sampling["top_k"] as? Int == 0 && sampling.keys.allSatisfy { $0 == $0.lowercased() }, "\(sampling)")
       let tensors = try #require(info["tensors"] as? [[String: Any]])
       #expect(
         tensors.contains { $0["name"] as? String == "layers.0.memory" && $0["norm"] as? Double ?? 0 > 0 })

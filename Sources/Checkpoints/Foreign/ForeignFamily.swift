@@ -1,10 +1,11 @@
-/// Checkpoints of other libraries, read as they stand and written for them: one file for each family says what its
-/// configuration means and what its parameters are called.
+/// Checkpoints of other libraries.
 
 import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
+/// A kind of other libraries' checkpoints, read as they stand and in part written: one file for each family says what its
+/// configuration means and what its parameters are called.
 public struct ForeignFamily: Sendable {
   /// `model_type` in the configuration.
   public let modelType: String

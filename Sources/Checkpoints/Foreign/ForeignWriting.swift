@@ -25,7 +25,7 @@ struct ForeignDraft {
 }
 
 extension ForeignFamily {
-  /// The model as the first family that can say it.
+  /// The model as the first family that can express it.
   ///
   /// - Throws: `ForeignWritingError` where none can, with what the nearest one has otherwise.
   static func draft(_ model: LanguageModel) throws -> ForeignDraft {

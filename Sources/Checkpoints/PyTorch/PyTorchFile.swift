@@ -1,3 +1,7 @@
+/// PyTorch's own format, read.
+
+import RunnelFiles
+
 /// A file that torch.save wrote: a zip archive of one pickle, which describes the tensors, and their numbers.
 ///
 ///     let file = try PyTorchFile("RWKV-x070-World-0.1B.pth")
@@ -7,23 +11,24 @@
 /// and checks that every tensor lies inside its storage and every storage inside its entry. Tensors in
 /// dictionaries and lists inside the outermost one are named by the path to them, with dots: a training
 /// checkpoint's `{"model": {"emb.weight": …}}` has `model.emb.weight`.
-
-import RunnelFiles
-
-public struct PyTorchFile: TensorSource, TensorFile {
-  /// The largest pickle that is read, in bytes; some hundred for each tensor are usual.
-  public static let maximumPickle = 1 << 24
-  public static let maximumRank = 16
+package struct PyTorchFile: TensorSource, TensorFile {
+  /// The largest pickle that is read, in bytes; a hundred for each tensor are usual.
+  static let maximumPickle = 1 << 24
+  static let maximumRank = 16
   /// Bytes of a tensor's name with the path to it.
   static let maximumName = 512
 
-  public let path: String
-  public private(set) var names: [String] = []
-  public var metadata: [String: String] { [:] }
+  package let path: String
+  package private(set) var names: [String] = []
+  package var metadata: [String: String] { [:] }
   private var entries: [String: TensorEntry] = [:]
   private let input: InputFile
 
-  public init(_ path: String) throws(FileError) {
+  /// Opens the file and interprets its pickle.
+  ///
+  /// - Throws: ``FileError`` for the format before PyTorch 1.6, big-endian numbers, and a pickle that holds more than
+  ///   tensors.
+  package init(_ path: String) throws(FileError) {
     self.path = path
     input = try InputFile(path)
     try Self.refuseOldFormat(input)
@@ -79,9 +84,9 @@ public struct PyTorchFile: TensorSource, TensorFile {
     return String(name.dropLast("data.pkl".count))
   }
 
-  public func contains(_ name: String) -> Bool { entries[name] != nil }
+  package func contains(_ name: String) -> Bool { entries[name] != nil }
 
-  public func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
+  package func locate(_ name: String) throws(FileError) -> (any TensorFile, TensorEntry) {
     guard let entry = entries[name] else {
       throw FileError(
         path, at: "data.pkl", expected: "a tensor named \(quoted(name))", found: "none among \(names.count)",
@@ -90,7 +95,7 @@ public struct PyTorchFile: TensorSource, TensorFile {
     return (self, entry)
   }
 
-  public func read(
+  package func read(
     at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) {
     try input.read(at: offset, into: buffer)

@@ -15,6 +15,7 @@ import Synchronization
 public struct CorpusBuilder: Sendable {
   /// What makes token ids of the texts; its file is kept in the corpus.
   public var tokenizer: any Tokenizer
+  /// Which documents or tokens make the validation split.
   public var validation: ValidationSplit
   /// A token by the name that the tokenizer gives it, to be appended to every document.
   public var endToken: String?
@@ -30,6 +31,7 @@ public struct CorpusBuilder: Sendable {
   /// Threads that encode and compress; the file does not depend on it.
   public var threads: Int
 
+  /// A builder with the other settings at their defaults; `threads` below 1 counts as 1.
   public init(
     tokenizer: any Tokenizer = ByteTokenizer(), validation: ValidationSplit = .none, level: Int = 3,
     threads: Int = ProcessInfo.processInfo.activeProcessorCount
@@ -48,7 +50,7 @@ public struct CorpusBuilder: Sendable {
   ///   - progress: called on the caller's thread, several times a second, with the bytes of input read so
   ///     far; what it throws ends the build.
   /// - Returns: the header as written.
-  /// - Throws: a sentence; nothing stands at `output` then that did not before.
+  /// - Throws: ``FileError`` or `CorpusError`, or what `progress` throws; `output` is then as it was before.
   @discardableResult
   public func build(
     _ inputs: [CorpusInput], to output: String, badLines: (BadLines) -> Void = { _ in },
@@ -65,6 +67,8 @@ public struct CorpusBuilder: Sendable {
   }
 
   /// Builds the corpus `output` out of files, folders or `-`, by their names.
+  ///
+  /// - Throws: as `build` of inputs does, and `CorpusError` where a name does not tell a format.
   @discardableResult
   public func build(
     _ inputs: [String], to output: String, progress: (Int) throws -> Void = { _ in }

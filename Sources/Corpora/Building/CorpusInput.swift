@@ -5,13 +5,14 @@ import RunnelFiles
 
 /// One input of `corpus build`.
 public struct CorpusInput: Sendable, Equatable {
+  /// What the bytes of an input are.
   public enum Format: String, Sendable, CaseIterable {
     /// Text, cut into documents as `documents` says. It is unpacked from zstd, and made UTF-8 of what a byte order mark says
     /// is UTF-16 or UTF-32; what is not valid stays as it is.
     case text
     /// Every line is a JSON object with a field that is a document; blank lines are passed over.
     case jsonLines = "jsonl"
-    /// As `text`, but nobody looks at what the bytes are: nothing is unpacked, and a byte order mark is text.
+    /// As `text`, but taken as it is: nothing is unpacked, and a byte order mark is text.
     case bytes
   }
 
@@ -32,12 +33,14 @@ public struct CorpusInput: Sendable, Equatable {
   public struct Reading: Sendable, Equatable {
     /// What all inputs are taken for; nil to tell by the name.
     public var format: Format?
+    /// Where a document of a text ends.
     public var documents: Documents
     /// The field of a line of JSON that holds the text, as names of fields from the outermost one.
     public var field: [String]
     /// Whether lines that are no JSON, or have no such field, are counted and left out rather than end the work.
     public var skipsBadLines: Bool
 
+    /// By default the name tells the format, and a file is one document; an empty `field` is a precondition failure.
     public init(
       format: Format? = nil, documents: Documents = .file, field: [String] = ["text"],
       skipsBadLines: Bool = false
@@ -52,9 +55,13 @@ public struct CorpusInput: Sendable, Equatable {
   public var path: String
   /// What the corpus calls it: the name of the file, with those of folders below the one that was given.
   public var name: String
+  /// What its bytes are.
   public var format: Format
+  /// Where its documents end, if it is text.
   public var documents: Documents
+  /// The field of a line of JSON that holds the text, as names of fields from the outermost one.
   public var field: [String]
+  /// Whether lines that are no JSON, or have no such field, are counted and left out rather than end the work.
   public var skipsBadLines: Bool
   /// A line of JSON of more bytes is bad, and never held in memory.
   var longestLine = 256 << 20

@@ -10,7 +10,7 @@ struct EncodedUnit: Sendable {
     var end: Int
     /// Decides its split.
     var splitHash: UInt64 = 0
-    /// Tells equal ones; nil for a document too long to be held, or if nobody asks.
+    /// Tells equal ones; nil for a document too long to be held, or if duplicates are kept.
     var content: DocumentHash.Content?
   }
   /// Ids as they are stored.
@@ -24,6 +24,7 @@ struct EncodedUnit: Sendable {
 
 /// Lines that were left out because they hold no text where it should be.
 public struct BadLines: Sendable, Equatable {
+  /// How many lines of JSON were left out.
   public internal(set) var count = 0
   /// Lines of text without a byte, where every other line is a document.
   public internal(set) var blank = 0

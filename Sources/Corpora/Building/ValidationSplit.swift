@@ -12,8 +12,9 @@ public enum ValidationSplit: Sendable, Equatable {
   case tailOfDocuments(Double)
   /// From this token on.
   case token(Int)
-  /// Each document by a hash of its content, about `fraction` of them; see ``DocumentHash``. In whatever order
-  /// the documents come, and whatever others there are, each lands on the same side, and equal ones together.
+  /// Each document by its content, about this fraction of them: those whose XXH64 (seed 0) of the first MiB of text, as a
+  /// fraction of 2⁶⁴, is below it. In whatever order the documents come, and whatever others there are, each lands on the
+  /// same side, and equal ones together.
   case byDocument(Double)
 
   /// What the header's `validation_by` calls it.
@@ -88,20 +89,15 @@ extension CorpusHeader {
 }
 
 /// What decides the split of a document, and what tells equal ones: hashes of its text.
-public enum DocumentHash {
+enum DocumentHash {
   /// The bytes from its start that count for the split.
   static let splitBytes = 1 << 20
-
-  /// Whether a document belongs to the validation split: XXH64 (seed 0) of the first MiB of its text, as a
-  /// fraction of 2⁶⁴, is below `fraction`.
-  public static func isValidation(_ text: UnsafeRawBufferPointer, fraction: Double) -> Bool {
-    isValidation(hash: split(text), fraction: fraction)
-  }
 
   static func split(_ text: UnsafeRawBufferPointer) -> UInt64 {
     xxh64(UnsafeRawBufferPointer(rebasing: text.prefix(splitBytes)))
   }
 
+  /// Whether a document belongs to the validation split.
   static func isValidation(hash: UInt64, fraction: Double) -> Bool {
     // 53 bits: a Double holds them exactly.
     Double(hash >> 11) < fraction * 0x1p53

@@ -6,6 +6,7 @@ import Foundation
 public struct CorpusMixture: Sendable {
   /// A corpus and its share.
   public struct Part: Sendable {
+    /// A mixture samples its training split.
     public let corpus: Corpus
     /// Its share of the tokens; the shares of a mixture sum to one.
     public let weight: Double
@@ -98,8 +99,9 @@ private func describe(_ header: CorpusHeader) -> String {
 
 /// Tells corpora apart without reading them through.
 public struct CorpusFingerprint: Codable, Sendable, Equatable {
+  /// Tokens of all splits.
   public var tokens: Int
-  /// Nil in the records of runs that did not note it, as is `frameTable`.
+  /// Documents of all splits; nil in cursors whose writer did not record it, as is `frameTable`.
   public var documents: Int?
   /// XXH64 over the seek table's entries of all data frames, checksums included.
   public var frameTable: String?
@@ -109,12 +111,13 @@ public struct CorpusFingerprint: Codable, Sendable, Equatable {
     case frameTable = "frame_table_xxh64"
   }
 
-  public init(tokens: Int, documents: Int? = nil, frameTable: String? = nil) {
+  package init(tokens: Int, documents: Int? = nil, frameTable: String? = nil) {
     (self.tokens, self.documents, self.frameTable) = (tokens, documents, frameTable)
   }
 }
 
 extension Corpus {
+  /// What a sampler's cursor knows this corpus by.
   public var fingerprint: CorpusFingerprint {
     CorpusFingerprint(
       tokens: header.tokens, documents: header.documents, frameTable: header.frameTable)

@@ -5,7 +5,9 @@ extension SegmentSampler {
   public struct Cursor: Codable, Sendable, Equatable {
     /// The place in one corpus.
     public struct Part: Codable, Sendable, Equatable {
+      /// Which corpus it is; a cursor is refused for another.
       public var fingerprint: CorpusFingerprint
+      /// Its share of the tokens; the shares of all parts sum to one.
       public var weight: Double
       /// The first token of the range.
       public var start: Int
@@ -25,11 +27,15 @@ extension SegmentSampler {
       }
     }
 
+    /// The sampler's settings; a cursor is refused by a sampler of others.
     public var strategy: SamplingStrategy
-    public var lanes: Int
-    public var length: Int
+    /// B and T of its segments.
+    public var lanes, length: Int
+    /// Decides the order of units.
     public var seed: UInt64
+    /// Whether documents inside a unit reset the state.
     public var resetAtDocuments: Bool
+    /// The place in each corpus of the mixture, in its order.
     public var parts: [Part]
     /// What each lane is in the middle of.
     public var places: [Place?]

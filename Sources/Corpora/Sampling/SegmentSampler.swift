@@ -11,13 +11,17 @@
 /// restored one goes on with the bits of the original. Memory: none but the corpora's caches, for
 /// which one frame per lane is right.
 public struct SegmentSampler: Sendable {
+  /// What is sampled, and in which shares.
   public let mixture: CorpusMixture
+  /// What a unit is.
   public let strategy: SamplingStrategy
   /// B.
   public let lanes: Int
   /// T.
   public let length: Int
+  /// Decides the order of units.
   public let seed: UInt64
+  /// Whether documents inside a unit reset the state.
   public let resetAtDocuments: Bool
 
   /// One for every part of the mixture.
@@ -81,7 +85,9 @@ public struct SegmentSampler: Sendable {
     places = [Place?](repeating: nil, count: lanes)
   }
 
-  /// A sampler of one corpus.
+  /// A sampler of one corpus; the parameters are those of a mixture's.
+  ///
+  /// - Throws: `CorpusError` when a range is not in the corpus or has nothing to predict.
   public init(
     _ corpus: Corpus, strategy: SamplingStrategy = .lanes, range: Range<Int>? = nil, lanes: Int,
     length: Int, seed: UInt64 = 0, resetAtDocuments: Bool = true
@@ -101,9 +107,6 @@ public struct SegmentSampler: Sendable {
 
   /// The epochs that have been read to their end of every corpus.
   public var epoch: Int { epochs.min() ?? 0 }
-
-  /// Of every corpus, the tokens that lanes have read or begun to.
-  public var tokensTaken: [Int] { assigned }
 
   /// The next segment, always of full size. Shape: [B T].
   ///

@@ -10,6 +10,7 @@
 public struct SequentialSegments: Sendable {
   /// T; pieces are at most this long.
   public let length: Int
+  /// Whether documents inside a lane reset the state.
   public let resetAtDocuments: Bool
   private let corpus: Corpus
   /// The first position of each lane; all walk equally far.

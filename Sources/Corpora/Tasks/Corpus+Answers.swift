@@ -51,7 +51,7 @@ extension Corpus {
 
   /// The documents that begin in `range`, one a line, their tokens as the task's symbols with
   /// spaces between; ids where the corpus has no task. Passed on in pieces, in order.
-  public func writeSymbols(of range: Range<Int>, _ body: (String) throws -> Void) throws {
+  package func writeSymbols(of range: Range<Int>, _ body: (String) throws -> Void) throws {
     try check(range)
     var place = range.lowerBound
     try forEachPiece(of: range) { piece in

@@ -78,6 +78,7 @@ extension SyntheticTask {
 /// Settings that make no task; one sentence.
 public struct TaskError: Error, Equatable, CustomStringConvertible {
   public let description: String
+  /// An error of this sentence.
   public init(_ description: String) { self.description = description }
 }
 
@@ -87,6 +88,7 @@ public struct TaskSetting<Task>: Sendable {
   public let name: String
   /// What it is, in a few words.
   public let meaning: String
+  /// The values that it may have, both ends included.
   public let range: ClosedRange<Double>
   private let isWhole: Bool
   private let get: @Sendable (Task) -> Double

@@ -2,6 +2,7 @@
 
 /// Every task, for those who choose by name.
 public enum SyntheticTasks {
+  /// In the order of the command line's help.
   public static let all: [any SyntheticTask.Type] = [
     SelectiveCopying.self, InductionHeads.self, AssociativeRecall.self, Dyck.self,
     ModularArithmetic.self,

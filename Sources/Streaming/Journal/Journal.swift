@@ -1,3 +1,9 @@
+/// Streams that can go back.
+
+import RunnelCheckpoints
+import RunnelFiles
+import RunnelModels
+
 /// A stream that can be put back to any earlier position: what it reads and draws is written down, with snapshots of its
 /// state from time to time.
 ///
@@ -9,11 +15,6 @@
 /// Going back loads the newest snapshot before the position and replays what came after it, in the same pieces and with the
 /// same draws: the state has the bits that it had. A position within a piece that was read chunkwise is reached by reading
 /// the shorter piece, which agrees to rounding.
-
-import RunnelCheckpoints
-import RunnelFiles
-import RunnelModels
-
 public struct Journal: ~Copyable {
   /// The stream. Its sampler may be changed through `sampler`.
   public private(set) var session: Session
@@ -23,6 +24,7 @@ public struct Journal: ~Copyable {
   private var log: AppendFile
   private var lastSnapshot: Int
 
+  /// Whether a folder holds a journal.
   public static func exists(_ path: String) -> Bool { JournalFolder.exists(path) }
 
   /// Begins a journal of a stream in a folder, or goes on with the one that is there: then the session is that of its end,
@@ -61,6 +63,7 @@ public struct Journal: ~Copyable {
 
   /// The sampler from here on.
   public var sampler: Sampler { session.sampler }
+  /// Draws with another sampler from here on, and records the change; throws `FileError` where it cannot be written.
   public mutating func setSampler(_ sampler: Sampler) throws {
     guard SamplerSnapshot(sampler) != SamplerSnapshot(session.sampler) else { return }
     try write(.sampler(SamplerSnapshot(sampler)))
@@ -82,6 +85,8 @@ public struct Journal: ~Copyable {
   }
 
   /// Draws the next token and reads it; nil before the first token was fed.
+  ///
+  /// - Throws: `NonFiniteNumbers` where the stream cannot go on, `FileError` where the journal cannot be written.
   public mutating func next() throws -> Int32? {
     guard let token = try session.next() else { return nil }
     // Before anybody hears of it.
@@ -122,6 +127,7 @@ public struct Journal: ~Copyable {
 extension Journal {
   /// What a journal says of itself without its model.
   public struct Summary: Sendable {
+    /// The mixers and the fingerprint of its model.
     public let mixer, fingerprint: String
     /// The earliest position that the stream can be put back to, and its end.
     public let positions: ClosedRange<Int>
@@ -131,6 +137,9 @@ extension Journal {
     public let byteCount: Int
   }
 
+  /// Reads the journal's header, its log behind the last snapshot, and the places of its snapshots.
+  ///
+  /// - Throws: `FileError` where the journal is damaged.
   public static func summary(of path: String) throws -> Summary {
     let folder = try JournalFolder(path), snapshots = try folder.snapshots()
     guard let first = snapshots.first, let last = snapshots.last else {
@@ -149,6 +158,8 @@ extension Journal {
   }
 
   /// The stream of a journal as it was at a position, or at its end. The journal stays as it is.
+  ///
+  /// - Throws: `FileError` where the journal is another model's or damaged, or the position is not in it.
   public static func session(
     in path: String, at position: Int?, of model: some LanguageFunction, note: (String) -> Void = { _ in }
   ) throws -> Session {

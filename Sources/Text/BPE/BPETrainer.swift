@@ -10,7 +10,6 @@
 /// - a merge that spells a special token takes its id.
 ///
 /// The result depends on the counts alone: not on the order of words, nor on any number of threads.
-
 public struct BPETrainer: Sendable {
   /// How many tokens there shall be; fewer if no pair is left that is common enough.
   public var vocabularySize: Int
@@ -21,6 +20,7 @@ public struct BPETrainer: Sendable {
   /// See the rule above.
   public var maximumTokenLength: Int?
 
+  /// A trainer with the other settings at their defaults.
   public init(vocabularySize: Int) { self.vocabularySize = vocabularySize }
 
   /// Special tokens and bytes are there without any training.

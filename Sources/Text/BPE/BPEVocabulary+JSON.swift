@@ -72,6 +72,6 @@ extension BPEVocabulary {
     return text + "\n  }\n}"
   }
 
-  /// Writes the file whole or not at all.
+  /// Writes the file in one atomic step; throws ``FileError`` where the disk or the folder refuses it.
   public func write(to path: String) throws(FileError) { try AtomicFile.write(json, to: path) }
 }

@@ -1,10 +1,10 @@
 /// A byte-level BPE vocabulary and its merges, as trained.
-
 public struct BPEVocabulary: Sendable, Equatable {
   /// Tokens by id, as their file spells them: special tokens literally, others by their bytes as GPT-2 spells them.
   public private(set) var tokens: [String] = []
   /// The pairs of ids that became one token, the first ones first.
   public private(set) var merges: [(first: Int32, second: Int32)] = []
+  /// The tokens with the first ids, each once.
   public let specialTokens: [String]
   private var ids: [String: Int32] = [:]
 

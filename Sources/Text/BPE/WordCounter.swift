@@ -1,16 +1,17 @@
+/// What BPE is trained from: how often each word occurs.
+
+import Dispatch
+import Synchronization
+
 /// Counts the words of documents as they stream by, cut as GPT-2 cuts them, on several threads.
 ///
 /// Text is cut into pieces before a space that follows a word, where a word ends whatever comes, and the pieces
 /// are counted wherever there is room. Each thread has a table of its own; adding them up at the end gives the
 /// same counts for any number of threads. Memory is that of the distinct words and a few pieces for each
 /// thread; a stretch of text without any space is held whole.
-
-import Dispatch
-import Synchronization
-
 public final class WordCounter {
   private static let pieceSize = 1 << 18
-  /// Pieces that wait for one thread before the caller's own thread lends a hand.
+  /// Pieces that wait for one thread before the caller's own thread counts too.
   private static let depth = 3
 
   private final class Worker: @unchecked Sendable {
@@ -36,6 +37,7 @@ public final class WordCounter {
 
   /// All bytes of finished documents.
   public private(set) var bytes = 0
+  /// How many documents have ended.
   public private(set) var documents = 0
 
   /// - Parameter threads: how many count, the caller's own among them.
@@ -55,6 +57,7 @@ public final class WordCounter {
       if pending.count >= Self.pieceSize { cut() }
     }
   }
+  /// Takes bytes of the document, from any collection.
   public func feed(_ text: some Collection<UInt8>) {
     ContiguousArray(text).withUnsafeBytes { feed($0) }
   }

@@ -1,8 +1,9 @@
-/// The templates by which transformers makes one text of a conversation. They are kept beside a tokenizer, never applied.
+/// Chat templates: what transformers makes one text of a conversation with.
 
 import Foundation
 import RunnelFiles
 
+/// The chat templates of a folder, to be kept beside a copy of its tokenizer; they are not applied here.
 public struct ChatTemplates: Sendable, Equatable {
   static let fileName = "chat_template.jinja"
   /// Holds those that have names, each as NAME.jinja.
@@ -14,6 +15,8 @@ public struct ChatTemplates: Sendable, Equatable {
   private var texts: [String: [UInt8]] = [:]
 
   /// Those of a folder, in files of their own or in its `tokenizer_config.json`, as older ones have them; none of a file.
+  ///
+  /// - Throws: ``FileError`` where a template is too large, or `chat_template` is none.
   public init(in folder: String) throws(FileError) {
     guard isFolder(folder) else { return }
     let path = folder + "/" + TokenizerSettings.configurationName
@@ -61,7 +64,7 @@ public struct ChatTemplates: Sendable, Equatable {
     }
   }
 
-  /// Writes them as transformers does, each into a file of its own.
+  /// Writes them as transformers does, each into a file of its own; throws ``FileError`` where the folder refuses one.
   public func write(to folder: String) throws {
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       guard name != Self.standard else {

@@ -1,11 +1,12 @@
+/// RWKV World's vocabulary as a tokenizer.
+
+import RunnelFiles
+
 /// RWKV World's tokenizer: at every place the longest token of the vocabulary that fits.
 ///
 /// It works on bytes, which are all in the vocabulary, so any input can be written and comes back as it was.
 /// Id 0 ends a text and is not in the file. Whether a token is the longest is known as soon as no longer one
 /// is possible: at most as many bytes stay back as the longest token has.
-
-import RunnelFiles
-
 public struct RWKVTokenizer: Tokenizer {
   /// What id 0 is called.
   public static let endOfText = "<|endoftext|>"
@@ -15,7 +16,10 @@ public struct RWKVTokenizer: Tokenizer {
   private let vocabulary: RWKVVocabulary
   private let trie: ByteTrie
 
+  /// Reads a vocabulary: a line for each token, with its id, its text as Python spells it, and its length in bytes.
+  ///
   /// - Parameter path: what errors call the file.
+  /// - Throws: ``FileError`` for a line that is not of this form.
   public init(_ file: TokenizerFile, path: String) throws(FileError) {
     let vocabulary = try RWKVVocabulary(file.bytes, path: path)
     let ids = (0..<vocabulary.count).filter { !vocabulary[$0].isEmpty }

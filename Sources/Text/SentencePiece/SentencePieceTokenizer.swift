@@ -1,11 +1,11 @@
-/// A tokenizer from a SentencePiece BPE model, `tokenizer.model`, as Llama 2's and Mistral's.
-///
-/// Source: Kudo and Richardson (2018) and the behaviour of the sentencepiece library, whose ids and texts it
-/// gives. Bytes that are no UTF-8 count as U+FFFD each, so unlike those of the other tokenizers such a text
-/// does not come back as it was.
+/// SentencePiece BPE (Kudo and Richardson 2018) as a tokenizer.
 
 import RunnelFiles
 
+/// A tokenizer from a SentencePiece BPE model, `tokenizer.model`, as Llama 2's and Mistral's.
+///
+/// It gives the ids and texts of the sentencepiece library. Bytes that are not UTF-8 count as U+FFFD each, so such a
+/// text does not come back as it was, unlike with the other tokenizers.
 public struct SentencePieceTokenizer: Tokenizer {
   /// The beginning of a text, as Llama's own code has it; a folder may say otherwise.
   public var template: TokenTemplate

@@ -1,4 +1,4 @@
-/// Ids into bytes, by the text of each token; what it is at the beginning of a text may differ.
+/// Ids into bytes, by the text of each token.
 
 /// The texts of all tokens.
 struct BPEDecoding: Sendable {
@@ -27,6 +27,7 @@ struct BPEDecoding: Sendable {
   }
 }
 
+/// The stream from ids to bytes of a ``BPETokenizer``; some tokens have other bytes at the start of a text.
 public struct BPEDecoder: TokenDecoder {
   private let plan: BPEPlan
   private var isFirst: Bool

@@ -1,7 +1,6 @@
-/// Text into ids, as it comes: added tokens first, then normalising, then added tokens again, then words.
+/// The stream from text to ids of a ``BPETokenizer``: added tokens first, then normalising, then added tokens again, then words.
 ///
 /// Each stage keeps back what later bytes may still change, and no more; so how the text is cut does not matter.
-
 public struct BPEEncoder: TokenEncoder {
   private let plan: BPEPlan
   private var words: WordEncoder

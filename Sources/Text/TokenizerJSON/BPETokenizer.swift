@@ -1,3 +1,7 @@
+/// Byte-pair tokenizers whose files list merges or ranks.
+
+import RunnelFiles
+
 /// A byte-pair tokenizer of Hugging Face's `tokenizer.json`, of GPT-2's pair of files, of tiktoken's or of Mistral's
 /// `tekken.json`: ids equal to those of the original on every valid text.
 ///
@@ -8,9 +12,6 @@
 ///
 ///     let tokenizer = try BPETokenizer(path: "tokenizer.json")
 ///     tokenizer.decode(tokenizer.encode("Hello"))
-
-import RunnelFiles
-
 public struct BPETokenizer: Tokenizer {
   public let name: String
   public let file: TokenizerFile?
@@ -27,7 +28,10 @@ public struct BPETokenizer: Tokenizer {
     try self.init(TokenizerFile(name: name, bytes: Tokenizers.contents(of: path)), path: path)
   }
 
+  /// Reads the content of such a file.
+  ///
   /// - Parameter path: what errors call the file.
+  /// - Throws: ``FileError``, which names what the file asks for and this cannot do.
   public init(_ file: TokenizerFile, path: String) throws {
     switch Tokenizers.Kind(file) {
     case .tiktoken: plan = try TiktokenFile.plan(file, path: path)

@@ -1,6 +1,5 @@
-/// General categories as the tokenizers that we must equal know them: those of Unicode 16.0, whatever is newer
-/// counting as unassigned. Swift's own tables, restricted by the age of each character, laid out once for reading at
-/// once.
+/// General categories of Unicode 16.0, which the original tokenizers use; newer characters count as unassigned. Swift's own
+/// tables, restricted by the age of each character, are laid out once in one table.
 
 package enum CharacterClasses {
   package static let unicodeVersion = (major: 16, minor: 0)

@@ -8,7 +8,7 @@ package struct NormalForm: Sendable {
   private let composes: Bool
   private let isCompatible: Bool
 
-  /// - Parameter isCompatible: characters that are others in another dress become those.
+  /// - Parameter isCompatible: characters with a compatibility decomposition become what it says (NFKC, NFKD).
   package init(composes: Bool, isCompatible: Bool = false) {
     (self.composes, self.isCompatible) = (composes, isCompatible)
   }
