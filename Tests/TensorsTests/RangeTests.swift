@@ -71,7 +71,7 @@ struct RangeTests {
   func norms(c: Float, isCentred: Bool) {
     let inputs = [random([3, 70], seed: 1), random([70], seed: 2)]
     expectSame(inputs) {
-      let x = c * $0[0]
+      let x = evaluate(c * $0[0])
       return [
         isCentred
           ? layerNorm(x, scale: $0[1], bias: nil, epsilon: 1e-6, groups: 2)
@@ -88,7 +88,7 @@ struct RangeTests {
     // A gate that the norm follows may be as large; one behind the norm is the size of the result.
     let inputs = [random([3, 70], seed: 1), random([3, 70], seed: 2, 0.1...1), random([70], seed: 3)]
     expectSame(inputs) {
-      let gate = normBeforeGate ? $0[1] : c * $0[1]
+      let gate: Tensor = normBeforeGate ? $0[1] : c * $0[1]
       return [
         gatedRMSNorm(
           c * $0[0], gate: gate, scale: $0[2], epsilon: 1e-6, groups: 2, normBeforeGate: normBeforeGate)
