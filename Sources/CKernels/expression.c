@@ -41,6 +41,9 @@ INLINE float expm1_1(float x) {
   return x > -0.5f && x < 0.5f ? x * p : exp1(x) - 1.f;
 }
 
+// With both loaded before one is chosen, so that the loop is vectorised.
+INLINE float chosen(float condition, float x, float y) { return condition != 0 ? x : y; }
+
 INLINE float least(float x, float y) { return x < y ? x : y; }
 
 // In every loop an element depends on the elements at its own place alone.
@@ -72,7 +75,7 @@ LEAF(void, runnel_run,
     CASE(RUNNEL_MAXIMUM, a[i] < k ? k : a[i])
     CASE(RUNNEL_MINIMUM, a[i] > k ? k : a[i])
     CASE(RUNNEL_IS_AT_LEAST, a[i] >= k ? 1.f : 0.f)
-    CASE(RUNNEL_SELECT, a[i] != 0 ? b[i] : c[i])
+    CASE(RUNNEL_SELECT, chosen(a[i], b[i], c[i]))
 
     FUNCTION(EXP, exp1(a[i]))
     FUNCTION(EXPM1, expm1_1(a[i]))

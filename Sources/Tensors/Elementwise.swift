@@ -79,6 +79,19 @@ public func gated(_ x: Tensor, by gate: Tensor, _ f: Activation) -> Tensor {
   }
 }
 
+private func zip(
+  _ x: Tensor, _ y: Tensor, _ name: StaticString,
+  _ body: (Int, UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+) -> Tensor {
+  precondition(x.shape == y.shape, "\(name): \(x.shape) and \(y.shape); they must be equal")
+  return Tensor(x.shape) { z in
+    WorkerPool.shared.split(x.count, grain: elementGrain) {
+      let i = $0.lowerBound
+      body($0.count, x.base + i, y.base + i, z + i)
+    }
+  }
+}
+
 /// x + y without a record; the memory of `x` is used where nobody else holds it.
 package func sum(_ x: consuming Tensor, _ y: Tensor) -> Tensor {
   precondition(x.shape == y.shape, "sum: \(x.shape) and \(y.shape); they must be equal")
@@ -91,12 +104,41 @@ package func sum(_ x: consuming Tensor, _ y: Tensor) -> Tensor {
   return x
 }
 
-// Where a tensor is asked for, an operation on tensors is evaluated at once; in an expression it is a part of it.
+// Where a tensor is asked for, one operation on tensors of one shape is done at once; in an expression it is a part of it.
 extension Tensor {
-  @_disfavoredOverload public static func + (x: Tensor, y: Tensor) -> Tensor { evaluate(x.expression + y) }
-  @_disfavoredOverload public static func - (x: Tensor, y: Tensor) -> Tensor { evaluate(x.expression - y) }
-  @_disfavoredOverload public static func * (x: Tensor, y: Tensor) -> Tensor { evaluate(x.expression * y) }
-  @_disfavoredOverload public static func * (a: Float, x: Tensor) -> Tensor { evaluate(a * x.expression) }
+  @_disfavoredOverload public static func + (x: Tensor, y: Tensor) -> Tensor {
+    let z = zip(x, y, "+") { runnel_add($0, $1, $2, $3) }
+    return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { [$0, $0] } : z
+  }
+
+  @_disfavoredOverload public static func - (x: Tensor, y: Tensor) -> Tensor {
+    let z = zip(x, y, "-") { runnel_add_scaled($0, -1, $1, $2, $3) }
+    return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { dz -> [Tensor?] in
+      let negative: Tensor = -1 * dz
+      return [dz, negative]
+    } : z
+  }
+
+  @_disfavoredOverload public static func * (x: Tensor, y: Tensor) -> Tensor {
+    let z = zip(x, y, "*") { runnel_multiply($0, $1, $2, $3) }
+    guard RunnelTensors.isTracked(x, y) else { return z }
+    return record(z, from: [x, y]) { [x = x.detached, y = y.detached] dz in
+      let (dx, dy): (Tensor, Tensor) = (dz * y, dz * x)
+      return [dx, dy]
+    }
+  }
+
+  @_disfavoredOverload public static func * (a: Float, x: Tensor) -> Tensor {
+    let z = Tensor(x.shape) { z in
+      WorkerPool.shared.split(x.count, grain: elementGrain) {
+        runnel_scale($0.count, a, x.base + $0.lowerBound, z + $0.lowerBound)
+      }
+    }
+    return x.isTracked ? record(z, from: [x]) { dz -> [Tensor?] in
+      let dx: Tensor = a * dz
+      return [dx]
+    } : z
+  }
 }
 
 extension Tensor {

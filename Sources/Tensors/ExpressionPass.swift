@@ -9,35 +9,34 @@ import RunnelKernels
 /// How the elements of a smaller tensor stand for those of a whole.
 struct BroadcastPattern: Sendable {
   /// Extents of the whole and strides in the tensor, innermost last; neighbours that go on in each other are one axis.
-  private let axes: [(extent: Int, stride: Int)]
+  private let extents, strides: Shape
   /// After how many elements of the whole the pattern starts again; nil if it never does.
   let period: Int?
   /// Stretches of so many elements share no element of the tensor, if the pattern never starts again.
   let unit: Int
   /// Whether the period is the tensor itself.
-  var isVector: Bool { axes.count == 2 && axes[0].stride == 0 && axes[1].stride == 1 }
+  var isVector: Bool { strides == [0, 1] }
 
   init(of shape: Shape, in whole: Shape) {
-    var axes: [(extent: Int, stride: Int)] = []
+    var extents = Shape([]), strides = Shape([])
     var stride = shape.elements
     for axis in 0..<whole.rank where whole[axis] != 1 {
       let own = axis - (whole.rank - shape.rank)
       let extent = own < 0 ? 1 : shape[own]
       stride /= extent
       let (count, step) = (whole[axis], extent == 1 ? 0 : stride)
-      if let last = axes.last, last.stride == step * count {
-        axes[axes.count - 1] = (last.extent * count, step)
+      if extents.rank > 0, strides.width == step * count {
+        (extents, strides) = (extents.with(width: extents.width * count), strides.with(width: step))
       } else {
-        axes.append((count, step))
+        extents.append(count)
+        strides.append(step)
       }
     }
-    self.axes = axes
-    func elements(from axis: Int?) -> Int {
-      axes[(axis ?? axes.count)...].reduce(1) { $0 * $1.extent }
-    }
-    let first = axes.firstIndex { $0.stride > 0 }
+    (self.extents, self.strides) = (extents, strides)
+    func elements(from axis: Int?) -> Int { extents[(axis ?? extents.rank)...].reduce(1, *) }
+    let first = strides.firstIndex { $0 > 0 }
     period = first == 0 ? nil : elements(from: first)
-    unit = elements(from: axes.firstIndex { $0.stride == 0 })
+    unit = elements(from: strides.firstIndex(of: 0))
   }
 
   /// The stretches of the whole's elements start ..< start + count whose elements in the tensor follow each other, or are one:
@@ -46,17 +45,17 @@ struct BroadcastPattern: Sendable {
   private func forEachRun(
     _ start: Int, _ count: Int, _ body: (_ at: Int, _ index: Int, _ count: Int, _ isOne: Bool) -> Void
   ) {
-    guard let inner = axes.last else { return body(0, 0, count, true) }
+    let (extent, stride) = (extents.width, strides.width)
     var at = 0
     while at < count {
-      var (rest, place) = (start + at).quotientAndRemainder(dividingBy: inner.extent)
-      let run = min(inner.extent - place, count - at)
-      var index = place * inner.stride
-      for axis in axes.dropLast().reversed() {
-        (rest, place) = rest.quotientAndRemainder(dividingBy: axis.extent)
-        index += place * axis.stride
+      var (rest, place) = (start + at).quotientAndRemainder(dividingBy: extent)
+      let run = min(extent - place, count - at)
+      var index = place * stride
+      for axis in (0..<max(0, extents.rank - 1)).reversed() {
+        (rest, place) = rest.quotientAndRemainder(dividingBy: extents[axis])
+        index += place * strides[axis]
       }
-      body(at, index, run, inner.stride == 0)
+      body(at, index, run, stride == 0)
       at += run
     }
   }
@@ -170,8 +169,8 @@ extension ExpressionProgram {
     }
     for at in stride(from: range.lowerBound + start, to: range.upperBound, by: tiles.span) {
       let n = min(length, range.upperBound - at)
-      for (i, operand) in operands.enumerated() {
-        switch operand {
+      for i in operands.indices {
+        switch operands[i] {
         case .whole(let x): registers[i] = x + at
         case .part(let x, let pattern) where pattern.period == nil:
           pattern.expand(x, at, n, into: registers[i])
@@ -179,8 +178,8 @@ extension ExpressionProgram {
         }
       }
       runnel_run(instructions.count, instructions, n, registers)
-      for (i, operand) in operands.enumerated() {
-        if case .sum(let sum, let pattern) = operand, pattern.period == nil {
+      for i in operands.indices {
+        if case .sum(let sum, let pattern) = operands[i], pattern.period == nil {
           pattern.add(registers[i], at, n, to: sum)
         }
       }

@@ -84,32 +84,56 @@ extension Shape {
   }
 }
 
-// Arithmetic
+// Arithmetic. Each operator is spelt out for tensors and expressions: the compiler passes over generic ones where others fit.
 
-public prefix func - (x: some Elementwise) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: -1) }
+public prefix func - (x: TensorExpression) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: -1) }
+public prefix func - (x: Tensor) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: -1) }
 
-public func + (x: some Elementwise, y: some Elementwise) -> TensorExpression { .init(RUNNEL_ADD, x, y) }
-public func + (x: some Elementwise, c: Float) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: 1, l: c) }
-public func + (c: Float, x: some Elementwise) -> TensorExpression { x + c }
+public func + (x: TensorExpression, y: TensorExpression) -> TensorExpression { .init(RUNNEL_ADD, x, y) }
+public func + (x: TensorExpression, y: Tensor) -> TensorExpression { .init(RUNNEL_ADD, x, y) }
+public func + (x: Tensor, y: TensorExpression) -> TensorExpression { .init(RUNNEL_ADD, x, y) }
+public func + (x: Tensor, y: Tensor) -> TensorExpression { .init(RUNNEL_ADD, x, y) }
 
-public func - (x: some Elementwise, y: some Elementwise) -> TensorExpression {
+public func + (x: TensorExpression, c: Float) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: 1, l: c) }
+public func + (c: Float, x: TensorExpression) -> TensorExpression { x + c }
+public func + (x: Tensor, c: Float) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: 1, l: c) }
+public func + (c: Float, x: Tensor) -> TensorExpression { x + c }
+
+public func - (x: TensorExpression, y: TensorExpression) -> TensorExpression {
   .init(RUNNEL_ADD_SCALED, x, y, k: -1)
 }
-public func - (x: some Elementwise, c: Float) -> TensorExpression { x + -c }
-public func - (c: Float, x: some Elementwise) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: -1, l: c) }
+public func - (x: TensorExpression, y: Tensor) -> TensorExpression { .init(RUNNEL_ADD_SCALED, x, y, k: -1) }
+public func - (x: Tensor, y: TensorExpression) -> TensorExpression { .init(RUNNEL_ADD_SCALED, x, y, k: -1) }
+public func - (x: Tensor, y: Tensor) -> TensorExpression { .init(RUNNEL_ADD_SCALED, x, y, k: -1) }
 
-public func * (x: some Elementwise, y: some Elementwise) -> TensorExpression { .init(RUNNEL_MULTIPLY, x, y) }
-public func * (x: some Elementwise, c: Float) -> TensorExpression { c * x }
-public func * (c: Float, x: some Elementwise) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: c) }
+public func - (x: TensorExpression, c: Float) -> TensorExpression { x + -c }
+public func - (c: Float, x: TensorExpression) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: -1, l: c) }
+public func - (x: Tensor, c: Float) -> TensorExpression { x + -c }
+public func - (c: Float, x: Tensor) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: -1, l: c) }
 
-public func / (x: some Elementwise, y: some Elementwise) -> TensorExpression { .init(RUNNEL_DIVIDE, x, y) }
-public func / (x: some Elementwise, c: Float) -> TensorExpression { 1 / c * x }
-public func / (c: Float, x: some Elementwise) -> TensorExpression {
-  c == 1 ? reciprocal(x) : c * reciprocal(x)
-}
+public func * (x: TensorExpression, y: TensorExpression) -> TensorExpression { .init(RUNNEL_MULTIPLY, x, y) }
+public func * (x: TensorExpression, y: Tensor) -> TensorExpression { .init(RUNNEL_MULTIPLY, x, y) }
+public func * (x: Tensor, y: TensorExpression) -> TensorExpression { .init(RUNNEL_MULTIPLY, x, y) }
+public func * (x: Tensor, y: Tensor) -> TensorExpression { .init(RUNNEL_MULTIPLY, x, y) }
+
+public func * (x: TensorExpression, c: Float) -> TensorExpression { c * x }
+public func * (c: Float, x: TensorExpression) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: c) }
+public func * (x: Tensor, c: Float) -> TensorExpression { c * x }
+public func * (c: Float, x: Tensor) -> TensorExpression { .init(RUNNEL_AFFINE, x, k: c) }
+
+public func / (x: TensorExpression, y: TensorExpression) -> TensorExpression { .init(RUNNEL_DIVIDE, x, y) }
+public func / (x: TensorExpression, y: Tensor) -> TensorExpression { .init(RUNNEL_DIVIDE, x, y) }
+public func / (x: Tensor, y: TensorExpression) -> TensorExpression { .init(RUNNEL_DIVIDE, x, y) }
+public func / (x: Tensor, y: Tensor) -> TensorExpression { .init(RUNNEL_DIVIDE, x, y) }
+
+public func / (x: TensorExpression, c: Float) -> TensorExpression { 1 / c * x.expression }
+public func / (c: Float, x: TensorExpression) -> TensorExpression { c * reciprocal(x) }
+public func / (x: Tensor, c: Float) -> TensorExpression { 1 / c * x.expression }
+public func / (c: Float, x: Tensor) -> TensorExpression { c * reciprocal(x) }
 
 /// One where x ≥ c, else zero; without a gradient. For ``select(_:_:else:)``.
-public func >= (x: some Elementwise, c: Float) -> TensorExpression { .init(RUNNEL_IS_AT_LEAST, x, k: c) }
+public func >= (x: TensorExpression, c: Float) -> TensorExpression { .init(RUNNEL_IS_AT_LEAST, x, k: c) }
+public func >= (x: Tensor, c: Float) -> TensorExpression { .init(RUNNEL_IS_AT_LEAST, x, k: c) }
 
 /// `x` where the condition is not zero, else `y`.
 public func select(
@@ -131,7 +155,7 @@ public func log1p(_ x: some Elementwise) -> TensorExpression { .init(RUNNEL_OF_L
 /// 1 / (1 + e⁻ˣ).
 public func sigmoid(_ x: some Elementwise) -> TensorExpression { .init(RUNNEL_OF_SIGMOID, x) }
 /// log σ(x).
-public func logSigmoid(_ x: some Elementwise) -> TensorExpression { -softplus(-x) }
+public func logSigmoid(_ x: some Elementwise) -> TensorExpression { -softplus(-x.expression) }
 /// log (1 + eˣ).
 public func softplus(_ x: some Elementwise) -> TensorExpression { .init(RUNNEL_OF_SOFTPLUS, x) }
 public func tanh(_ x: some Elementwise) -> TensorExpression { .init(RUNNEL_OF_TANH, x) }
