@@ -33,7 +33,7 @@ let package = Package(
     module("Synthesis", ["RunnelCorpora"]),
     module("Recurrences", ["RunnelTensors", "RunnelKernels", "CKernels"]),
     module("Mixers", ["RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
-    module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels"]),
+    module("Models", ["RunnelMixers", "RunnelRecurrences", "RunnelTensors", "RunnelKernels", "RunnelFiles"]),
     module(
       "Checkpoints",
       ["RunnelText", "RunnelFiles", "RunnelModels", "RunnelMixers", "RunnelTensors"]),

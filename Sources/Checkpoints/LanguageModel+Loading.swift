@@ -5,44 +5,44 @@ import RunnelMixers
 import RunnelModels
 import RunnelTensors
 
-extension LanguageModel {
-  /// The same model with the parameters of a file; every one must be there, and nothing else. Packed weights are used where
-  /// they lie in the file.
-  public func loadingParameters(from source: any TensorSource, prefix: String = "") throws -> Self {
+extension StreamingModel {
+  /// The model of a configuration with the parameters of a file; every one must be there, and nothing else. Packed weights
+  /// are used where they lie in the file.
+  ///
+  /// - Parameter prefix: stands before the names in a file that holds other tensors as well.
+  package init(
+    _ configuration: ModelConfiguration, parametersOf source: any TensorSource, prefix: String = ""
+  ) throws {
+    try configuration.validate()
     var expected: Set<String> = []
     let packed = try PackedWeights(of: source)
-    var loaded = self
-    try loaded.visit { place, stored in
-      let name = prefix + place.name, shape = stored.shape
-      if case .weight(var weight) = stored, let found = try packed?.find(name, shape, weight.layout) {
+    func refuse(_ place: String, _ expected: String, _ found: String) -> FileError {
+      FileError(
+        source.path, at: place, expected: expected, found: found,
+        remedy: "use the configuration that belongs to these weights")
+    }
+    let entries = try configuration.places.map { place in
+      let name = prefix + place.name
+      if let layout = place.layout, let found = try packed?.find(name, place.shape, layout) {
         expected.insert(found.name)
-        weight.replace(by: found.matrix)
-        stored = .weight(weight)
-        return
+        return ParameterEntry(place: place, stored: .weight(Weight(found.matrix, layout)))
       }
       expected.insert(name)
       guard source.contains(name) else {
-        throw FileError(
-          source.path, at: "tensors", expected: "a tensor \"\(name)\" \(shape)", found: "none",
-          remedy: "use the configuration that belongs to these weights")
+        throw refuse("tensors", "a tensor \"\(name)\" \(place.shape)", "none")
       }
       let value = try source.tensor(name, requireFinite: true)
-      guard value.shape == shape else {
-        throw FileError(
-          source.path, at: "tensor \"\(name)\"", expected: "shape \(shape)", found: "\(value.shape)",
-          remedy: "use the configuration that belongs to these weights")
+      guard value.shape == place.shape else {
+        throw refuse("tensor \"\(name)\"", "shape \(place.shape)", "\(value.shape)")
       }
-      stored.numbers = value
+      return ParameterEntry(place: place, stored: place.stored(value))
     }
-    if let stranger = source.names.first(where: { $0.hasPrefix(prefix) && !expected.contains($0) }),
-      prefix.isEmpty
-    {
-      throw FileError(
-        source.path, at: "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
-        found: "one that the architecture has not",
-        remedy: "use the configuration that belongs to these weights")
+    if prefix.isEmpty, let stranger = source.names.first(where: { !expected.contains($0) }) {
+      throw refuse(
+        "tensor \"\(stranger)\"", "only parameters of \(configuration.mixerName)",
+        "one that the architecture has not")
     }
-    loaded.storedFingerprint = packed.map { Fingerprint($0.fingerprint).weights }
-    return loaded
+    self.init(
+      configuration, entries, knownWeights: packed.map { Fingerprint($0.fingerprint).weights })
   }
 }

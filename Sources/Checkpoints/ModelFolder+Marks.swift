@@ -36,7 +36,7 @@ extension ModelFolder {
   ///   - tokenizer: nil where none can be read; the settings beside it then say nothing.
   ///   - tokenizerPath: where the tokenizer is from: the model, or another folder or file.
   public static func marks(
-    of model: LanguageModel, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
+    of model: some LanguageFunction, at path: String, tokenizer: (any Tokenizer)?, from tokenizerPath: String
   ) throws -> TextMarks {
     var begin: [Int32]?, ends: [Int32]?
     for name in [generationName, configurationName] where isFolder(path) && fileExists(path + "/" + name) {

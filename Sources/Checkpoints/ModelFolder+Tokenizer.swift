@@ -11,7 +11,7 @@ extension ModelFolder {
   /// - Parameter path: the folder, or a file of weights.
   /// - Throws: `FileError` where the model has more tokens than bytes and nothing says what they are, or fewer
   ///   than its tokenizer.
-  public static func tokenizer(of model: LanguageModel, at path: String) throws -> any Tokenizer {
+  public static func tokenizer(of model: some LanguageFunction, at path: String) throws -> any Tokenizer {
     let hasFile = hasTokenizer(path)
     guard hasFile || model.vocabularySize <= 256 else {
       throw FileError(
@@ -53,7 +53,7 @@ extension ModelFolder {
   }
 
   /// Refuses a tokenizer with ids that the model does not have. (Models may have more: some round theirs up.)
-  public static func check(_ tokenizer: any Tokenizer, fits model: LanguageModel, at path: String) throws {
+  public static func check(_ tokenizer: any Tokenizer, fits model: some LanguageFunction, at path: String) throws {
     guard tokenizer is ByteTokenizer || tokenizer.vocabularySize <= model.vocabularySize else {
       throw FileError(
         path, at: "tokenizer \(tokenizer.name)",

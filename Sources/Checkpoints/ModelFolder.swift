@@ -21,7 +21,7 @@ public enum ModelFolder {
   static let maximumConfiguration = 1 << 20
 
   /// Reads the model of a folder, of this library or a foreign one, or one of RWKV's own files.
-  public static func load(_ folder: String) throws -> LanguageModel {
+  public static func load(_ folder: String) throws -> StreamingModel {
     let path = folder + "/" + configurationName
     guard isFolder(folder) else {
       if fileExists(folder) {
@@ -48,7 +48,7 @@ public enum ModelFolder {
     let configuration = try configuration(from: bytes, path: path)
     let source = try openTensors(at: folder + "/" + weightsName)
     try bound(configuration, by: source)
-    return try LanguageModel(blank: configuration).loadingParameters(from: source)
+    return try StreamingModel(configuration, parametersOf: source)
   }
 
   /// What to say of a file of a model that is not read by itself.
@@ -72,17 +72,14 @@ public enum ModelFolder {
 
   /// The configuration of this library that `bytes` of a file are.
   package static func configuration(from bytes: [UInt8], path: String) throws -> ModelConfiguration {
-    let names = try decode(MixerNames.self, from: bytes, path: path)
-    for mixer in try names.mixers?.map(\.mixer) ?? [require(names.mixer, path)]
-    where !Registry.names.contains(mixer) {
-      throw FileError(
-        path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
-        found: quoted(mixer), remedy: "mend the file or use a version that has this mixer")
-    }
     do {
       let configuration = try decode(ModelConfiguration.self, from: bytes, path: path)
       try configuration.validate()
       return configuration
+    } catch let error as UnknownMixer {
+      throw FileError(
+        path, at: "field \"mixer\"", expected: "one of \(Registry.names.joined(separator: ", "))",
+        found: quoted(error.name), remedy: "mend the file or use a version that has this mixer")
     } catch let error as ConfigurationError {
       throw FileError(
         path, at: "configuration", expected: "numbers that fit together", found: "\(error)",
@@ -91,7 +88,7 @@ public enum ModelFolder {
   }
 
   /// The model of a folder without a `config.json`.
-  private static func loadOther(_ folder: String) throws -> LanguageModel {
+  private static func loadOther(_ folder: String) throws -> StreamingModel {
     let parameters = folder + "/params.json"
     guard fileExists(parameters) else {
       if let adapter = adapterError(folder) { throw adapter }
@@ -105,15 +102,6 @@ public enum ModelFolder {
     let json = try ForeignConfiguration(readSmallFile(parameters), path: parameters)
     let source = try openTensors(at: folder).withoutPrefixes(["model."])
     return try ForeignFamily.load(ForeignFamily.codestral(json), path: parameters, weights: source)
-  }
-
-  private static func require(_ mixer: String?, _ path: String) throws -> String {
-    guard let mixer else {
-      throw FileError(
-        path, at: "field \"mixer\"", expected: "the field to be there", found: "none",
-        remedy: "mend the file or train the model again")
-    }
-    return mixer
   }
 
   /// Refuses configurations that ask for far more memory than the weights in the file could fill.
@@ -138,7 +126,7 @@ public enum ModelFolder {
   ///
   /// - Parameter sha256: of the tokenizer's file that is put beside them; another one is refused then.
   public static func save(
-    _ model: LanguageModel, to folder: String, as type: ElementType = .float32,
+    _ model: some LanguageFunction, to folder: String, as type: ElementType = .float32,
     metadata: [String: String] = [:], tokenizer sha256: String? = nil
   ) throws {
     try makeFolder(folder)
@@ -151,7 +139,7 @@ public enum ModelFolder {
   }
 
   /// Writes the configuration, with a checksum.
-  static func saveConfiguration(of model: LanguageModel, to folder: String) throws {
+  static func saveConfiguration(of model: some LanguageFunction, to folder: String) throws {
     try AtomicFile.write(
       Seal.sealed(try model.encodeConfiguration()), to: folder + "/" + configurationName)
   }
@@ -164,12 +152,6 @@ public enum ModelFolder {
         found: fileExists(path) ? "a file of that name" : "a place that cannot be written",
         remedy: "choose another folder")
     }
-  }
-
-  private struct MixerNames: Decodable {
-    struct Choice: Decodable { let mixer: String }
-    let mixer: String?
-    let mixers: [Choice]?
   }
 
   /// Decodes JSON; the error names the field.

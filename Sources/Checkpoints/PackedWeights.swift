@@ -85,20 +85,20 @@ extension ModelFolder {
   /// - Parameter finer: weights that are packed otherwise, by name.
   /// - Throws: `PackingError` where a weight is not a finite number, `FileError` where a file cannot be written.
   public static func savePacked(
-    _ model: LanguageModel, to folder: String, as element: PackedElement,
+    _ model: some LanguageFunction, to folder: String, as element: PackedElement,
     finer: [String: PackedElement] = [:],
     metadata: [String: String] = [:], tokenizer sha256: String? = nil
   ) throws {
-    var packed = try model.packed(as: element, finer: finer)
+    let packed = try model.stream(packing: false).packed(as: element, finer: finer)
     try makeFolder(folder)
     let own = ["format": "pt", "form": PackedWeights.form, "fingerprint": packed.identity.weights]
     var writer = SafetensorsWriter(metadata: metadata.merging(own) { $1 })
     writer.metadata[tokenizerKey] = sha256
-    packed.visit { place, stored in
-      if case .weight(let weight) = stored, let matrix = weight.matrix {
-        writer.add("\(place.name).\(matrix.element.rawValue)", matrix)
+    for entry in packed.entries {
+      if let matrix = entry.matrix {
+        writer.add("\(entry.place.name).\(matrix.element.rawValue)", matrix)
       } else {
-        writer.add(place.name, stored.numbers)
+        writer.add(entry.place.name, entry.stored.numbers)
       }
     }
     // The weights say that a conversion has made the folder, which another may then replace, whenever this one ends.

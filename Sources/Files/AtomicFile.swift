@@ -81,7 +81,8 @@ package struct OutputFile: ~Copyable {
     Self.removeAbandoned(in: folder)
   }
   deinit {
-    close(descriptor)
+    // The file may have its name by now, and whoever opens it next may want to lock it.
+    FileLock.release(descriptor)
     if !isCommitted { unlink(temporary) }
   }
 

@@ -39,7 +39,7 @@ package struct FileLock: ~Copyable {
         self.descriptor = descriptor
         return
       }
-      close(descriptor)
+      Self.release(descriptor)
     }
   }
   deinit { Self.release(descriptor) }

@@ -41,22 +41,8 @@ public struct Attention: SequenceMixer {
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
-    public var stateSpan: Double { 2 * Double(window) * Double(keyValueHeads) * Double(headWidth) }
     /// How many features of a head are rotated.
     var rotatedWidth: Int { Int(Double(headWidth) * rotaryFraction) / 2 * 2 }
-  }
-
-  public struct State: RecurrentState {
-    /// The ring of rotated keys, [B W G K]: token p of a document lies in slot p mod W.
-    public var keys: Tensor
-    /// That of values, [B W G K].
-    public var values: Tensor
-    /// How many tokens each row's document has seen.
-    public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("keys", \.keys), .init("values", \.values),
-    ]
-    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
 
   public static let description = MixerDescription(
@@ -65,38 +51,32 @@ public struct Attention: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, outputWeight: Weight
+  let queryWeight, keyWeight, valueWeight, outputWeight: Weight
   /// Absent where there are none.
-  var queryBias, keyBias, valueBias, outputBias: Tensor
+  let queryBias, keyBias, valueBias, outputBias: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.queryWeight), .init("q_proj.bias", \.queryBias, .exempt),
-    .matrix("k_proj.weight", \.keyWeight), .init("k_proj.bias", \.keyBias, .exempt),
-    .matrix("v_proj.weight", \.valueWeight), .init("v_proj.bias", \.valueBias, .exempt),
-    .matrix("o_proj.weight", \.outputWeight, .residual), .init("o_proj.bias", \.outputBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, K) = (configuration.width, configuration.headWidth)
     let (H, G) = (configuration.heads, configuration.keyValueHeads)
-    queryWeight = .weight(H * K, D, using: &generator)
-    keyWeight = .weight(G * K, D, using: &generator)
-    valueWeight = .weight(G * K, D, using: &generator)
-    outputWeight = .weight(D, H * K, using: &generator)
-    queryBias = configuration.hasBias ? Tensor(zeros: [H * K]) : .absent
-    keyBias = configuration.hasBias ? Tensor(zeros: [G * K]) : .absent
-    valueBias = keyBias
-    outputBias = configuration.hasOutputBias ? Tensor(zeros: [D]) : .absent
+    queryWeight = p.matrix("q_proj.weight", [H * K, D])
+    queryBias = p.tensor("q_proj.bias", [H * K], if: configuration.hasBias)
+    keyWeight = p.matrix("k_proj.weight", [G * K, D])
+    keyBias = p.tensor("k_proj.bias", [G * K], if: configuration.hasBias)
+    valueWeight = p.matrix("v_proj.weight", [G * K, D])
+    valueBias = p.tensor("v_proj.bias", [G * K], if: configuration.hasBias)
+    outputWeight = p.matrix("o_proj.weight", [D, H * K], .residual)
+    outputBias = p.tensor("o_proj.bias", [D], if: configuration.hasOutputBias)
   }
 
-  public func initialState(batch: Int) -> State {
-    let ring = Tensor(
-      zeros: [batch, configuration.window, configuration.keyValueHeads, configuration.headWidth])
-    return State(keys: ring, values: ring, position: Array(repeating: 0, count: batch))
+  public static let countsTokens = true
+  /// The rings of rotated keys and of values: token p of a document lies in slot p mod W.
+  public var memory: [StateTensor] {
+    let ring: Shape = [configuration.window, configuration.keyValueHeads, configuration.headWidth]
+    return [StateTensor("keys", ring), StateTensor("values", ring)]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let (B, T, K) = (x.shape[0], x.shape[1], configuration.headWidth)
     let (H, G, R) = (configuration.heads, configuration.keyValueHeads, configuration.rotatedWidth)
     let counts = state.position
@@ -107,11 +87,13 @@ public struct Attention: SequenceMixer {
       let turned = rotary(parts[0], positions: positions, base: configuration.rotaryBase, interleaved: false)
       return R < K ? concatenated([turned, parts[1]]) : turned
     }
+    var (keys, values) = (state.take("keys"), state.take("values"))
     let y = Window.attend(
       q: rotated(linear(x, queryWeight, bias: queryBias).reshaped([B, T, H, K])),
       k: rotated(linear(x, keyWeight, bias: keyBias).reshaped([B, T, G, K])),
       v: linear(x, valueWeight, bias: valueBias).reshaped([B, T, G, K]), scale: 1 / Float(K).squareRoot(),
-      form: form, resets: resets, counts: counts, keys: &state.keys, values: &state.values)
+      form: form, resets: resets, counts: counts, keys: &keys, values: &values)
+    (state["keys"], state["values"]) = (keys, values)
     return linear(y.reshaped([B, T, H * K]), outputWeight, bias: outputBias)
   }
 }

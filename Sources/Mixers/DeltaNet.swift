@@ -32,8 +32,8 @@ public struct DeltaNet: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .keyWidth(\.keyWidth) { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       .convolutionWidth(\.convolutionWidth), .hasConvolutionBias(\.hasConvolutionBias),
       Setting("key_activation", \.keyActivation, "what acts on queries and keys"),
       Setting("key_norm", \.keyNorm, "what keys are normalised to"),
@@ -44,58 +44,33 @@ public struct DeltaNet: SequenceMixer {
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
-  public typealias State = HeadState
-
   public static let description = MixerDescription(
     name: "deltanet", title: "DeltaNet", paper: "Yang et al. 2024, arXiv:2406.06484",
     recurrence: "S = (I − β kᵀ k) S + β kᵀ v, y = q S", state: "H K V + H (2 K + V) (W − 1)",
     cost: "8 H K V", parallelForm: "chunkwise (WY)")
 
   public let configuration: Configuration
-  var query, key, value: Operand
-  var strengthWeight: Tensor
-  var output: GatedOutput
+  let operands: Operands
+  /// Absent where β is one.
+  let strengthWeight: Tensor
+  let output: GatedOutput
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.query.weight),
-    .matrix("k_proj.weight", \.key.weight),
-    .matrix("v_proj.weight", \.value.weight),
-    .init("b_proj.weight", \.strengthWeight),
-    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
-    .init("q_conv1d.bias", \.query.convolution.bias, .exempt),
-    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
-    .init("k_conv1d.bias", \.key.convolution.bias, .exempt),
-    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
-    .init("v_conv1d.bias", \.value.convolution.bias, .exempt),
-    .matrix("g_proj.weight", \.output.gateWeight),
-    .init("o_norm.weight", \.output.scale, .exempt),
-    .matrix("o_proj.weight", \.output.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H) = (configuration.width, configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    func operand(_ channels: Int) -> Operand {
-      Operand(
-        channels, of: D, convolutionWidth: configuration.convolutionWidth,
-        hasBias: configuration.hasConvolutionBias, using: &generator)
-    }
-    query = operand(H * K)
-    key = operand(H * K)
-    value = operand(H * V)
-    strengthWeight = configuration.hasStrength ? .weight(H, D, using: &generator) : .absent
-    output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, using: &generator)
+    operands = Operands(
+      queries: H * K, keys: H * K, values: H * V, of: D, convolutionWidth: configuration.convolutionWidth,
+      hasBias: configuration.hasConvolutionBias, from: p)
+    strengthWeight = p.tensor("b_proj.weight", [H, D], .weight, .usual, if: configuration.hasStrength)
+    output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
-    let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    return State(
-      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: H * K,
-      values: H * V, memory: [batch, H, K, V])
+  public var memory: [StateTensor] {
+    operands.memory([configuration.heads, configuration.keyWidth, configuration.valueWidth])
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let (B, T, H) = (x.shape[0], x.shape[1], configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
     func normed(_ x: Tensor) -> Tensor {
@@ -108,9 +83,9 @@ public struct DeltaNet: SequenceMixer {
       }
     }
     let f = configuration.keyActivation
-    let q = normed(query(x, f, bare: f, resets: resets, window: &state.queryWindow))
-    let k = normed(key(x, f, bare: f, resets: resets, window: &state.keyWindow))
-    let v = value(x, .silu, bare: .silu, resets: resets, window: &state.valueWindow).reshaped([B, T, H, V])
+    let q = normed(operands.query(x, f, bare: f, resets: resets, state: &state))
+    let k = normed(operands.key(x, f, bare: f, resets: resets, state: &state))
+    let v = operands.value(x, .silu, bare: .silu, resets: resets, state: &state).reshaped([B, T, H, V])
     var strength =
       configuration.hasStrength
       ? activate(linear(x, strengthWeight), .sigmoid) : Tensor(ones: [B, T, H])
@@ -118,7 +93,7 @@ public struct DeltaNet: SequenceMixer {
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .none,
       removal: (a: k, b: scaledRows(k, by: -1 * strength)), form: form, resets: resets,
-      state: &state.memory)
+      state: &state["memory"])
     return output(y, x, epsilon: configuration.normEpsilon)
   }
 }

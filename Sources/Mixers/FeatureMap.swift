@@ -68,20 +68,23 @@ public enum FeatureMap: String, SettingWord {
 
 /// The parameters of a learnt map, the same for all heads; absent where the map has none.
 struct LearntMap: Sendable {
-  var first, firstBias, second, secondBias: Tensor
+  let first, firstBias, second, secondBias: Tensor
 
-  init(_ map: FeatureMap, width F: Int, using generator: inout some RandomNumberGenerator) {
-    (first, firstBias, second, secondBias) = (.absent, .absent, .absent, .absent)
-    switch map {
-    case .product:
-      (first, firstBias) = (.weight(F, F, using: &generator), Tensor(zeros: [F]))
-      (second, secondBias) = (.weight(F, F, using: &generator), Tensor(zeros: [F]))
-    case .hedgehog:
-      // The identity, as the authors start.
-      first = Tensor((0..<F * F).map { $0 / F == $0 % F ? 1 : 0 }, [F, F])
-      firstBias = Tensor(zeros: [F])
-    case .projectedReLU: first = .weight(F, F, using: &generator)
-    default: break
+  /// - Parameter name: "feature_map_q" for "feature_map_q.layer1.weight".
+  init(_ map: FeatureMap, _ name: String, width F: Int, from p: Parameters) {
+    func layer(_ number: Int, _ beginning: Beginning = .usual, if present: Bool, biased: Bool) -> (
+      Tensor, Tensor
+    ) {
+      (
+        p.tensor("\(name).layer\(number).weight", [F, F], .weight, beginning, if: present),
+        p.tensor("\(name).layer\(number).bias", [F], if: present && biased)
+      )
     }
+    // The hedgehog begins with the identity, as its authors start.
+    let identity = Beginning.made { _, _ in Tensor((0..<F * F).map { $0 / F == $0 % F ? 1 : 0 }, [F, F]) }
+    (first, firstBias) = layer(
+      1, map == .hedgehog ? identity : .usual,
+      if: map == .product || map == .hedgehog || map == .projectedReLU, biased: map != .projectedReLU)
+    (second, secondBias) = layer(2, if: map == .product, biased: true)
   }
 }

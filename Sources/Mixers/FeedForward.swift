@@ -29,41 +29,29 @@ public enum NormKind: String, SettingWord {
   case layer
 }
 
-/// The memory of a layer that has none.
-public struct NoState: RecurrentState {
-  public static let tensors: [StateField<Self, Tensor>] = []
-  public init() {}
-}
-
 /// down(f(gate x) ⊙ up x) (Shazeer 2020, "GLU variants improve transformer", §2), with or without biases.
 public struct GatedMLP: SequenceLayer {
   public let activation: Activation
-  var gate, up, down: Weight
+  let gate, up, down: Weight
   /// Absent where there are none.
-  var gateBias, upBias, downBias: Tensor
+  let gateBias, upBias, downBias: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("gate.weight", \.gate), .init("gate.bias", \.gateBias, .exempt),
-    .matrix("up.weight", \.up), .init("up.bias", \.upBias, .exempt),
-    .matrix("down.weight", \.down, .residual), .init("down.bias", \.downBias, .exempt),
-  ]
-
+  /// - Parameter F: the hidden size.
   public init(
-    width D: Int, hidden F: Int, activation: Activation = .silu, hasBias: Bool = false,
-    using generator: inout some RandomNumberGenerator
+    width D: Int, hidden F: Int, activation: Activation = .silu, hasBias: Bool = false, from p: Parameters
   ) {
     self.activation = activation
-    gate = .weight(F, D, using: &generator)
-    up = .weight(F, D, using: &generator)
-    down = .weight(D, F, using: &generator)
-    gateBias = hasBias ? Tensor(zeros: [F]) : .absent
-    upBias = gateBias
-    downBias = hasBias ? Tensor(zeros: [D]) : .absent
+    gate = p.matrix("gate.weight", [F, D])
+    gateBias = p.tensor("gate.bias", [F], if: hasBias)
+    up = p.matrix("up.weight", [F, D])
+    upBias = p.tensor("up.bias", [F], if: hasBias)
+    down = p.matrix("down.weight", [D, F], .residual)
+    downBias = p.tensor("down.bias", [D], if: hasBias)
   }
 
-  public func initialState(batch: Int) -> NoState { NoState() }
+  public var memory: [StateTensor] { [] }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout NoState) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let hidden = gated(
       linear(x, up, bias: upBias), by: linear(x, gate, bias: gateBias), activation)
     return linear(hidden, down, bias: downBias)

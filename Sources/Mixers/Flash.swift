@@ -25,29 +25,11 @@ public struct Flash: SequenceMixer {
 
     public static let settings: [Setting<Self>] = [
       .expandedWidth(\.expandedWidth) { 2 * $0.width },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key", .pairs),
+      .keyWidth(\.keyWidth, .pairs),
       Setting("chunk", \.chunk, "tokens of a chunk", kind: .tokens),
     ]
     public static let feedForward = FeedForwardKind.none
     public static let forgets = false
-    public var stateSpan: Double { Double(chunk) * (2 * Double(keyWidth) + Double(expandedWidth)) }
-  }
-
-  public struct State: RecurrentState {
-    /// The last C tokens of the document, the token at position p in slot p mod C: k and k' [B C S], v [B C
-    /// E].
-    public var localKeys: Tensor
-    public var linearKeys: Tensor
-    public var values: Tensor
-    /// M, [B S E].
-    public var memory: Tensor
-    /// How many tokens each row's document has seen.
-    public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("local_keys", \.localKeys), .init("linear_keys", \.linearKeys), .init("values", \.values),
-      .init("memory", \.memory),
-    ]
-    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
 
   public static let description = MixerDescription(
@@ -57,45 +39,33 @@ public struct Flash: SequenceMixer {
     cost: "C (S + E) + 4 S E", parallelForm: "masked product")
 
   public let configuration: Configuration
-  var hiddenBias, sharedBias: Tensor
-  var hiddenWeight, sharedWeight: Weight
-  var headScale, headOffset, outputBias: Tensor
-  var outputWeight: Weight
+  let hiddenWeight, sharedWeight, outputWeight: Weight
+  let hiddenBias, sharedBias, headScale, headOffset, outputBias: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("to_hidden.0.weight", \.hiddenWeight),
-    .init("to_hidden.0.bias", \.hiddenBias, .exempt),
-    .matrix("to_qk.0.weight", \.sharedWeight),
-    .init("to_qk.0.bias", \.sharedBias, .exempt),
-    .init("qk_offset_scale.gamma", \.headScale, .exempt),
-    .init("qk_offset_scale.beta", \.headOffset, .exempt),
-    .matrix("to_out.weight", \.outputWeight, .residual),
-    .init("to_out.bias", \.outputBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, S) = (configuration.width, configuration.expandedWidth, configuration.keyWidth)
-    hiddenWeight = .weight(2 * E, D, using: &generator)
-    hiddenBias = Tensor(zeros: [2 * E])
-    sharedWeight = .weight(S, D, using: &generator)
-    sharedBias = Tensor(zeros: [S])
-    headScale = .normal([4, S], deviation: 1, using: &generator)
-    headOffset = Tensor(zeros: [4, S])
-    outputWeight = .weight(D, E, using: &generator)
-    outputBias = Tensor(zeros: [D])
+    hiddenWeight = p.matrix("to_hidden.0.weight", [2 * E, D])
+    hiddenBias = p.tensor("to_hidden.0.bias", [2 * E])
+    sharedWeight = p.matrix("to_qk.0.weight", [S, D])
+    sharedBias = p.tensor("to_qk.0.bias", [S])
+    headScale = p.tensor("qk_offset_scale.gamma", [4, S], .exempt, .normal(1))
+    headOffset = p.tensor("qk_offset_scale.beta", [4, S])
+    outputWeight = p.matrix("to_out.weight", [D, E], .residual)
+    outputBias = p.tensor("to_out.bias", [D])
   }
 
-  public func initialState(batch: Int) -> State {
-    let fresh = ChunkAttention.Memory(
-      batch: batch, chunk: configuration.chunk, keyWidth: configuration.keyWidth,
-      valueWidth: configuration.expandedWidth)
-    return State(
-      localKeys: fresh.localKeys, linearKeys: fresh.linearKeys, values: fresh.values, memory: fresh.sum,
-      position: Array(repeating: 0, count: batch))
+  public static let countsTokens = true
+  /// The last C tokens of the document, the token at position p in slot p mod C: k, k' and v; and M.
+  public var memory: [StateTensor] {
+    let (C, E, S) = (configuration.chunk, configuration.expandedWidth, configuration.keyWidth)
+    return [
+      StateTensor("local_keys", [C, S]), StateTensor("linear_keys", [C, S]), StateTensor("values", [C, E]),
+      StateTensor("memory", [S, E]),
+    ]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let (B, T) = (x.shape[0], x.shape[1])
     let (E, S) = (configuration.expandedWidth, configuration.keyWidth)
     let counts = state.position
@@ -114,16 +84,17 @@ public struct Flash: SequenceMixer {
   }
 }
 
-extension Flash.State {
+extension RecurrentState {
   /// The recurrence owns the memory while it runs, so that it is changed in place.
   fileprivate mutating func attend(
     _ operands: ChunkAttention.Operands, form: Form, resets: Resets, counts: [Int]
   ) -> Tensor {
     var own = ChunkAttention.Memory(
-      localKeys: localKeys, linearKeys: linearKeys, values: values, sum: memory)
-    (localKeys, linearKeys, values, memory) = (.absent, .absent, .absent, .absent)
+      localKeys: take("local_keys"), linearKeys: take("linear_keys"), values: take("values"),
+      sum: take("memory"))
     let y = ChunkAttention.run(operands, form: form, resets: resets, counts: counts, memory: &own)
-    (localKeys, linearKeys, values, memory) = (own.localKeys, own.linearKeys, own.values, own.sum)
+    (self["local_keys"], self["linear_keys"]) = (own.localKeys, own.linearKeys)
+    (self["values"], self["memory"]) = (own.values, own.sum)
     return y
   }
 }

@@ -25,10 +25,10 @@ public struct GatedDeltaNet: SequenceMixer {
         chosen: Rule("be at most three quarters of the width") { value, own in value <= 3 * own.width / 4 }
       ) { max(1, max(min(2, $0.width / 16), 3 * $0.width / 4 / 64)) },
       Setting("value_heads", \.valueHeads, "heads of values", .multiple(of: "heads", \.heads)) { $0.heads },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key") {
+      .keyWidth(\.keyWidth) {
         max(1, 3 * $0.width / 4 / $0.heads)
       },
-      Setting("value_width", \.valueWidth, "V: features of a value") { 2 * $0.keyWidth },
+      .valueWidth(\.valueWidth) { 2 * $0.keyWidth },
       .convolutionWidth(\.convolutionWidth), .hasConvolutionBias(\.hasConvolutionBias),
       .allowsNegativeEigenvalues(\.allowsNegativeEigenvalues), .hasGate(\.hasGate),
       .gateActivation(\.gateActivation), .normEpsilon(\.normEpsilon),
@@ -36,81 +36,50 @@ public struct GatedDeltaNet: SequenceMixer {
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
-  public typealias State = HeadState
-
   public static let description = MixerDescription(
     name: "gated-deltanet", title: "Gated DeltaNet", paper: "Yang et al. 2024, arXiv:2412.06464",
     recurrence: "S = α (I − β kᵀ k) S + β kᵀ v, y = q S, α per token and head",
     state: "H K V + H (2 K + V) (W − 1)", cost: "9 H K V", parallelForm: "chunkwise (WY)")
 
   public let configuration: Configuration
-  var query, key, value: Operand
-  var strengthWeight, decayWeight, logA, stepBias: Tensor
-  var output: GatedOutput
+  let operands: Operands
+  let decayWeight, strengthWeight, logA, stepBias: Tensor
+  let output: GatedOutput
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.query.weight),
-    .matrix("k_proj.weight", \.key.weight),
-    .matrix("v_proj.weight", \.value.weight),
-    .init("a_proj.weight", \.decayWeight),
-    .init("b_proj.weight", \.strengthWeight),
-    .init("A_log", \.logA, .exempt),
-    .init("dt_bias", \.stepBias, .exempt),
-    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
-    .init("q_conv1d.bias", \.query.convolution.bias, .exempt),
-    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
-    .init("k_conv1d.bias", \.key.convolution.bias, .exempt),
-    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
-    .init("v_conv1d.bias", \.value.convolution.bias, .exempt),
-    .matrix("g_proj.weight", \.output.gateWeight),
-    .init("o_norm.weight", \.output.scale, .exempt),
-    .matrix("o_proj.weight", \.output.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H, VH) = (configuration.width, configuration.heads, configuration.valueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    func operand(_ channels: Int) -> Operand {
-      Operand(
-        channels, of: D, convolutionWidth: configuration.convolutionWidth,
-        hasBias: configuration.hasConvolutionBias, using: &generator)
-    }
-    query = operand(H * K)
-    key = operand(H * K)
-    value = operand(VH * V)
-    decayWeight = .weight(VH, D, using: &generator)
-    strengthWeight = .weight(VH, D, using: &generator)
-    logA = Tensor((0..<VH).map { _ in Float(naturalLogarithm(max(1e-3, 16 * generator.uniform()))) })
-    stepBias = .softplusSteps(VH, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
-    output = GatedOutput(
-      width: D, heads: VH, valueWidth: V, hasGate: configuration.hasGate, using: &generator)
+    operands = Operands(
+      queries: H * K, keys: H * K, values: VH * V, of: D, convolutionWidth: configuration.convolutionWidth,
+      hasBias: configuration.hasConvolutionBias, from: p)
+    decayWeight = p.tensor("a_proj.weight", [VH, D], .weight, .usual)
+    strengthWeight = p.tensor("b_proj.weight", [VH, D], .weight, .usual)
+    logA = p.tensor("A_log", [VH], .exempt, .drawn { naturalLogarithm(max(1e-3, 16 * $0.uniform())) })
+    stepBias = p.tensor("dt_bias", [VH], .exempt, .softplusSteps(low: 1e-3, high: 0.1, floor: 1e-4))
+    output = GatedOutput(width: D, heads: VH, valueWidth: V, hasGate: configuration.hasGate, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
-    let (H, VH) = (configuration.heads, configuration.valueHeads)
-    let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    return State(
-      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: H * K,
-      values: VH * V, memory: [batch, VH, K, V])
+  public var memory: [StateTensor] {
+    operands.memory([configuration.valueHeads, configuration.keyWidth, configuration.valueWidth])
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let (B, T, H, VH) = (x.shape[0], x.shape[1], configuration.heads, configuration.valueHeads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
     func keys(_ x: Tensor) -> Tensor {
       repeatedHeads(unitRows(x.reshaped([B, T, H, K]), epsilon: 1e-6), each: VH / H)
     }
-    let q = keys(query(x, .silu, bare: .silu, resets: resets, window: &state.queryWindow))
-    let k = keys(key(x, .silu, bare: .silu, resets: resets, window: &state.keyWindow))
-    let v = value(x, .silu, bare: .silu, resets: resets, window: &state.valueWindow).reshaped([B, T, VH, V])
+    let q = keys(operands.query(x, .silu, bare: .silu, resets: resets, state: &state))
+    let k = keys(operands.key(x, .silu, bare: .silu, resets: resets, state: &state))
+    let v = operands.value(x, .silu, bare: .silu, resets: resets, state: &state).reshaped([B, T, VH, V])
     var strength = activate(linear(x, strengthWeight), .sigmoid)
     if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
     let logDecay = logDecay(added(linear(x, decayWeight), stepBias), rate: logA)
     let removed = -1 * (activate(logDecay, .exp) * strength)
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .perToken(logDecay),
-      removal: (a: k, b: scaledRows(k, by: removed)), form: form, resets: resets, state: &state.memory)
+      removal: (a: k, b: scaledRows(k, by: removed)), form: form, resets: resets, state: &state["memory"])
     return output(
       y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
   }

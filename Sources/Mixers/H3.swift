@@ -28,7 +28,7 @@ public struct H3: SequenceMixer {
       Setting("head_width", \.headWidth, "features of a head", .dividing("width", \.width)),
       Setting(
         "heads", \.heads, "H: instead of head_width", chosen: .dividing("width", \.width), kind: .alias),
-      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .discretization(\.discretization),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]
     /// As many parameters as the authors' plain one of ratio 4.
@@ -41,90 +41,81 @@ public struct H3: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The last N − 1 keys, [B N−1 D], oldest first.
-    public var window: Tensor
-    /// h, [B P·D N]: for every channel N/2 real parts, then the imaginary ones.
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory),
-    ]
-  }
-
   public static let description = MixerDescription(
     name: "h3", title: "H3", paper: "Fu et al. 2023, arXiv:2212.14052",
     recurrence: "s = shift(s) + B k, h = Ā h + B̄ (C s ⊙ v), y = q ⊙ (2 Re(C h) + D u)",
     state: "(N − 1) D + P D N", cost: "2 N D + 8 P D N", parallelForm: "FFT convolution")
 
   public let configuration: Configuration
-  var queryBias, keyBias, valueBias: Tensor
-  var queryWeight, keyWeight, valueWeight: Weight
-  var shiftInput, shiftOutput, shiftSkip: Tensor
-  var logStep, logDecay, frequency, input, output, skip: Tensor
-  var outputBias: Tensor
-  var outputWeight: Weight
-  /// What derives from parameters, in a frozen copy.
-  private var derived: Derived?
+  let queryWeight, keyWeight, valueWeight, outputWeight: Weight
+  let queryBias, keyBias, valueBias, outputBias: Tensor
+  let shiftInput, shiftOutput, shiftSkip: Tensor
+  let logStep, logDecay, frequency, input, output, skip: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.queryWeight), .init("q_proj.bias", \.queryBias, .exempt),
-    .matrix("k_proj.weight", \.keyWeight), .init("k_proj.bias", \.keyBias, .exempt),
-    .matrix("v_proj.weight", \.valueWeight), .init("v_proj.bias", \.valueBias, .exempt),
-    .init("ssm_k_kernel.kernel.B", \.shiftInput, .exempt),
-    .init("ssm_k_kernel.kernel.C", \.shiftOutput, .exempt),
-    .init("ssm_k_D", \.shiftSkip, .exempt),
-    .init("kernel.kernel.log_dt", \.logStep, .exempt),
-    .init("kernel.kernel.inv_A_real", \.logDecay, .exempt),
-    .init("kernel.kernel.A_imag", \.frequency, .exempt),
-    .init("kernel.kernel.B", \.input, .exempt),
-    .init("kernel.kernel.C", \.output, .exempt),
-    .init("D", \.skip, .exempt),
-    .matrix("output_linear.weight", \.outputWeight, .residual),
-    .init("output_linear.bias", \.outputBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, N, H) = (configuration.width, configuration.stateSize, configuration.heads)
-    queryWeight = .weight(D, D, using: &generator)
-    queryBias = Tensor(zeros: [D])
-    keyWeight = .weight(D, D, using: &generator)
-    keyBias = Tensor(zeros: [D])
-    valueWeight = .weight(D, D, using: &generator)
-    valueBias = Tensor(zeros: [D])
+    queryWeight = p.matrix("q_proj.weight", [D, D])
+    queryBias = p.tensor("q_proj.bias", [D])
+    keyWeight = p.matrix("k_proj.weight", [D, D])
+    keyBias = p.tensor("k_proj.bias", [D])
+    valueWeight = p.matrix("v_proj.weight", [D, D])
+    valueBias = p.tensor("v_proj.bias", [D])
     // B is the first unit vector, C as a convolution's taps.
-    shiftInput = Tensor((0..<D * N).map { $0 % N == 0 ? 1 : 0 }, [D, N])
-    shiftOutput = Tensor.weight(D, N, using: &generator).reshaped([1, D, N])
-    shiftSkip = .normal([D], using: &generator)
-    logStep = .logSteps(
-      [H], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
+    shiftInput = p.tensor(
+      "ssm_k_kernel.kernel.B", [D, N], .exempt, .repeated { (0..<N).map { $0 == 0 ? 1 : 0 } })
+    shiftOutput = p.tensor("ssm_k_kernel.kernel.C", [1, D, N], .exempt, .usual)
+    shiftSkip = p.tensor("ssm_k_D", [D], .exempt, .normal(1))
+    logStep = p.tensor(
+      "kernel.kernel.log_dt", [H], .exempt, .logSteps(configuration.smallestStep, configuration.largestStep))
     // S4D-Lin: A_n = −1/2 + i π n and B = 1.
-    let frequencies = S4D.Initialization.linear.frequencies(stateSize: N)
-    logDecay = Tensor(repeating: Float(naturalLogarithm(0.5)), [H, N / 2])
-    frequency = Tensor((0..<H * N / 2).map { Float(frequencies[$0 % (N / 2)]) }, [H, N / 2])
-    input = Tensor((0..<H * N).map { $0 % 2 == 0 ? 1 : 0 }, [H, N / 2, 2])
+    logDecay = p.tensor(
+      "kernel.kernel.inv_A_real", [H, N / 2], .exempt, .constant(Float(naturalLogarithm(0.5))))
+    frequency = p.tensor(
+      "kernel.kernel.A_imag", [H, N / 2], .exempt,
+      .repeated { S4D.Initialization.linear.frequencies(stateSize: N) })
+    input = p.tensor("kernel.kernel.B", [H, N / 2, 2], .exempt, .repeated { [1, 0] })
     // Complex normal with unit variance.
-    output = .normal([1, H, N / 2, 2], deviation: Float(0.5).squareRoot(), using: &generator)
-    skip = .normal([H], using: &generator)
-    outputWeight = .weight(D, D, using: &generator)
-    outputBias = Tensor(zeros: [D])
+    output = p.tensor("kernel.kernel.C", [1, H, N / 2, 2], .exempt, .normal(Float(0.5).squareRoot()))
+    skip = p.tensor("D", [H], .exempt, .normal(1))
+    outputWeight = p.matrix("output_linear.weight", [D, D], .residual)
+    outputBias = p.tensor("output_linear.bias", [D])
   }
 
-  public func initialState(batch: Int) -> State {
+  /// The last N − 1 keys, oldest first; and h, for every channel N/2 real parts, then the imaginary ones.
+  public var memory: [StateTensor] {
     let (D, N) = (configuration.width, configuration.stateSize)
-    return State(
-      window: Tensor(zeros: [batch, N - 1, D]),
-      memory: Tensor(zeros: [batch, configuration.headWidth * D, N]))
+    return [StateTensor("window", [N - 1, D]), StateTensor("memory", [configuration.headWidth * D, N])]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let derived = derived ?? makeDerived()
+  /// The shift state space as a filter; the diagonal one, a copy for each of the P² products of a head.
+  public typealias Constants = (filter: Tensor, a: Tensor, c: Tensor, skip: Tensor)
+  public var constants: Constants {
+    let system = configuration.discretization.system(
+      logStep: logStep, logDecay: logDecay, frequency: frequency, output: planarProduct(output, input))
+    func tiled(_ x: Tensor) -> Tensor {
+      let copies = configuration.headWidth * configuration.headWidth
+      if copies == 1 { return x }
+      var shape = x.shape
+      shape[0] *= copies
+      return concatenated(Array(repeating: x.reshaped([x.count]), count: copies)).reshaped(shape)
+    }
+    return (
+      shiftFilter(input: shiftInput, output: shiftOutput, skip: shiftSkip), tiled(system.a),
+      tiled(system.c), tiled(skip)
+    )
+  }
+
+  public func run(
+    _ x: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let q = linear(x, queryWeight, bias: queryBias), v = linear(x, valueWeight, bias: valueBias)
     let k = causalConvolution(
-      linear(x, keyWeight, bias: keyBias), weight: derived.filter, resets: resets, window: &state.window)
+      linear(x, keyWeight, bias: keyBias), weight: constants.filter, resets: resets,
+      window: &state["window"])
     let y = DiagonalSystem.run(
-      u: outerProduct(k, v), a: derived.a, c: derived.c, D: derived.skip, form: form, resets: resets,
-      state: &state.memory)  // [B T P·D]
+      u: outerProduct(k, v), a: constants.a, c: constants.c, D: constants.skip, form: form, resets: resets,
+      state: &state["memory"])  // [B T P·D]
     return linear(contracted(y, q), outputWeight, bias: outputBias)
   }
 
@@ -153,51 +144,23 @@ public struct H3: SequenceMixer {
     let (P, H) = (configuration.headWidth, configuration.heads)
     return split(interchanged(x, H, P), sizes: Array(repeating: H, count: P))
   }
-
-  private struct Derived {
-    let filter, a, c, skip: Tensor
-  }
-
-  private func makeDerived() -> Derived {
-    let system = configuration.discretization.system(
-      logStep: logStep, logDecay: logDecay, frequency: frequency, output: planarProduct(output, input))
-    /// One copy of [H …] for each of the P² products of a head.
-    func tiled(_ x: Tensor) -> Tensor {
-      let copies = configuration.headWidth * configuration.headWidth
-      if copies == 1 { return x }
-      var shape = x.shape
-      shape[0] *= copies
-      return concatenated(Array(repeating: x.reshaped([x.count]), count: copies)).reshaped(shape)
-    }
-    return Derived(
-      filter: shiftFilter(input: shiftInput, output: shiftOutput, skip: shiftSkip), a: tiled(system.a),
-      c: tiled(system.c), skip: tiled(skip))
-  }
-
-  public func frozen() -> H3 {
-    var copy = self
-    let made = makeDerived()
-    copy.derived = Derived(
-      filter: made.filter.detached, a: made.a.detached, c: made.c.detached, skip: made.skip.detached)
-    return copy
-  }
 }
 
 extension H3: ConvolutionalMixer {
   /// The shift state space's filter of every key channel, and the diagonal one's of every head.
   public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
-    let (derived, D, H) = (derived ?? makeDerived(), configuration.width, configuration.heads)
+    let (constants, D, H) = (constants, configuration.width, configuration.heads)
     return [
       .perChannel("shift_kernel", channels: D, length: length) { u in
-        var window = initialState(batch: 1).window
-        return causalConvolution(u, weight: derived.filter, resets: .none, window: &window)
+        var window = initialState(batch: 1)["window"]
+        return causalConvolution(u, weight: constants.filter, resets: .none, window: &window)
       },
       // The copies for the products of a head are one system.
       .perChannel("kernel", channels: H, length: length) { u in
         var memory = Tensor(zeros: [1, H, configuration.stateSize])
         return DiagonalSystem.run(
-          u: u, a: derived.a.rows(0..<H), c: derived.c.rows(0..<H), D: derived.skip.rows(0..<H), form: form,
-          state: &memory)
+          u: u, a: constants.a.rows(0..<H), c: constants.c.rows(0..<H), D: constants.skip.rows(0..<H),
+          form: form, state: &memory)
       },
     ]
   }

@@ -33,99 +33,66 @@ public struct HGRN2: SequenceMixer {
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
   }
 
-  /// The windows of queries, forget gates and inputs, and S.
-  public typealias State = HeadState
-
   public static let description = MixerDescription(
     name: "hgrn2", title: "HGRN2", paper: "Qin et al. 2024, arXiv:2404.07904",
     recurrence: "S = diag(g) S + (1 − g)ᵀ i, y = q S, g per token and key", state: "H K V",
     cost: "5 H K V", parallelForm: "masked product")
 
   public let configuration: Configuration
-  var query, forget, input: Operand
-  var boundLogit, normScale: Tensor
-  var outputWeight: Weight
-  /// log β and 1 − β, in a frozen copy.
-  private var derived: (logBound: Tensor, free: Tensor)?
+  /// Queries, forget gates and inputs.
+  let operands: Operands
+  /// The logit of β, [H K]; absent where β is zero.
+  let boundLogit: Tensor
+  /// With one norm over all heads.
+  let output: GatedOutput
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.query.weight),
-    .matrix("f_proj.weight", \.forget.weight),
-    .matrix("i_proj.weight", \.input.weight),
-    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
-    .init("f_conv1d.weight", \.forget.convolution.weight, .exempt),
-    .init("i_conv1d.weight", \.input.convolution.weight, .exempt),
-    .init("lower_bound_logit", \.boundLogit, .exempt),
-    .init("g_norm.weight", \.normScale, .exempt),
-    .matrix("o_proj.weight", \.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
-    self.init(configuration, at: .alone, using: &generator)
-  }
-
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, F) = (configuration.width, configuration.heads * configuration.keyWidth)
-    let W = configuration.convolutionWidth
-    query = Operand(F, of: D, convolutionWidth: W, using: &generator)
-    forget = Operand(F, of: D, convolutionWidth: W, using: &generator)
-    input = Operand(D, of: D, convolutionWidth: W, using: &generator)
+    operands = Operands(
+      ("q", "f", "i"), queries: F, keys: F, values: D, of: D,
+      convolutionWidth: configuration.convolutionWidth, from: p)
     // The cumulative softmax of a table of zeros: β = l / L.
     let bound = Double(depth.layer) / Double(depth.count)
-    boundLogit =
-      configuration.hasLowerBound && depth.layer > 0
-      ? Tensor(repeating: Float(naturalLogarithm(bound / (1 - bound))), [F]) : .absent
-    normScale = configuration.hasNormScale ? Tensor(ones: [D]) : .absent
-    outputWeight = .weight(D, D, using: &generator)
+    boundLogit = p.tensor(
+      "lower_bound_logit", [F], .exempt, .channels { _ in naturalLogarithm(bound / (1 - bound)) },
+      if: configuration.hasLowerBound && depth.layer > 0)
+    output = GatedOutput(
+      width: D, heads: 1, valueWidth: D, hasGate: false, norm: "g_norm",
+      hasScale: configuration.hasNormScale, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
+  public var memory: [StateTensor] {
     let (D, H, K) = (configuration.width, configuration.heads, configuration.keyWidth)
-    return State(
-      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: H * K, values: D,
-      memory: [batch, H, K, D / H])
+    return operands.memory([H, K, D / H])
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  /// log β and 1 − β, where β is not zero.
+  public typealias Constants = (logBound: Tensor, free: Tensor)?
+  public var constants: Constants {
+    boundLogit.isEmpty ? nil : (logSigmoid(boundLogit), activate(-1 * boundLogit, .sigmoid))
+  }
+
+  public func run(
+    _ x: Tensor, _ bound: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
     let (H, K) = (configuration.heads, configuration.keyWidth)
-    let q = query(x, .identity, resets: resets, window: &state.queryWindow)
-    let f = forget(x, .identity, resets: resets, window: &state.keyWindow)
-    let i = input(x, .identity, resets: resets, window: &state.valueWindow)
-    let (key, logDecay) = gates(f)
+    let q = operands.query(x, .identity, resets: resets, state: &state)
+    let f = operands.key(x, .identity, resets: resets, state: &state)
+    let i = operands.value(x, .identity, resets: resets, state: &state)
+    // 1 − g and log g for g = β + (1 − β) σ(f).
+    var (key, logDecay) = (activate(-1 * f, .sigmoid), logSigmoid(f))
+    if let bound {
+      // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
+      key = scaled(key, by: bound.free)
+      logDecay = activate(added(-1 * f, bound.logBound), .softplus) + logDecay
+    }
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
       v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
-      state: &state.memory)
-    return linear(
-      rmsNorm(y.reshaped([B, T, D]), scale: normScale, epsilon: configuration.normEpsilon), outputWeight)
-  }
-
-  /// 1 − g and log g for g = β + (1 − β) σ(f).
-  private func gates(_ f: Tensor) -> (rest: Tensor, logDecay: Tensor) {
-    let rest = activate(-1 * f, .sigmoid)
-    guard !boundLogit.isEmpty else { return (rest, logSigmoid(f)) }
-    // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
-    let (logBound, free) = derived ?? makeDerived()
-    return (
-      scaled(rest, by: free), activate(added(-1 * f, logBound), .softplus) + logSigmoid(f)
-    )
-  }
-
-  /// log β and 1 − β.
-  private func makeDerived() -> (logBound: Tensor, free: Tensor) {
-    (logSigmoid(boundLogit), activate(-1 * boundLogit, .sigmoid))
-  }
-
-  public func frozen() -> HGRN2 {
-    guard !boundLogit.isEmpty else { return self }
-    var copy = self
-    let made = makeDerived()
-    copy.derived = (made.logBound.detached, made.free.detached)
-    return copy
+      state: &state["memory"])
+    return output(y.reshaped([B, T, 1, D]), x, epsilon: configuration.normEpsilon)
   }
 }

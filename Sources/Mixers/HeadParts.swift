@@ -1,98 +1,117 @@
 /// What the mixers with keys, queries and values share around their recurrence: operands with their short
 /// convolutions, and norm, gate and projection behind the heads.
 
-import RunnelRecurrences
 import RunnelTensors
 
-/// A causal depthwise convolution over the last W tokens of an operand [B T E]; absent with W = 0.
+/// A causal depthwise convolution over the last W tokens of an operand [B T E], with its window as memory.
 struct ShortConvolution: Sendable {
-  /// [E W], and [E] or absent.
-  var weight, bias: Tensor
+  private let window: StateTensor
+  /// [E W], and [E] or absent; both absent where there is no convolution.
+  let weight, bias: Tensor
 
+  /// - Parameters:
+  ///   - name: of its parameters, "conv1d" for "conv1d.weight".
+  ///   - window: its name in the memory.
+  ///   - width: W; 0 for no convolution.
+  ///   - least: the fewest taps that make a convolution.
   init(
-    _ channels: Int, width: Int, hasBias: Bool = false, using generator: inout some RandomNumberGenerator
+    _ name: String, window: String = "window", _ channels: Int, width: Int,
+    least: Int = 1, _ traits: ParameterTraits = .exempt, hasBias: Bool = false,
+    weight beginning: Beginning = .usual, bias: Beginning? = nil, from p: Parameters
   ) {
-    guard width > 0 else {
-      (weight, bias) = (.absent, .absent)
-      return
-    }
-    let bound = 1 / Float(width).squareRoot()
-    weight = .uniform([channels, width], in: -bound...bound, using: &generator)
-    bias = hasBias ? .uniform([channels], in: -bound...bound, using: &generator) : .absent
+    // The last W − 1 inputs.
+    self.window = StateTensor(window, [max(0, width - 1), width > 0 ? channels : 0])
+    weight = p.tensor(name + ".weight", [channels, width], traits, beginning, if: width >= least)
+    self.bias = p.tensor(
+      name + ".bias", [channels], .exempt, bias ?? .uniform(1 / Float(max(1, width)).squareRoot()),
+      if: width >= least && hasBias)
   }
 
+  var memory: [StateTensor] { [window] }
+
   /// f(convolution of x).
+  ///
+  /// - Parameter bare: what takes the place of f where there is no convolution.
   func callAsFunction(
-    _ x: Tensor, _ activation: Activation, resets: Resets, window: inout Tensor
+    _ x: Tensor, _ f: Activation = .identity, bare: Activation = .identity, resets: Resets,
+    state: inout RecurrentState
   ) -> Tensor {
-    causalConvolution(
-      x, weight: weight, bias: bias, activation: activation, resets: resets, window: &window)
+    weight.isEmpty
+      ? activate(x, bare)
+      : causalConvolution(
+        x, weight: weight, bias: bias, activation: f, resets: resets, window: &state[window.name])
   }
 }
 
 /// f(convolution(W x)): the queries, keys or values of a mixer, [B T D] → [B T E].
 struct Operand: Sendable {
   /// [E D].
-  var weight: Weight
-  var convolution: ShortConvolution
+  let weight: Weight
+  let convolution: ShortConvolution
 
-  /// - Parameter convolutionWidth: 0 for no convolution.
+  /// - Parameters:
+  ///   - name: "q" for "q_proj.weight" and "q_conv1d.weight".
+  ///   - window: the name of the convolution's window in the memory.
+  ///   - convolutionWidth: 0 for no convolution.
   init(
-    _ channels: Int, of width: Int, convolutionWidth: Int, hasBias: Bool = false,
-    using generator: inout some RandomNumberGenerator
+    _ name: String, window: String, _ channels: Int, of width: Int, convolutionWidth: Int,
+    hasBias: Bool = false, from p: Parameters
   ) {
-    weight = .weight(channels, width, using: &generator)
-    convolution = ShortConvolution(channels, width: convolutionWidth, hasBias: hasBias, using: &generator)
+    weight = p.matrix(name + "_proj.weight", [channels, width])
+    convolution = ShortConvolution(
+      name + "_conv1d", window: window, channels, width: convolutionWidth, hasBias: hasBias, from: p)
   }
 
   /// - Parameter bare: what takes the place of f where there is no convolution.
   func callAsFunction(
-    _ x: Tensor, _ f: Activation, bare: Activation = .identity, resets: Resets, window: inout Tensor
+    _ x: Tensor, _ f: Activation, bare: Activation = .identity, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
-    let y = linear(x, weight)
-    return convolution.weight.isEmpty
-      ? activate(y, bare) : convolution(y, f, resets: resets, window: &window)
+    convolution(linear(x, weight), f, bare: bare, resets: resets, state: &state)
   }
 }
 
-/// The memory of a mixer with short convolutions over its operands and one matrix a head.
-public struct HeadState: RecurrentState {
-  /// The last W − 1 inputs of the convolutions, [B W−1 …]; without elements where there are none.
-  public var queryWindow, keyWindow, valueWindow: Tensor
-  /// S, [B H K V].
-  public var memory: Tensor
-  public static let tensors: [StateField<Self, Tensor>] = [
-    .init("query_window", \.queryWindow), .init("key_window", \.keyWindow),
-    .init("value_window", \.valueWindow), .init("memory", \.memory),
-  ]
+/// Queries, keys and values, each with its short convolution.
+struct Operands: Sendable {
+  let query, key, value: Operand
 
   /// - Parameters:
-  ///   - convolutionWidth: W; 0 for none.
-  ///   - queries, keys, values: the channels of the operands.
-  init(batch: Int, convolutionWidth W: Int, queries: Int, keys: Int, values: Int, memory: Shape) {
-    func window(_ channels: Int) -> Tensor {
-      Tensor(zeros: [batch, max(0, W - 1), W > 0 ? channels : 0])
+  ///   - names: of their parameters.
+  ///   - queries, keys, values: their channels.
+  init(
+    _ names: (String, String, String) = ("q", "k", "v"), queries: Int, keys: Int, values: Int, of width: Int,
+    convolutionWidth W: Int, hasBias: Bool = false, from p: Parameters
+  ) {
+    func operand(_ name: String, _ window: String, _ channels: Int) -> Operand {
+      Operand(
+        name, window: window, channels, of: width, convolutionWidth: W, hasBias: hasBias, from: p)
     }
-    (queryWindow, keyWindow, valueWindow) = (window(queries), window(keys), window(values))
-    self.memory = Tensor(zeros: memory)
+    query = operand(names.0, "query_window", queries)
+    key = operand(names.1, "key_window", keys)
+    value = operand(names.2, "value_window", values)
+  }
+
+  /// The windows, and S of this shape for one row.
+  func memory(_ shape: Shape) -> [StateTensor] {
+    [query, key, value].flatMap(\.convolution.memory) + [StateTensor("memory", shape)]
   }
 }
 
 /// W_o (f(W_g x) ⊙ rms(y)): a norm for each head, a gate and the output projection.
 struct GatedOutput: Sendable {
   /// [H V D] or absent, for outputs without a gate.
-  var gateWeight: Weight
+  let gateWeight: Weight
   /// [V], shared by the heads, or absent.
-  var scale: Tensor
-  var outputWeight: Weight
+  let scale: Tensor
+  let outputWeight: Weight
 
+  /// - Parameter norm: "g_norm" for "g_norm.weight".
   init(
-    width D: Int, heads H: Int, valueWidth V: Int, hasGate: Bool, hasScale: Bool = true,
-    using generator: inout some RandomNumberGenerator
+    width D: Int, heads H: Int, valueWidth V: Int, hasGate: Bool, norm: String = "o_norm",
+    hasScale: Bool = true, from p: Parameters
   ) {
-    gateWeight = hasGate ? .weight(H * V, D, using: &generator) : .absent
-    scale = hasScale ? Tensor(ones: [V]) : .absent
-    outputWeight = .weight(D, H * V, using: &generator)
+    gateWeight = p.matrix("g_proj.weight", [H * V, D], if: hasGate)
+    scale = p.tensor(norm + ".weight", [V], .exempt, .ones, if: hasScale)
+    outputWeight = p.matrix("o_proj.weight", [D, H * V], .residual)
   }
 
   /// y [B T H V] and the mixer's input x [B T D] → [B T D].

@@ -28,53 +28,38 @@ public struct HiPPOLegS: SequenceMixer {
     public static let forgets = false
   }
 
-  public struct State: RecurrentState {
-    /// c, [B E N].
-    public var memory: Tensor
-    /// How many tokens each row's document has had.
-    public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
-    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
-  }
-
   public static let description = MixerDescription(
     name: "hippo-legs", title: "HiPPO-LegS", paper: "Gu et al. 2020, arXiv:2008.07669",
     recurrence: "c = (I − A/t) c + B f/t (bilinear), y = C c + D f", state: "E N", cost: "10 E N",
     parallelForm: "scan")
 
   public let configuration: Configuration
-  var readOut, skip: Tensor
-  var inputWeight: Weight
-  var gatedUnit: GatedUnit
+  let inputWeight: Weight
+  let readOut, skip: Tensor
+  let gatedUnit: GatedUnit
 
-  public static let fields: [Field<Self>] = [
-    .matrix("in_proj.weight", \.inputWeight),
-    .init("C", \.readOut, .exempt),
-    .init("D", \.skip, .exempt),
-    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
-    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
-    let (D, E, N) = (configuration.width, configuration.channels, configuration.stateSize)
-    inputWeight = .weight(E, D, using: &generator)
+    let (D, E) = (configuration.width, configuration.channels)
+    inputWeight = p.matrix("in_proj.weight", [E, D])
     // The basis is orthonormal: ‖c‖ is at most the root mean square of f, and so is the size of y.
-    readOut = .normal([E, N], using: &generator)
-    skip = .normal([E], using: &generator)
-    gatedUnit = GatedUnit(width: D, channels: E, using: &generator)
+    readOut = p.tensor("C", [E, configuration.stateSize], .exempt, .normal(1))
+    skip = p.tensor("D", [E], .exempt, .normal(1))
+    gatedUnit = GatedUnit(width: D, channels: E, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
-    State(
-      memory: Tensor(zeros: [batch, configuration.channels, configuration.stateSize]),
-      position: Array(repeating: 0, count: batch))
+  public static let countsTokens = true
+  /// c.
+  public var memory: [StateTensor] {
+    [StateTensor("memory", [configuration.channels, configuration.stateSize])]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
+    var counts = state.position
     let y = LegendreMemory.run(
-      f: linear(x, inputWeight), C: readOut, D: skip, form: form, resets: resets, state: &state.memory,
-      counts: &state.position)
+      f: linear(x, inputWeight), C: readOut, D: skip, form: form, resets: resets, state: &state["memory"],
+      counts: &counts)
+    state.position = counts
     return gatedUnit(y)
   }
 }

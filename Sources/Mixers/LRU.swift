@@ -35,89 +35,71 @@ public struct LRU: SequenceMixer {
     public static let feedForward = FeedForwardKind.none
   }
 
-  public struct State: RecurrentState {
-    /// h, [B 2N]: real parts, then imaginary ones.
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
-  }
-
   public static let description = MixerDescription(
     name: "lru", title: "LRU", paper: "Orvieto et al. 2023, arXiv:2303.06349",
     recurrence: "h = λ h + γ B u, y = Re(C h) + D u, complex diagonal", state: "2 N", cost: "6 N",
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var logDecay, logFrequency, logScale, outputReal, outputImaginary, skip: Tensor
-  var inputWeight: Weight
-  var gatedUnit: GatedUnit
-  /// λ and exp(γ) repeated for both planes, in a frozen copy.
-  private var derived: (lambda: Tensor, scale: Tensor)?
+  let logDecay, logFrequency, logScale, outputReal, outputImaginary, skip: Tensor
+  let inputWeight: Weight
+  let gatedUnit: GatedUnit
 
-  public static let fields: [Field<Self>] = [
-    .init("nu_log", \.logDecay, .exempt),
-    .init("theta_log", \.logFrequency, .exempt),
-    .init("gamma_log", \.logScale, .exempt),
-    .matrix("B", \.inputWeight),
-    .init("C_re", \.outputReal),
-    .init("C_im", \.outputImaginary),
-    .init("D", \.skip, .exempt),
-    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
-    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
-    let (D, N) = (configuration.width, configuration.stateSize)
+    let (D, N, phase) = (configuration.width, configuration.stateSize, configuration.largestPhase)
     let (inner, outer) = (configuration.innerRadius, configuration.outerRadius)
-    var decays: [Float] = [], frequencies: [Float] = [], scales: [Float] = []
-    for _ in 0..<N {
-      // |λ|² uniform between the squared radii: uniform on the ring.
-      let squared = max(inner * inner + generator.uniform() * (outer * outer - inner * inner), 1e-12)
-      decays.append(Float(naturalLogarithm(-0.5 * naturalLogarithm(squared))))
-      frequencies.append(Float(naturalLogarithm(configuration.largestPhase * max(generator.uniform(), 1e-6))))
-      scales.append(Float(0.5 * naturalLogarithm(1 - squared)))
-    }
-    logDecay = Tensor(decays)
-    logFrequency = Tensor(frequencies)
-    logScale = Tensor(scales)
-    inputWeight = .normal([2 * N, D], deviation: 1 / Float(2 * D).squareRoot(), using: &generator)
-    outputReal = .normal([D, N], deviation: 1 / Float(N).squareRoot(), using: &generator)
-    outputImaginary = .normal([D, N], deviation: 1 / Float(N).squareRoot(), using: &generator)
-    skip = .normal([D], using: &generator)
-    gatedUnit = GatedUnit(width: D, channels: D, using: &generator)
+    let logDecay = p.tensor(
+      "nu_log", [N], .exempt,
+      .drawn {
+        // |λ|² uniform between the squared radii: uniform on the ring.
+        let squared = max(inner * inner + $0.uniform() * (outer * outer - inner * inner), 1e-12)
+        return naturalLogarithm(-0.5 * naturalLogarithm(squared))
+      })
+    self.logDecay = logDecay
+    logFrequency = p.tensor(
+      "theta_log", [N], .exempt, .drawn { naturalLogarithm(phase * max($0.uniform(), 1e-6)) })
+    // Half the log of 1 − |λ|², of the λ that was drawn.
+    logScale = p.tensor(
+      "gamma_log", [N], .exempt,
+      .channels {
+        0.5 * naturalLogarithm(1 - exponential(-2 * exponential(Double(logDecay.base[Int($0)]))))
+      })
+    inputWeight = p.matrix("B", [2 * N, D], .weight, .normal(1 / Float(2 * D).squareRoot()))
+    outputReal = p.tensor("C_re", [D, N], .weight, .normal(1 / Float(N).squareRoot()))
+    outputImaginary = p.tensor("C_im", [D, N], .weight, .normal(1 / Float(N).squareRoot()))
+    skip = p.tensor("D", [D], .exempt, .normal(1))
+    gatedUnit = GatedUnit(width: D, channels: D, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
-    State(memory: Tensor(zeros: [batch, 2 * configuration.stateSize]))
-  }
+  /// h: real parts, then imaginary ones.
+  public var memory: [StateTensor] { [StateTensor("memory", [2 * configuration.stateSize])] }
 
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    gatedUnit(system(u, form: form, resets: resets, state: &state))
-  }
-
-  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let N = configuration.stateSize
-    let (lambda, scale) = derived ?? makeDerived()
-    let h = Diagonal.run(
-      decay: lambda, input: scaled(linear(u, inputWeight), by: scale), .complex, form: form, resets: resets,
-      state: &state.memory)
-    let planes = split(h, sizes: [N, N])
-    return RunnelTensors.skip(
-      linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
-  }
-
-  private func makeDerived() -> (lambda: Tensor, scale: Tensor) {
+  /// λ, and exp(γ) repeated for both planes.
+  public typealias Constants = (lambda: Tensor, scale: Tensor)
+  public var constants: Constants {
     let scale = activate(logScale, .exp)
     return (
       ringEigenvalues(logDecay: logDecay, logFrequency: logFrequency), concatenated([scale, scale])
     )
   }
 
-  public func frozen() -> LRU {
-    var copy = self
-    let made = makeDerived()
-    copy.derived = (made.lambda.detached, made.scale.detached)
-    return copy
+  public func run(
+    _ u: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    gatedUnit(system(u, constants, form: form, resets: resets, state: &state))
+  }
+
+  private func system(
+    _ u: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let N = configuration.stateSize
+    let h = Diagonal.run(
+      decay: constants.lambda, input: scaled(linear(u, inputWeight), by: constants.scale), .complex,
+      form: form, resets: resets, state: &state["memory"])
+    let planes = split(h, sizes: [N, N])
+    return RunnelTensors.skip(
+      linear(planes[0], outputReal) - linear(planes[1], outputImaginary), u, by: skip)
   }
 }
 
@@ -126,7 +108,7 @@ extension LRU: ConvolutionalMixer {
     [
       .acrossChannels("kernel", width: configuration.width, length: length) { u in
         var state = initialState(batch: u.shape[0])
-        return system(u, form: form, resets: .none, state: &state)
+        return system(u, constants, form: form, resets: .none, state: &state)
       }
     ]
   }

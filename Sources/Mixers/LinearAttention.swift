@@ -30,7 +30,7 @@ public struct LinearAttention: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
       .keyValueHeads(\.keyValueHeads) { $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       Setting(
         "epsilon", \.epsilon, "added to the denominator, which may be tiny",
         Rule("be 0 or more") { value, _ in value >= 0 && value.isFinite }),
@@ -56,24 +56,6 @@ public struct LinearAttention: SequenceMixer {
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3)
     public static let forgets = false
-    public var stateSpan: Double {
-      let features =
-        featureMap == .taylor ? Double(featureWidth) * Double(featureWidth) : 2 * Double(featureWidth)
-      return features * Double(heads) * Double(valueWidth)
-    }
-  }
-
-  public struct State: RecurrentState {
-    /// S, [B H K V] for K features.
-    public var memory: Tensor
-    /// z, [B H K 1]; without elements where there is no normaliser.
-    public var normalizer: Tensor
-    /// How many tokens each row's document has seen.
-    public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("memory", \.memory), .init("normalizer", \.normalizer),
-    ]
-    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
 
   public static let description = MixerDescription(
@@ -83,50 +65,38 @@ public struct LinearAttention: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var queryWeight, keyWeight, valueWeight, outputWeight: Weight
+  let queryWeight, keyWeight, valueWeight, outputWeight: Weight
+  let queryMap, keyMap: LearntMap
   /// [V], the same for all heads; absent where there is no norm.
-  var normScale: Tensor
-  var queryMap, keyMap: LearntMap
+  let normScale: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.queryWeight),
-    .matrix("k_proj.weight", \.keyWeight),
-    .matrix("v_proj.weight", \.valueWeight),
-    .init("feature_map_q.layer1.weight", \.queryMap.first),
-    .init("feature_map_q.layer1.bias", \.queryMap.firstBias, .exempt),
-    .init("feature_map_q.layer2.weight", \.queryMap.second),
-    .init("feature_map_q.layer2.bias", \.queryMap.secondBias, .exempt),
-    .init("feature_map_k.layer1.weight", \.keyMap.first),
-    .init("feature_map_k.layer1.bias", \.keyMap.firstBias, .exempt),
-    .init("feature_map_k.layer2.weight", \.keyMap.second),
-    .init("feature_map_k.layer2.bias", \.keyMap.secondBias, .exempt),
-    .init("norm.weight", \.normScale, .exempt),
-    .matrix("o_proj.weight", \.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H, G) = (configuration.width, configuration.heads, configuration.keyValueHeads)
     let (F, V) = (configuration.featureWidth, configuration.valueWidth)
-    queryWeight = .weight(H * F, D, using: &generator)
-    keyWeight = .weight(G * F, D, using: &generator)
-    valueWeight = .weight(G * V, D, using: &generator)
-    outputWeight = .weight(D, H * V, using: &generator)
-    normScale = configuration.hasNorm == true && configuration.hasNormScale ? Tensor(ones: [V]) : .absent
-    queryMap = LearntMap(configuration.featureMap, width: F, using: &generator)
-    keyMap = LearntMap(configuration.featureMap, width: F, using: &generator)
+    queryWeight = p.matrix("q_proj.weight", [H * F, D])
+    keyWeight = p.matrix("k_proj.weight", [G * F, D])
+    valueWeight = p.matrix("v_proj.weight", [G * V, D])
+    queryMap = LearntMap(configuration.featureMap, "feature_map_q", width: F, from: p)
+    keyMap = LearntMap(configuration.featureMap, "feature_map_k", width: F, from: p)
+    normScale = p.tensor(
+      "norm.weight", [V], .exempt, .ones,
+      if: configuration.hasNorm == true && configuration.hasNormScale)
+    outputWeight = p.matrix("o_proj.weight", [D, H * V], .residual)
   }
 
-  public func initialState(batch: Int) -> State {
+  public static let countsTokens = true
+  /// S, [H K V] for K features, and z, without elements where there is no normaliser.
+  public var memory: [StateTensor] {
     let (H, V) = (configuration.heads, configuration.valueWidth)
     let K = configuration.featureMap.count(of: configuration.featureWidth)
-    return State(
-      memory: Tensor(zeros: [batch, H, K, V]),
-      normalizer: Tensor(zeros: [batch, H, K, configuration.hasNormalizer == true ? 1 : 0]),
-      position: Array(repeating: 0, count: batch))
+    return [
+      StateTensor("memory", [H, K, V]),
+      StateTensor("normalizer", [H, K, configuration.hasNormalizer == true ? 1 : 0]),
+    ]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let (B, T, H, G) = (x.shape[0], x.shape[1], configuration.heads, configuration.keyValueHeads)
     let V = configuration.valueWidth
     let map = configuration.featureMap
@@ -147,10 +117,10 @@ public struct LinearAttention: SequenceMixer {
     let v = repeatedHeads(linear(x, valueWeight).reshaped([B, T, G, V]), each: H / G)
     var y = OuterProduct.run(
       q: rotated(q, where: !map.rotatesBefore), k: rotated(k, where: !map.rotatesBefore), v: v, form: form,
-      resets: resets, state: &state.memory)
+      resets: resets, state: &state["memory"])
     if configuration.hasNormalizer == true {
       let weights = OuterProduct.run(
-        q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state.normalizer)
+        q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state["normalizer"])
       y = divided(y, by: added(weights, Tensor([configuration.epsilon])))
     }
     if configuration.hasNorm == true { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }

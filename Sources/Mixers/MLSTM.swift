@@ -28,7 +28,7 @@ public struct MLSTM: SequenceMixer {
       Setting("heads", \.heads, "H: heads", .dividing("expanded_width", \.expandedWidth)) {
         $0.width % 2 == 0 && $0.width >= 32 ? 4 : 2
       },
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       Setting(
         "block_width", \.blockWidth, "inputs and outputs of one block of the projections to q, k and v",
         .dividing("expanded_width", \.expandedWidth)
@@ -37,8 +37,6 @@ public struct MLSTM: SequenceMixer {
     ]
     public static let feedForward = FeedForwardKind.none
     public static let norm = NormKind.layer
-    // The memory grows as the square of the expanded width.
-    public var stateSpan: Double { Double(expandedWidth) * Double(expandedWidth) / Double(max(1, heads)) }
 
     /// How many blocks are multiplied as one: as many as make the row a cache line, 16 columns. That is three
     /// times as fast in training as each by itself; 8 and 32 columns are slower.
@@ -48,122 +46,84 @@ public struct MLSTM: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolution, [B W−1 E].
-    public var window: Tensor
-    /// C exp(−m), [B H K V].
-    public var memory: Tensor
-    /// n exp(−m), [B H K 1].
-    public var normalizer: Tensor
-    /// m, [B H].
-    public var maximum: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory), .init("normalizer", \.normalizer),
-      .init("maximum", \.maximum),
-    ]
-  }
-
   public static let description = MixerDescription(
     name: "mlstm", title: "mLSTM", paper: "Beck et al. 2024, arXiv:2405.04517",
     recurrence: "C = f C + i kᵀ v, n = f n + i k, h = q C / max(|q n|, 1), i exponential",
     state: "H (K (V + 1) + 1) + E (W − 1)", cost: "5 H K (V + 1)", parallelForm: "masked product")
 
   public let configuration: Configuration
-  var skip: Tensor
-  var upWeight, downWeight: Weight
+  let upWeight, downWeight: Weight
   /// [E/b b b], each block output by input.
-  var queryBlocks, keyBlocks, valueBlocks: Tensor
-  var convolution: ShortConvolution
-  var inputGateWeight, inputGateBias, forgetGateWeight, forgetGateBias: Tensor
+  let queryBlocks, keyBlocks, valueBlocks: Tensor
+  let convolution: ShortConvolution
+  let inputGateWeight, inputGateBias, forgetGateWeight, forgetGateBias: Tensor
   /// Of the norm's scale what is more than one.
-  var normScale: Tensor
-
-  private struct Derived {
-    var query, key, value, normScale: Tensor
-  }
-  private var derived: Derived?
-
-  public static let fields: [Field<Self>] = [
-    .matrix("proj_up.weight", \.upWeight),
-    .init("q_proj.weight", \.queryBlocks),
-    .init("k_proj.weight", \.keyBlocks),
-    .init("v_proj.weight", \.valueBlocks),
-    .init("conv1d.conv.weight", \.convolution.weight),
-    .init("conv1d.conv.bias", \.convolution.bias, .exempt),
-    .init("mlstm_cell.igate.weight", \.inputGateWeight),
-    .init("mlstm_cell.igate.bias", \.inputGateBias, .exempt),
-    .init("mlstm_cell.fgate.weight", \.forgetGateWeight),
-    .init("mlstm_cell.fgate.bias", \.forgetGateBias, .exempt),
-    .init("mlstm_cell.outnorm.weight", \.normScale, .exempt),
-    .init("learnable_skip", \.skip, .exempt),
-    // Not `.residual`: its deviation has the number of layers in it already.
-    .matrix("proj_down.weight", \.downWeight),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
-    self.init(configuration, at: .alone, using: &generator)
-  }
+  let normScale: Tensor
+  let skip: Tensor
 
   /// The authors' initialisation: gates that start without looking at their input, the forget gates of the
   /// heads spread from σ(3) to σ(6).
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, H) = (configuration.width, configuration.expandedWidth, configuration.heads)
     let b = configuration.blockWidth
-    let small = (2 / (5 * Float(D))).squareRoot()
-    upWeight = .normal([2 * E, D], deviation: small, using: &generator)
-    queryBlocks = .normal([E / b, b, b], deviation: small, using: &generator)
-    keyBlocks = .normal([E / b, b, b], deviation: small, using: &generator)
-    valueBlocks = .normal([E / b, b, b], deviation: small, using: &generator)
+    let small = Beginning.normal((2 / (5 * Float(D))).squareRoot())
+    upWeight = p.matrix("proj_up.weight", [2 * E, D], .weight, small)
+    queryBlocks = p.tensor("q_proj.weight", [E / b, b, b], .weight, small)
+    keyBlocks = p.tensor("k_proj.weight", [E / b, b, b], .weight, small)
+    valueBlocks = p.tensor("v_proj.weight", [E / b, b, b], .weight, small)
     convolution = ShortConvolution(
-      E, width: configuration.convolutionWidth, hasBias: true, using: &generator)
-    inputGateWeight = Tensor(zeros: [H, 3 * E])
-    inputGateBias = .normal([H], deviation: 0.1, using: &generator)
-    forgetGateWeight = Tensor(zeros: [H, 3 * E])
-    forgetGateBias = Tensor((0..<H).map { 3 + 3 * Float($0) / Float(max(1, H - 1)) })
-    normScale = Tensor(zeros: [E])
-    skip = Tensor(ones: [E])
-    downWeight = .normal(
-      [D, E], deviation: 2 / (Float(depth.count) * Float(D).squareRoot()), using: &generator)
+      "conv1d.conv", E, width: configuration.convolutionWidth, .weight, hasBias: true, from: p)
+    inputGateWeight = p.tensor("mlstm_cell.igate.weight", [H, 3 * E], .weight)
+    inputGateBias = p.tensor("mlstm_cell.igate.bias", [H], .exempt, .normal(0.1))
+    forgetGateWeight = p.tensor("mlstm_cell.fgate.weight", [H, 3 * E], .weight)
+    forgetGateBias = p.tensor(
+      "mlstm_cell.fgate.bias", [H], .exempt, .channels { 3 + 3 * $0 / Double(max(1, H - 1)) })
+    normScale = p.tensor("mlstm_cell.outnorm.weight", [E])
+    skip = p.tensor("learnable_skip", [E], .exempt, .ones)
+    // Not `.residual`: its deviation has the number of layers in it already.
+    downWeight = p.matrix(
+      "proj_down.weight", [D, E], .weight, .normal(2 / (Float(depth.count) * Float(D).squareRoot())))
   }
 
-  public func initialState(batch: Int) -> State {
+  /// The last W − 1 inputs of the convolution, C exp(−m), n exp(−m), and m.
+  public var memory: [StateTensor] {
     let (E, H) = (configuration.expandedWidth, configuration.heads)
-    return State(
-      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, E]),
-      memory: Tensor(zeros: [batch, H, E / H, E / H]), normalizer: Tensor(zeros: [batch, H, E / H, 1]),
-      maximum: Tensor(zeros: [batch, H]))
+    return convolution.memory + [
+      StateTensor("memory", [H, E / H, E / H]), StateTensor("normalizer", [H, E / H, 1]),
+      StateTensor("maximum", [H]),
+    ]
   }
 
-  private var derivation: Derived {
+  /// The weights of the projections to q, k and v, and the norm's scale.
+  public typealias Constants = (query: Tensor, key: Tensor, value: Tensor, normScale: Tensor)
+  public var constants: Constants {
     let count = configuration.joinedBlocks
-    return Derived(
-      query: joinedBlocks(queryBlocks, count), key: joinedBlocks(keyBlocks, count),
-      value: joinedBlocks(valueBlocks, count), normScale: Tensor(ones: normScale.shape) + normScale)
+    return (
+      joinedBlocks(queryBlocks, count), joinedBlocks(keyBlocks, count), joinedBlocks(valueBlocks, count),
+      Tensor(ones: normScale.shape) + normScale
+    )
   }
 
-  public func frozen() -> Self {
-    var copy = self
-    copy.derived = derivation
-    return copy
-  }
-
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(
+    _ u: Tensor, _ weights: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let (B, T, E, H) = (u.shape[0], u.shape[1], configuration.expandedWidth, configuration.heads)
     let K = E / H
-    let weights = derived ?? derivation
     let branches = split(linear(u, upWeight), sizes: [E, E])  // x, z
-    let c = convolution(branches[0], .silu, resets: resets, window: &state.window)
+    let c = convolution(branches[0], .silu, resets: resets, state: &state)
     let q = blockLinear(c, weights.query), k = blockLinear(c, weights.key)
     let v = blockLinear(branches[0], weights.value)
     let operands = concatenated([q, k, v])  // [B T 3E]
+    var (memory, normalizer, maximum) = (
+      state.take("memory"), state.take("normalizer"), state.take("maximum")
+    )
     let h = ExponentialGating.run(
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),
       logForget: logSigmoid(linear(operands, forgetGateWeight, bias: forgetGateBias)), form: form,
-      resets: resets, memory: &state.memory, normalizer: &state.normalizer, maximum: &state.maximum)
+      resets: resets, memory: &memory, normalizer: &normalizer, maximum: &maximum)
+    (state["memory"], state["normalizer"], state["maximum"]) = (memory, normalizer, maximum)
     let normed = layerNorm(
       h.reshaped([B, T, E]), scale: weights.normScale, epsilon: configuration.normEpsilon, groups: H)
     return linear(gated(RunnelTensors.skip(normed, c, by: skip), by: branches[1], .silu), downWeight)

@@ -22,9 +22,9 @@ public struct Mamba: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .expandedWidth(\.expandedWidth) { 2 * $0.width },
       .stateSize(\.stateSize),
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       Setting("step_rank", \.stepRank, "R: the inner width of what makes Δ") { ($0.width + 15) / 16 },
-      Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
+      .hasBias(\.hasBias),
       .hasConvolutionBias(\.hasConvolutionBias),
       Setting(
         "operand_norm_epsilon", \.operandNormEpsilon,
@@ -33,114 +33,76 @@ public struct Mamba: SequenceMixer {
     public static let feedForward = FeedForwardKind.none
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolution, [B W−1 E].
-    public var window: Tensor
-    /// h, [B E N].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory),
-    ]
-  }
-
   public static let description = MixerDescription(
     name: "mamba", title: "Mamba", paper: "Gu and Dao 2023, arXiv:2312.00752",
     recurrence: "h = exp(Δ A) h + Δ x B, y = C h + D x", state: "E N + E (W − 1)", cost: "6 E N",
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var convolutionWeight, convolutionBias: Tensor
-  var inputWeight, operandWeight: Weight
-  var stepBias, logA, skip: Tensor
-  var stepWeight, outputWeight: Weight
+  let inputWeight, operandWeight, stepWeight, outputWeight: Weight
+  let convolution: ShortConvolution
+  let stepBias, logA, skip: Tensor
   /// Absent where there are none.
-  var inputBias, outputBias: Tensor
-  /// A = −exp(logA), in a frozen copy.
-  private var decay: Tensor?
+  let inputBias, outputBias: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("in_proj.weight", \.inputWeight),
-    .init("in_proj.bias", \.inputBias, .exempt),
-    .init("conv1d.weight", \.convolutionWeight, .exempt),
-    .init("conv1d.bias", \.convolutionBias, .exempt),
-    .matrix("x_proj.weight", \.operandWeight),
-    .matrix("dt_proj.weight", \.stepWeight, .delicate),
-    .init("dt_proj.bias", \.stepBias, .exempt),
-    .init("A_log", \.logA, .exempt),
-    .init("D", \.skip, .exempt),
-    .matrix("out_proj.weight", \.outputWeight, .residual),
-    .init("out_proj.bias", \.outputBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, N) = (configuration.width, configuration.expandedWidth, configuration.stateSize)
-    let (W, R) = (configuration.convolutionWidth, configuration.stepRank)
-    let bound = 1 / Float(W).squareRoot()
-    inputWeight = .weight(2 * E, D, using: &generator)
-    convolutionWeight = .uniform([E, W], in: -bound...bound, using: &generator)
-    convolutionBias =
-      configuration.hasConvolutionBias ? .uniform([E], in: -bound...bound, using: &generator) : .absent
-    operandWeight = .weight(R + 2 * N, E, using: &generator)
-    stepWeight = .weight(E, R, using: &generator)
-    stepBias = .softplusSteps(E, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
+    let R = configuration.stepRank
+    inputWeight = p.matrix("in_proj.weight", [2 * E, D])
+    inputBias = p.tensor("in_proj.bias", [2 * E], if: configuration.hasBias)
+    convolution = ShortConvolution(
+      "conv1d", E, width: configuration.convolutionWidth, hasBias: configuration.hasConvolutionBias, from: p)
+    operandWeight = p.matrix("x_proj.weight", [R + 2 * N, E])
+    stepWeight = p.matrix("dt_proj.weight", [E, R], .delicate)
+    stepBias = p.tensor("dt_proj.bias", [E], .exempt, .softplusSteps(low: 1e-3, high: 0.1, floor: 1e-4))
     // S4D-Real: A_n = −(n + 1), §3.6.
-    logA = Tensor((0..<E * N).map { Float(naturalLogarithm(Double($0 % N + 1))) }, [E, N])
-    skip = Tensor(ones: [E])
-    outputWeight = .weight(D, E, using: &generator)
-    inputBias = configuration.hasBias ? Tensor(zeros: [2 * E]) : .absent
-    outputBias = configuration.hasBias ? Tensor(zeros: [D]) : .absent
+    logA = p.tensor(
+      "A_log", [E, N], .exempt,
+      .channels { naturalLogarithm($0.truncatingRemainder(dividingBy: Double(N)) + 1) })
+    skip = p.tensor("D", [E], .exempt, .ones)
+    outputWeight = p.matrix("out_proj.weight", [D, E], .residual)
+    outputBias = p.tensor("out_proj.bias", [D], if: configuration.hasBias)
   }
 
-  public func initialState(batch: Int) -> State {
-    let (E, N, W) = (configuration.expandedWidth, configuration.stateSize, configuration.convolutionWidth)
-    return State(window: Tensor(zeros: [batch, W - 1, E]), memory: Tensor(zeros: [batch, E, N]))
+  /// The window of the convolution, and h.
+  public var memory: [StateTensor] {
+    convolution.memory + [StateTensor("memory", [configuration.expandedWidth, configuration.stateSize])]
   }
 
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    if form == .step, u.shape[1] == 1, resets.isEmpty, configuration.operandNormEpsilon == nil, let decay,
-      let step = stepWeight.matrix, let output = outputWeight.matrix
-    {
-      return fusedStep(u, decay: decay, step: step, output: output, state: &state)
-    }
+  /// A.
+  public var constants: Tensor { -1 * activate(logA, .exp) }
+
+  public func run(_ u: Tensor, _ A: Tensor, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor
+  {
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])  // x, z: [B T E]
-    let x = causalConvolution(
-      projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
-      window: &state.window)
+    let x = convolution(projected[0], .silu, resets: resets, state: &state)
     var operands = linear(x, operandWeight, sizes: [R, N, N])  // δ [B T R], B and C [B T N]
     if let epsilon = configuration.operandNormEpsilon {
       operands = operands.map { rmsNorm($0, epsilon: epsilon) }
     }
     let delta = activate(linear(operands[0], stepWeight, bias: stepBias), .softplus)
     let y = SelectiveScan.run(
-      u: x, delta: delta, A: decay ?? -1 * activate(logA, .exp), B: operands[1], C: operands[2], D: skip,
-      form: form, resets: resets, state: &state.memory)
+      u: x, delta: delta, A: A, B: operands[1], C: operands[2], D: skip, form: form, resets: resets,
+      state: &state["memory"])
     return linear(gated(y, by: projected[1], .silu), outputWeight, bias: outputBias)
   }
 
-  /// The same function of one token for a frozen copy, with as few jobs for the pool as there are products that need all
-  /// of what comes before.
-  private func fusedStep(
-    _ u: Tensor, decay: Tensor, step: PackedMatrix, output: PackedMatrix, state: inout State
-  ) -> Tensor {
+  /// With as few jobs for the pool as there are products that need all of what comes before.
+  public func fusedStep(_ u: Tensor, _ A: Tensor, state: inout RecurrentState) -> Tensor? {
+    guard configuration.operandNormEpsilon == nil, let step = stepWeight.matrix,
+      let output = outputWeight.matrix
+    else { return nil }
     let (E, N, R) = (configuration.expandedWidth, configuration.stateSize, configuration.stepRank)
-    let B = u.shape[0]
+    let batch = u.shape[0]
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E])
-    let x = causalConvolution(
-      projected[0], weight: convolutionWeight, bias: convolutionBias, activation: .silu, window: &state.window
-    )
+    let x = convolution(projected[0], .silu, resets: .none, state: &state)
     let operands = linear(x, operandWeight, sizes: [R, N, N])
     let y = SelectiveScan.gatedStep(
-      u: x.reshaped([B, E]), delta: operands[0].reshaped([B, R]), step: step, bias: stepBias, A: decay,
-      B: operands[1].reshaped([B, N]), C: operands[2].reshaped([B, N]), D: skip,
-      gate: projected[1].reshaped([B, E]), for: output.element, state: &state.memory)
-    return linear(y, output, bias: outputBias, shape: [B, 1])
-  }
-
-  public func frozen() -> Mamba {
-    var copy = self
-    copy.decay = -1 * activate(logA.detached, .exp)
-    return copy
+      u: x.reshaped([batch, E]), delta: operands[0].reshaped([batch, R]), step: step, bias: stepBias, A: A,
+      B: operands[1].reshaped([batch, N]), C: operands[2].reshaped([batch, N]), D: skip,
+      gate: projected[1].reshaped([batch, E]), for: output.element, state: &state["memory"])
+    return linear(y, output, bias: outputBias, shape: [batch, 1])
   }
 }

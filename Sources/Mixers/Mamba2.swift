@@ -28,9 +28,9 @@ public struct Mamba2: SequenceMixer {
       Setting("head_width", \.headWidth, "P: channels of a head") { 2 * $0.width / $0.heads },
       Setting("groups", \.groups, "G: heads that share B and C are heads / G", .dividing("heads", \.heads)),
       .stateSize(\.stateSize),
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       .normEpsilon(\.normEpsilon),
-      Setting("has_bias", \.hasBias, "whether the input and output projections have biases"),
+      .hasBias(\.hasBias),
       .hasConvolutionBias(\.hasConvolutionBias),
       Setting(
         "has_skip_per_channel", \.hasSkipPerChannel, "whether D has a number for each channel, not each head"),
@@ -54,16 +54,6 @@ public struct Mamba2: SequenceMixer {
     }
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolution, [B W−1 E+2GN].
-    public var window: Tensor
-    /// S, [B H N P].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory),
-    ]
-  }
-
   public static let description = MixerDescription(
     name: "mamba2", title: "Mamba-2", paper: "Dao and Gu 2024, arXiv:2405.21060",
     recurrence: "S = exp(Δ A) S + Bᵀ Δ x, y = C S + D x", state: "H N P + (E + 2 G N) (W − 1)",
@@ -71,64 +61,48 @@ public struct Mamba2: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  var convolutionWeight, convolutionBias, stepBias: Tensor
-  var inputWeight: Weight
-  var logA, skip, normScale: Tensor
-  var outputWeight: Weight
+  let inputWeight, outputWeight: Weight
+  let convolution: ShortConvolution
+  let stepBias, logA, skip, normScale: Tensor
   /// Absent where there are none.
-  var inputBias, outputBias: Tensor
-  /// D for each channel, in a frozen copy.
-  private var skipPerChannel: Tensor?
+  let inputBias, outputBias: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("in_proj.weight", \.inputWeight),
-    .init("in_proj.bias", \.inputBias, .exempt),
-    .init("conv1d.weight", \.convolutionWeight, .exempt),
-    .init("conv1d.bias", \.convolutionBias, .exempt),
-    .init("dt_bias", \.stepBias, .exempt),
-    .init("A_log", \.logA, .exempt),
-    .init("D", \.skip, .exempt),
-    .init("norm.weight", \.normScale, .exempt),
-    .matrix("out_proj.weight", \.outputWeight, .residual),
-    .init("out_proj.bias", \.outputBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, H) = (configuration.width, configuration.expandedWidth, configuration.heads)
-    let (GN, W) = (configuration.groups * configuration.stateSize, configuration.convolutionWidth)
-    let bound = 1 / Float(W).squareRoot()
-    inputWeight = .weight(2 * E + 2 * GN + H, D, using: &generator)
-    convolutionWeight = .uniform([E + 2 * GN, W], in: -bound...bound, using: &generator)
-    convolutionBias =
-      configuration.hasConvolutionBias
-      ? .uniform([E + 2 * GN], in: -bound...bound, using: &generator) : .absent
-    stepBias = .softplusSteps(H, low: 1e-3, high: 0.1, floor: 1e-4, using: &generator)
-    logA = Tensor((0..<H).map { _ in Float(naturalLogarithm(1 + 15 * generator.uniform())) })
-    skip = Tensor(ones: [configuration.hasSkipPerChannel ? E : H])
-    normScale = configuration.hasNorm ? Tensor(ones: [E]) : .absent
-    outputWeight = .weight(D, E, using: &generator)
-    inputBias = configuration.hasBias ? Tensor(zeros: [2 * E + 2 * GN + H]) : .absent
-    outputBias = configuration.hasBias ? Tensor(zeros: [D]) : .absent
+    let channels = E + 2 * configuration.groups * configuration.stateSize
+    inputWeight = p.matrix("in_proj.weight", [E + channels + H, D])
+    inputBias = p.tensor("in_proj.bias", [E + channels + H], if: configuration.hasBias)
+    convolution = ShortConvolution(
+      "conv1d", channels, width: configuration.convolutionWidth, hasBias: configuration.hasConvolutionBias,
+      from: p)
+    stepBias = p.tensor("dt_bias", [H], .exempt, .softplusSteps(low: 1e-3, high: 0.1, floor: 1e-4))
+    logA = p.tensor("A_log", [H], .exempt, .drawn { naturalLogarithm(1 + 15 * $0.uniform()) })
+    skip = p.tensor("D", [configuration.hasSkipPerChannel ? E : H], .exempt, .ones)
+    normScale = p.tensor("norm.weight", [E], .exempt, .ones, if: configuration.hasNorm)
+    outputWeight = p.matrix("out_proj.weight", [D, E], .residual)
+    outputBias = p.tensor("out_proj.bias", [D], if: configuration.hasBias)
   }
 
-  public func initialState(batch: Int) -> State {
+  /// The window of the convolution, and S.
+  public var memory: [StateTensor] {
     let (H, N, P) = (configuration.heads, configuration.stateSize, configuration.headWidth)
-    let channels = configuration.expandedWidth + 2 * configuration.groups * N
-    return State(
-      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, channels]),
-      memory: Tensor(zeros: [batch, H, N, P]))
+    return convolution.memory + [StateTensor("memory", [H, N, P])]
   }
 
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let (H, P, G, N) = (
-      configuration.heads, configuration.headWidth, configuration.groups, configuration.stateSize
-    )
+  /// D for each channel.
+  public var constants: Tensor {
+    configuration.hasSkipPerChannel ? skip : repeated(skip, each: configuration.headWidth)
+  }
+
+  public func run(
+    _ u: Tensor, _ skip: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let (H, P) = (configuration.heads, configuration.headWidth)
+    let (G, N) = (configuration.groups, configuration.stateSize)
     let (B, T, E) = (u.shape[0], u.shape[1], configuration.expandedWidth)
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E + 2 * G * N, H])  // z, xBC, δ
-    let mixed = causalConvolution(
-      projected[1], weight: convolutionWeight, bias: convolutionBias, activation: .silu, resets: resets,
-      window: &state.window)
+    let mixed = convolution(projected[1], .silu, resets: resets, state: &state)
     let operands = split(mixed, sizes: [E, G * N, G * N])
     var step = added(projected[2], stepBias)  // before softplus, as its limits are: [B T H]
     if let least = configuration.leastStep { step = maximum(step, Float(inverseSoftplus(Double(least)))) }
@@ -139,8 +113,8 @@ public struct Mamba2: SequenceMixer {
     let y = OuterProduct.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
       v: scaledRows(x, by: activate(step, .softplus)), decay: .perToken(logDecay(step, rate: logA)),
-      form: form, resets: resets, state: &state.memory)
-    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skipPerChannel ?? makeSkip())
+      form: form, resets: resets, state: &state["memory"])
+    let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skip)
     let output =
       configuration.hasNorm
       ? gatedRMSNorm(
@@ -148,15 +122,5 @@ public struct Mamba2: SequenceMixer {
         groups: G, normBeforeGate: configuration.normBeforeGate)
       : gated(skipped, by: projected[0], .silu)
     return linear(output, outputWeight, bias: outputBias)
-  }
-
-  private func makeSkip() -> Tensor {
-    configuration.hasSkipPerChannel ? skip : repeated(skip, each: configuration.headWidth)
-  }
-
-  public func frozen() -> Mamba2 {
-    var copy = self
-    copy.skipPerChannel = makeSkip().detached
-    return copy
   }
 }

@@ -29,60 +29,35 @@ public struct MinGRU: SequenceMixer {
     public static let feedForward = FeedForwardKind.gated(ratio: 8.0 / 3, activation: .gelu)
   }
 
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolution, [B W−1 D].
-    public var window: Tensor
-    /// h, [B E].
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory),
-    ]
-  }
-
   public static let description = MixerDescription(
     name: "mingru", title: "minGRU", paper: "Feng et al. 2024, arXiv:2410.01201",
     recurrence: "h = (1 − z) h + z g(x)", state: "E + D (W − 1)", cost: "3 E",
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  /// The convolution is absent where it has one tap.
-  var convolutionWeight, convolutionBias: Tensor
-  var inputWeight, outputWeight: Weight
+  /// Absent where it has one tap.
+  let convolution: ShortConvolution
+  let inputWeight, outputWeight: Weight
 
-  public static let fields: [Field<Self>] = [
-    .init("conv1d.weight", \.convolutionWeight, .exempt),
-    .init("conv1d.bias", \.convolutionBias, .exempt),
-    .matrix("to_hidden_and_gate.weight", \.inputWeight),
-    .matrix("to_out.weight", \.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, W) = (configuration.width, configuration.expandedWidth, configuration.convolutionWidth)
-    let bound = 1 / Float(W).squareRoot()
-    convolutionWeight = W > 1 ? .uniform([D, W], in: -bound...bound, using: &generator) : .absent
-    convolutionBias = W > 1 ? .uniform([D], in: -bound...bound, using: &generator) : .absent
-    inputWeight = .weight(2 * E, D, using: &generator)
-    outputWeight = .weight(D, E, using: &generator)
+    convolution = ShortConvolution("conv1d", D, width: W, least: 2, hasBias: true, from: p)
+    inputWeight = p.matrix("to_hidden_and_gate.weight", [2 * E, D])
+    outputWeight = p.matrix("to_out.weight", [D, E], .residual)
   }
 
-  public func initialState(batch: Int) -> State {
-    State(
-      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, configuration.width]),
-      memory: Tensor(zeros: [batch, configuration.expandedWidth]))
+  /// The window of the convolution, and h.
+  public var memory: [StateTensor] {
+    convolution.memory + [StateTensor("memory", [configuration.expandedWidth])]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let E = configuration.expandedWidth
-    let mixed =
-      convolutionWeight.isEmpty
-      ? x
-      : causalConvolution(
-        x, weight: convolutionWeight, bias: convolutionBias, resets: resets, window: &state.window)
-    let projected = linear(mixed, inputWeight, sizes: [E, E])
+    let projected = linear(convolution(x, resets: resets, state: &state), inputWeight, sizes: [E, E])
     let gates = minimalGates(gate: projected[1], candidate: projected[0])
     let h = Diagonal.run(
-      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state.memory)
+      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state["memory"])
     return linear(h, outputWeight)
   }
 }

@@ -1,6 +1,7 @@
 /// The numbers, flags and words that fix a mixer: what their declarations make of them.
 
 import RunnelKernels
+import RunnelRecurrences
 import RunnelTensors
 
 /// The settings of one layer's mixer. A conforming type has stored properties, whose initial values are the defaults, and
@@ -21,15 +22,12 @@ public protocol MixerConfiguration: Codable, Sendable, Equatable {
   /// Whether the recurrence forgets. One that never does drowns in what it carries from segment to segment, so it is
   /// trained and validated on separate segments unless the user wants otherwise.
   static var forgets: Bool { get }
-  /// The floats of one row's state, where they may be more than the weights; in Double, since nothing is checked yet.
-  var stateSpan: Double { get }
 }
 
 extension MixerConfiguration {
   public static var forgets: Bool { true }
   public static var norm: NormKind { .rms }
   public static var normalizesEmbedding: Bool { false }
-  public var stateSpan: Double { 0 }
 
   static var allSettings: [Setting<Self>] {
     [Setting("width", \.width, "D, the width of the residual stream")] + settings
@@ -74,9 +72,6 @@ extension MixerConfiguration {
   /// Throws a sentence where the settings do not fit together.
   public func validate() throws {
     for setting in Self.allSettings { try setting.check(self) }
-    guard 4 * stateSpan <= Double(Machine.usableMemory) else {
-      throw ConfigurationError("a state of \(stateSpan) numbers does not fit into this machine's memory")
-    }
   }
 
   public init(from decoder: any Decoder) throws {
@@ -129,6 +124,33 @@ extension Setting where Root: MixerConfiguration {
     derived: (@Sendable (Root) -> Int)? = nil
   ) -> Setting {
     Setting("state_size", path, "N: numbers of a channel's state", rule, derived: derived)
+  }
+  static func keyWidth(
+    _ path: any WritableKeyPath<Root, Int> & Sendable, _ rule: Rule<Root, Int> = .usual,
+    derived: (@Sendable (Root) -> Int)? = nil
+  ) -> Setting {
+    Setting("key_width", path, "K: features of a query and a key", rule, derived: derived)
+  }
+  static func valueWidth(
+    _ path: any WritableKeyPath<Root, Int> & Sendable, _ derived: @escaping @Sendable (Root) -> Int
+  ) -> Setting {
+    Setting("value_width", path, "V: features of a value", derived: derived)
+  }
+  static func featureMap(_ path: any WritableKeyPath<Root, Activation> & Sendable) -> Setting {
+    Setting("feature_map", path, "what acts on queries and keys")
+  }
+  static func temperature(_ path: any WritableKeyPath<Root, Float> & Sendable) -> Setting {
+    Setting("temperature", path, "τ: decays are the gates' sigmoids to the power 1/τ")
+  }
+  static func discretization(_ path: any WritableKeyPath<Root, Discretization> & Sendable) -> Setting {
+    Setting("discretization", path, "how the system becomes a recurrence")
+  }
+  static func hasBias(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+    Setting("has_bias", path, "whether the input and output projections have biases")
+  }
+  /// Of a convolution that every such mixer has.
+  static func taps(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
+    Setting("convolution_width", path, "W: taps of the short convolution")
   }
   static func convolutionWidth(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
     Setting("convolution_width", path, "W: taps of the short convolutions; 0 for none", .zeroOrMore)

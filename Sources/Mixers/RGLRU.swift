@@ -27,23 +27,10 @@ public struct RGLRU: SequenceMixer {
       ) {
         own in (1...max(1, min(16, own.expandedWidth / 16))).last { own.expandedWidth % $0 == 0 } ?? 1
       },
-      Setting("convolution_width", \.convolutionWidth, "W: taps of the short convolution"),
+      .taps(\.convolutionWidth),
       Setting("gate_activation", \.gateActivation, "what acts on the gate W_y x, if not gelu"),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 3, activation: .gelu)
-  }
-
-  public struct State: RecurrentState {
-    /// The last W − 1 inputs of the convolution, [B W−1 E].
-    public var window: Tensor
-    /// h, [B E].
-    public var memory: Tensor
-    /// How many tokens each row's document has seen.
-    public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("window", \.window), .init("memory", \.memory),
-    ]
-    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
 
   public static let description = MixerDescription(
@@ -52,86 +39,62 @@ public struct RGLRU: SequenceMixer {
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var inputBias, gateBias, outputBias: Tensor
-  var inputWeight, gateWeight, outputWeight: Weight
-  var convolutionWeight, convolutionBias, decay: Tensor
-  var inputGateWeight, inputGateBias, recurrenceGateWeight, recurrenceGateBias: Tensor
-  /// c softplus(Λ), in a frozen copy.
-  private var derivedRate: Tensor?
+  let inputWeight, gateWeight, outputWeight: Weight
+  let inputBias, gateBias, outputBias: Tensor
+  let convolution: ShortConvolution
+  let decay, inputGateWeight, inputGateBias, recurrenceGateWeight, recurrenceGateBias: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .matrix("linear_x.weight", \.inputWeight),
-    .init("linear_x.bias", \.inputBias, .exempt),
-    .matrix("linear_y.weight", \.gateWeight),
-    .init("linear_y.bias", \.gateBias, .exempt),
-    .matrix("linear_out.weight", \.outputWeight, .residual),
-    .init("linear_out.bias", \.outputBias, .exempt),
-    .init("conv_1d.weight", \.convolutionWeight, .exempt),
-    .init("conv_1d.bias", \.convolutionBias, .exempt),
-    .init("rg_lru.recurrent_param", \.decay, .exempt),
-    .init("rg_lru.input_gate_weight", \.inputGateWeight),
-    .init("rg_lru.input_gate_bias", \.inputGateBias, .exempt),
-    .init("rg_lru.recurrent_gate_weight", \.recurrenceGateWeight),
-    .init("rg_lru.recurrent_gate_bias", \.recurrenceGateBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, E, H) = (configuration.width, configuration.expandedWidth, configuration.heads)
     let W = configuration.convolutionWidth, K = E / H
-    func normal(_ shape: Shape, variance: Float, _ generator: inout some RandomNumberGenerator) -> Tensor {
-      .normal(shape, deviation: variance.squareRoot(), using: &generator)
-    }
-    inputWeight = .normal([E, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
-    inputBias = Tensor(zeros: [E])
-    gateWeight = .normal([E, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
-    gateBias = Tensor(zeros: [E])
+    inputWeight = p.matrix("linear_x.weight", [E, D], .weight, .normal(1 / Float(D).squareRoot()))
+    inputBias = p.tensor("linear_x.bias", [E])
+    gateWeight = p.matrix("linear_y.weight", [E, D], .weight, .normal(1 / Float(D).squareRoot()))
+    gateBias = p.tensor("linear_y.bias", [E])
     // The authors' variance is 2 / (layers E); the model divides what it adds to its residual stream by 2
     // layers.
-    outputWeight = .normal([D, E], deviation: 2 / Float(E).squareRoot(), using: &generator)
-    outputBias = Tensor(zeros: [D])
-    convolutionWeight = normal([E, W], variance: 0.01 / Float(W), &generator)
-    convolutionBias = Tensor(zeros: [E])
+    outputWeight = p.matrix("linear_out.weight", [D, E], .residual, .normal(2 / Float(E).squareRoot()))
+    outputBias = p.tensor("linear_out.bias", [D])
+    convolution = ShortConvolution(
+      "conv_1d", E, width: W, hasBias: true, weight: .normal((0.01 / Float(W)).squareRoot()), bias: .zeros,
+      from: p)
     // a² at r = 1/c uniform on [0.9², 0.999²]: softplus(Λ) = −log a (§2.4).
-    decay = Tensor(
-      (0..<E).map { _ in
-        let squared = 0.81 + (0.999 * 0.999 - 0.81) * generator.uniform()
-        return Float(naturalLogarithm(exponential(-0.5 * naturalLogarithm(squared)) - 1))
+    decay = p.tensor(
+      "rg_lru.recurrent_param", [E], .exempt,
+      .drawn {
+        let squared = 0.81 + (0.999 * 0.999 - 0.81) * $0.uniform()
+        return naturalLogarithm(exponential(-0.5 * naturalLogarithm(squared)) - 1)
       })
-    inputGateWeight = normal([H, K, K], variance: 0.01 / Float(K), &generator)
-    inputGateBias = Tensor(zeros: [H, K])
-    recurrenceGateWeight = normal([H, K, K], variance: 0.01 / Float(K), &generator)
-    recurrenceGateBias = Tensor(zeros: [H, K])
+    let block = Beginning.normal((0.01 / Float(K)).squareRoot())
+    inputGateWeight = p.tensor("rg_lru.input_gate_weight", [H, K, K], .weight, block)
+    inputGateBias = p.tensor("rg_lru.input_gate_bias", [H, K])
+    recurrenceGateWeight = p.tensor("rg_lru.recurrent_gate_weight", [H, K, K], .weight, block)
+    recurrenceGateBias = p.tensor("rg_lru.recurrent_gate_bias", [H, K])
   }
 
-  public func initialState(batch: Int) -> State {
-    let E = configuration.expandedWidth
-    return State(
-      window: Tensor(zeros: [batch, configuration.convolutionWidth - 1, E]),
-      memory: Tensor(zeros: [batch, E]), position: Array(repeating: 0, count: batch))
+  public static let countsTokens = true
+  /// The window of the convolution, and h.
+  public var memory: [StateTensor] {
+    convolution.memory + [StateTensor("memory", [configuration.expandedWidth])]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  /// c softplus(Λ).
+  public var constants: Tensor { 8 * activate(decay, .softplus) }
+
+  public func run(
+    _ x: Tensor, _ rate: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let positions = resets.positions(steps: x.shape[1], advancing: &state.position)
-    let u = causalConvolution(
-      linear(x, inputWeight, bias: inputBias), weight: convolutionWeight, bias: convolutionBias,
-      resets: resets, window: &state.window)
+    let u = convolution(linear(x, inputWeight, bias: inputBias), resets: resets, state: &state)
     let gates = realGates(
       u, recurrenceGate: blockLinear(u, recurrenceGateWeight, bias: recurrenceGateBias),
-      inputGate: blockLinear(u, inputGateWeight, bias: inputGateBias), rate: derivedRate ?? rate,
+      inputGate: blockLinear(u, inputGateWeight, bias: inputGateBias), rate: rate,
       isFirst: Tensor(positions.map { $0 == 0 ? 1 : 0 }))
     let h = Diagonal.run(
-      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state.memory)
+      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state["memory"])
     let gate = linear(x, gateWeight, bias: gateBias)
     return linear(
       gated(h, by: gate, configuration.gateActivation ?? .gelu), outputWeight, bias: outputBias)
-  }
-
-  private var rate: Tensor { 8 * activate(decay, .softplus) }
-
-  public func frozen() -> RGLRU {
-    var copy = self
-    copy.derivedRate = rate.detached
-    return copy
   }
 }

@@ -27,84 +27,61 @@ public struct RWKV4: SequenceMixer {
     public static let normalizesEmbedding = true
   }
 
-  public struct State: RecurrentState {
-    /// The token before, [B D].
-    public var previous: Tensor
-    /// The sums of the tokens before, each [B A].
-    public var memory: WKV.State
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("previous", \.previous), .init("numerator", \.memory.numerator),
-      .init("denominator", \.memory.denominator), .init("exponent", \.memory.exponent),
-    ]
-  }
-
   public static let description = MixerDescription(
     name: "rwkv4", title: "RWKV-4", paper: "Peng et al. 2023, arXiv:2305.13048",
     recurrence: "a = e^w a + e^k v, b = e^w b + e^k, y = (a + e^(u+k) v) / (b + e^(u+k))", state: "D + 3 A",
     cost: "12 A", parallelForm: "scan over channels")
 
   public let configuration: Configuration
-  var timeDecay, timeFirst, mixKey, mixValue, mixReceptance: Tensor
-  var keyWeight, valueWeight, receptanceWeight, outputWeight: Weight
-  /// −exp(time_decay), in a frozen copy.
-  private var derivedDecay: Tensor?
+  let timeDecay, timeFirst, mixKey, mixValue, mixReceptance: Tensor
+  let keyWeight, valueWeight, receptanceWeight, outputWeight: Weight
 
-  public static let fields: [Field<Self>] = [
-    .init("time_decay", \.timeDecay, .init(decays: false, learningRate: 2)),
-    .init("time_first", \.timeFirst, .init(decays: false, learningRate: 3)),
-    .init("time_mix_k", \.mixKey, .exempt),
-    .init("time_mix_v", \.mixValue, .exempt),
-    .init("time_mix_r", \.mixReceptance, .exempt),
-    .matrix("key.weight", \.keyWeight),
-    .matrix("value.weight", \.valueWeight),
-    .matrix("receptance.weight", \.receptanceWeight),
-    .matrix("output.weight", \.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
-    self.init(configuration, at: .alone, using: &generator)
-  }
-
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, A) = (configuration.width, configuration.attentionWidth)
-    let last = Double(max(1, A - 1))
-    timeDecay = .channels(A) { -5 + 8 * power($0 / last, 0.7 + 1.3 * depth.ascent) }
-    timeFirst = .channels(A) {
-      naturalLogarithm(0.3) + 0.5 * (($0 + 1).truncatingRemainder(dividingBy: 3) - 1)
-    }
-    mixKey = .shareOfToken(D, depth.descent)
-    mixValue = .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent)
-    mixReceptance = .shareOfToken(D, 0.5 * depth.descent)
-    keyWeight = .zeros([A, D], using: &generator)
-    valueWeight = .normal([A, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
-    receptanceWeight = .zeros([A, D], using: &generator)
-    outputWeight = .zeros([D, A], using: &generator)
+    let ascent = depth.ascent
+    timeDecay = p.tensor(
+      "time_decay", [A], .exempt(learningRate: 2),
+      .channels { -5 + 8 * power($0 / Double(max(1, A - 1)), 0.7 + 1.3 * ascent) })
+    timeFirst = p.tensor(
+      "time_first", [A], .exempt(learningRate: 3),
+      .channels { naturalLogarithm(0.3) + 0.5 * (($0 + 1).truncatingRemainder(dividingBy: 3) - 1) })
+    mixKey = p.tensor("time_mix_k", [D], .exempt, .shareOfToken(D, depth.descent))
+    mixValue = p.tensor("time_mix_v", [D], .exempt, .shareOfToken(D, depth.descent, plus: 0.3 * ascent))
+    mixReceptance = p.tensor("time_mix_r", [D], .exempt, .shareOfToken(D, 0.5 * depth.descent))
+    keyWeight = p.matrix("key.weight", [A, D], .weight, .zeros)
+    valueWeight = p.matrix("value.weight", [A, D], .weight, .normal(1 / Float(D).squareRoot()))
+    receptanceWeight = p.matrix("receptance.weight", [A, D], .weight, .zeros)
+    outputWeight = p.matrix("output.weight", [D, A], .residual, .zeros)
   }
 
-  public func initialState(batch: Int) -> State {
-    State(
-      previous: Tensor(zeros: [batch, configuration.width]),
-      memory: WKV.State(batch: batch, width: configuration.attentionWidth))
+  /// The token before, and the sums of the tokens before.
+  public var memory: [StateTensor] {
+    let A = configuration.attentionWidth
+    return [
+      StateTensor("previous", [configuration.width]), StateTensor("numerator", [A]),
+      StateTensor("denominator", [A]),
+      StateTensor("exponent", [A], from: WKV.State(batch: 1, width: 1).exponent.scalars[0]),
+    ]
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let previous = tokenShift(x, resets: resets, last: &state.previous)
+  /// −exp(time_decay).
+  public var constants: Tensor { -1 * activate(timeDecay, .exp) }
+
+  public func run(
+    _ x: Tensor, _ decay: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let previous = tokenShift(x, resets: resets, last: &state["previous"])
+    var sums = WKV.State(
+      numerator: state.take("numerator"), denominator: state.take("denominator"),
+      exponent: state.take("exponent"))
     let y = WKV.run(
       k: linear(mixed(previous, x, by: mixKey), keyWeight),
-      v: linear(mixed(previous, x, by: mixValue), valueWeight), decay: derivedDecay ?? makeDecay(),
-      bonus: timeFirst, form: form, resets: resets, state: &state.memory)
+      v: linear(mixed(previous, x, by: mixValue), valueWeight), decay: decay, bonus: timeFirst, form: form,
+      resets: resets, state: &sums)
+    (state["numerator"], state["denominator"]) = (sums.numerator, sums.denominator)
+    state["exponent"] = sums.exponent
     let r = linear(mixed(previous, x, by: mixReceptance), receptanceWeight)
     return linear(gated(y, by: r, .sigmoid), outputWeight)
-  }
-
-  private func makeDecay() -> Tensor { -1 * activate(timeDecay, .exp) }
-
-  public func frozen() -> RWKV4 {
-    var copy = self
-    copy.derivedDecay = makeDecay().detached
-    return copy
   }
 }

@@ -37,10 +37,7 @@ public struct RWKV5: SequenceMixer {
     public static let feedForward = FeedForwardKind.channelMix(version: 5, ratio: 3.5)
     public static let norm = NormKind.layer
     public static let normalizesEmbedding = true
-    public var stateSpan: Double { Double(heads) * Double(headWidth) * Double(headWidth) }
   }
-
-  public typealias State = ShiftedState
 
   public static let description = MixerDescription(
     name: "rwkv5", title: "RWKV-5", paper: "Peng et al. 2024, arXiv:2404.05892",
@@ -49,101 +46,47 @@ public struct RWKV5: SequenceMixer {
 
   public let configuration: Configuration
   /// [H K], or [H] in version 5.1.
-  var timeDecay: Tensor
+  let timeDecay: Tensor
   /// The bonus of 5.2, [H K], and the logarithm of that of 5.1, [H]; the other is absent.
-  var timeFaaaa, timeFirst: Tensor
-  var mixKey, mixValue, mixReceptance, mixGate: Tensor
-  var keyWeight, valueWeight, receptanceWeight, gateWeight, outputWeight: Weight
+  let timeFaaaa, timeFirst: Tensor
+  let mixKey, mixValue, mixReceptance, mixGate: Tensor
+  let keyWeight, valueWeight, receptanceWeight, gateWeight, outputWeight: Weight
+  let normScale, normBias: Tensor
   /// The state before the first token, [H K K]; absent for zero.
-  var tunedState: Tensor
-  var normScale, normBias: Tensor
-  /// log w and u, both [H K], in a frozen copy.
-  private var derived: (logDecay: Tensor, bonus: Tensor)?
+  let tunedState: Tensor
 
-  public static let fields: [Field<Self>] = [
-    .init("time_decay", \.timeDecay, .init(decays: false, learningRate: 2)),
-    .init("time_faaaa", \.timeFaaaa, .exempt),
-    .init("time_first", \.timeFirst, .init(decays: false, learningRate: 3)),
-    .init("time_mix_k", \.mixKey, .exempt),
-    .init("time_mix_v", \.mixValue, .exempt),
-    .init("time_mix_r", \.mixReceptance, .exempt),
-    .init("time_mix_g", \.mixGate, .exempt),
-    .matrix("key.weight", \.keyWeight),
-    .matrix("value.weight", \.valueWeight),
-    .matrix("receptance.weight", \.receptanceWeight),
-    .matrix("gate.weight", \.gateWeight),
-    .matrix("output.weight", \.outputWeight, .residual),
-    .init("ln_x.weight", \.normScale, .exempt),
-    .init("ln_x.bias", \.normBias, .exempt),
-    .init("time_state", \.tunedState, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
-    self.init(configuration, at: .alone, using: &generator)
-  }
-
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H, K) = (configuration.width, configuration.heads, configuration.headWidth)
-    let A = H * K, decays = configuration.decayPerChannel ? A : H
-    let decay = depth.decays(decays)
-    if configuration.decayPerChannel {
-      timeDecay = decay.reshaped([H, K])
-      timeFaaaa = depth.bonuses(A).reshaped([H, K])
-      timeFirst = .absent
-    } else {
-      (timeDecay, timeFaaaa, timeFirst) = (decay, .absent, Tensor(repeating: -3, [H]))
-    }
-    mixKey = .shareOfToken(D, depth.descent)
-    mixValue = .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent)
-    mixReceptance = .shareOfToken(D, 0.5 * depth.descent)
-    mixGate = configuration.hasGate ? mixReceptance : .absent
-    func weight() -> Weight {
-      .normal([A, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
-    }
-    keyWeight = weight()
-    valueWeight = weight()
-    receptanceWeight = weight()
-    gateWeight = configuration.hasGate ? weight() : .absent
-    outputWeight = .zeros([D, A], using: &generator)
-    normScale = Tensor(ones: [A])
-    normBias = Tensor(zeros: [A])
-    tunedState = configuration.startsTuned == true ? Tensor(zeros: [H, K, K]) : .absent
+    let (A, perChannel, hasGate) = (H * K, configuration.decayPerChannel, configuration.hasGate)
+    timeDecay = p.tensor(
+      "time_decay", perChannel ? [H, K] : [H], .exempt(learningRate: 2), depth.decays(perChannel ? A : H))
+    timeFaaaa = p.tensor("time_faaaa", [H, K], .exempt, depth.bonuses(A), if: perChannel)
+    timeFirst = p.tensor("time_first", [H], .exempt(learningRate: 3), .constant(-3), if: !perChannel)
+    let share = Beginning.shareOfToken(D, 0.5 * depth.descent)
+    mixKey = p.tensor("time_mix_k", [D], .exempt, .shareOfToken(D, depth.descent))
+    mixValue = p.tensor("time_mix_v", [D], .exempt, .shareOfToken(D, depth.descent, plus: 0.3 * depth.ascent))
+    mixReceptance = p.tensor("time_mix_r", [D], .exempt, share)
+    mixGate = p.tensor("time_mix_g", [D], .exempt, share, if: hasGate)
+    let usual = Beginning.normal(1 / Float(D).squareRoot())
+    keyWeight = p.matrix("key.weight", [A, D], .weight, usual)
+    valueWeight = p.matrix("value.weight", [A, D], .weight, usual)
+    receptanceWeight = p.matrix("receptance.weight", [A, D], .weight, usual)
+    gateWeight = p.matrix("gate.weight", [A, D], .weight, usual, if: hasGate)
+    outputWeight = p.matrix("output.weight", [D, A], .residual, .zeros)
+    normScale = p.tensor("ln_x.weight", [A], .exempt, .ones)
+    normBias = p.tensor("ln_x.bias", [A])
+    tunedState = p.tensor("time_state", [H, K, K], if: configuration.startsTuned == true)
   }
 
-  public func initialState(batch: Int) -> State {
+  public var memory: [StateTensor] {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    return State(width: configuration.width, memory: tunedState.repeated(batch: batch, or: [H, K, K]))
+    return shiftedMemory(width: configuration.width, [H, K, K], tuned: tunedState)
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let (B, T, H, K) = (x.shape[0], x.shape[1], configuration.heads, configuration.headWidth)
-    let previous = tokenShift(x, resets: resets, last: &state.previous)
-    func projected(_ mix: Tensor, _ weight: Weight) -> Tensor {
-      linear(mixed(previous, x, by: mix), weight)
-    }
-    func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
-    let (logDecay, bonus) = derived ?? makeDerived()
-    let operands = [
-      projected(mixReceptance, receptanceWeight), projected(mixKey, keyWeight),
-      projected(mixValue, valueWeight),
-    ].map(heads)
-    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state.memory) {
-      operands, resets, memory in
-      DeltaRule.run(
-        q: operands[0], k: operands[1], v: operands[2], decay: .perHeadAndKey(logDecay),
-        reads: .before(bonus: bonus), form: form, resets: resets, state: &memory)
-    }
-    let normed = layerNorm(
-      y.reshaped([B, T, H * K]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
-      groups: H)
-    return linear(
-      gateWeight.isEmpty ? normed : gated(normed, by: projected(mixGate, gateWeight), .silu), outputWeight)
-  }
-
-  private func makeDerived() -> (logDecay: Tensor, bonus: Tensor) {
+  /// log w and u, both [H K].
+  public typealias Constants = (logDecay: Tensor, bonus: Tensor)
+  public var constants: Constants {
     let (H, K) = (configuration.heads, configuration.headWidth)
     let logDecay = -1 * activate(timeDecay, .exp)
     guard !configuration.decayPerChannel else { return (logDecay, timeFaaaa) }
@@ -151,10 +94,29 @@ public struct RWKV5: SequenceMixer {
     return (everyChannel(logDecay), everyChannel(activate(timeFirst, .exp)))
   }
 
-  public func frozen() -> RWKV5 {
-    var copy = self
-    let made = makeDerived()
-    copy.derived = (made.logDecay.detached, made.bonus.detached)
-    return copy
+  public func run(
+    _ x: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let (B, T, H, K) = (x.shape[0], x.shape[1], configuration.heads, configuration.headWidth)
+    let previous = tokenShift(x, resets: resets, last: &state["previous"])
+    func projected(_ mix: Tensor, _ weight: Weight) -> Tensor {
+      linear(mixed(previous, x, by: mix), weight)
+    }
+    func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
+    let operands = [
+      projected(mixReceptance, receptanceWeight), projected(mixKey, keyWeight),
+      projected(mixValue, valueWeight),
+    ].map(heads)
+    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
+      operands, resets, memory in
+      DeltaRule.run(
+        q: operands[0], k: operands[1], v: operands[2], decay: .perHeadAndKey(constants.logDecay),
+        reads: .before(bonus: constants.bonus), form: form, resets: resets, state: &memory)
+    }
+    let normed = layerNorm(
+      y.reshaped([B, T, H * K]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
+      groups: H)
+    return linear(
+      gateWeight.isEmpty ? normed : gated(normed, by: projected(mixGate, gateWeight), .silu), outputWeight)
   }
 }

@@ -24,7 +24,7 @@ public struct RWKV6: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
       Setting("key_width", \.keyWidth, "K: features of a receptance and a key") { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { $0.width / $0.heads },
       Setting("share_rank", \.shareRank, "the inner width of what makes the shares of the token before") {
         min(32, $0.width)
       },
@@ -36,8 +36,6 @@ public struct RWKV6: SequenceMixer {
     public static let normalizesEmbedding = true
   }
 
-  public typealias State = ShiftedState
-
   public static let description = MixerDescription(
     name: "rwkv6", title: "RWKV-6", paper: "Peng et al. 2024, arXiv:2404.05892",
     recurrence: "y = r (S + (u ⊙ k)ᵀ v), S = diag(w) S + kᵀ v, w per token and key", state: "D + H K V",
@@ -45,99 +43,78 @@ public struct RWKV6: SequenceMixer {
 
   public let configuration: Configuration
   /// How much of the token before is in the input of the shares, and in the five inputs: [D].
-  var commonShare, decayShare, keyShare, valueShare, receptanceShare, gateShare: Tensor
+  let commonShare, decayShare, keyShare, valueShare, receptanceShare, gateShare: Tensor
   /// [D 5R] and [5 R D].
-  var shareInner, shareOuter: Tensor
+  let shareInner, shareOuter: Tensor
   /// d, from D to the H K keys.
-  var decay: LowRank
+  let decay: LowRank
   /// u, [H K].
-  var bonus: Tensor
+  let bonus: Tensor
   /// [H K D], [H K D], [H V D], [H V D] and [D H V].
-  var receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Weight
+  let receptanceWeight, keyWeight, valueWeight, gateWeight, outputWeight: Weight
   /// [H V].
-  var normScale, normBias: Tensor
+  let normScale, normBias: Tensor
   /// The state before the first token, [H K V]; absent for zero.
-  var tunedState: Tensor
-  /// The shares side by side, in a frozen copy.
-  private var derivedShares: Tensor?
-
-  public static let fields: [Field<Self>] = [
-    .init("time_maa_x", \.commonShare, .exempt),
-    .init("time_maa_w", \.decayShare, .exempt),
-    .init("time_maa_k", \.keyShare, .exempt),
-    .init("time_maa_v", \.valueShare, .exempt),
-    .init("time_maa_r", \.receptanceShare, .exempt),
-    .init("time_maa_g", \.gateShare, .exempt),
-    .init("time_maa_w1", \.shareInner, .exempt),
-    .init("time_maa_w2", \.shareOuter, .exempt),
-    .init("time_decay", \.decay.bias, ParameterTraits(decays: false, learningRate: 2)),
-    .matrix("time_decay_w1", \.decay.inner, .exempt),
-    .matrix("time_decay_w2", \.decay.outer, .exempt),
-    .init("time_faaaa", \.bonus, .exempt),
-    .matrix("receptance.weight", \.receptanceWeight),
-    .matrix("key.weight", \.keyWeight),
-    .matrix("value.weight", \.valueWeight),
-    .matrix("gate.weight", \.gateWeight),
-    .matrix("output.weight", \.outputWeight, .residual),
-    .init("ln_x.weight", \.normScale, .exempt),
-    .init("ln_x.bias", \.normBias, .exempt),
-    .init("time_state", \.tunedState, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
-    self.init(configuration, at: .alone, using: &generator)
-  }
+  let tunedState: Tensor
 
   /// As in the authors' training code, where everything along the channels depends on the depth. There the
   /// projections start orthogonal; here their elements are normal and of the same size.
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H) = (configuration.width, configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    let (R, G) = (configuration.shareRank, configuration.decayRank)
-    commonShare = .shareOfPast(D, depth.descent)
-    (decayShare, keyShare) = (commonShare, commonShare)
-    valueShare = .shareOfPast(D, depth.descent, less: 0.3 * depth.ascent)
-    receptanceShare = .shareOfPast(D, 0.5 * depth.descent)
-    gateShare = receptanceShare
-    shareInner = Tensor(zeros: [D, 5 * R])
-    shareOuter = .uniform([5, R, D], in: -0.01...0.01, using: &generator)
-
-    decay = LowRank(D, G, H * K, bias: depth.decays(H * K), using: &generator) {
-      .uniform([G, H * K], in: -0.01...0.01, using: &$0)
+    let R = configuration.shareRank
+    func share(_ letter: String, _ factor: Double = 1, less shift: Double = 0) -> Tensor {
+      p.tensor("time_maa_" + letter, [D], .exempt, .shareOfPast(D, factor * depth.descent, less: shift))
     }
-    bonus = depth.bonuses(H * K).reshaped([H, K])
+    commonShare = share("x")
+    decayShare = share("w")
+    keyShare = share("k")
+    valueShare = share("v", less: 0.3 * depth.ascent)
+    receptanceShare = share("r", 0.5)
+    gateShare = share("g", 0.5)
+    shareInner = p.tensor("time_maa_w1", [D, 5 * R])
+    shareOuter = p.tensor("time_maa_w2", [5, R, D], .exempt, .uniform(0.01))
+    decay = LowRank(
+      ("time_decay", "time_decay_w1", "time_decay_w2"), D, configuration.decayRank, H * K,
+      bias: (traits: .exempt(learningRate: 2), beginning: depth.decays(H * K)),
+      outer: .uniform(0.01), from: p)
+    bonus = p.tensor("time_faaaa", [H, K], .exempt, depth.bonuses(H * K))
 
     /// The elements of an orthogonal matrix have the variance of its longer side.
-    func projection(_ rows: Int, gain: Float, _ generator: inout some RandomNumberGenerator) -> Weight {
-      .normal([rows, D], deviation: gain / Float(max(rows, D)).squareRoot(), using: &generator)
+    func projection(_ name: String, _ rows: Int, gain: Float) -> Weight {
+      p.matrix(name + ".weight", [rows, D], .weight, .normal(gain / Float(max(rows, D)).squareRoot()))
     }
-    receptanceWeight = projection(H * K, gain: 1, &generator)
-    keyWeight = projection(H * K, gain: 0.1, &generator)
-    valueWeight = projection(H * V, gain: 1, &generator)
-    gateWeight = projection(H * V, gain: 0.1, &generator)
-    outputWeight = .zeros([D, H * V], using: &generator)
-    normScale = depth.normScale(H * V)
-    normBias = Tensor(zeros: [H * V])
-    tunedState = configuration.startsTuned == true ? Tensor(zeros: [H, K, V]) : .absent
+    receptanceWeight = projection("receptance", H * K, gain: 1)
+    keyWeight = projection("key", H * K, gain: 0.1)
+    valueWeight = projection("value", H * V, gain: 1)
+    gateWeight = projection("gate", H * V, gain: 0.1)
+    outputWeight = p.matrix("output.weight", [D, H * V], .residual, .zeros)
+    normScale = p.tensor("ln_x.weight", [H * V], .exempt, depth.normScale)
+    normBias = p.tensor("ln_x.bias", [H * V])
+    tunedState = p.tensor("time_state", [H, K, V], if: configuration.startsTuned == true)
   }
 
-  public func initialState(batch: Int) -> State {
+  public var memory: [StateTensor] {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    return State(width: configuration.width, memory: tunedState.repeated(batch: batch, or: [H, K, V]))
+    return shiftedMemory(width: configuration.width, [H, K, V], tuned: tunedState)
   }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  /// The shares of the five inputs, in the order of the outer matrices: [5D].
+  public var constants: Tensor {
+    concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
+  }
+
+  public func run(
+    _ x: Tensor, _ shares: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
-    let previous = tokenShift(x, resets: resets, last: &state.previous)
+    let previous = tokenShift(x, resets: resets, last: &state["previous"])
     let hidden = activate(product(mixed(x, previous, by: commonShare), shareInner), .tanh)
-    let bias = derivedShares ?? makeShares()
     let delta = previous - x
     let inputs = split(
-      blockLinear(hidden, shareOuter, bias: bias), sizes: Array(repeating: D, count: 5)
+      blockLinear(hidden, shareOuter, bias: shares), sizes: Array(repeating: D, count: 5)
     ).map { x + delta * $0 }
 
     let logDecay = -1 * activate(decay(inputs[0], .tanh), .exp)
@@ -146,7 +123,7 @@ public struct RWKV6: SequenceMixer {
     let r = linear(inputs[3], receptanceWeight)
     func keys(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let operands = [keys(r), keys(k), v.reshaped([B, T, H, V]), keys(logDecay)]
-    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state.memory) {
+    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
       DeltaRule.run(
         q: operands[0], k: operands[1], v: operands[2], decay: .perKey(operands[3]),
@@ -156,16 +133,5 @@ public struct RWKV6: SequenceMixer {
       y.reshaped([B, T, H * V]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)
     return linear(gated(normed, by: linear(inputs[4], gateWeight), .silu), outputWeight)
-  }
-
-  /// Those of the five inputs, in the order of the outer matrices: [5D].
-  private func makeShares() -> Tensor {
-    concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
-  }
-
-  public func frozen() -> RWKV6 {
-    var copy = self
-    copy.derivedShares = makeShares().detached
-    return copy
   }
 }

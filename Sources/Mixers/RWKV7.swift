@@ -48,8 +48,6 @@ public struct RWKV7: SequenceMixer {
     }
   }
 
-  public typealias State = ShiftedState
-
   public static let description = MixerDescription(
     name: "rwkv7", title: "RWKV-7", paper: "Peng et al. 2025, arXiv:2503.14456",
     recurrence: "S = diag(w) S − (κ̂ ⊙ a)ᵀ κ̂ S + k̃ᵀ v, y = r S", state: "D + H K V", cost: "9 H K V",
@@ -57,126 +55,101 @@ public struct RWKV7: SequenceMixer {
 
   public let configuration: Configuration
   /// How much of the token before is in each input, [D].
-  var receptanceShift, decayShift, keyShift, valueShift, rateShift, gateShift: Tensor
+  let receptanceShift, decayShift, keyShift, valueShift, rateShift, gateShift: Tensor
   /// `value` is absent in the first layer, and `gate` has no bias.
-  var decay, rate, value, gate: LowRank
+  let decay, rate, value, gate: LowRank
   /// [D], [D] and [H K].
-  var removalScale, rateShare, bonus: Tensor
+  let removalScale, rateShare, bonus: Tensor
   /// [D D].
-  var receptanceWeight, keyWeight, valueWeight, outputWeight: Weight
+  let receptanceWeight, keyWeight, valueWeight, outputWeight: Weight
   /// [D].
-  var normScale, normBias: Tensor
+  let normScale, normBias: Tensor
   /// The state before the first token, [H K K]; absent for zero.
-  var tunedState: Tensor
-
-  public static let fields: [Field<Self>] = [
-    .init("x_r", \.receptanceShift, .exempt),
-    .init("x_w", \.decayShift, .exempt),
-    .init("x_k", \.keyShift, .exempt),
-    .init("x_v", \.valueShift, .exempt),
-    .init("x_a", \.rateShift, .exempt),
-    .init("x_g", \.gateShift, .exempt),
-    .init("w0", \.decay.bias, ParameterTraits(decays: false, learningRate: 2)),
-    .matrix("w1", \.decay.inner, .exempt),
-    .matrix("w2", \.decay.outer, .exempt),
-    .init("a0", \.rate.bias, .exempt),
-    .matrix("a1", \.rate.inner, .exempt),
-    .matrix("a2", \.rate.outer, .exempt),
-    .init("v0", \.value.bias, .exempt),
-    .matrix("v1", \.value.inner, .exempt),
-    .matrix("v2", \.value.outer, .exempt),
-    .matrix("g1", \.gate.inner, .exempt),
-    .matrix("g2", \.gate.outer, .exempt),
-    .init("k_k", \.removalScale, .exempt),
-    .init("k_a", \.rateShare, .exempt),
-    .init("r_k", \.bonus, .exempt),
-    .matrix("receptance.weight", \.receptanceWeight),
-    .matrix("key.weight", \.keyWeight),
-    .matrix("value.weight", \.valueWeight),
-    .matrix("output.weight", \.outputWeight, .residual),
-    .init("ln_x.weight", \.normScale, .exempt),
-    .init("ln_x.bias", \.normBias, .exempt),
-    .init("time_state", \.tunedState, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
-    self.init(configuration, at: .alone, using: &generator)
-  }
+  let tunedState: Tensor
 
   /// As in the authors' training code, where everything along the channels depends on the depth. There the four
   /// matrices [D D] start orthogonal; here their elements are normal and of the same size.
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H, K) = (configuration.width, configuration.heads, configuration.headWidth)
-    receptanceShift = .shareOfPast(D, 0.2 * depth.descent)
-    decayShift = .shareOfPast(D, 0.9 * depth.descent)
-    keyShift = .shareOfPast(D, 0.7 * depth.descent)
-    (valueShift, rateShift, gateShift) = (keyShift, decayShift, receptanceShift)
+    func shift(_ name: String, _ exponent: Double) -> Tensor {
+      p.tensor(name, [D], .exempt, .shareOfPast(D, exponent * depth.descent))
+    }
+    receptanceShift = shift("x_r", 0.2)
+    decayShift = shift("x_w", 0.9)
+    keyShift = shift("x_k", 0.7)
+    valueShift = shift("x_v", 0.7)
+    rateShift = shift("x_a", 0.9)
+    gateShift = shift("x_g", 0.2)
 
     /// From 0 to 1 over the channels, and from −1 to 1 over those of each head.
-    func ramp(_ n: Double) -> Double { n / Double(max(1, D - 1)) }
-    func zigzag(_ n: Double) -> Double {
+    @Sendable func ramp(_ n: Double) -> Double { n / Double(max(1, D - 1)) }
+    @Sendable func zigzag(_ n: Double) -> Double {
       let middle = max(0.5, Double(K - 1) / 2)
       let z = (n.truncatingRemainder(dividingBy: Double(K)) - Double(K - 1) / 2) / middle
       return z * abs(z)
     }
-    func lowRank(_ R: Int, bias: Tensor, _ generator: inout some RandomNumberGenerator) -> LowRank {
+    func lowRank(
+      _ letter: String, _ R: Int, _ bias: Beginning?, learningRate: Float = 1, if present: Bool = true
+    ) -> LowRank {
       let gain = 0.1 * max(1, Double(R) / Double(D)).squareRoot()
-      return LowRank(D, R, D, bias: bias, using: &generator) { .orthogonal(R, D, gain: gain, using: &$0) }
+      return LowRank(
+        (letter + "0", letter + "1", letter + "2"), D, R, D,
+        bias: bias.map { (.exempt(learningRate: learningRate), $0) }, outer: .orthogonal(gain: gain),
+        if: present, from: p)
     }
-    let decays = Tensor.channels(D) {
-      -5.5 + 6 * power(ramp($0), 1 + power(depth.ascent, 0.3)) + 2.5 * zigzag($0)
-    }
-    decay = lowRank(configuration.decayRank, bias: decays, &generator)
-    let rates = Tensor.channels(D) { -0.19 + 0.3 * zigzag($0) + 0.4 * (ramp($0) - 0.5) }
-    rate = lowRank(configuration.rateRank, bias: rates, &generator)
-    let values = Tensor.channels(D) { 0.73 - 0.4 * (ramp($0) - 0.5) }
-    value = depth.layer == 0 ? .absent : lowRank(configuration.valueRank, bias: values, &generator)
-    gate = lowRank(configuration.gateRank, bias: .absent, &generator)
+    let ascent = depth.ascent
+    let decays = Beginning.channels { -5.5 + 6 * power(ramp($0), 1 + power(ascent, 0.3)) + 2.5 * zigzag($0) }
+    decay = lowRank("w", configuration.decayRank, decays, learningRate: 2)
+    rate = lowRank(
+      "a", configuration.rateRank, .channels { -0.19 + 0.3 * zigzag($0) + 0.4 * (ramp($0) - 0.5) })
+    value = lowRank(
+      "v", configuration.valueRank, .channels { 0.73 - 0.4 * (ramp($0) - 0.5) }, if: depth.layer > 0)
+    gate = lowRank("g", configuration.gateRank, nil)
 
-    removalScale = .channels(D) { 0.71 - 0.1 * (ramp($0) - 0.5) }
-    rateShare = Tensor(repeating: 1.02, [D])
-    bonus = Tensor(repeating: -0.04, [H, K])
+    removalScale = p.tensor("k_k", [D], .exempt, .channels { 0.71 - 0.1 * (ramp($0) - 0.5) })
+    rateShare = p.tensor("k_a", [D], .exempt, .constant(1.02))
+    bonus = p.tensor("r_k", [H, K], .exempt, .constant(-0.04))
     let deviation = 1 / Float(D).squareRoot()
-    receptanceWeight = .normal([D, D], deviation: deviation, using: &generator)
-    keyWeight = .normal([D, D], deviation: 0.1 * deviation, using: &generator)
-    valueWeight = .normal([D, D], deviation: deviation, using: &generator)
-    outputWeight = .zeros([D, D], using: &generator)
-    normScale = depth.normScale(D)
-    normBias = Tensor(zeros: [D])
-    tunedState = configuration.startsTuned == true ? Tensor(zeros: [H, K, K]) : .absent
+    receptanceWeight = p.matrix("receptance.weight", [D, D], .weight, .normal(deviation))
+    keyWeight = p.matrix("key.weight", [D, D], .weight, .normal(0.1 * deviation))
+    valueWeight = p.matrix("value.weight", [D, D], .weight, .normal(deviation))
+    outputWeight = p.matrix("output.weight", [D, D], .residual, .zeros)
+    normScale = p.tensor("ln_x.weight", [D], .exempt, depth.normScale)
+    normBias = p.tensor("ln_x.bias", [D])
+    tunedState = p.tensor("time_state", [H, K, K], if: configuration.startsTuned == true)
   }
 
-  public func initialState(batch: Int) -> State {
+  public var memory: [StateTensor] {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    return State(width: configuration.width, memory: tunedState.repeated(batch: batch, or: [H, K, K]))
+    return shiftedMemory(width: configuration.width, [H, K, K], tuned: tunedState)
   }
 
-  /// Alone, a layer's own values are the first.
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
+  /// The values of the first layer, [B T D]; alone, a layer's own are the first.
+  private enum FirstValue: SharedValueKey { typealias Value = Tensor }
+
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     var shared = SharedValues()
-    return run(x, form: form, resets: resets, state: &state, shared: &shared)
+    return run(x, (), form: form, resets: resets, state: &state, shared: &shared)
   }
 
   public func run(
-    _ x: Tensor, form: Form, resets: Resets, state: inout State, shared: inout SharedValues
+    _ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState, shared: inout SharedValues
   ) -> Tensor {
     let (B, T, D) = (x.shape[0], x.shape[1], configuration.width)
     let (H, K) = (configuration.heads, configuration.headWidth)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
-    let previous = tokenShift(x, resets: resets, last: &state.previous)
+    let previous = tokenShift(x, resets: resets, last: &state["previous"])
     func input(_ share: Tensor) -> Tensor { mixed(x, previous, by: share) }
 
     let r = linear(input(receptanceShift), receptanceWeight)
     let key = linear(input(keyShift), keyWeight)
     let valueInput = input(valueShift)
     var v = linear(valueInput, valueWeight)
-    if let first = shared.firstValue, !value.bias.isEmpty {
+    if let first = shared[FirstValue.self], !value.bias.isEmpty {
       v = v + (first - v) * activate(value(valueInput), .sigmoid)
     } else {
-      shared.firstValue = v
+      shared[FirstValue.self] = v
     }
     let a = activate(rate(input(rateShift)), .sigmoid)
     let logDecay = Float(-exponential(-0.5)) * activate(decay(input(decayShift), .tanh), .sigmoid)
@@ -184,7 +157,7 @@ public struct RWKV7: SequenceMixer {
     let k = mixed(key, key * a, by: rateShare)
 
     let operands = [heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a)]
-    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state.memory) {
+    let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
       DeltaRule.run(
         q: operands[0], k: operands[1], v: operands[2], decay: .perKey(operands[3]),

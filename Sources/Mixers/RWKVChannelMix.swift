@@ -12,63 +12,42 @@ import RunnelRecurrences
 import RunnelTensors
 
 public struct ChannelMix: SequenceLayer {
-  public struct State: RecurrentState {
-    /// The token before, [B D].
-    public var previous: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [.init("previous", \.previous)]
-  }
-
   /// 4 to 7.
   public let version: Int
   private let width: Int
-  var timeMixKey, timeMixReceptance, timeMaaKey, timeMaaReceptance, xKey: Tensor
-  var keyWeight, receptanceWeight, valueWeight: Weight
-
-  public static let fields: [Field<Self>] = [
-    .init("time_mix_k", \.timeMixKey, .exempt), .init("time_mix_r", \.timeMixReceptance, .exempt),
-    .init("time_maa_k", \.timeMaaKey, .exempt), .init("time_maa_r", \.timeMaaReceptance, .exempt),
-    .init("x_k", \.xKey, .exempt),
-    .matrix("key.weight", \.keyWeight), .matrix("receptance.weight", \.receptanceWeight),
-    .matrix("value.weight", \.valueWeight, .residual),
-  ]
+  /// μ of versions 4 to 6, and of 7.
+  let keyShare, receptanceShare: Tensor
+  let keyWeight, receptanceWeight, valueWeight: Weight
 
   /// The part of the layer at `depth` with the authors' initialisation: a share of the token before that falls
   /// over the channels and with the depth, and what writes to the residual stream starts at zero.
-  public init(
-    version: Int, width D: Int, hidden F: Int, at depth: Depth = .alone,
-    using generator: inout some RandomNumberGenerator
-  ) {
+  public init(version: Int, width D: Int, hidden F: Int, at depth: Depth = .alone, from p: Parameters) {
     precondition((4...7).contains(version), "ChannelMix: there is no version \(version); it is 4 to 7")
-    self.version = version
-    width = D
-    timeMixKey = version <= 5 ? .shareOfToken(D, depth.descent) : .absent
-    timeMixReceptance = timeMixKey
-    timeMaaKey = version == 6 ? .shareOfPast(D, depth.descent) : .absent
-    timeMaaReceptance = timeMaaKey
-    xKey = version == 7 ? .shareOfPast(D, power(depth.descent, 4)) : .absent
-    if version == 7 {
-      let bound = 0.5 / Float(D).squareRoot()
-      keyWeight = .uniform([F, D], in: -bound...bound, using: &generator)
-    } else {
-      // The authors draw an orthogonal matrix with the gain √(F / D): elements of this deviation.
-      keyWeight = .normal([F, D], deviation: 1 / Float(D).squareRoot(), using: &generator)
-    }
-    receptanceWeight = version == 7 ? .absent : .zeros([D, D], using: &generator)
-    valueWeight = .zeros([D, F], using: &generator)
+    (self.version, width) = (version, D)
+    let name = version == 7 ? "x_" : version == 6 ? "time_maa_" : "time_mix_"
+    let share: Beginning =
+      version <= 5
+      ? .shareOfToken(D, depth.descent)
+      : .shareOfPast(D, version == 6 ? depth.descent : power(depth.descent, 4))
+    keyShare = p.tensor(name + "k", [D], .exempt, share)
+    receptanceShare = p.tensor(name + "r", [D], .exempt, share, if: version < 7)
+    // The authors draw an orthogonal matrix with the gain √(F / D) before version 7: elements of this deviation.
+    let size = 1 / Float(D).squareRoot()
+    keyWeight = p.matrix("key.weight", [F, D], .weight, version == 7 ? .uniform(0.5 * size) : .normal(size))
+    receptanceWeight = p.matrix("receptance.weight", [D, D], .weight, .zeros, if: version < 7)
+    valueWeight = p.matrix("value.weight", [D, F], .residual, .zeros)
   }
 
-  public func initialState(batch: Int) -> State { State(previous: Tensor(zeros: [batch, width])) }
+  /// The token before.
+  public var memory: [StateTensor] { [StateTensor("previous", [width])] }
 
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let previous = tokenShift(x, resets: resets, last: &state.previous)
-    func hidden(_ x: Tensor) -> Tensor { activate(linear(x, keyWeight), .squaredReLU) }
-    func written(_ key: Tensor, _ receptance: Tensor) -> Tensor {
-      gated(linear(hidden(key), valueWeight), by: linear(receptance, receptanceWeight), .sigmoid)
+  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
+    let previous = tokenShift(x, resets: resets, last: &state["previous"])
+    func input(_ share: Tensor) -> Tensor {
+      version <= 5 ? mixed(previous, x, by: share) : mixed(x, previous, by: share)
     }
-    return switch version {
-    case 4, 5: written(mixed(previous, x, by: timeMixKey), mixed(previous, x, by: timeMixReceptance))
-    case 6: written(mixed(x, previous, by: timeMaaKey), mixed(x, previous, by: timeMaaReceptance))
-    default: linear(hidden(mixed(x, previous, by: xKey)), valueWeight)
-    }
+    let written = linear(activate(linear(input(keyShare), keyWeight), .squaredReLU), valueWeight)
+    return version == 7
+      ? written : gated(written, by: linear(input(receptanceShare), receptanceWeight), .sigmoid)
   }
 }

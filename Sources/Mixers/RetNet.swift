@@ -24,28 +24,16 @@ public struct RetNet: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .heads(\.heads),
       .keyValueHeads(\.keyValueHeads) { $0.heads },
-      Setting("key_width", \.keyWidth, "K: features of a query and a key", .pairs) { $0.width / $0.heads },
-      Setting("value_width", \.valueWidth, "V: features of a value") { 2 * $0.width / $0.heads },
+      .keyWidth(\.keyWidth, .pairs) { $0.width / $0.heads },
+      .valueWidth(\.valueWidth) { 2 * $0.width / $0.heads },
       Setting(
         "is_interleaved", \.isInterleaved,
         "whether a rotated pair is (2i, 2i + 1), as in the paper, or (i, i + K/2)"),
-      Setting("feature_map", \.featureMap, "what acts on queries and keys"),
+      .featureMap(\.featureMap),
       .convolutionWidth(\.convolutionWidth), .hasGate(\.hasGate), .gateActivation(\.gateActivation),
       .hasNormScale(\.hasNormScale), .normEpsilon(\.normEpsilon),
     ]
     public static let feedForward = FeedForwardKind.gated(ratio: 4.0 / 3)
-  }
-
-  public struct State: RecurrentState {
-    /// The windows of the convolutions, and S.
-    public var heads: HeadState
-    /// How many tokens each row's document has seen: the angle of the next rotation.
-    public var position: [Int]
-    public static let tensors: [StateField<Self, Tensor>] = [
-      .init("query_window", \.heads.queryWindow), .init("key_window", \.heads.keyWindow),
-      .init("value_window", \.heads.valueWindow), .init("memory", \.heads.memory),
-    ]
-    public static let counters: [StateField<Self, [Int]>] = [.init("position", \.position)]
   }
 
   public static let description = MixerDescription(
@@ -54,55 +42,40 @@ public struct RetNet: SequenceMixer {
     parallelForm: "masked product")
 
   public let configuration: Configuration
-  /// log γ_h, [H].
-  private let logDecay: Tensor
-  var query, key, value: Operand
-  var output: GatedOutput
+  let operands: Operands
+  let output: GatedOutput
 
-  public static let fields: [Field<Self>] = [
-    .matrix("q_proj.weight", \.query.weight),
-    .matrix("k_proj.weight", \.key.weight),
-    .matrix("v_proj.weight", \.value.weight),
-    .init("q_conv1d.weight", \.query.convolution.weight, .exempt),
-    .init("k_conv1d.weight", \.key.convolution.weight, .exempt),
-    .init("v_conv1d.weight", \.value.convolution.weight, .exempt),
-    .matrix("g_proj.weight", \.output.gateWeight),
-    .init("g_norm.weight", \.output.scale, .exempt),
-    .matrix("o_proj.weight", \.output.outputWeight, .residual),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
     let (D, H, G) = (configuration.width, configuration.heads, configuration.keyValueHeads)
-    let W = configuration.convolutionWidth
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    logDecay = .channels(H) { naturalLogarithm(1 - power(2, -5 - $0)) }
-    query = Operand(H * K, of: D, convolutionWidth: W, using: &generator)
-    key = Operand(G * K, of: D, convolutionWidth: W, using: &generator)
-    value = Operand(G * V, of: D, convolutionWidth: W, using: &generator)
+    operands = Operands(
+      queries: H * K, keys: G * K, values: G * V, of: D, convolutionWidth: configuration.convolutionWidth,
+      from: p)
     output = GatedOutput(
-      width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate,
-      hasScale: configuration.hasNormScale, using: &generator)
+      width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, norm: "g_norm",
+      hasScale: configuration.hasNormScale, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
+  public static let countsTokens = true
+  public var memory: [StateTensor] {
+    operands.memory([configuration.heads, configuration.keyWidth, configuration.valueWidth])
+  }
+
+  /// log γ_h, [H].
+  public var constants: Tensor {
+    Tensor((0..<configuration.heads).map { Float(naturalLogarithm(1 - power(2, -5 - Double($0)))) })
+  }
+
+  public func run(
+    _ x: Tensor, _ logDecay: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let (B, T, K, V) = (x.shape[0], x.shape[1], configuration.keyWidth, configuration.valueWidth)
     let (H, G) = (configuration.heads, configuration.keyValueHeads)
-    let (K, V) = (configuration.keyWidth, configuration.valueWidth)
-    let heads = HeadState(
-      batch: batch, convolutionWidth: configuration.convolutionWidth, queries: H * K, keys: G * K,
-      values: G * V, memory: [batch, H, K, V])
-    return State(heads: heads, position: Array(repeating: 0, count: batch))
-  }
-
-  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let (B, T) = (x.shape[0], x.shape[1])
-    let (H, G, K, V) = (
-      configuration.heads, configuration.keyValueHeads, configuration.keyWidth, configuration.valueWidth
-    )
     let positions = resets.positions(steps: T, advancing: &state.position)
-    let q = query(x, .silu, resets: resets, window: &state.heads.queryWindow)
-    let k = key(x, .silu, resets: resets, window: &state.heads.keyWindow)
-    let v = value(x, .silu, resets: resets, window: &state.heads.valueWindow)
+    let q = operands.query(x, .silu, resets: resets, state: &state)
+    let k = operands.key(x, .silu, resets: resets, state: &state)
+    let v = operands.value(x, .silu, resets: resets, state: &state)
     func rotated(_ x: Tensor, _ heads: Int) -> Tensor {
       let features = activate(x, configuration.featureMap)
       return repeatedHeads(
@@ -113,7 +86,7 @@ public struct RetNet: SequenceMixer {
     let y = OuterProduct.run(
       q: rotated(q, H), k: 1 / Float(K).squareRoot() * rotated(k, G),
       v: repeatedHeads(v.reshaped([B, T, G, V]), each: H / G), decay: .perHead(logDecay), form: form,
-      resets: resets, state: &state.heads.memory)
+      resets: resets, state: &state["memory"])
     return output(
       y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
   }

@@ -30,81 +30,56 @@ public struct S4: SequenceMixer {
     public static let feedForward = FeedForwardKind.none
   }
 
-  public struct State: RecurrentState {
-    /// h, [B D N]: the real parts of the N/2 kept states, then the imaginary ones.
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
-  }
-
   public static let description = MixerDescription(
     name: "s4", title: "S4", paper: "Gu et al. 2022, arXiv:2111.00396",
     recurrence: "h = Ā h + b̄ u, y = 2 Re(c h) + D u, Ā complex diagonal plus rank one", state: "D N",
     cost: "14 D N", parallelForm: "Cauchy kernel and FFT convolution")
 
   public let configuration: Configuration
-  var logStep, logDecay, frequency, lowRank, input, output, skip: Tensor
-  var gatedUnit: GatedUnit
-  /// The discrete system, in a frozen copy.
-  private var discrete: Tensor?
+  let logStep, logDecay, frequency, lowRank, input, output, skip: Tensor
+  let gatedUnit: GatedUnit
 
-  /// The authors give Δ, A and b a smaller learning rate, here a quarter of the rest, and no decay.
-  private static let slow = ParameterTraits(decays: false, learningRate: 0.25)
-  public static let fields: [Field<Self>] = [
-    .init("log_dt", \.logStep, slow),
-    .init("log_A_real", \.logDecay, slow),
-    .init("A_imag", \.frequency, slow),
-    .init("P", \.lowRank, slow),
-    .init("B", \.input, slow),
-    .init("C", \.output, .exempt),
-    .init("D", \.skip, .exempt),
-    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
-    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
-    let (D, N) = (configuration.width, configuration.stateSize / 2)
-    logStep = .logSteps(
-      [D], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
-    let legS = NormalPlusLowRank.legS(order: 2 * N)
-    /// The same numbers for every channel, planar.
-    func spread(_ x: [Complex]) -> Tensor {
-      let row = x.map { Float($0.real) } + x.map { Float($0.imaginary) }
-      return Tensor((0..<D * 2 * N).map { row[$0 % (2 * N)] }, [D, 2 * N])
-    }
-    logDecay = Tensor(repeating: Float(naturalLogarithm(0.5)), [D, N])
-    frequency = Tensor((0..<D * N).map { Float(legS.frequencies[$0 % N]) }, [D, N])
-    lowRank = spread(legS.lowRank)
-    input = spread(legS.input)
+    let (D, N) = (configuration.width, configuration.stateSize)
+    // The authors give Δ, A and b a smaller learning rate, here a quarter of the rest, and no decay.
+    let slow = ParameterTraits.exempt(learningRate: 0.25)
+    @Sendable func planar(_ x: [Complex]) -> [Double] { x.map(\.real) + x.map(\.imaginary) }
+    logStep = p.tensor("log_dt", [D], slow, .logSteps(configuration.smallestStep, configuration.largestStep))
+    logDecay = p.tensor("log_A_real", [D, N / 2], slow, .constant(Float(naturalLogarithm(0.5))))
+    frequency = p.tensor(
+      "A_imag", [D, N / 2], slow, .repeated { NormalPlusLowRank.legS(order: N).frequencies })
+    lowRank = p.tensor("P", [D, N], slow, .repeated { planar(NormalPlusLowRank.legS(order: N).lowRank) })
+    input = p.tensor("B", [D, N], slow, .repeated { planar(NormalPlusLowRank.legS(order: N).input) })
     // Complex normal with unit variance.
-    output = .normal([D, 2 * N], deviation: Float(0.5).squareRoot(), using: &generator)
-    skip = .normal([D], using: &generator)
-    gatedUnit = GatedUnit(width: D, channels: D, using: &generator)
+    output = p.tensor("C", [D, N], .exempt, .normal(Float(0.5).squareRoot()))
+    skip = p.tensor("D", [D], .exempt, .normal(1))
+    gatedUnit = GatedUnit(width: D, channels: D, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
-    State(memory: Tensor(zeros: [batch, configuration.width, configuration.stateSize]))
+  /// h: the real parts of the N/2 kept states, then the imaginary ones.
+  public var memory: [StateTensor] {
+    [StateTensor("memory", [configuration.width, configuration.stateSize])]
   }
 
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    gatedUnit(system(u, form: form, resets: resets, state: &state))
-  }
-
-  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    LowRankSystem.run(
-      u: u, system: discrete ?? makeSystem(), D: skip, form: form, resets: resets, state: &state.memory)
-  }
-
-  private func makeSystem() -> Tensor {
+  /// The discrete system.
+  public var constants: Tensor {
     LowRankSystem.bilinear(
       logStep: logStep, logDecay: logDecay, frequency: frequency, lowRank: lowRank, input: input,
       output: output)
   }
 
-  public func frozen() -> S4 {
-    var copy = self
-    copy.discrete = makeSystem().detached
-    return copy
+  public func run(
+    _ u: Tensor, _ discrete: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    gatedUnit(system(u, discrete, form: form, resets: resets, state: &state))
+  }
+
+  private func system(
+    _ u: Tensor, _ discrete: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    LowRankSystem.run(
+      u: u, system: discrete, D: skip, form: form, resets: resets, state: &state["memory"])
   }
 }
 
@@ -113,7 +88,7 @@ extension S4: ConvolutionalMixer {
     [
       .perChannel("kernel", channels: configuration.width, length: length) { u in
         var state = initialState(batch: 1)
-        return system(u, form: form, resets: .none, state: &state)
+        return system(u, constants, form: form, resets: .none, state: &state)
       }
     ]
   }

@@ -39,16 +39,10 @@ public struct S4D: SequenceMixer {
     public static let settings: [Setting<Self>] = [
       .stateSize(\.stateSize, .pairs),
       Setting("initialization", \.initialization, "where A begins", kind: .beginning),
-      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .discretization(\.discretization),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]
     public static let feedForward = FeedForwardKind.none
-  }
-
-  public struct State: RecurrentState {
-    /// h, [B D N]: the real parts of the N/2 kept states, then the imaginary ones.
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
   }
 
   public static let description = MixerDescription(
@@ -57,59 +51,46 @@ public struct S4D: SequenceMixer {
     parallelForm: "FFT convolution")
 
   public let configuration: Configuration
-  var logStep, logDecay, frequency, output, skip: Tensor
-  var gatedUnit: GatedUnit
-  /// The discrete system, in a frozen copy.
-  private var discrete: (a: Tensor, c: Tensor)?
+  let logStep, logDecay, frequency, output, skip: Tensor
+  let gatedUnit: GatedUnit
 
-  public static let fields: [Field<Self>] = [
-    .init("log_dt", \.logStep, .exempt),
-    .init("log_A_real", \.logDecay, .exempt),
-    .init("A_imag", \.frequency, .exempt),
-    .init("C", \.output, .exempt),
-    .init("D", \.skip, .exempt),
-    .matrix("output_linear.weight", \.gatedUnit.weight, .residual),
-    .init("output_linear.bias", \.gatedUnit.bias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
-    let (D, N) = (configuration.width, configuration.stateSize / 2)
-    logStep = .logSteps(
-      [D], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
-    logDecay = Tensor(repeating: Float(naturalLogarithm(0.5)), [D, N])
-    let frequencies = configuration.initialization.frequencies(stateSize: 2 * N)
-    frequency = Tensor((0..<D * N).map { Float(frequencies[$0 % N]) }, [D, N])
+    let (D, N) = (configuration.width, configuration.stateSize)
+    logStep = p.tensor(
+      "log_dt", [D], .exempt, .logSteps(configuration.smallestStep, configuration.largestStep))
+    logDecay = p.tensor("log_A_real", [D, N / 2], .exempt, .constant(Float(naturalLogarithm(0.5))))
+    frequency = p.tensor(
+      "A_imag", [D, N / 2], .exempt, .repeated { configuration.initialization.frequencies(stateSize: N) })
     // Complex normal with unit variance.
-    output = .normal([D, 2 * N], deviation: Float(0.5).squareRoot(), using: &generator)
-    skip = .normal([D], using: &generator)
-    gatedUnit = GatedUnit(width: D, channels: D, using: &generator)
+    output = p.tensor("C", [D, N], .exempt, .normal(Float(0.5).squareRoot()))
+    skip = p.tensor("D", [D], .exempt, .normal(1))
+    gatedUnit = GatedUnit(width: D, channels: D, from: p)
   }
 
-  public func initialState(batch: Int) -> State {
-    State(memory: Tensor(zeros: [batch, configuration.width, configuration.stateSize]))
+  /// h: the real parts of the N/2 kept states, then the imaginary ones.
+  public var memory: [StateTensor] {
+    [StateTensor("memory", [configuration.width, configuration.stateSize])]
   }
 
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    gatedUnit(system(u, form: form, resets: resets, state: &state))
-  }
-
-  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let system = discrete ?? makeSystem()
-    return DiagonalSystem.run(
-      u: u, a: system.a, c: system.c, D: skip, form: form, resets: resets, state: &state.memory)
-  }
-
-  private func makeSystem() -> (a: Tensor, c: Tensor) {
+  /// The discrete system.
+  public typealias Constants = (a: Tensor, c: Tensor)
+  public var constants: Constants {
     configuration.discretization.system(
       logStep: logStep, logDecay: logDecay, frequency: frequency, output: output)
   }
 
-  public func frozen() -> S4D {
-    var copy = self
-    let system = makeSystem()
-    copy.discrete = (system.a.detached, system.c.detached)
-    return copy
+  public func run(
+    _ u: Tensor, _ discrete: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    gatedUnit(system(u, discrete, form: form, resets: resets, state: &state))
+  }
+
+  private func system(
+    _ u: Tensor, _ discrete: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    DiagonalSystem.run(
+      u: u, a: discrete.a, c: discrete.c, D: skip, form: form, resets: resets, state: &state["memory"])
   }
 }
 
@@ -118,7 +99,7 @@ extension S4D: ConvolutionalMixer {
     [
       .perChannel("kernel", channels: configuration.width, length: length) { u in
         var state = initialState(batch: 1)
-        return system(u, form: form, resets: .none, state: &state)
+        return system(u, constants, form: form, resets: .none, state: &state)
       }
     ]
   }

@@ -30,16 +30,10 @@ public struct S5: SequenceMixer {
         },
         kind: .beginning
       ) { own in [8, 4, 2].first { own.stateSize % (2 * $0) == 0 } ?? 1 },
-      Setting("discretization", \.discretization, "how the system becomes a recurrence"),
+      .discretization(\.discretization),
       .smallestStep(\.smallestStep), .largestStep(\.largestStep, from: \.smallestStep),
     ]
     public static let feedForward = FeedForwardKind.none
-  }
-
-  public struct State: RecurrentState {
-    /// x, [B N]: the real parts of the N/2 kept states, then the imaginary ones.
-    public var memory: Tensor
-    public static let tensors: [StateField<Self, Tensor>] = [.init("memory", \.memory)]
   }
 
   public static let description = MixerDescription(
@@ -48,42 +42,29 @@ public struct S5: SequenceMixer {
     parallelForm: "associative scan")
 
   public let configuration: Configuration
-  var realPart, frequency, logStep, input, output, skip, gateBias: Tensor
-  var gateWeight: Weight
-  /// The discrete system, in a frozen copy.
-  private var discrete: (a: Tensor, input: Tensor, output: Tensor)?
+  let realPart, frequency, logStep, input, output, skip, gateBias: Tensor
+  let gateWeight: Weight
 
-  /// The authors give Λ, Δ and B a smaller learning rate, here a quarter of the rest, and no decay.
-  private static let slow = ParameterTraits(decays: false, learningRate: 0.25)
-  public static let fields: [Field<Self>] = [
-    .init("Lambda_re", \.realPart, slow),
-    .init("Lambda_im", \.frequency, slow),
-    .init("log_step", \.logStep, slow),
-    .init("B", \.input, slow),
-    .init("C", \.output),
-    .init("D", \.skip, .exempt),
-    .matrix("out2.weight", \.gateWeight),
-    .init("out2.bias", \.gateBias, .exempt),
-  ]
-
-  public init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator) {
+  public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
-    let (D, N, J) = (configuration.width, configuration.stateSize, configuration.blocks)
-    let block = NormalPlusLowRank.legS(order: N / J)
-    realPart = Tensor(repeating: -0.5, [N / 2])
-    frequency = Tensor((0..<N / 2).map { Float(block.frequencies[$0 % (N / J / 2)]) })
-    logStep = .logSteps(
-      [N / 2, 1], from: configuration.smallestStep, to: configuration.largestStep, using: &generator)
-    input = Self.input(block, states: N, width: D, using: &generator)
-    output = Self.output(block, states: N, width: D, using: &generator)
-    skip = .normal([D], using: &generator)
-    gateWeight = .weight(D, D, using: &generator)
-    gateBias = Tensor(zeros: [D])
+    let (D, N) = (configuration.width, configuration.stateSize), order = N / configuration.blocks
+    // The authors give Λ, Δ and B a smaller learning rate, here a quarter of the rest, and no decay.
+    let slow = ParameterTraits.exempt(learningRate: 0.25)
+    realPart = p.tensor("Lambda_re", [N / 2], slow, .constant(-0.5))
+    frequency = p.tensor(
+      "Lambda_im", [N / 2], slow, .repeated { NormalPlusLowRank.legS(order: order).frequencies })
+    logStep = p.tensor(
+      "log_step", [N / 2, 1], slow, .logSteps(configuration.smallestStep, configuration.largestStep))
+    input = p.tensor("B", [N / 2, D, 2], slow, Self.input(order: order))
+    output = p.tensor("C", [D, N / 2, 2], .weight, Self.output(order: order))
+    skip = p.tensor("D", [D], .exempt, .normal(1))
+    gateWeight = p.matrix("out2.weight", [D, D])
+    gateBias = p.tensor("out2.bias", [D])
   }
 
   /// Normal with variance 1/N, cut off at two deviations.
   private static func truncated(
-    _ count: Int, states N: Int, using generator: inout some RandomNumberGenerator
+    _ count: Int, states N: Int, using generator: inout SeededGenerator
   ) -> [Double] {
     // The cut-off normal distribution has this deviation.
     let scale = 1 / (0.87962566103423978 * Double(N).squareRoot())
@@ -95,68 +76,68 @@ public struct S5: SequenceMixer {
   }
 
   /// V* B₀ for a real B₀ [N D], block by block: [N/2 D 2].
-  private static func input(
-    _ block: NormalPlusLowRank, states N: Int, width D: Int, using generator: inout some RandomNumberGenerator
-  ) -> Tensor {
-    let B = truncated(N * D, states: N, using: &generator), order = block.order, half = order / 2
-    return Tensor([N / 2, D, 2]) { input in
-      for k in 0..<N / 2 {
-        for d in 0..<D {
-          let sum = (0..<order).reduce(Complex(0, 0)) {
-            $0 + B[(k / half * order + $1) * D + d] * block.vectors[$1 * half + k % half].conjugate
+  private static func input(order: Int) -> Beginning {
+    .made { shape, generator in
+      let (N, D, half) = (2 * shape[0], shape[1], order / 2), block = NormalPlusLowRank.legS(order: order)
+      let B = truncated(N * D, states: N, using: &generator)
+      return Tensor(shape) { input in
+        for k in 0..<N / 2 {
+          for d in 0..<D {
+            let sum = (0..<order).reduce(Complex(0, 0)) {
+              $0 + B[(k / half * order + $1) * D + d] * block.vectors[$1 * half + k % half].conjugate
+            }
+            let i = 2 * (k * D + d)
+            (input[i], input[i + 1]) = (Float(sum.real), Float(sum.imaginary))
           }
-          (input[2 * (k * D + d)], input[2 * (k * D + d) + 1]) = (Float(sum.real), Float(sum.imaginary))
         }
       }
     }
   }
 
   /// C₀ V for a complex C₀ [D N], block by block: [D N/2 2].
-  private static func output(
-    _ block: NormalPlusLowRank, states N: Int, width D: Int, using generator: inout some RandomNumberGenerator
-  ) -> Tensor {
-    let C = truncated(2 * D * N, states: N, using: &generator), order = block.order, half = order / 2
-    return Tensor([D, N / 2, 2]) { output in
-      for d in 0..<D {
-        for k in 0..<N / 2 {
-          let sum = (0..<order).reduce(Complex(0, 0)) {
-            let i = 2 * (d * N + k / half * order + $1)
-            return $0 + Complex(C[i], C[i + 1]) * block.vectors[$1 * half + k % half]
+  private static func output(order: Int) -> Beginning {
+    .made { shape, generator in
+      let (D, N, half) = (shape[0], 2 * shape[1], order / 2), block = NormalPlusLowRank.legS(order: order)
+      let C = truncated(2 * D * N, states: N, using: &generator)
+      return Tensor(shape) { output in
+        for d in 0..<D {
+          for k in 0..<N / 2 {
+            let sum = (0..<order).reduce(Complex(0, 0)) {
+              let i = 2 * (d * N + k / half * order + $1)
+              return $0 + Complex(C[i], C[i + 1]) * block.vectors[$1 * half + k % half]
+            }
+            let i = 2 * (d * (N / 2) + k)
+            (output[i], output[i + 1]) = (Float(sum.real), Float(sum.imaginary))
           }
-          let i = 2 * (d * (N / 2) + k)
-          (output[i], output[i + 1]) = (Float(sum.real), Float(sum.imaginary))
         }
       }
     }
   }
 
-  public func initialState(batch: Int) -> State {
-    State(memory: Tensor(zeros: [batch, configuration.stateSize]))
-  }
+  /// x: the real parts of the N/2 kept states, then the imaginary ones.
+  public var memory: [StateTensor] { [StateTensor("memory", [configuration.stateSize])] }
 
-  public func run(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let y = activate(system(u, form: form, resets: resets, state: &state), .gelu)  // [B T D]
-    return gated(y, by: linear(y, gateWeight, bias: gateBias), .sigmoid)
-  }
-
-  private func system(_ u: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor {
-    let system = discrete ?? makeSystem()
-    let x = Diagonal.run(
-      decay: system.a, input: linear(u, system.input), .complex, form: form, resets: resets,
-      state: &state.memory)  // [B T N]
-    return RunnelTensors.skip(linear(x, system.output), u, by: skip)  // [B T D]
-  }
-
-  private func makeSystem() -> (a: Tensor, input: Tensor, output: Tensor) {
+  /// The discrete system.
+  public typealias Constants = (a: Tensor, input: Tensor, output: Tensor)
+  public var constants: Constants {
     configuration.discretization.system(
       realPart: realPart, frequency: frequency, logStep: logStep, input: input, output: output)
   }
 
-  public func frozen() -> S5 {
-    var copy = self
-    let system = makeSystem()
-    copy.discrete = (system.a.detached, system.input.detached, system.output.detached)
-    return copy
+  public func run(
+    _ u: Tensor, _ discrete: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let y = activate(system(u, discrete, form: form, resets: resets, state: &state), .gelu)  // [B T D]
+    return gated(y, by: linear(y, gateWeight, bias: gateBias), .sigmoid)
+  }
+
+  private func system(
+    _ u: Tensor, _ discrete: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
+    let x = Diagonal.run(
+      decay: discrete.a, input: linear(u, discrete.input), .complex, form: form, resets: resets,
+      state: &state["memory"])  // [B T N]
+    return RunnelTensors.skip(linear(x, discrete.output), u, by: skip)  // [B T D]
   }
 }
 
@@ -165,7 +146,7 @@ extension S5: ConvolutionalMixer {
     [
       .acrossChannels("kernel", width: configuration.width, length: length) { u in
         var state = initialState(batch: u.shape[0])
-        return system(u, form: form, resets: .none, state: &state)
+        return system(u, constants, form: form, resets: .none, state: &state)
       }
     ]
   }

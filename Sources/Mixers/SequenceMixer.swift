@@ -1,61 +1,145 @@
 /// A mixer is a recurrence whose memory is a value: one sequence, three executions, one state.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
-/// A function over time with a memory: a mixer, or the feed-forward part behind it.
-///
-/// A conforming type writes its mathematics once, in `run`. Only what looks back in time (a recurrence, a short
-/// convolution, a token shift) looks at the form. `step`, `mix` and `parallel` are that one function; `scan` is the
-/// plain fold of `step`, which every other form must equal.
-public protocol SequenceLayer: Sendable {
-  associatedtype State: RecurrentState
-
-  /// Each parameter once, in checkpoint order.
-  static var fields: [Field<Self>] { get }
-
+/// What runs over time with a memory: a layer whose parameters may be trained, or a stream of it.
+public protocol LayerFunction: Sendable {
   /// The memory before the first token, for `batch` rows.
-  func initialState(batch: Int) -> State
+  func initialState(batch: Int) -> RecurrentState
 
   /// [B T D] → [B T D] for any T ≥ 0. The state of a row returns to its initial value before each of its resets.
-  func run(_ x: Tensor, form: Form, resets: Resets, state: inout State) -> Tensor
+  ///
+  /// - Parameter shared: what an earlier layer of the same tokens has left.
+  func run(
+    _ x: Tensor, form: Form, resets: Resets, state: inout RecurrentState, shared: inout SharedValues
+  ) -> Tensor
 
-  /// The same, where a layer takes over values that an earlier layer of the same tokens left in `shared` (RWKV-7).
-  func run(_ x: Tensor, form: Form, resets: Resets, state: inout State, shared: inout SharedValues) -> Tensor
-
-  /// The same function with the constants that derive from parameters made once: for streaming.
-  func frozen() -> Self
+  /// The layer that it is, or streams.
+  var layer: any SequenceLayer { get }
 }
 
-/// What the layers of a model hand on to each other beside the residual stream, for the tokens at hand.
-public struct SharedValues: Sendable {
-  /// The values of the first layer, [B T D] (RWKV-7).
-  public var firstValue: Tensor?
-  public init() {}
-}
-
-extension SequenceLayer {
-  public func frozen() -> Self { self }
-
-  public func run(
-    _ x: Tensor, form: Form, resets: Resets, state: inout State, shared: inout SharedValues
-  ) -> Tensor {
-    run(x, form: form, resets: resets, state: &state)
+extension LayerFunction {
+  /// Alone, a layer finds nothing of earlier ones.
+  public func run(_ x: Tensor, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
+    var shared = SharedValues()
+    return run(x, form: form, resets: resets, state: &state, shared: &shared)
   }
 
   /// One token: [B D] → [B D] in time and memory that do not depend on the past.
-  public func step(_ x: Tensor, state: inout State) -> Tensor {
+  public func step(_ x: Tensor, state: inout RecurrentState) -> Tensor {
     let (batch, width) = (x.shape[0], x.shape[1])
     return run(x.reshaped([batch, 1, width]), form: .step, resets: .none, state: &state)
       .reshaped([batch, width])
   }
 
   /// Chunkwise over a segment: [B T D] → [B T D].
-  public func mix(_ x: Tensor, resets: Resets = .none, state: inout State) -> Tensor {
+  public func mix(_ x: Tensor, resets: Resets = .none, state: inout RecurrentState) -> Tensor {
     run(x, form: .mix, resets: resets, state: &state)
   }
 }
+
+/// A function over time with a memory: a mixer, or the feed-forward part behind it. Its parameters are constants of the
+/// value; whoever changes them makes another.
+///
+/// A conforming type writes its mathematics once, in `run`. Only what looks back in time (a recurrence, a short
+/// convolution, a token shift) looks at the form. `step`, `mix` and `parallel` are that one function; `scan` is the
+/// plain fold of `step`, which every other form must equal.
+public protocol SequenceLayer: LayerFunction {
+  /// What derives from the parameters alone. Training makes it in every run, so that gradients flow through it; a stream
+  /// makes it once.
+  associatedtype Constants: Sendable = Void
+
+  var constants: Constants { get }
+
+  /// The memory, each tensor once.
+  var memory: [StateTensor] { get }
+  /// Whether the memory counts the tokens of each row's document.
+  static var countsTokens: Bool { get }
+
+  /// [B T D] → [B T D] for any T ≥ 0. The state of a row returns to its initial value before each of its resets.
+  func run(
+    _ x: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor
+
+  /// The same, where a layer takes over values that an earlier layer of the same tokens left in `shared` (RWKV-7).
+  func run(
+    _ x: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState,
+    shared: inout SharedValues
+  ) -> Tensor
+
+  /// What a stream does for one token of every row, [B 1 D] → [B 1 D], where it can do better than `run`; nil where it
+  /// cannot.
+  func fusedStep(_ x: Tensor, _ constants: Constants, state: inout RecurrentState) -> Tensor?
+}
+
+extension SequenceLayer where Constants == Void {
+  public var constants: Void { () }
+}
+
+extension SequenceLayer {
+  public static var countsTokens: Bool { false }
+  public var layer: any SequenceLayer { self }
+
+  public func initialState(batch: Int) -> RecurrentState {
+    RecurrentState(memory, countsTokens: Self.countsTokens, batch: batch)
+  }
+
+  public func run(
+    _ x: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState,
+    shared: inout SharedValues
+  ) -> Tensor {
+    run(x, constants, form: form, resets: resets, state: &state)
+  }
+
+  public func run(
+    _ x: Tensor, form: Form, resets: Resets, state: inout RecurrentState, shared: inout SharedValues
+  ) -> Tensor {
+    run(x, constants, form: form, resets: resets, state: &state, shared: &shared)
+  }
+
+  public func fusedStep(_ x: Tensor, _ constants: Constants, state: inout RecurrentState) -> Tensor? { nil }
+
+  /// The same function for streaming. Gradients end here.
+  public func stream() -> any LayerFunction { LayerStream(self) }
+}
+
+/// A layer for streaming: what derives from its parameters is made once, and nobody can change these.
+struct LayerStream<Layer: SequenceLayer>: LayerFunction {
+  private let own: Layer
+  private let constants: Layer.Constants
+
+  init(_ layer: Layer) { (own, constants) = (layer, layer.constants) }
+
+  var layer: any SequenceLayer { own }
+
+  func initialState(batch: Int) -> RecurrentState { own.initialState(batch: batch) }
+
+  func run(
+    _ x: Tensor, form: Form, resets: Resets, state: inout RecurrentState, shared: inout SharedValues
+  ) -> Tensor {
+    if form == .step, x.shape[1] == 1, resets.isEmpty, let y = own.fusedStep(x, constants, state: &state) {
+      return y
+    }
+    return own.run(x, constants, form: form, resets: resets, state: &state, shared: &shared)
+  }
+}
+
+/// What the layers of a model hand on to each other beside the residual stream, for the tokens at hand: a value for each
+/// type of key.
+public struct SharedValues {
+  private var values: [ObjectIdentifier: Any] = [:]
+  public init() {}
+
+  /// What was left under this key; nil where nothing was.
+  public subscript<Key: SharedValueKey>(_: Key.Type) -> Key.Value? {
+    get { values[ObjectIdentifier(Key.self)] as? Key.Value }
+    set { values[ObjectIdentifier(Key.self)] = newValue }
+  }
+}
+
+/// Names a value that layers share, and says its type.
+public protocol SharedValueKey { associatedtype Value }
 
 /// The part of a layer that an architecture is named after: projections, the operands of a recurrence, the
 /// recurrence, an output projection.
@@ -66,19 +150,20 @@ public protocol SequenceMixer: SequenceLayer {
   static var description: MixerDescription { get }
 
   var configuration: Configuration { get }
-  init(_ configuration: Configuration, using generator: inout some RandomNumberGenerator)
-  /// The mixer of one layer of a model, for architectures whose initialisation depends on the depth (RWKV).
-  init(_ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator)
+
+  /// Asks for each parameter once.
+  ///
+  /// - Parameter depth: where in the model the layer stands, for architectures whose initialisation depends on it (RWKV).
+  init(_ configuration: Configuration, at depth: Depth, from parameters: Parameters)
 }
 
 extension SequenceMixer {
   public static var name: String { description.name }
   public static var forgets: Bool { Configuration.forgets }
   public static var feedForward: FeedForwardKind { Configuration.feedForward }
-  public init(
-    _ configuration: Configuration, at depth: Depth, using generator: inout some RandomNumberGenerator
-  ) {
-    self.init(configuration, using: &generator)
+  /// A mixer with fresh parameters, the only layer of its model; the same seed gives the same.
+  public init(_ configuration: Configuration, seed: UInt64) {
+    self.init(configuration, at: .alone, from: Parameters(seed: seed))
   }
 }
 
@@ -109,7 +194,7 @@ public struct MixerDescription: Sendable {
   public let cost: String
   public let parallelForm: String
 
-  package init(
+  public init(
     name: String, title: String, paper: String, recurrence: String, state: String, cost: String,
     parallelForm: String
   ) {
@@ -120,22 +205,5 @@ public struct MixerDescription: Sendable {
     self.state = state
     self.cost = cost
     self.parallelForm = parallelForm
-  }
-}
-
-/// A configuration that no model can have.
-public struct ConfigurationError: Error, CustomStringConvertible {
-  public let description: String
-  public init(_ description: String) { self.description = description }
-
-  package static func noSetting(_ name: String, among names: [String]) -> Self {
-    ConfigurationError("there is no setting \(name); the settings are \(names.joined(separator: ", "))")
-  }
-
-  /// Throws unless every named number is positive.
-  package static func requirePositive(_ numbers: KeyValuePairs<String, Int>) throws {
-    for (name, number) in numbers where number <= 0 {
-      throw ConfigurationError("\(name) is \(number); it must be positive")
-    }
   }
 }

@@ -1,18 +1,17 @@
-/// What the state-space mixers share: step sizes to start from, and the gated unit behind the system.
+/// What the state-space mixers share: the gated unit behind the system.
 
-import RunnelKernels
 import RunnelTensors
 
 /// a ⊙ σ(b) for (a, b) = W gelu(y) + bias: the output of S4, S4D, LRU and the HiPPO cell.
 struct GatedUnit: Sendable {
   /// [2D E].
-  var weight: Weight
+  let weight: Weight
   /// [2D].
-  var bias: Tensor
+  let bias: Tensor
 
-  init(width D: Int, channels E: Int, using generator: inout some RandomNumberGenerator) {
-    weight = .weight(2 * D, E, using: &generator)
-    bias = Tensor(zeros: [2 * D])
+  init(width D: Int, channels E: Int, from p: Parameters) {
+    weight = p.matrix("output_linear.weight", [2 * D, E], .residual)
+    bias = p.tensor("output_linear.bias", [2 * D])
   }
 
   /// [B T E] → [B T D].
@@ -23,13 +22,12 @@ struct GatedUnit: Sendable {
   }
 }
 
-extension Tensor {
-  /// log Δ for steps that are log-uniform between the two.
-  static func logSteps(
-    _ shape: Shape, from smallest: Double, to largest: Double,
-    using generator: inout some RandomNumberGenerator
-  ) -> Tensor {
-    .uniform(
-      shape, in: Float(naturalLogarithm(smallest))...Float(naturalLogarithm(largest)), using: &generator)
+extension Beginning {
+  /// The same row of numbers over and over.
+  static func repeated(_ row: @escaping @Sendable () -> [Double]) -> Beginning {
+    made { shape, _ in
+      let row = row()
+      return Tensor((0..<shape.elements).map { Float(row[$0 % row.count]) }, shape)
+    }
   }
 }

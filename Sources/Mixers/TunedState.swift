@@ -33,29 +33,6 @@ func run(
     }
     states.append(own)
   }
-  state = rowBlocks(states)
-  return rowBlocks(outputs).reshaped(Shape([B, T] + tail))
-}
-
-/// Blocks of rows one under the other.
-private func rowBlocks(_ parts: [Tensor]) -> Tensor {
-  let counts = parts.map { $0.shape[0] }
-  let shape = Shape([counts.reduce(0, +)] + parts[0].shape.dropFirst())
-  let whole = Tensor(parts.flatMap(\.scalars), shape)
-  guard parts.contains(where: \.isTracked) else { return whole }
-  return record(whole, from: parts) { gradient in
-    var start = 0
-    return counts.map { count in
-      defer { start += count }
-      return gradient.rows(start..<start + count)
-    }
-  }
-}
-
-extension Tensor {
-  /// One row's state [H K V] for `batch` rows; zeros of this shape where there is none.
-  func repeated(batch: Int, or shape: Shape) -> Tensor {
-    guard !isEmpty else { return Tensor(zeros: Shape([batch] + shape)) }
-    return Tensor((0..<batch).flatMap { _ in scalars }, Shape([batch] + shape))
-  }
+  state = stacked(states)
+  return stacked(outputs).reshaped(Shape([B, T] + tail))
 }

@@ -1,11 +1,14 @@
 /// What tells models apart: as functions, by their numbers and by the configuration that says what is done with them.
 
+import RunnelFiles
+import RunnelKernels
 import RunnelMixers
 import RunnelTensors
 
 /// The mark of a function from tokens to scores. Whatever form a model's weights have, the same numbers give the same mark.
 public struct Fingerprint: Sendable, Equatable, CustomStringConvertible {
-  /// A hash of all parameters, bit for bit; of packed weights, of the numbers that they stand for.
+  /// A SHA-256 of all parameters, bit for bit; of packed weights, of the numbers that they stand for. In files of older
+  /// versions a shorter hash, which cannot be compared with it.
   public let weights: String
   /// A hash of the configuration; nil in files of older versions, which kept that of the weights alone.
   public let configuration: String?
@@ -23,32 +26,70 @@ public struct Fingerprint: Sendable, Equatable, CustomStringConvertible {
 
   public var description: String { weights + (configuration.map { "-" + $0 } ?? "") }
 
+  /// Whether nothing speaks against the other's being of the same weights.
+  public func hasWeights(of other: Self) -> Bool {
+    weights == other.weights || isOfOlderVersion != other.isOfOlderVersion
+  }
+
   /// Whether nothing speaks against the other's being the same function.
   public func agrees(with other: Self) -> Bool {
-    weights == other.weights
+    hasWeights(of: other)
       && (configuration == nil || other.configuration == nil || configuration == other.configuration)
+  }
+
+  /// Hashes of 64 bits, without leading zeros.
+  private var isOfOlderVersion: Bool {
+    weights.utf8.count <= 16 && !weights.isEmpty && weights.allSatisfy(\.isHexDigit)
   }
 }
 
 extension LanguageModel {
   public var identity: Fingerprint {
+    Fingerprint(weights: weightsHash(of: entries), configuration: configuration.functionHash)
+  }
+}
+
+extension StreamingModel {
+  public var identity: Fingerprint {
     Fingerprint(
-      weights: storedFingerprint ?? weightsFingerprint, configuration: configuration.functionHash)
+      weights: knownWeights ?? weightsHash(of: entries), configuration: configuration.functionHash)
   }
 
+  /// The same model, whose fingerprint is computed once.
+  package var identified: Self {
+    var copy = self
+    copy.knownWeights = identity.weights
+    return copy
+  }
+}
+
+extension LanguageFunction {
   /// ``identity`` as text.
   public var fingerprint: String { identity.description }
+}
 
-  private var weightsFingerprint: String {
-    var hash = WordHash()
-    var copy = self
-    copy.visit { place, stored in
-      hash.mix(place.name)
-      for extent in stored.shape { hash.mix(UInt64(extent)) }
-      stored.numbers.withBits { bits in for word in bits { hash.mix(UInt64(word)) } }
+/// The SHA-256 of what each parameter is: its name, its shape, and the SHA-256 of each block of its numbers, so that all threads
+/// hash.
+private func weightsHash(of entries: [ParameterEntry]) -> String {
+  let block = 1 << 18
+  var whole = SHA256()
+  for entry in entries {
+    let numbers = entry.stored.numbers
+    let blocks = (numbers.count + block - 1) / block
+    let digests = [String](unsafeUninitializedCapacity: blocks) { digests, count in
+      let places = digests
+      WorkerPool.shared.run(blocks) { i in
+        let count = min(block, numbers.count - i * block)
+        var hash = SHA256()
+        hash.update(UnsafeRawBufferPointer(start: numbers.base + i * block, count: 4 * count))
+        places.initializeElement(at: i, to: hash.digest())
+      }
+      count = blocks
     }
-    return hash.text
+    let line = "\(entry.place.name) \(Array(entry.place.shape)) " + digests.joined(separator: " ") + "\n"
+    Array(line.utf8).withUnsafeBytes { whole.update($0) }
   }
+  return whole.digest()
 }
 
 extension ModelConfiguration {

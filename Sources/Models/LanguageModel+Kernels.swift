@@ -4,12 +4,12 @@ import RunnelMixers
 import RunnelRecurrences
 import RunnelTensors
 
-extension LanguageModel {
+extension LanguageFunction {
   /// The kernels of every layer that is a convolution, named "layers.I.kernel", by the recurrence's own impulse
   /// response; layers whose recurrence depends on its input or on the position have none.
   public func kernels(length: Int) -> [ImpulseResponse] {
-    layers.indices.flatMap { i -> [ImpulseResponse] in
-      guard let mixer = layers[i].first?.body as? any ConvolutionalMixer else { return [] }
+    network.layers.indices.flatMap { i -> [ImpulseResponse] in
+      guard let mixer = network.layers[i].first?.body.layer as? any ConvolutionalMixer else { return [] }
       return mixer.impulseResponses(length: length, form: .parallel).map {
         $0.named("layers.\(i)." + $0.name)
       }

@@ -12,10 +12,12 @@ extension LanguageModel {
       $0.value + Tensor.uniform($0.value.shape, in: -0.1...0.1, using: &generator)
     }
   }
+}
 
+extension LanguageFunction {
   /// ids of B rows by T tokens, row by row → logits [B T V].
   public func logits(
-    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: inout State
+    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: inout ModelState
   ) -> Tensor {
     logits(ofHidden: hidden(ids, batch: batch, form: form, resets: resets, state: &state))
   }
@@ -29,7 +31,7 @@ extension LanguageModel {
   /// ids of B rows by T > 0 tokens → the logits [B V] behind each row's last token alone: the head is the widest product
   /// of a model.
   public func lastLogits(
-    _ ids: [Int32], batch: Int, form: Form, state: inout State
+    _ ids: [Int32], batch: Int, form: Form, state: inout ModelState
   ) -> Tensor {
     let steps = ids.count / batch
     precondition(steps > 0, "LanguageModel: no tokens to predict from")
@@ -40,14 +42,14 @@ extension LanguageModel {
   }
 
   /// One token of every row: logits [B V] at constant cost.
-  public func step(_ ids: [Int32], state: inout State) -> Tensor {
+  public func step(_ ids: [Int32], state: inout ModelState) -> Tensor {
     logits(ids, batch: ids.count, form: .step, state: &state).reshaped([ids.count, vocabularySize])
   }
 
   /// The mean cross-entropy in nats per token, on the tape where the model is. A target of −1 asks for nothing.
   public func loss(
     _ ids: [Int32], targets: [Int32], batch: Int, form: Form = .mix, resets: Resets = .none,
-    state: inout State
+    state: inout ModelState
   ) -> (mean: Tensor, perToken: Tensor) {
     let hidden = hidden(ids, batch: batch, form: form, resets: resets, state: &state)
     // Where few tokens are asked for, the head works for these alone.

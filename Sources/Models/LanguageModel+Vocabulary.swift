@@ -12,7 +12,7 @@ public struct UnknownToken: Error, CustomStringConvertible, Equatable {
   }
 }
 
-extension LanguageModel {
+extension LanguageFunction {
   /// Throws unless every id is one of the vocabulary.
   ///
   /// - Parameter position: of the first of them in the text.

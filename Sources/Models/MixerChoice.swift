@@ -81,15 +81,21 @@ public struct MixerChoice: Sendable {
   public var feedForward: FeedForwardKind { type(of: configuration).feedForward }
   public var forgets: Bool { type(of: configuration).forgets }
 
-  /// A fresh mixer for one layer.
-  func make(at depth: Depth, using generator: inout some RandomNumberGenerator) -> any SequenceMixer {
+  /// The mixer for one layer.
+  func make(at depth: Depth, from parameters: Parameters) -> any SequenceMixer {
     func make<Mixer: SequenceMixer>(_: Mixer.Type) -> any SequenceMixer {
       guard let own = configuration as? Mixer.Configuration else {
         preconditionFailure("MixerChoice: \(type(of: configuration)) does not configure \(Mixer.name)")
       }
-      return Mixer(own, at: depth, using: &generator)
+      return Mixer(own, at: depth, from: parameters)
     }
     return make(mixer)
+  }
+
+  /// The numbers of one row's memory, as they are declared; in Double, since a window may be as long as anybody likes.
+  var stateSize: Double {
+    let mixer = make(at: .alone, from: .none)
+    return mixer.memory.reduce(0) { $0 + $1.shape.reduce(1) { $0 * Double($1) } }
   }
 
   /// Its extents, largest first. In Double, so that absurd configurations are measured, not multiplied.

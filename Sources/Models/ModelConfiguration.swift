@@ -94,6 +94,9 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// Whether every recurrence forgets.
   public var forgets: Bool { mixers.allSatisfy(\.forgets) }
 
+  /// How many parts write to the residual stream.
+  var partCount: Int { (0..<layers).reduce(0) { $0 + (mixer(ofLayer: $1).feedForward == .none ? 1 : 2) } }
+
   /// Fewer numbers than the parameters are: every mixer has a matrix of its width and its largest other extent.
   package var leastParameters: Double {
     let matrix = mixers.map { choice in
@@ -112,17 +115,17 @@ public struct ModelConfiguration: Sendable, Equatable {
       )
     }
     let memory = Double(Machine.usableMemory)
-    // Nor may two extents of a mixer span more than memory: states and projections have both.
-    let spans = mixers.map {
-      Double(layers / mixers.count) * max($0.extents.prefix(2).reduce(1, *), $0.configuration.stateSpan)
-    }
-    let largest = max(leastParameters, spans.max() ?? 0)
-    guard 4 * largest <= memory else {
-      let count = largest < 1e18 ? "\(Int(largest))" : "\(largest)"
+    func requireMemory(_ numbers: Double) throws {
+      guard 4 * numbers > memory else { return }
+      let count = numbers < 1e18 ? "\(Int(numbers))" : "\(numbers)"
       throw ConfigurationError(
         "more than \(count) numbers do not fit into this machine's \(Int(memory / 1e9)) GB of memory"
       )
     }
+    // Nor may two extents of a mixer span more than memory: states and projections have both.
+    let copies = Double(layers / mixers.count)
+    let spans = mixers.map { copies * $0.extents.prefix(2).reduce(1, *) }
+    try requireMemory(max(leastParameters, spans.max() ?? 0))
     for choice in mixers {
       guard choice.configuration.width == width else {
         throw ConfigurationError(
@@ -130,6 +133,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       }
       if choice.feedForward != .none { try ConfigurationError.requirePositive(["hidden_width": hiddenWidth]) }
       try choice.configuration.validate()
+      try requireMemory(copies * choice.stateSize)
     }
   }
 }

@@ -27,7 +27,7 @@ public struct NonFiniteNumbers: Error, Sendable, Equatable, CustomStringConverti
   }
 }
 
-extension LanguageModel {
+extension LanguageFunction {
   /// Finds the first part, in the order of computation, that makes of finite numbers one that is not: a parameter, a
   /// memory, an output. For after a failure: it reads the tokens once more.
   ///
@@ -36,7 +36,7 @@ extension LanguageModel {
   ///   - state: from before them. That from behind them does too, where a part that overflowed does so again.
   /// - Returns: nil where all is finite this time.
   public func firstNonFinite(
-    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: State
+    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: ModelState
   ) -> NonFiniteNumbers? {
     var found = nonFiniteParameter
     guard found == nil, !ids.isEmpty else { return found }
@@ -60,7 +60,8 @@ extension LanguageModel {
       let logits = logits(ofHidden: hidden)
       found = logits.firstNonFinite.map {
         NonFiniteNumbers(
-          part: headWeight.isEmpty ? "embedding, as the head" : "head", what: "a score of the next token",
+          part: configuration.tiesEmbedding ? "embedding, as the head" : "head",
+          what: "a score of the next token",
           value: logits.base[$0])
       }
     }
@@ -71,7 +72,7 @@ extension LanguageModel {
   ///
   /// - Parameter seen: what showed the failure, for when a second look finds none: in its first number that is not finite.
   public func nonFinite(
-    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: State, seen: Tensor
+    _ ids: [Int32], batch: Int, form: Form, resets: Resets = .none, state: ModelState, seen: Tensor
   ) -> NonFiniteNumbers {
     firstNonFinite(ids, batch: batch, form: form, resets: resets, state: state)
       ?? NonFiniteNumbers(
@@ -80,19 +81,16 @@ extension LanguageModel {
   }
 
   private var nonFiniteParameter: NonFiniteNumbers? {
-    var found: NonFiniteNumbers?, copy = self
-    copy.visit { place, stored in
-      guard found == nil else { return }
-      let numbers = stored.numbers
-      found = numbers.firstNonFinite.map {
-        NonFiniteNumbers(part: place.name, what: "its element \($0)", value: numbers.base[$0])
-      }
+    for parameter in parameters {
+      guard let element = parameter.value.firstNonFinite else { continue }
+      return NonFiniteNumbers(
+        part: parameter.name, what: "its element \(element)", value: parameter.value.base[element])
     }
-    return found
+    return nil
   }
 }
 
-extension LanguageModel.State {
+extension ModelState {
   /// The first number that no stream can have: a NaN or an infinity, but for the −∞ that a running maximum begins with.
   ///
   /// - Parameter initial: the state before the first token, of as many rows.
@@ -106,7 +104,7 @@ extension LanguageModel.State {
   }
 
   fileprivate func firstNonFinite(of later: Self, layer: Int, part: Int) -> (name: String, value: Float)? {
-    let begins = layers[layer][part].namedTensors, now = later.layers[layer][part].namedTensors
+    let begins = layers[layer][part].tensors, now = later.layers[layer][part].tensors
     for (begin, now) in zip(begins, now) where !now.value.isFinite {
       for i in 0..<now.value.count where !now.value.base[i].isFinite {
         let isBeginning = now.value.base[i] == -.infinity && begin.value.base[i] == -.infinity

@@ -34,7 +34,7 @@ public struct Divergence: Sendable {
   ///   - source: and `result`: models of one vocabulary, to which the ids belong.
   ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
   public init(
-    from source: LanguageModel, to result: LanguageModel, form: Form, on ids: [Int32],
+    from source: some LanguageFunction, to result: some LanguageFunction, form: Form, on ids: [Int32],
     byteLengths: [Int]? = nil
   ) throws(Failure) {
     precondition(

@@ -10,7 +10,7 @@ import RunnelTensors
 
 public struct LongCheck: Sendable {
   /// Frozen.
-  let model: LanguageModel
+  let model: StreamingModel
   let tokens: Int
   let seed: UInt64
 
@@ -42,9 +42,9 @@ public struct LongCheck: Sendable {
   public var tolerance: Double? { model.configuration.forgets ? Self.tolerance : nil }
 
   /// - Parameter tokens: how many random tokens the two streams read.
-  public init(_ model: LanguageModel, tokens: Int, seed: UInt64) {
+  public init(_ model: some LanguageFunction, tokens: Int, seed: UInt64) {
     precondition(tokens > 0, "LongCheck: a stream of \(tokens) tokens")
-    self.model = model.frozen()
+    self.model = model.stream()
     self.tokens = tokens
     self.seed = seed
   }

@@ -40,21 +40,21 @@ public struct CheckResult: Codable, Sendable {
 }
 
 public struct ModelCheck: Sendable {
-  /// Frozen. Of a model in int8 or int4, what its weights stand for: its products round what they multiply, which turns
+  /// Of a model in int8 or int4, what its weights stand for: its products round what they multiply, which turns
   /// differences of a last bit into steps of 1/127, so its forms agree to that alone (`roundedForms`).
-  let model: LanguageModel
-  private let packed: LanguageModel?
+  let model: StreamingModel
+  private let packed: StreamingModel?
   let original: LanguageModel
   let ids: [Int32]
   let seed: UInt64
 
   /// - Parameter tokens: how many random tokens the forms are compared on.
-  public init(_ model: LanguageModel, tokens: Int, seed: UInt64) {
+  public init(_ model: some LanguageFunction, tokens: Int, seed: UInt64) {
     precondition(tokens >= 16, "ModelCheck: \(tokens) tokens are too few to change form in; at least 16")
-    let isRounded = model.packing?.isQuantised == true
-    packed = isRounded ? model.frozen() : nil
-    original = isRounded ? model.unpacked() : model
-    self.model = original.frozen()
+    let given = model.stream(packing: false)
+    packed = given.packing?.isQuantised == true ? given.stream() : nil
+    original = given.trainable()
+    self.model = packed == nil ? given.stream() : original.stream()
     self.seed = seed
     var generator = SeededGenerator(seed: seed)
     let vocabulary = model.vocabularySize
@@ -92,7 +92,7 @@ public struct ModelCheck: Sendable {
     let mixed = changingForm()
     add("the form may change at any token: logits", error(mixed.logits, scan.logits))
     add("the form may change at any token: final state", error(mixed.state, scan.state))
-    add("a frozen model is the model", unfrozen(scan.logits))
+    add("a stream is the model", trained(scan.logits))
     try add("a saved state goes on bit for bit", try savedState(), tolerance: 0)
     for form in Form.allCases {
       add("a packed document is the document alone, \(form.rawValue)", packed(form))
@@ -116,20 +116,20 @@ public struct ModelCheck: Sendable {
 
   private func whole(
     _ ids: [Int32], _ form: Form, resets: Resets = .none, batch: Int = 1
-  ) -> (logits: Tensor, state: LanguageModel.State) {
+  ) -> (logits: Tensor, state: ModelState) {
     var state = model.initialState(batch: batch)
     let logits = model.logits(ids, batch: batch, form: form, resets: resets, state: &state)
     return (logits, state)
   }
 
-  private func fold(_ ids: [Int32]) -> (logits: Tensor, state: LanguageModel.State) {
+  private func fold(_ ids: [Int32]) -> (logits: Tensor, state: ModelState) {
     var state = model.initialState(batch: 1)
     var values: [Float] = []
     for id in ids { values += model.step([id], state: &state).scalars }
     return (Tensor(values, [1, ids.count, model.vocabularySize]), state)
   }
 
-  private func changingForm() -> (logits: Tensor, state: LanguageModel.State) {
+  private func changingForm() -> (logits: Tensor, state: ModelState) {
     var generator = SeededGenerator(seed: seed &+ 1)
     var state = model.initialState(batch: 1)
     var values: [Float] = []
@@ -144,7 +144,7 @@ public struct ModelCheck: Sendable {
     return (Tensor(values, [1, ids.count, model.vocabularySize]), state)
   }
 
-  private func unfrozen(_ expected: Tensor) -> Double {
+  private func trained(_ expected: Tensor) -> Double {
     let count = min(ids.count, 256)
     var state = original.initialState(batch: 1)
     let logits = original.logits(Array(ids.prefix(count)), batch: 1, form: .step, state: &state)
@@ -211,13 +211,13 @@ public struct ModelCheck: Sendable {
   }
 
   private func error(_ a: Tensor, _ b: Tensor) -> Double { relativeDifference(a.scalars, b.scalars) }
-  private func error(_ a: LanguageModel.State, _ b: LanguageModel.State) -> Double {
+  private func error(_ a: ModelState, _ b: ModelState) -> Double {
     relativeDifference(a, b).error
   }
 }
 
 /// The largest relative difference among a state's tensors, and which tensor has it; infinite where counters differ.
-func relativeDifference(_ a: LanguageModel.State, _ b: LanguageModel.State) -> (
+func relativeDifference(_ a: ModelState, _ b: ModelState) -> (
   error: Double, tensor: String
 ) {
   for (own, other) in zip(a.counters, b.counters) where own.value != other.value {

@@ -25,7 +25,7 @@ public struct PrecisionChoice: Sendable {
   ///   - report: is told what is being measured, and its number of how many.
   /// - Throws: `PackingError` where a weight is not finite, `NonFiniteNumbers` where what the model makes is not.
   public init(
-    _ element: PackedElement, for model: LanguageModel, limit: Double, on ids: [Int32],
+    _ element: PackedElement, for model: some LanguageFunction, limit: Double, on ids: [Int32],
     report: @escaping (_ tensor: String, _ number: Int, _ count: Int) -> Void = { _, _, _ in }
   ) throws {
     precondition(ids.count > 1, "PrecisionChoice: a text of \(ids.count) tokens; two or more are needed")
@@ -37,7 +37,7 @@ public struct PrecisionChoice: Sendable {
 
 /// Measures a model with weights packed in many ways.
 private struct Search {
-  private let model: LanguageModel
+  private let model: StreamingModel
   private let ids: [Int32]
   private let expected: Tensor
   /// In nats.
@@ -52,10 +52,10 @@ private struct Search {
   private var made: [String: [PackedElement: Weight]] = [:]
 
   init(
-    _ element: PackedElement, _ model: LanguageModel, limit: Double, _ ids: [Int32],
+    _ element: PackedElement, _ model: some LanguageFunction, limit: Double, _ ids: [Int32],
     _ report: @escaping (String, Int, Int) -> Void
   ) throws {
-    self.model = model.unpacked()
+    self.model = model.trainable().stream(packing: false)
     self.report = report
     let V = model.vocabularySize
     // The scores that the others are compared with are kept: at most 64 MB.
@@ -69,13 +69,11 @@ private struct Search {
     }
     let loss = crossEntropy(expected, targets: Array(self.ids.dropFirst()) + [-1]).mean.scalar
     self.limit = limit * Double(loss)
-    var copy = self.model
-    copy.visit { place, stored in
-      guard case .weight(let weight) = stored else { return }
+    for place in self.model.entries.map(\.place) where place.layout != nil {
       if place.traits.isDelicate {
         delicate.insert(place.name)
       } else {
-        matrices.append((place.name, weight.shape.elements))
+        matrices.append((place.name, place.shape.elements))
       }
     }
   }
@@ -126,15 +124,17 @@ private struct Search {
   private mutating func measure(
     _ elements: [String: PackedElement], isWhole: Bool = true
   ) throws -> Double {
-    var copy = model
-    try copy.visit { place, stored in
-      guard case .weight(let weight) = stored,
-        let element = elements[place.name] ?? (isWhole && delicate.contains(place.name) ? .bf16 : nil)
-      else { return }
-      let packed = try made[place.name]?[element] ?? weight.packed(as: element, name: place.name)
-      made[place.name, default: [:]][element] = packed
-      stored = .weight(packed)
+    var entries = model.entries
+    for i in entries.indices {
+      let name = entries[i].place.name
+      guard case .weight(let weight) = entries[i].stored,
+        let element = elements[name] ?? (isWhole && delicate.contains(name) ? .bf16 : nil)
+      else { continue }
+      let packed = try made[name]?[element] ?? weight.packed(as: element, name: name)
+      made[name, default: [:]][element] = packed
+      entries[i].stored = .weight(packed)
     }
+    let copy = StreamingModel(model.configuration, entries)
     var state = copy.initialState(batch: 1)
     let logits = copy.logits(ids, batch: 1, form: .mix, state: &state)
     guard logits.isFinite else { return .infinity }

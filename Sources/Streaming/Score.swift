@@ -48,10 +48,10 @@ public struct StreamScorer: Sendable {
   private let length: Int
   private let byteLengths: [Int]?
 
-  /// Scores a stream from its first token. `model` is frozen here.
+  /// Scores a stream from its first token.
   ///
   /// - Parameter byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
-  public init(_ model: LanguageModel, form: Form, byteLengths: [Int]? = nil) {
+  public init(_ model: some LanguageFunction, form: Form, byteLengths: [Int]? = nil) {
     self.init(continuing: Session(model, sampler: Sampler(seed: 1)), form: form, byteLengths: byteLengths)
   }
 
@@ -63,7 +63,7 @@ public struct StreamScorer: Sendable {
     length = form == .step ? 1 : form == .mix ? 512 : 1024
   }
 
-  public var model: LanguageModel { stream.model }
+  public var model: StreamingModel { stream.model }
 
   /// The stream behind the last token scored, to be saved, or to go on by drawing tokens.
   public var session: Session {

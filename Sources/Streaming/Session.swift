@@ -7,8 +7,8 @@ import RunnelTensors
 
 /// One stream. Copying it forks the stream; an old copy kept is a place to go back to.
 public struct Session: Sendable {
-  public internal(set) var model: LanguageModel
-  public package(set) var state: LanguageModel.State
+  public internal(set) var model: StreamingModel
+  public package(set) var state: ModelState
   /// The scores [V] of the token that comes next; nil before the first token.
   public internal(set) var logits: Tensor?
   /// How many tokens the stream has seen.
@@ -20,9 +20,9 @@ public struct Session: Sendable {
   /// Tokens that are prefilled at once: enough for the matrix products, and a bound on memory.
   public static var prefillLength: Int { 512 }
 
-  /// A stream before its first token. `model` is frozen here; to share one frozen model, pass it frozen.
-  public init(_ model: LanguageModel, sampler: Sampler) {
-    self.model = model.frozen()
+  /// A stream before its first token. To share one model among streams, pass ``LanguageFunction/stream()`` of it.
+  public init(_ model: some LanguageFunction, sampler: Sampler) {
+    self.model = model.stream()
     self.sampler = sampler
     state = model.initialState(batch: 1)
   }

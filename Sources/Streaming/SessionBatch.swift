@@ -12,18 +12,18 @@ import RunnelTensors
 ///     let tokens = try batch.next()          // one token of each, in the order in which they joined
 ///     let finished = batch.remove(at: 0)     // a session again
 public struct SessionBatch: Sendable {
-  public let model: LanguageModel
+  public let model: StreamingModel
   /// The memories of all streams, [B …].
-  private var state: LanguageModel.State
+  private var state: ModelState
   /// The scores [B V] of the tokens that come next.
   private var logits: Tensor = .absent
   private var samplers: [Sampler] = []
   private var positions: [Int] = []
   private var lastTokens: [Int32?] = []
 
-  /// No streams yet. `model` is frozen here; to share one frozen model, pass it frozen.
-  public init(_ model: LanguageModel) {
-    self.model = model.frozen()
+  /// No streams yet. To share one model among batches, pass ``LanguageFunction/stream()`` of it.
+  public init(_ model: some LanguageFunction) {
+    self.model = model.stream()
     state = model.initialState(batch: 0)
   }
 
@@ -42,7 +42,7 @@ public struct SessionBatch: Sendable {
         logits.count == V, "SessionBatch: a stream of another model, with \(logits.count) tokens, not \(V)")
       return logits
     }
-    state = LanguageModel.State(joining: [state] + sessions.map(\.state))
+    state = ModelState(joining: [state] + sessions.map(\.state))
     let before = logits
     logits = Tensor([count + sessions.count, V]) { to in
       to.update(from: before.base, count: before.count)
@@ -80,7 +80,7 @@ public struct SessionBatch: Sendable {
   public subscript(index: Int) -> Session {
     precondition((0..<count).contains(index), "SessionBatch: stream \(index) of \(count)")
     return Session(
-      frozen: model, state: state.rows([index]), logits: scores(index), position: positions[index],
+      streaming: model, state: state.rows([index]), logits: scores(index), position: positions[index],
       lastToken: lastTokens[index], sampler: samplers[index])
   }
 
@@ -117,9 +117,9 @@ public struct SessionBatch: Sendable {
 }
 
 extension Session {
-  /// A stream that is under way; `model` is frozen already.
+  /// A stream that is under way; its model streams already.
   fileprivate init(
-    frozen model: LanguageModel, state: LanguageModel.State, logits: Tensor, position: Int,
+    streaming model: StreamingModel, state: ModelState, logits: Tensor, position: Int,
     lastToken: Int32?, sampler: Sampler
   ) {
     self.model = model

@@ -36,7 +36,8 @@ public enum StateFile {
   ///   - isMoving: whether a state of other weights is taken over, as by ``StateMove``; its tensors must have the shapes.
   ///   - note: is told what could not be compared, in one sentence.
   public static func load(
-    _ path: String, into model: LanguageModel, isMoving: Bool = false, note: (String) -> Void = { _ in }
+    _ path: String, into model: some LanguageFunction, isMoving: Bool = false,
+    note: (String) -> Void = { _ in }
   ) throws -> (session: Session, pending: [UInt8]) {
     let file = try SafetensorsFile(path)
     func refuse(_ place: String, _ expected: String, _ found: String) -> FileError {
@@ -122,7 +123,7 @@ public enum StateFile {
   }
 }
 
-extension LanguageModel {
+extension LanguageFunction {
   /// Refuses what was saved with another model.
   ///
   /// - Parameter what: what was saved, as in "a state".
@@ -130,7 +131,7 @@ extension LanguageModel {
     _ saved: Fingerprint, in path: String, what: String, note: (String) -> Void
   ) throws(FileError) {
     let own = identity
-    guard own.weights == saved.weights else {
+    guard own.hasWeights(of: saved) else {
       throw FileError(
         path, at: "fingerprint", expected: "\(what) of this model, \(own)", found: "\(saved)",
         remedy:

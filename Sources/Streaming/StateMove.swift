@@ -21,7 +21,8 @@ public struct StateMove: Sendable {
   ///   - note: is told what could not be compared, in one sentence.
   /// - Throws: `FileError` where the state is not the source's, or the target is another model.
   public init(
-    _ path: String, from source: LanguageModel, to target: LanguageModel, note: (String) -> Void = { _ in }
+    _ path: String, from source: some LanguageFunction, to target: some LanguageFunction,
+    note: (String) -> Void = { _ in }
   ) throws {
     (self.source, pending) = try StateFile.load(path, into: source, note: note)
     func refuse(_ expected: String, _ found: String) -> FileError {
@@ -30,7 +31,9 @@ public struct StateMove: Sendable {
         remedy: "name a conversion of the state's model")
     }
     let (own, other) = (source.identity, target.identity)
-    guard own.configuration == other.configuration, source.parameterShapes == target.parameterShapes else {
+    guard own.configuration == other.configuration,
+      source.configuration.places.map(\.shape) == target.configuration.places.map(\.shape)
+    else {
       throw refuse("the configuration of the state's model, \(own)", "\(other)")
     }
     weightDifference = source.weightDifference(to: target)
@@ -93,22 +96,13 @@ public struct StateMove: Sendable {
   }
 }
 
-extension LanguageModel {
-  fileprivate var parameterShapes: [Shape] {
-    var copy = self, shapes: [Shape] = []
-    copy.visit { shapes.append($1.shape) }
-    return shapes
-  }
-
+extension LanguageFunction {
   /// ‖other − self‖ / ‖self‖ over all parameters of two models of one configuration.
-  fileprivate func weightDifference(to other: LanguageModel) -> Double {
+  fileprivate func weightDifference(to other: some LanguageFunction) -> Double {
     var (difference, norm) = (0.0, 0.0)
-    var copies = (self, other), own: [StoredParameter] = []
-    copies.0.visit { own.append($1) }
-    var rest = own[...]
-    copies.1.visit { _, stored in
-      guard let a = rest.popFirst()?.numbers else { return }
-      let b = stored.numbers
+    // One pair at a time, since packed ones are unpacked for it.
+    for (own, theirs) in zip(entries, other.entries) {
+      let (a, b) = (own.stored.numbers, theirs.stored.numbers)
       for i in 0..<a.count {
         let (x, y) = (Double(a.base[i]), Double(b.base[i]))
         difference += (x - y) * (x - y)

@@ -21,6 +21,34 @@ public func concatenated(_ parts: [Tensor]) -> Tensor {
   }[0]
 }
 
+/// Blocks of rows [Rᵢ …] one under the other: [ΣRᵢ …].
+public func stacked(_ parts: [Tensor]) -> Tensor {
+  guard let first = parts.first else {
+    preconditionFailure("stacked: no tensors; at least one is needed")
+  }
+  for part in parts {
+    precondition(
+      part.shape.dropFirst().elementsEqual(first.shape.dropFirst()),
+      "stacked: \(first.shape) and \(part.shape); all but the first extents must be equal")
+  }
+  let counts = parts.map { $0.shape[0] }
+  let y = Tensor(Shape([counts.reduce(0, +)] + first.shape.dropFirst())) { y in
+    var at = y
+    for part in parts {
+      at.update(from: part.base, count: part.count)
+      at += part.count
+    }
+  }
+  guard parts.contains(where: \.isTracked) else { return y }
+  return record(y, from: parts) { gradient in
+    var start = 0
+    return counts.map { count in
+      defer { start += count }
+      return gradient.rows(start..<start + count)
+    }
+  }
+}
+
 /// The columns of `x` [… D] in consecutive parts of these sizes.
 public func split(_ x: Tensor, sizes: [Int]) -> [Tensor] {
   precondition(

@@ -113,6 +113,8 @@ public struct PackedMatrix: Sendable {
   /// The same in parts: the first `sizes[0]` rows of the weight make the first part, and so on.
   fileprivate func products(_ x: Tensor, bias: Tensor?, sizes: [Int]) -> [Tensor] {
     precondition(
+      !isTracked(x, bias), "linear: gradients through a packed weight [\(rows) \(columns)]; take its numbers")
+    precondition(
       sizes.reduce(0, +) == rows, "linear: parts \(sizes) do not sum to \(rows) rows of the weight")
     var ends = sizes
     for i in ends.indices.dropFirst() { ends[i] += ends[i - 1] }
@@ -205,13 +207,16 @@ package struct PackedVectors: Sendable {
   fileprivate var base: UnsafeRawPointer { UnsafeRawPointer(storage.base) }
 }
 
-/// x Wᵀ + b + r: `x` [… in], `weight` [out in], `bias` [out] or none, `residual` [… out] or none → [… out]. A constant: the
-/// tape does not see it.
+/// x Wᵀ + b + r: `x` [… in], `weight` [out in], `bias` [out] or none, `residual` [… out] or none → [… out]. A packed
+/// weight streams: operands on the tape are refused, since no gradient would reach them.
 public func linear(
   _ x: Tensor, _ weight: PackedMatrix, bias: Tensor? = nil, residual: Tensor? = nil
 ) -> Tensor {
   let bias = bias?.isEmpty == true ? nil : bias
   let shape = x.shape.with(width: weight.rows)
+  precondition(
+    !isTracked(x, bias, residual),
+    "linear: gradients through a packed weight [\(weight.rows) \(weight.columns)]; take its numbers")
   precondition(
     x.shape.width == weight.columns,
     "linear: \(x.shape) by a packed weight [\(weight.rows) \(weight.columns)]; the last extents must be equal"

@@ -17,8 +17,6 @@ public struct Weight: Sendable {
     case numbers(Tensor)
     /// [out in], whatever the layout.
     case packed(PackedMatrix)
-    /// Nothing yet: the place of a weight that is about to be loaded.
-    case blank(Shape)
   }
 
   public let layout: Layout
@@ -44,35 +42,26 @@ public struct Weight: Sendable {
     case .numbers(let numbers): numbers.shape
     case .packed(let matrix):
       layout == .outputByInput ? [matrix.rows, matrix.columns] : [matrix.columns, matrix.rows]
-    case .blank(let shape): shape
     }
   }
   public var isEmpty: Bool { shape.elements == 0 }
 
   /// The numbers that products are made with, in the checkpoint's layout; those of a packed weight are unpacked for each
-  /// call. What is put in takes their place, on the tape where it is.
+  /// call.
   public var numbers: Tensor {
-    get {
-      switch contents {
-      case .numbers(let numbers): numbers
-      case .packed(let matrix):
-        layout == .outputByInput ? matrix.unpacked() : transposed(matrix.unpacked())
-      case .blank(let shape): Tensor(zeros: shape)
-      }
+    switch contents {
+    case .numbers(let numbers): numbers
+    case .packed(let matrix):
+      layout == .outputByInput ? matrix.unpacked() : transposed(matrix.unpacked())
     }
-    set { contents = .numbers(newValue) }
   }
 
   /// The packed matrix [out in], if this is one.
   public var matrix: PackedMatrix? {
     if case .packed(let matrix) = contents { matrix } else { nil }
   }
-  /// Puts a packed matrix [out in] in the place of the numbers.
-  package mutating func replace(by matrix: PackedMatrix) {
-    let packed = Weight(layout, .packed(matrix))
-    precondition(packed.shape == shape, "Weight: \(packed.shape) cannot replace \(shape)")
-    self = packed
-  }
+  /// A weight over a packed matrix [out in].
+  public init(_ matrix: PackedMatrix, _ layout: Layout) { self.init(layout, .packed(matrix)) }
 
   /// The same weight packed, unless it is already, or absent.
   ///
@@ -81,42 +70,6 @@ public struct Weight: Sendable {
     guard case .numbers(let numbers) = contents, !numbers.isEmpty else { return self }
     let rows = layout == .outputByInput ? numbers.detached : transposed(numbers.detached)
     return Weight(layout, .packed(try PackedMatrix(rows, as: element, name: name)))
-  }
-}
-
-extension Weight {
-  /// Makes no numbers: parameters that it would fill are about to be replaced, so weights stay blank.
-  public struct Blanks: RandomNumberGenerator {
-    public init() {}
-    // Whoever draws until something fits gets it.
-    public mutating func next() -> UInt64 { 3 << 62 }
-  }
-
-  /// The matrix that `make` gives, unless the generator is of blanks.
-  public static func made<Generator: RandomNumberGenerator>(
-    _ shape: Shape, _ layout: Layout = .outputByInput, using generator: inout Generator,
-    by make: (inout Generator) -> Tensor
-  ) -> Weight {
-    guard Generator.self != Blanks.self else { return Weight(layout, .blank(shape)) }
-    return Weight(make(&generator), layout)
-  }
-
-  public static func normal(
-    _ shape: Shape, deviation: Float = 1, using generator: inout some RandomNumberGenerator
-  ) -> Weight {
-    made(shape, using: &generator) { .normal(shape, deviation: deviation, using: &$0) }
-  }
-
-  public static func uniform(
-    _ shape: Shape, in range: ClosedRange<Float>, using generator: inout some RandomNumberGenerator
-  ) -> Weight {
-    made(shape, using: &generator) { .uniform(shape, in: range, using: &$0) }
-  }
-
-  public static func zeros(
-    _ shape: Shape, _ layout: Layout = .outputByInput, using generator: inout some RandomNumberGenerator
-  ) -> Weight {
-    made(shape, layout, using: &generator) { _ in Tensor(zeros: shape) }
   }
 }
 

@@ -38,14 +38,14 @@ public struct AnswerScore: Sendable, Equatable {
 /// - Throws: ``TrainingError`` where the corpus asks for nothing, `CorpusError` where a frame is damaged,
 ///   `NonFiniteNumbers` where the model's scores are not finite.
 public func scoreAnswers(
-  of model: LanguageModel, on corpus: Corpus, range: Range<Int>, form: Form = .mix, limit: Int = .max,
+  of model: some LanguageFunction, on corpus: Corpus, range: Range<Int>, form: Form = .mix, limit: Int = .max,
   progress: (Double) throws -> Void = { _ in }
 ) throws -> AnswerScore {
   guard let task = corpus.task else {
     throw TrainingError(
       "\(corpus.path) is of no task that asks for answers; make one with `runnel corpus synth`")
   }
-  let model = model.settled()
+  let model = model.stream(packing: false)
   let documents = try wholeDocuments(of: corpus, in: range, limit: limit)
   let tokens = documents.reduce(0) { $0 + $1.count }
   var total = AnswerScore()
@@ -90,7 +90,7 @@ extension AnswerScore {
   ///
   /// - Parameter progress: called before every piece with the tokens of the group that were read.
   fileprivate mutating func add(
-    _ group: [Range<Int>], of task: any SyntheticTask, _ model: LanguageModel, _ corpus: Corpus, _ form: Form,
+    _ group: [Range<Int>], of task: any SyntheticTask, _ model: StreamingModel, _ corpus: Corpus, _ form: Form,
     progress: (Int) throws -> Void
   ) throws {
     let rows = group.count

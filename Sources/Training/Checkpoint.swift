@@ -109,9 +109,8 @@ public struct Checkpoint: Sendable {
       resetAtDocuments: settings.resetAtDocuments)
     try sampler.restore(record.cursor)
     return try Self.advising(folder, at: step) {
-      let model = try LanguageModel(blank: configuration)
-      var trainer = Trainer(
-        try model.loadingParameters(from: file, prefix: "parameter."), settings: settings, sampler: sampler)
+      let model = try StreamingModel(configuration, parametersOf: file, prefix: "parameter.").trainable()
+      var trainer = Trainer(model, settings: settings, sampler: sampler)
       try restore(&trainer)
       trainer.changes = record.changes + changes
       return trainer

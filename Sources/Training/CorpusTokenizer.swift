@@ -11,7 +11,7 @@ extension Corpus {
   ///   - path: where the model is from: a folder, own or foreign, or a file of weights.
   ///   - tokenizer: the file or folder of its tokenizer, where that lies elsewhere.
   /// - Throws: ``TrainingError`` where the model's tokens are not the corpus's.
-  public func check(isReadBy model: LanguageModel, at path: String, tokenizer: String? = nil) throws {
+  public func check(isReadBy model: some LanguageFunction, at path: String, tokenizer: String? = nil) throws {
     let tokens = header.tokenizer
     guard header.vocabularySize <= model.vocabularySize else {
       throw TrainingError(

@@ -18,12 +18,12 @@ import RunnelTensors
 ///   - byteLengths: the bytes of every token of the vocabulary; nil where tokens are bytes.
 ///   - progress: called after every piece with the share that is done; what it throws ends the evaluation.
 public func evaluate(
-  _ model: LanguageModel, on corpus: Corpus, stretches: [Range<Int>], lanes: Int, length: Int,
+  _ model: some LanguageFunction, on corpus: Corpus, stretches: [Range<Int>], lanes: Int, length: Int,
   form: Form = .mix,
   resetAtDocuments: Bool = true, carryState: Bool = true, byteLengths: [Int]? = nil,
   progress: (Double) throws -> Void = { _ in }
 ) throws -> Score {
-  let model = model.settled()
+  let model = model.stream(packing: false)
   var score = Score()
   var walked = 0
   let total = stretches.reduce(0) { $0 + $1.count - 1 }

@@ -10,7 +10,7 @@ public enum StartingModel {
   /// - Parameter path: a model folder, own or foreign, or a file of weights.
   /// - Throws: `FileError` where it does not load, ``TrainingError`` where its tokens are not the corpus's.
   public static func load(_ path: String, for corpora: CorpusMixture) throws -> LanguageModel {
-    let model = try ModelFolder.load(path).unpacked()
+    let model = try ModelFolder.load(path).trainable()
     try corpora.parts[0].corpus.check(isReadBy: model, at: path)
     return model
   }

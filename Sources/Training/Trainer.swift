@@ -33,7 +33,7 @@ struct Optimizer: Sendable {
   /// - Parameter progress: the share of the budget that is spent.
   /// - Throws: ``TrainingError`` where the loss or a gradient is not finite; nothing has changed then.
   mutating func step(
-    _ inputs: [Int32], targets: [Int32], batch: Int, resets: Resets, state: inout LanguageModel.State,
+    _ inputs: [Int32], targets: [Int32], batch: Int, resets: Resets, state: inout ModelState,
     progress: Double
   ) throws -> StepReport {
     var next = state
@@ -55,7 +55,7 @@ struct Optimizer: Sendable {
 
   /// The loss and, where it is finite, its gradients. The tape, which holds the parameters, is gone afterwards.
   private func differentiate(
-    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: inout LanguageModel.State
+    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: inout ModelState
   ) -> (loss: Double, gradients: [Tensor]) {
     let (tracked, leaves) = tracked
     let loss = tracked.loss(inputs, targets: targets, batch: batch, resets: resets, state: &state).mean
@@ -77,7 +77,7 @@ struct Optimizer: Sendable {
 
   /// Where the first number arose that is not finite: the layer, the operation and the parameter there.
   private func culprit(
-    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: LanguageModel.State
+    _ inputs: [Int32], _ targets: [Int32], _ batch: Int, _ resets: Resets, _ state: ModelState
   ) -> String {
     let (tracked, leaves) = tracked
     let search = NonFiniteSearch(leaves: leaves)
@@ -91,8 +91,7 @@ struct Optimizer: Sendable {
   /// Changes parameters and moments in place, and lets go of each gradient.
   private mutating func update(_ gradients: inout [Tensor], rate: Double, scale: Double) {
     var index = 0
-    model.storedFingerprint = nil
-    model.visit { place, stored in
+    model.change { place, stored in
       func apply(_ value: inout Tensor, _ moments: inout Moments) {
         adamWUpdate(
           &value, gradient: gradients[index], firstMoment: &moments.first, secondMoment: &moments.second,
@@ -120,7 +119,7 @@ public struct StepReport: Sendable {
 /// A run in progress: the optimiser, the data, the lanes' states between segments. Copying it forks the run.
 public struct Trainer: Sendable {
   var optimizer: Optimizer
-  var state: LanguageModel.State
+  var state: ModelState
   private var data: Prefetcher
   public internal(set) var tokens = 0
   /// Seconds of training, of all sessions of the run.

@@ -26,7 +26,8 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
 
   /// - Throws: where the configuration's numbers do not fit together.
   public init(_ configuration: ModelConfiguration, batch: Int, segment: Int) throws {
-    let bytes = 4 * (try LanguageModel(blank: configuration).parameterCount)
+    try configuration.validate()
+    let bytes = 4 * configuration.parameterCount
     (parameters, gradients, moments) = (bytes, bytes, 2 * bytes)
 
     // Periods of the pattern are alike, and so are rows: one and two of each tell what every further one takes.
@@ -57,7 +58,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
   private static func peakBeyondGradients(
     _ configuration: ModelConfiguration, rows: Int, tokens: Int
   ) throws -> Int {
-    let model = try LanguageModel(blank: configuration).replacingParameters { $0.value }
+    let model = try LanguageModel(configuration) { Tensor(zeros: $0.shape) }
     var leaves: [Tensor] = []
     let tracked = model.replacingParameters {
       let leaf = $0.value.tracked()

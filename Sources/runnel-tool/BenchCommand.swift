@@ -39,7 +39,7 @@ struct BenchModelOptions: ParsableArguments {
     }
   }
 
-  func open() throws -> LanguageModel {
+  func open() throws -> any LanguageFunction {
     compute.apply()
     if let model { return try ModelFolder.load(model) }
     guard let mixer else { throw ToolError("name a model folder, or give --mixer") }
@@ -78,7 +78,7 @@ private struct Measurement: Encodable {
   }
 }
 
-extension LanguageModel {
+extension LanguageFunction {
   func randomIds(_ count: Int) -> [Int32] {
     var generator = SeededGenerator(seed: 7)
     return (0..<count).map { _ in Int32(generator.uniform() * Double(vocabularySize)) }
@@ -131,7 +131,7 @@ extension BenchCommand {
     @Option(help: "Tokens per lane.") var segment = 512
 
     func validate() throws { try requirePositive(batch: batch, segment: segment) }
-    func run() throws { try run(options.open()) }
+    func run() throws { try run(options.open().trainable()) }
 
     private func run(_ model: LanguageModel) throws {
       var trainer = TrainerBench(model, batch: batch, segment: segment)

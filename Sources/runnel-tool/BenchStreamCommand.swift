@@ -16,7 +16,7 @@ extension BenchCommand {
     func validate() throws { try requirePositive(batch: batch) }
     func run() throws { try run(options.open(packedAs: dtype)) }
 
-    private func run(_ model: LanguageModel) throws {
+    private func run(_ model: StreamingModel) throws {
       let ids = model.randomIds(batch), bytes = model.weightBytesPerToken
       var state = model.initialState(batch: batch)
       // As many tokens a turn as make the reading of their weights one of 256 MB or more.
@@ -46,7 +46,7 @@ extension BenchCommand {
     func validate() throws { try requirePositive(batch: batch, segment: segment) }
     func run() throws { try run(options.open(packedAs: dtype)) }
 
-    private func run(_ model: LanguageModel) throws {
+    private func run(_ model: StreamingModel) throws {
       let ids = model.randomIds(batch * segment), squares = SquareProbe()
       let times = inTurn(
         options.seconds, { squares.multiply() },
@@ -69,9 +69,9 @@ extension BenchCommand {
 
 extension BenchModelOptions {
   /// The model as it streams.
-  fileprivate func open(packedAs element: PackedElement?) throws -> LanguageModel {
+  fileprivate func open(packedAs element: PackedElement?) throws -> StreamingModel {
     let model = try open()
-    return try (element.map { try model.unpacked().packed(as: $0) } ?? model).frozen()
+    return try (element.map { try model.trainable().packed(as: $0) } ?? model).stream()
   }
 }
 
@@ -88,7 +88,7 @@ private struct Measurement: Encodable {
   let instructions = "\(InstructionSet.current)"
 
   init(
-    benchmark: String, _ model: LanguageModel, batch: Int, segment: Int, speed: Double,
+    benchmark: String, _ model: StreamingModel, batch: Int, segment: Int, speed: Double,
     bytes_per_token: Int? = nil, state_bytes: Int? = nil, peak_gb_per_second: Double? = nil,
     peak_gflops: Double? = nil, share_of_peak: Double
   ) {

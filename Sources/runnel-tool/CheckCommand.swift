@@ -47,7 +47,8 @@ struct CheckCommand: ParsableCommand {
       let configuration = ModelConfiguration(
         try settings.mixers(of: mixer.pattern, width: 64), vocabularySize: 256, width: 64,
         layers: max(2, mixer.pattern.count))
-      try check(LanguageModel(configuration, seed: seed).perturbed(seed: seed &+ 1))
+      try check(
+        LanguageModel(configuration, seed: seed).perturbed(seed: seed &+ 1).stream(packing: false))
     }
   }
 
@@ -60,7 +61,7 @@ struct CheckCommand: ParsableCommand {
     let laws: [CheckResult]
   }
 
-  private func check(_ model: LanguageModel) throws {
+  private func check(_ model: StreamingModel) throws {
     if let long { return try checkLong(model, tokens: long) }
     if !output.json {
       Output.line(
@@ -109,7 +110,7 @@ struct CheckCommand: ParsableCommand {
     let points: [LongCheck.Point]
   }
 
-  private func checkLong(_ model: LanguageModel, tokens: Int) throws {
+  private func checkLong(_ model: StreamingModel, tokens: Int) throws {
     let check = LongCheck(model, tokens: tokens, seed: seed)
     if !output.json {
       let bound =

@@ -143,7 +143,7 @@ struct ConvertCommand: ParsableCommand {
     let divergence: Divergence
     do throws(Divergence.Failure) {
       divergence = try Divergence(
-        from: original, to: converted.frozen(), form: form, on: sample.ids,
+        from: original, to: converted.stream(), form: form, on: sample.ids,
         byteLengths: tokenizer?.byteLengths() ?? [])
     } catch {
       throw ToolError("\(result) is written, but cannot be measured: \(sentence(error))")
@@ -159,7 +159,7 @@ struct ConvertCommand: ParsableCommand {
   }
 
   /// The matrices that are stored finer than --dtype.
-  private func choose(for model: LanguageModel, _ sample: ComparisonText) throws -> [String: PackedElement] {
+  private func choose(for model: StreamingModel, _ sample: ComparisonText) throws -> [String: PackedElement] {
     guard dtype == .int8 || dtype == .int4, !uniform else { return [:] }
     var line = ProgressLine()
     defer { line.finish() }
@@ -169,7 +169,7 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func write(
-    _ model: LanguageModel, _ tokenizer: (any Tokenizer)?, _ marks: TextMarks,
+    _ model: StreamingModel, _ tokenizer: (any Tokenizer)?, _ marks: TextMarks,
     _ finer: [String: PackedElement]
   ) throws {
     let metadata = [ModelFolder.sourceKey: model.fingerprint]
@@ -189,7 +189,7 @@ struct ConvertCommand: ParsableCommand {
           "\(source) is packed as \(packing) already; what that lost does not come back")
       }
       try ModelFolder.savePacked(
-        model.unpacked(), to: result, as: dtype, finer: finer, metadata: metadata,
+        model.trainable(), to: result, as: dtype, finer: finer, metadata: metadata,
         tokenizer: tokenizer?.file?.sha256)
     }
   }
@@ -207,7 +207,7 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func report(
-    _ model: LanguageModel, _ divergence: Divergence, _ sample: ComparisonText,
+    _ model: StreamingModel, _ divergence: Divergence, _ sample: ComparisonText,
     _ finer: [String: PackedElement]
   ) throws {
     let bytes = try InputFile(result + "/" + ModelFolder.weightsName).size
@@ -256,7 +256,7 @@ struct ComparisonText {
   let name: String
   let ids: [Int32]
 
-  init(_ path: String?, tokens: Int, for model: LanguageModel, _ tokenizer: (any Tokenizer)?) throws {
+  init(_ path: String?, tokens: Int, for model: StreamingModel, _ tokenizer: (any Tokenizer)?) throws {
     guard let tokenizer else {
       if let path {
         throw ToolError("the tokens of the model are unknown, so \(path) cannot be read; give --tokenizer")

@@ -8,7 +8,7 @@ extension GenerateCommand {
 
   /// Answers every line of stdin. What the stream reads is what stands on the screen: the lines, and the answers, each with
   /// its line feed. No token waits for the next line.
-  func answerLines(_ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
+  func answerLines(_ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
     var pending: [UInt8] = []
     var stream = try begin(model, pending: &pending)
     var encoder = tokenizer.encoder(for: stream.session)

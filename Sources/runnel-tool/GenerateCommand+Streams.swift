@@ -22,7 +22,7 @@ extension GenerateCommand {
 
   /// Continues one prompt `count` times, with seeds that count up; each is printed when it has ended.
   func continueManyTimes(
-    _ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks, count: Int
+    _ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks, count: Int
   ) throws {
     var pending: [UInt8] = []
     var begun = try begin(model, pending: &pending)
@@ -46,7 +46,7 @@ extension GenerateCommand {
   /// Continues every line of stdin, `limit` of them at a time: a line that has ended makes room for the next. What a line
   /// gives does not depend on those beside it. Printed in the order of the lines.
   func continueLines(
-    _ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks, atOnce limit: Int
+    _ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks, atOnce limit: Int
   ) throws {
     let (begun, pending) = try start(model)
     var input = LineInput(), batch = SessionBatch(begun.model)

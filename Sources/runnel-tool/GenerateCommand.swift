@@ -99,7 +99,7 @@ struct GenerateCommand: ParsableCommand {
     try run(loaded, special.applied(to: tokenizer), marks)
   }
 
-  private func run(_ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
+  private func run(_ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
     switch (follow, streams) {
     case (false, nil): try generate(model, tokenizer, marks)
     case (true, nil): try answerLines(model, tokenizer, marks)
@@ -109,7 +109,7 @@ struct GenerateCommand: ParsableCommand {
   }
 
   /// One stream, to its end.
-  private func generate(_ model: LanguageModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
+  private func generate(_ model: StreamingModel, _ tokenizer: some Tokenizer, _ marks: TextMarks) throws {
     var pending: [UInt8] = []
     var stream = try begin(model, pending: &pending)
     try readPrompt(into: &stream, tokenizer, marks)
@@ -130,7 +130,7 @@ struct GenerateCommand: ParsableCommand {
   // MARK: What all kinds share
 
   /// A fresh stream, or the saved one, and the bytes that it held back.
-  func start(_ model: LanguageModel) throws -> (session: Session, pending: [UInt8]) {
+  func start(_ model: StreamingModel) throws -> (session: Session, pending: [UInt8]) {
     guard let loadState else {
       let sampler = try Sampler(sampling.changed(SamplingSettings(), for: model), seed: sampling.seed())
       return (Session(model, sampler: sampler), [])
@@ -144,7 +144,7 @@ struct GenerateCommand: ParsableCommand {
   /// The same with its journal, if it has one.
   ///
   /// - Parameter pending: receives the bytes that the stream held back.
-  func begin(_ model: LanguageModel, pending: inout [UInt8]) throws -> RecordedStream {
+  func begin(_ model: StreamingModel, pending: inout [UInt8]) throws -> RecordedStream {
     var session: Session
     guard let path = journal else {
       (session, pending) = try start(model)

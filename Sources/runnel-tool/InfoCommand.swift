@@ -81,8 +81,7 @@ struct InfoCommand: ParsableCommand {
   }
 
   private func entry<Mixer: SequenceMixer>(_ type: Mixer.Type) -> MixerEntry {
-    var generator = SeededGenerator(seed: 1)
-    let mixer = Mixer(Mixer.Configuration(width: 256), using: &generator)
+    let mixer = Mixer(Mixer.Configuration(width: 256), at: .alone, from: .none)
     let description = Mixer.description
     return MixerEntry(
       name: description.name, title: description.title, paper: description.paper,
@@ -110,7 +109,7 @@ struct InfoCommand: ParsableCommand {
     let run: RunRecord?
   }
 
-  private func describe(_ model: LanguageModel, folder: String) throws {
+  private func describe(_ model: StreamingModel, folder: String) throws {
     let record = RunFolder.exists(folder) ? try RunFolder.record(folder) : nil
     let settings =
       record?.settings ?? TrainingPreset(budget: .minutes(3), model: model.configuration).settings

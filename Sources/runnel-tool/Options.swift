@@ -40,7 +40,7 @@ struct TokenizerOptions: ParsableArguments {
       "The tokenizer, where none lies beside the weights: its file, or bytes.", valueName: "file"))
   var tokenizer: String?
 
-  func open(for model: LanguageModel, at path: String) throws -> any Tokenizer {
+  func open(for model: StreamingModel, at path: String) throws -> any Tokenizer {
     guard let tokenizer else { return try ModelFolder.tokenizer(of: model, at: path) }
     let opened = try Tokenizers.load(tokenizer)
     try ModelFolder.check(opened, fits: model, at: tokenizer)

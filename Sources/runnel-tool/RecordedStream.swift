@@ -12,7 +12,7 @@ enum RecordedStream: ~Copyable {
     case .recorded(let journal): journal.session
     }
   }
-  var model: LanguageModel { session.model }
+  var model: StreamingModel { session.model }
 
   mutating func feed(_ ids: [Int32]) throws {
     switch consume self {

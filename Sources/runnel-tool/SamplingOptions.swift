@@ -60,7 +60,7 @@ struct SamplingOptions: ParsableArguments {
   }
 
   /// The same for the draws of a model.
-  func changed(_ settings: SamplingSettings, for model: LanguageModel) throws -> SamplingSettings {
+  func changed(_ settings: SamplingSettings, for model: StreamingModel) throws -> SamplingSettings {
     let settings = changed(settings)
     guard settings.leavesAny(of: model.vocabularySize) else {
       throw ToolError(
@@ -73,7 +73,7 @@ struct SamplingOptions: ParsableArguments {
   func seed(offset: Int = 0) -> UInt64 { (seed ?? 1) &+ UInt64(offset) }
 
   /// Throws where the model has no token that a bias names.
-  func check(fits model: LanguageModel) throws {
+  func check(fits model: StreamingModel) throws {
     for bias in biases where Int(bias.token) >= model.vocabularySize {
       throw ToolError(
         "--logit-bias names token \(bias.token); the model's ids are below \(model.vocabularySize)")

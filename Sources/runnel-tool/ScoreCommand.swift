@@ -89,7 +89,7 @@ struct ScoreCommand: ParsableCommand {
     let file = try corpus.map { try Corpus(path: $0) }
     let loaded = try ModelFolder.load(model)
     if let file { try file.check(isReadBy: loaded, at: model, tokenizer: text.tokenizer) }
-    if let file, task ?? (file.task != nil && per == nil) { return try scoreTask(loaded.frozen(), file) }
+    if let file, task ?? (file.task != nil && per == nil) { return try scoreTask(loaded.stream(), file) }
     // A corpus knows its own tokenizer; where it keeps none, ids can be scored but not counted in bytes.
     let tokenizer =
       if let file, text.tokenizer == nil { try file.tokenizer() } else {
@@ -105,7 +105,7 @@ struct ScoreCommand: ParsableCommand {
   }
 
   /// The stream that is scored: a new one, or a saved one.
-  func stream(of model: LanguageModel) throws -> Session {
+  func stream(of model: StreamingModel) throws -> Session {
     guard let loadState else { return Session(model, sampler: Sampler(seed: 1)) }
     return try StateFile.load(loadState, into: model) { Output.note($0) }.session
   }
@@ -136,7 +136,7 @@ struct ScoreCommand: ParsableCommand {
     let peak_rss_bytes: Int
   }
 
-  private func scoreTask(_ model: LanguageModel, _ corpus: Corpus) throws {
+  private func scoreTask(_ model: StreamingModel, _ corpus: Corpus) throws {
     let start = ContinuousClock.now
     var line = ProgressLine()
     let result = try scoreAnswers(of: model, on: corpus, range: range(in: corpus), form: form) {
@@ -165,7 +165,7 @@ struct ScoreCommand: ParsableCommand {
         100 * result.accuracy, 100 * result.documentAccuracy, result.score.loss, grouped(Int(rate))))
   }
 
-  private func score(_ model: LanguageModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
+  private func score(_ model: StreamingModel, _ corpus: Corpus?, _ tokenizer: (any Tokenizer)?) throws {
     let stream = try self.stream(of: model)
     var scorer = StreamScorer(
       continuing: stream, form: form, byteLengths: tokenizer.map { special.byteLengths(of: $0) } ?? [])
@@ -246,7 +246,7 @@ extension ScoreCommand {
   private func writeLogits(of ids: String, to path: String) throws {
     let kind = FileKind("a file of logits") { (try? SafetensorsFile($0).names) == ["logits"] }
     try replacing.check(path, for: kind, inputs: [ids, self.model])
-    let model = try ModelFolder.load(model).frozen()
+    let model = try ModelFolder.load(model).stream()
     let file = try SafetensorsFile(ids)
     let shape = try file.entry("ids").shape
     guard shape.count == 2, shape[0] > 0, shape[1] > 0 else {

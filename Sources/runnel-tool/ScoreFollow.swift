@@ -8,7 +8,7 @@ extension ScoreCommand {
   private static let longestLine = 1 << 24
 
   /// Scores lines until the input ends, a signal comes or nobody reads; each of these is a good end.
-  func follow(_ model: LanguageModel, _ tokenizer: some Tokenizer) throws {
+  func follow(_ model: StreamingModel, _ tokenizer: some Tokenizer) throws {
     Interrupt.watch()
     let stream = try self.stream(of: model)
     let lengths = special.byteLengths(of: tokenizer)

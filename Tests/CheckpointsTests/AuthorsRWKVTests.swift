@@ -31,7 +31,7 @@ struct AuthorsRWKVTests {
   }
 
   /// The file torch.save would write of these tensors.
-  private static func archive(_ model: LanguageModel, leavingOut missing: String = "") -> [UInt8] {
+  private static func archive(_ model: some LanguageFunction, leavingOut missing: String = "") -> [UInt8] {
     let parameters = model.parameters.filter { name($0.name) != missing }
     return torchArchive(parameters.map { little($0.value.scalars) }) { pickle in
       pickle.bytes += Array("}(".utf8)
@@ -46,7 +46,7 @@ struct AuthorsRWKVTests {
     }
   }
 
-  private static func logits(_ model: LanguageModel) -> [Float] {
+  private static func logits(_ model: some LanguageFunction) -> [Float] {
     var state = model.initialState(batch: 1)
     return model.logits((0..<40).map { $0 * 7 % 32 }, batch: 1, form: .mix, state: &state).scalars
   }

@@ -69,10 +69,10 @@ struct DestinationTests {
   func copies() throws {
     let folder = TemporaryFolder(), path = folder("a")
     try AtomicFile.write("x", to: path)
-    var own = stat()
-    #expect(stat(path, &own) == 0)
-    func copies() -> [Int32] {
-      (3..<1024).filter { descriptor in
+    func copies(_ path: String) -> [Int32] {
+      var own = stat()
+      #expect(stat(path, &own) == 0)
+      return (3..<1024).filter { descriptor in
         var other = stat()
         return fstat(descriptor, &other) == 0 && other.st_ino == own.st_ino && other.st_dev == own.st_dev
       }.map { dup($0) }
@@ -80,15 +80,20 @@ struct DestinationTests {
     var held: [Int32] = []
     do {
       let lock = try FileLock(path)
-      held += copies()
+      held += copies(path)
       _ = lock.path
     }
     do {
       let file = try AppendFile(path)
-      held += copies()
+      held += copies(path)
       _ = file.path
     }
-    #expect(held.count == 3)
+    try AtomicFile.write(to: path) { _ in
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+      held += names.filter { $0.hasSuffix(".tmp") }.flatMap { copies(folder($0)) }
+    }
+    #expect(held.count == 4)
+    _ = try AppendFile(path)
     _ = try FileLock(path)
     for descriptor in held { close(descriptor) }
   }

@@ -47,7 +47,7 @@ struct AuthorsTests {
       "rescale_every": "6", "intermediate_size": "null",
       "auto_map": "{\"AutoConfig\": \"configuration.Own\"}",
     ]
-    func load() throws -> LanguageModel {
+    func load() throws -> StreamingModel {
       try golden.load(configuration: golden.configuration(fields, leavingOut: true)) {
         $0.map { (Self.folderName($0.name), $0.value) }
       }
@@ -197,7 +197,7 @@ struct AuthorsTests {
       }
       try ModelFolder.makeFolder(folder + "/mistral")
       try writer.write(to: folder + "/mistral/consolidated.safetensors")
-      func load(_ parameters: String) throws -> LanguageModel {
+      func load(_ parameters: String) throws -> StreamingModel {
         try AtomicFile.write(Array(parameters.utf8), to: folder + "/mistral/params.json")
         return try ModelFolder.load(folder + "/mistral")
       }

@@ -81,7 +81,7 @@ struct GoldenCase: Sendable {
   }
 
   /// The model's answer must be the original's in every form.
-  func check(_ model: LanguageModel, _ note: String = "") {
+  func check(_ model: some LanguageFunction, _ note: String = "") {
     let ids = ids
     for form in Form.allCases {
       var state = model.initialState(batch: batch)
@@ -119,7 +119,7 @@ struct GoldenCase: Sendable {
     configuration text: String, as file: String = "config.json",
     weights: String = "model.safetensors",
     changing change: ([(name: String, value: Tensor)]) -> [(name: String, value: Tensor)] = { $0 }
-  ) throws -> LanguageModel {
+  ) throws -> StreamingModel {
     try withFolder { folder in
       try write(to: folder, changing: change)
       try FileManager.default.removeItem(atPath: folder + "/config.json")

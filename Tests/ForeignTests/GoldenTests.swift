@@ -24,7 +24,7 @@ struct GoldenTests {
     #expect(!own.isEmpty)
   }
 
-  private static func logits(_ model: LanguageModel, _ golden: GoldenCase) -> [Float] {
+  private static func logits(_ model: some LanguageFunction, _ golden: GoldenCase) -> [Float] {
     var state = model.initialState(batch: golden.batch)
     return model.logits(golden.ids, batch: golden.batch, form: .mix, state: &state).scalars
   }

@@ -135,7 +135,7 @@ struct KeyTests {
       try ModelFolder.saveForeign(LanguageModel(configuration, seed: 1), to: written)
       let fields = try #require(
         JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path))) as? [String: Any])
-      func load(_ change: (inout [String: Any]) -> Void) throws -> LanguageModel {
+      func load(_ change: (inout [String: Any]) -> Void) throws -> StreamingModel {
         var own = fields
         own["intermediate_size"] = nil
         change(&own)

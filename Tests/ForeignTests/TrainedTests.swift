@@ -43,7 +43,7 @@ struct TrainedTests {
     let oracle = try SafetensorsFile(folder + "/oracle.safetensors")
     let ids = try oracle.integers("input_ids").map(Int32.init)
     let expected = try oracle.tensor("logits").scalars
-    func check(_ model: LanguageModel) {
+    func check(_ model: some LanguageFunction) {
       for form in Form.allCases {
         var state = model.initialState(batch: 1)
         let logits = model.logits(ids, batch: 1, form: form, state: &state).scalars
@@ -69,7 +69,7 @@ struct TrainedTests {
       print("skipped: ../shared/data/novels or the zstd tool is absent")
       return
     }
-    func check(_ model: LanguageModel) throws {
+    func check(_ model: some LanguageFunction) throws {
       func bits(_ text: ArraySlice<UInt8>, _ form: Form) -> Double {
         let ids = name.contains("6v0") ? text.flatMap { [Int32($0), 0] } : text.map { Int32($0) }
         var state = model.initialState(batch: 1)
@@ -99,8 +99,8 @@ struct TrainedTests {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("Golden/Continuations/\(name).json")
     let golden = try JSONDecoder().decode(Continuation.self, from: Data(contentsOf: file))
-    func check(_ model: LanguageModel) {
-      let frozen = model.frozen()
+    func check(_ model: some LanguageFunction) {
+      let frozen = model.stream()
       var state = frozen.initialState(batch: 1)
       let prompt = golden.prompt.utf8.map { Int32($0) }
       _ = frozen.logits(prompt.dropLast(), batch: 1, form: .mix, state: &state)

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("what is written for another library is the model")
 struct WritingTests {
-  private static func logits(_ model: LanguageModel) -> [Float] {
+  private static func logits(_ model: some LanguageFunction) -> [Float] {
     var state = model.initialState(batch: 1)
     let ids = (0..<100).map { Int32($0 * 31 % model.vocabularySize) }
     return model.logits(ids, batch: 1, form: .mix, state: &state).scalars

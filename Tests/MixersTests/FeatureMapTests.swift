@@ -1,5 +1,6 @@
 import Foundation
 import RunnelMixers
+import RunnelModels
 import RunnelRecurrences
 import RunnelReference
 import RunnelTensors
@@ -47,9 +48,12 @@ struct FeatureMapTests {
       try JSONDecoder().decode(LinearAttention.Configuration.self, from: JSONEncoder().encode(based)) == based
     )
     #expect(throws: ConfigurationError.self) {
-      try LinearAttention.Configuration(width: 8) {
-        ($0.heads, $0.featureMap, $0.featureWidth) = (1, .taylor, 1 << 40)
+      let own = LinearAttention.Configuration(width: 8) {
+        ($0.heads, $0.featureMap, $0.featureWidth) = (1, .taylor, 1 << 24)
       }
+      try ModelConfiguration(
+        [MixerChoice(LinearAttention.self, own)], vocabularySize: 16, width: 8, layers: 1
+      )
       .validate()
     }
   }

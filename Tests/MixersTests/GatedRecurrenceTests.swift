@@ -72,7 +72,7 @@ struct GatedRecurrenceTests {
   @Test("RG-LRU: a fresh decay at r = 1/8 lies in [0.9, 0.999]")
   func freshDecays() {
     let mixer = PublishedFacts.fresh(RGLRU.self, .init(width: 300))
-    #expect(mixer.configuration.expandedWidth == 400 && mixer.configuration.heads == 16)
+    #expect(mixer.own.configuration.expandedWidth == 400 && mixer.own.configuration.heads == 16)
     let decays = mixer.value("rg_lru.recurrent_param").map { exp(-log1p(exp($0))) }
     #expect(decays.allSatisfy { (0.899999...0.9990001).contains($0) })
     let mean = decays.reduce(0) { $0 + $1 * $1 } / 400, width = 0.999 * 0.999 - 0.81
@@ -83,7 +83,7 @@ struct GatedRecurrenceTests {
   func stateBytes() {
     func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
       var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
-      let bytes = 4 * formula.value + M.State.counters.count * 8
+      let bytes = 4 * formula.value + (M.countsTokens ? 8 : 0)
       #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
     }
     check(

@@ -58,7 +58,7 @@ struct HeadMixerTests {
           2, 3, 4, 3, true
         )
       }
-    expectMixer(DeltaNet.self, configuration) {
+    expectMixer(DeltaNet.self, configuration, seed: 2) {
       $0.deltaNet(
         $1, heads: 2, keyWidth: 3, epsilon: Double(configuration.normEpsilon), isSum: hasOptions,
         isNegative: hasOptions, activation: hasOptions ? { $0 > 0 ? $0 + 1 : exp($0) } : silu)

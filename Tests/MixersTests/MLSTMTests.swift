@@ -19,8 +19,7 @@ struct MLSTMTests {
 
   @Test("fresh gates are the authors': forget gates from σ(3) to σ(6), input gates near one")
   func initialization() {
-    var generator = SeededGenerator(seed: 5)
-    let mixer = MLSTM(.init(width: 64), at: Depth(layer: 0, of: 4), using: &generator)
+    let mixer = MLSTM.fresh(.init(width: 64), at: Depth(layer: 0, of: 4))
     #expect(relativeError(mixer.value("mlstm_cell.fgate.bias"), [3, 4, 5, 6]) < 1e-6)
     #expect(mixer.value("mlstm_cell.igate.bias").allSatisfy { $0 != 0 && abs($0) < 0.6 })
     let gates = mixer.value("mlstm_cell.fgate.weight") + mixer.value("mlstm_cell.igate.weight")

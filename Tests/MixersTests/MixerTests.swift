@@ -18,7 +18,7 @@ struct MixerTests {
   func lru() {
     expectMixer(
       LRU.self,
-      .init(width: 3) { ($0.stateSize, $0.innerRadius, $0.outerRadius) = (5, 0.2, 0.98) }
+      .init(width: 3) { ($0.stateSize, $0.innerRadius, $0.outerRadius) = (5, 0.2, 0.98) }, seed: 3
     ) { $0.lru($1) }
   }
 

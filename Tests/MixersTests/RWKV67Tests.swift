@@ -50,7 +50,7 @@ struct RWKV67Tests {
       }
       return rows.flatMap { $0 }
     }
-    func outputs(_ layers: [RWKV7], _ x: Tensor) -> Tensor {
+    func outputs(_ layers: [Subject<RWKV7>], _ x: Tensor) -> Tensor {
       var x = x, shared = SharedValues()
       for layer in layers {
         var state = layer.initialState(batch: 1)
@@ -68,9 +68,11 @@ struct RWKV67Tests {
     var tracked = layers
     var leaves: [Tensor] = []
     for (layer, name) in names {
-      guard let field = RWKV7.fields.first(where: { $0.name == name }) else { continue }
-      field.change(in: &tracked[layer]) { $0.tracked() }
-      leaves.append(field.value(in: tracked[layer]))
+      tracked[layer] = tracked[layer].changing {
+        guard $0 == name else { return $1 }
+        leaves.append($1.tracked())
+        return leaves[leaves.count - 1]
+      }
     }
     let leaf = x.tracked()
     let gradient = gradients(of: [(outputs(tracked, leaf), seed)], for: leaves + [leaf])
@@ -107,10 +109,9 @@ struct RWKV67Tests {
 
   @Test("RWKV-7: fresh decays, rates and keys run over the channels as published")
   func freshRWKV7() {
-    var generator = SeededGenerator(seed: 5)
     let configuration = RWKV7.Configuration(width: 128)
-    let mixer = RWKV7(configuration, at: Depth(layer: 0, of: 2), using: &generator)
-    func ends(_ name: String, of mixer: RWKV7) -> [Double] {
+    let mixer = RWKV7.fresh(configuration, at: Depth(layer: 0, of: 2))
+    func ends(_ name: String, of mixer: Subject<RWKV7>) -> [Double] {
       let values = mixer.value(name)
       return [values[0], values[values.count - 1]]
     }
@@ -122,7 +123,7 @@ struct RWKV67Tests {
     #expect(mixer.value("v0").isEmpty && mixer.value("v1").isEmpty && mixer.value("v2").isEmpty)
     #expect(mixer.value("ln_x.weight").allSatisfy { abs($0 - pow(0.5, 0.7)) < 1e-6 })
     #expect(mixer.value("output.weight").allSatisfy { $0 == 0 })
-    let last = RWKV7(configuration, at: Depth(layer: 1, of: 2), using: &generator)
+    let last = RWKV7.fresh(configuration, at: Depth(layer: 1, of: 2))
     #expect(relativeError(ends("v0", of: last), [0.93, 0.53]) < 1e-6)
 
     // w2 w2ᵀ = 0.1² I.
@@ -135,13 +136,12 @@ struct RWKV67Tests {
 
   @Test("RWKV-6: fresh decays rise from exp(−e⁻⁶) to exp(−e⁻¹), and the bonus zigzags")
   func freshRWKV6() {
-    var generator = SeededGenerator(seed: 5)
-    let mixer = RWKV6(.init(width: 128), at: Depth(layer: 0, of: 4), using: &generator)
+    let mixer = RWKV6.fresh(.init(width: 128), at: Depth(layer: 0, of: 4))
     let decay = mixer.value("time_decay"), bonus = mixer.value("time_faaaa")
     #expect(abs(decay[0] + 6) < 1e-6 && abs(decay[127] + 1) < 1e-6)
     #expect(zip(decay, decay.dropFirst()).allSatisfy { $0 < $1 })
     #expect(relativeError(Array(bonus[..<4]), [0, 0.1, -0.1, 0]) < 1e-6)
-    let last = RWKV6(.init(width: 128), at: Depth(layer: 3, of: 4), using: &generator)
+    let last = RWKV6.fresh(.init(width: 128), at: Depth(layer: 3, of: 4))
     #expect(relativeError(Array(last.value("time_faaaa")[..<2]), [1, 126.0 / 127 + 0.1]) < 1e-6)
     #expect(last.value("time_maa_v").allSatisfy { $0 < 0.7000001 })
   }
@@ -157,10 +157,10 @@ struct RWKV67Tests {
       #expect(state.byteCount == 3 * 4 * formula.value)
       let D = configuration.width
       _ = mixer.run(random([3, 5, D], seed: 1), form: form, resets: .none, state: &state)
-      let before = M.State.tensors.map { state[keyPath: $0.path].scalars }
+      let before = state.tensors.map(\.value.scalars)
       let y = mixer.run(Tensor(zeros: [3, 0, D]), form: form, resets: .none, state: &state)
       #expect(y.shape == [3, 0, D])
-      #expect(M.State.tensors.map { state[keyPath: $0.path].scalars } == before)
+      #expect(state.tensors.map(\.value.scalars) == before)
     }
     check(
       RWKV6.self,

@@ -1,5 +1,6 @@
 import Foundation
 import RunnelMixers
+import RunnelModels
 import RunnelRecurrences
 import RunnelReference
 import RunnelTensors
@@ -33,25 +34,18 @@ struct RWKVTests {
 
   @Test("the channel mixes", arguments: 4...7)
   func channelMix(version: Int) {
-    var generator = SeededGenerator(seed: 1)
-    let fresh = ChannelMix(
-      version: version, width: 3, hidden: 5, at: Depth(layer: 1, of: 3), using: &generator)
-    expectLayer(fresh.perturbed(using: &generator), "version \(version)", width: 3) {
+    let fresh = Subject(seed: 1) {
+      ChannelMix(version: version, width: 3, hidden: 5, at: Depth(layer: 1, of: 3), from: $0)
+    }
+    expectLayer(fresh.perturbed, "version \(version)", width: 3) {
       $0.channelMix($1, version: version)
     }
   }
 
   @Test("a version has the parameters of its checkpoints, and no others")
   func names() {
-    func names(_ layer: some SequenceLayer) -> Set<String> {
-      func present<L: SequenceLayer>(_ layer: L) -> [String] {
-        L.fields.filter { !$0.value(in: layer).isEmpty }.map(\.name)
-      }
-      return Set(present(layer))
-    }
-    var generator = SeededGenerator(seed: 1)
     func mix(_ version: Int) -> Set<String> {
-      names(ChannelMix(version: version, width: 4, hidden: 8, at: .alone, using: &generator))
+      Set(Subject { ChannelMix(version: version, width: 4, hidden: 8, at: .alone, from: $0) }.names)
     }
     let weights: Set = ["key.weight", "receptance.weight", "value.weight"]
     #expect(mix(4) == weights.union(["time_mix_k", "time_mix_r"]) && mix(5) == mix(4))
@@ -60,10 +54,8 @@ struct RWKVTests {
     let perHead = RWKV5.Configuration(width: 4) {
       ($0.heads, $0.headWidth, $0.hasGate, $0.decayPerChannel) = (2, 2, false, false)
     }
-    let old = names(RWKV5(perHead, using: &generator))
-    let new = names(
-      RWKV5(
-        .init(width: 4) { ($0.heads, $0.headWidth) = (2, 2) }, using: &generator))
+    let old = Set(RWKV5.fresh(perHead).names)
+    let new = Set(RWKV5.fresh(.init(width: 4) { ($0.heads, $0.headWidth) = (2, 2) }).names)
     #expect(new.subtracting(old) == ["time_faaaa", "time_mix_g", "gate.weight"])
     #expect(old.subtracting(new) == ["time_first"])
   }
@@ -71,8 +63,7 @@ struct RWKVTests {
   @Test("a fresh layer writes nothing yet, and its mixing and decays follow the depth")
   func initialization() {
     let first = PublishedFacts.fresh(RWKV4.self, .init(width: 32))
-    var generator = SeededGenerator(seed: 1)
-    let last = RWKV4(.init(width: 32), at: Depth(layer: 3, of: 4), using: &generator)
+    let last = RWKV4.fresh(.init(width: 32), at: Depth(layer: 3, of: 4))
     #expect(first.value("output.weight").allSatisfy { $0 == 0 })
     #expect(relativeError(first.value("time_mix_k"), (0..<32).map { Double($0) / 32 }) < 1e-6)
     for (mixer, middle) in [(first, 0.7), (last, 2)] {
@@ -90,7 +81,9 @@ struct RWKVTests {
       var configuration = RWKV5.Configuration(width: 64)
       change(&configuration)
       do {
-        try configuration.validate()
+        try ModelConfiguration(
+          [MixerChoice(RWKV5.self, configuration)], vocabularySize: 16, width: 64, layers: 1
+        ).validate()
         return false
       } catch { return true }
     }

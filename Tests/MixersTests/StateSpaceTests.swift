@@ -39,7 +39,7 @@ struct StateSpaceTests {
   @Test("H3: a fresh shift space has its C as taps, and Δ, A and B are S4D-Lin's")
   func h3Facts() {
     let mixer = PublishedFacts.fresh(H3.self, .init(width: 20))
-    #expect(mixer.configuration.stateSize == 64 && mixer.configuration.headWidth == 1)
+    #expect(mixer.own.configuration.stateSize == 64 && mixer.own.configuration.headWidth == 1)
     let taps = shiftFilter(
       input: Tensor(mixer.value("ssm_k_kernel.kernel.B"), [20, 64]),
       output: Tensor(mixer.value("ssm_k_kernel.kernel.C"), [1, 20, 64]), skip: Tensor(zeros: [20]))

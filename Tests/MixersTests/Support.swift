@@ -6,41 +6,76 @@ import RunnelReference
 import RunnelTensors
 import Testing
 
-extension SequenceMixer {
-  /// A fresh mixer with all its parameters moved.
-  static func perturbed(_ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 1) -> Self {
+/// A layer with its parameters by name, which tests look at and change.
+struct Subject<Layer: SequenceLayer>: LayerFunction {
+  private let make: @Sendable (Parameters) -> Layer
+  private var generator: SeededGenerator
+  private(set) var parameters: [(place: ParameterPlace, value: Tensor)]
+  private(set) var own: Layer
+
+  /// A fresh one.
+  init(seed: UInt64 = 5, _ make: @escaping @Sendable (Parameters) -> Layer) {
     var generator = SeededGenerator(seed: seed)
-    return Self(configuration, at: depth, using: &generator).perturbed(using: &generator)
+    var made: [(place: ParameterPlace, value: Tensor)] = []
+    own = make(
+      Parameters { place, beginning in
+        let value = beginning.make(place.shape, &generator)
+        #expect(value.shape == place.shape, "\(place.name)")
+        made.append((place, value))
+        return place.stored(value)
+      })
+    (self.make, parameters, self.generator) = (make, made, generator)
   }
-}
 
-extension Field {
-  /// The parameter's numbers; without elements where it is absent.
-  func value(in root: Root) -> Tensor {
-    var copy = root, value = Tensor.absent
-    visit(&copy) { value = $0.numbers }
-    return value
+  var layer: any SequenceLayer { own }
+  func initialState(batch: Int) -> RecurrentState { own.initialState(batch: batch) }
+  func run(
+    _ x: Tensor, form: Form, resets: Resets, state: inout RecurrentState, shared: inout SharedValues
+  ) -> Tensor {
+    own.run(x, form: form, resets: resets, state: &state, shared: &shared)
   }
-  func change(in root: inout Root, _ body: (Tensor) -> Tensor) {
-    visit(&root) { $0.numbers = body($0.numbers) }
-  }
-}
 
-extension SequenceLayer {
-  /// A copy with all parameters moved, so that no bias is zero and no scale one.
-  func perturbed(using generator: inout SeededGenerator) -> Self {
-    var layer = self
-    for field in Self.fields {
-      field.change(in: &layer) { $0 + Tensor.uniform($0.shape, in: -0.3...0.3, using: &generator) }
+  /// The same layer with other parameters.
+  func changing(_ change: (_ name: String, _ value: Tensor) -> Tensor) -> Self {
+    var copy = self
+    for i in parameters.indices {
+      copy.parameters[i].value = change(parameters[i].place.name, parameters[i].value)
     }
-    return layer
+    let values = copy.parameters.map(\.value)
+    var next = 0
+    copy.own = make(
+      Parameters { place, _ in
+        defer { next += 1 }
+        return place.stored(values[next])
+      })
+    return copy
   }
 
+  /// With all parameters moved, so that no bias is zero and no scale one.
+  var perturbed: Self {
+    var generator = generator
+    return changing { $1 + Tensor.uniform($1.shape, in: -0.3...0.3, using: &generator) }
+  }
+
+  var names: [String] { parameters.map(\.place.name) }
   var doubles: [String: [Double]] {
-    Dictionary(uniqueKeysWithValues: Self.fields.map { ($0.name, $0.value(in: self).doubles) })
+    Dictionary(uniqueKeysWithValues: parameters.map { ($0.place.name, $0.value.doubles) })
   }
-
   func value(_ name: String) -> [Double] { doubles[name] ?? [] }
+}
+
+extension SequenceMixer {
+  static func fresh(_ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 5) -> Subject<
+    Self
+  > {
+    Subject(seed: seed) { Self(configuration, at: depth, from: $0) }
+  }
+  /// A fresh mixer with all its parameters moved.
+  static func perturbed(
+    _ configuration: Configuration, at depth: Depth = .alone, seed: UInt64 = 1
+  ) -> Subject<Self> {
+    fresh(configuration, at: depth, seed: seed).perturbed
+  }
 }
 
 /// Two rows of two segments with the state passed between, and documents that begin inside the second.
@@ -87,17 +122,18 @@ struct Text {
 ///
 /// - Parameter largest: the largest multiple of the weights for which the mixer has the range that `expectRange` tells of.
 func expectMixer<M: SequenceMixer>(
-  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, upTo largest: Float = 1e4,
+  _: M.Type, _ configuration: M.Configuration, at depth: Depth = .alone, seed: UInt64 = 1,
+  upTo largest: Float = 1e4,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   expectLayer(
-    M.perturbed(configuration, at: depth), M.name, width: configuration.width, upTo: largest,
+    M.perturbed(configuration, at: depth, seed: seed), M.name, width: configuration.width, upTo: largest,
     sourceLocation: sourceLocation, reference: reference)
 }
 
 /// The same for any layer over a stream of this width.
 func expectLayer<L: SequenceLayer>(
-  _ mixer: L, _ name: String, width: Int, upTo largest: Float = 1e4,
+  _ mixer: Subject<L>, _ name: String, width: Int, upTo largest: Float = 1e4,
   sourceLocation: SourceLocation = #_sourceLocation, reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   let text = Text(D: width)
@@ -110,8 +146,7 @@ func expectLayer<L: SequenceLayer>(
   let y = expected(parameters, x.doubles)
 
   // Along single coordinates where there are few of them, else along random directions.
-  let fields = L.fields.filter { !$0.value(in: mixer).isEmpty }
-  let names = fields.map(\.name) + ["x"], values = fields.map { parameters[$0.name] ?? [] } + [x.doubles]
+  let names = mixer.names + ["x"], values = mixer.names.map { parameters[$0] ?? [] } + [x.doubles]
   var directions: [[[Double]]] = [], slopes: [[Double]] = []
   for (i, value) in values.enumerated() {
     let own = (0..<min(value.count, 12)).map { direction in
@@ -135,12 +170,8 @@ func expectLayer<L: SequenceLayer>(
 
   for first in Form.allCases {
     for second in Form.allCases {
-      var tracked = mixer
-      var leaves: [Tensor] = []
-      for field in fields {
-        field.change(in: &tracked) { $0.tracked() }
-        leaves.append(field.value(in: tracked))
-      }
+      let tracked = mixer.changing { $1.tracked() }
+      let leaves = tracked.parameters.map(\.value)
       let parts = text.cut(x).map { $0.tracked() }
       var state = tracked.initialState(batch: text.B)
       let outputs = [
@@ -150,12 +181,12 @@ func expectLayer<L: SequenceLayer>(
       let error = relativeError(text.joined(outputs), y)
       #expect(error <= 1e-5, "\(name), \(first) then \(second)", sourceLocation: sourceLocation)
 
-      let frozen = mixer.frozen()
-      var cold = frozen.initialState(batch: text.B)
+      let stream = mixer.own.stream()
+      var cold = stream.initialState(batch: text.B)
       let streamed = zip(text.cut(x), [(first, Resets.none), (second, text.resets)]).map {
-        frozen.run($0, form: $1.0, resets: $1.1, state: &cold)
+        stream.run($0, form: $1.0, resets: $1.1, state: &cold)
       }
-      #expect(relativeError(text.joined(streamed), y) <= 1e-5, "frozen", sourceLocation: sourceLocation)
+      #expect(relativeError(text.joined(streamed), y) <= 1e-5, "stream", sourceLocation: sourceLocation)
 
       // The gradient of x through the first segment passes through the state between the two.
       let gradient = gradients(of: zip(outputs, seeds).map { ($0, $1) }, for: leaves + parts)
@@ -175,13 +206,13 @@ func expectLayer<L: SequenceLayer>(
 /// computed here, in every form: within 1e-5, or as near as the reference stays where every number in it is off by up to
 /// sixteen roundings, or, since an exponent of sixteen times the multiple is off by as many roundings of one, within that.
 private func expectRange<L: SequenceLayer>(
-  _ mixer: L, _ name: String, _ text: Text, _ x: Tensor, upTo largest: Float, sourceLocation: SourceLocation,
+  _ mixer: Subject<L>, _ name: String, _ text: Text, _ x: Tensor, upTo largest: Float,
+  sourceLocation: SourceLocation,
   reference: (MixerReference, [[Double]]) -> [[Double]]
 ) {
   var compared = 0
   for scale: Float in [10, 1e2, 1e3, 1e4] where scale <= largest {
-    var large = mixer
-    for field in L.fields { field.change(in: &large) { scale * $0 } }
+    let large = mixer.changing { scale * $1 }
     let parameters = large.doubles, xs = x.detached.doubles
     let expected = text.reference(xs) { reference(MixerReference(parameters), $0) }
     guard expected.allSatisfy({ abs($0) < 1e37 }) else { continue }
@@ -198,7 +229,8 @@ private func expectRange<L: SequenceLayer>(
     // by ε: there the reference knows no digit, either.
     guard allowed < 1 else { continue }
     compared += 1
-    for model in [large, large.frozen()] {
+    let functions: [any LayerFunction] = [large, large.own.stream()]
+    for model in functions {
       for form in Form.allCases {
         var state = model.initialState(batch: text.B)
         let y = text.joined(

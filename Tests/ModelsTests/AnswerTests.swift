@@ -100,7 +100,7 @@ struct AnswerTests {
     let ids = tokens(60, below: 64, seed: 4)
     var targets = [Int32](repeating: -1, count: 60)
     for place in [3, 29, 30, 59] { targets[place] = Int32(place) }
-    typealias Loss = (LanguageModel, inout LanguageModel.State) -> Tensor
+    typealias Loss = (LanguageModel, inout ModelState) -> Tensor
     func run(_ model: LanguageModel, _ loss: Loss) -> (Float, [Tensor]) {
       var leaves: [Tensor] = []
       let tracked = model.replacingParameters {

@@ -13,14 +13,16 @@ struct ConversionTests {
   static let text = tokens(70, below: 64, seed: 3)
 
   /// Logits by `step`, and a state's bits after them.
-  static func stepped(_ model: LanguageModel) -> [[Float]] {
+  static func stepped(_ model: some LanguageFunction) -> [[Float]] {
     var state = model.initialState(batch: 1), logits: [Float] = []
     for id in text { logits += model.step([id], state: &state).scalars }
     return [logits] + state.tensors.map(\.value.scalars)
   }
 
   /// Whether both give the same bits; a truth value, so that a failure does not print them all.
-  static func agree(_ a: LanguageModel, _ b: LanguageModel) -> Bool { stepped(a) == stepped(b) }
+  static func agree(_ a: some LanguageFunction, _ b: some LanguageFunction) -> Bool {
+    stepped(a) == stepped(b)
+  }
 
   @Test("packed as f32, saved, mapped and unpacked again: the same bits", arguments: Registry.names)
   func exact(name: String) throws {
@@ -31,7 +33,7 @@ struct ConversionTests {
         let loaded = try ModelFolder.load(folder + "/recurrent")
         #expect(loaded.packing == .f32 && loaded.configuration == model.configuration)
         #expect(loaded.parameterCount == model.parameterCount)
-        #expect(Self.agree(loaded.frozen(), model.frozen()))
+        #expect(Self.agree(loaded.stream(), model.stream()))
         for (a, b) in zip(model.parameters, loaded.parameters) {
           #expect(a.name == b.name && a.value.scalars == b.value.scalars, "\(a.name)")
         }
@@ -54,15 +56,15 @@ struct ConversionTests {
           try ModelFolder.savePacked(model, to: folder + "/a", as: element)
           let loaded = try ModelFolder.load(folder + "/a")
           #expect(loaded.packing == element)
-          #expect(try Self.agree(loaded.frozen(), model.packed(as: element).frozen()))
+          #expect(try Self.agree(loaded.stream(), model.packed(as: element).stream()))
           // Packing what packed weights stand for loses nothing more.
-          let numbers = loaded.unpacked()
+          let numbers = loaded.trainable()
           #expect(numbers.fingerprint == loaded.fingerprint && numbers.fingerprint != model.fingerprint)
           if element == .bf16 {
-            #expect(try numbers.packed(as: element).unpacked().fingerprint == loaded.fingerprint)
+            #expect(try numbers.packed(as: element).trainable().fingerprint == loaded.fingerprint)
           }
           // int8 keeps about two decimals of a weight; logits follow.
-          let divergence = try Divergence(from: model, to: loaded.frozen(), form: .step, on: Self.text)
+          let divergence = try Divergence(from: model, to: loaded.stream(), form: .step, on: Self.text)
           #expect(divergence.largest > 0 && divergence.largest < 60 && divergence.mean < divergence.largest)
         }
       }
@@ -72,11 +74,8 @@ struct ConversionTests {
 
   @Test("norms, decays and recurrences stay f32, what makes decays at least bf16")
   func precision() throws {
-    var packed = try smallModel(Mamba.self).packed(as: .int4)
-    var elements: [String: PackedElement] = [:]
-    packed.visit { place, stored in
-      if case .weight(let weight) = stored { elements[place.name] = weight.matrix?.element }
-    }
+    let packed = try smallModel(Mamba.self).packed(as: .int4)
+    let elements = Dictionary(uniqueKeysWithValues: packed.packings.map { ($0.name, $0.element) })
     #expect(elements["layers.0.mixer.in_proj.weight"] == .int4)
     #expect(elements["layers.0.mixer.dt_proj.weight"] == .bf16)
     #expect(elements["embedding.weight"] == .int4)
@@ -164,7 +163,7 @@ struct ConversionTests {
       #expect(words.contains("layers.1.mixer.in_proj.weight: element [1, 1] is nan"))
       #expect(!FileManager.default.fileExists(atPath: folder + "/x"))
       // Frozen as it is, its logits tell.
-      #expect(Self.stepped(model.frozen())[0].contains { $0.isNaN })
+      #expect(Self.stepped(model.stream())[0].contains { $0.isNaN })
     }
   }
 }

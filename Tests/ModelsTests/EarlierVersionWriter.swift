@@ -283,14 +283,14 @@ struct EarlierVersionWriter {
     writer.add("mix", mixedLogits(model, Self.ids))
     try writer.add("after_state", steppedLogits(&session, Self.next))
     if case .packed(let element) = own.weights, element.isQuantised {
-      writer.add("numbers", mixedLogits(model.unpacked(), Self.ids))
+      writer.add("numbers", mixedLogits(model.trainable(), Self.ids))
     }
     try writer.write(to: version.answers(name))
   }
 
   /// As `runnel train` and `runnel convert` write them.
   private static func writeModel(
-    _ model: LanguageModel, as weights: VersionCase.Weights, to folder: String
+    _ model: some LanguageFunction, as weights: VersionCase.Weights, to folder: String
   ) throws {
     let metadata = [ModelFolder.sourceKey: model.fingerprint]
     switch weights {

@@ -11,20 +11,21 @@ import Testing
 struct FingerprintTests {
   static let text = tokens(24, below: 64, seed: 2)
 
-  private static func logits(_ model: LanguageModel) -> [Float] {
+  private static func logits(_ model: some LanguageFunction) -> [Float] {
     var state = model.initialState(batch: 1)
     return model.logits(text, batch: 1, form: .step, state: &state).scalars
   }
 
   /// The same parameters under another configuration; nil where it asks for others.
-  private static func model(_ own: LanguageModel, as configuration: ModelConfiguration) -> LanguageModel? {
-    guard let blank = try? LanguageModel(blank: configuration) else { return nil }
-    let (there, here) = (blank.parameters, own.parameters)
-    guard there.map(\.name) == here.map(\.name), there.map(\.value.shape) == here.map(\.value.shape) else {
-      return nil
-    }
-    var rest = here[...]
-    return blank.replacingParameters { rest.popFirst()?.value ?? $0.value }
+  private static func model(_ own: some LanguageFunction, as configuration: ModelConfiguration)
+    -> LanguageModel?
+  {
+    let (there, here) = (configuration.places, own.parameters)
+    guard (try? configuration.validate()) != nil, there.map(\.name) == here.map(\.name),
+      there.map(\.shape) == here.map(\.value.shape)
+    else { return nil }
+    let values = Dictionary(uniqueKeysWithValues: here.map { ($0.name, $0.value) })
+    return try? LanguageModel(configuration) { values[$0.name] ?? .absent }
   }
 
   /// Other values that a setting might have.

@@ -9,11 +9,11 @@ import Testing
 
 @Suite("a journal puts a stream back to any position it has been at")
 struct JournalTests {
-  static func model(_ name: String) throws -> LanguageModel {
+  static func model(_ name: String) throws -> StreamingModel {
     func make<M: SequenceMixer>(_ type: M.Type) throws -> LanguageModel {
       try smallModel(type, vocabulary: 48, width: 16, layers: 1)
     }
-    return try make(Registry.mixer(named: name)).frozen()
+    return try make(Registry.mixer(named: name)).stream()
   }
 
   /// The bits of a stream that matter for how it goes on.
@@ -262,7 +262,8 @@ struct JournalTests {
     case draw
   }
   /// A straight stream of some calls.
-  private static func replay(_ calls: some Sequence<Call>, of model: LanguageModel) throws -> Session {
+  private static func replay(_ calls: some Sequence<Call>, of model: some LanguageFunction) throws -> Session
+  {
     var session = Session(model, sampler: Sampler(seed: 21))
     for call in calls {
       switch call {
@@ -274,7 +275,7 @@ struct JournalTests {
   }
 
   private static func sequence(
-    _ model: LanguageModel, in folder: String, using generator: inout SeededGenerator
+    _ model: some LanguageFunction, in folder: String, using generator: inout SeededGenerator
   ) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("a model folder holds the model, bit for bit, or is refused by name")
 struct ModelFolderTests {
-  static func logits(_ model: LanguageModel) -> [Float] {
+  static func logits(_ model: some LanguageFunction) -> [Float] {
     var state = model.initialState(batch: 2)
     return model.logits(tokens(40, below: model.vocabularySize, seed: 1), batch: 2, form: .mix, state: &state)
       .scalars

@@ -127,7 +127,7 @@ struct NonFiniteTests {
   @Test("a comparison of two models says which of them has no numbers")
   func divergence() throws {
     let (sound, ill) = (try smallModel(GLA.self, layers: 3), try Self.overflowing("gla"))
-    func failure(_ a: LanguageModel, _ b: LanguageModel) -> Divergence.Failure? {
+    func failure(_ a: some LanguageFunction, _ b: some LanguageFunction) -> Divergence.Failure? {
       do {
         _ = try Divergence(from: a, to: b, form: .mix, on: Self.text)
         return nil

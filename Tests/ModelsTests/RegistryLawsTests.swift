@@ -21,7 +21,7 @@ struct RegistryLawsTests {
 
   @Test("step, mix and parallel are one function", arguments: Registry.names)
   func forms(name: String) throws {
-    func check(_ model: LanguageModel) throws {
+    func check(_ model: some LanguageFunction) throws {
       // The longest is a multiple of no chunk.
       for count in [8191, 17, 65, 64] {
         let results = try ModelCheck(model, tokens: count, seed: 5).run()
@@ -35,9 +35,37 @@ struct RegistryLawsTests {
     for model in tinyModels where model.mixerName == name { try check(model) }
   }
 
+  @Test("a stream of replaced parameters is what they mix, in every form", arguments: Registry.names)
+  func replaced(name: String) {
+    for model in tinyModels where model.mixerName == name {
+      // What the first stream has derived must not be found in the second.
+      var generator = SeededGenerator(seed: 12)
+      let first = model.stream(packing: false)
+      let other = model.replacingParameters {
+        $0.value + Tensor.uniform($0.value.shape, in: -0.2...0.2, using: &generator)
+      }
+      let text = tokens(80, below: 64, seed: 13)
+      func logits(_ model: some LanguageFunction, _ form: Form) -> Tensor {
+        var state = model.initialState(batch: 1)
+        return model.logits(text, batch: 1, form: form, state: &state)
+      }
+      let expected = logits(other, .mix)
+      for stream in [
+        other.stream(), other.stream(packing: false), first.trainable().replaced(by: other).stream(),
+      ] {
+        for form in Form.allCases {
+          let error = relativeError(logits(stream, form), expected)
+          #expect(error <= 1e-4, "\(name), \(form): \(error)")
+        }
+      }
+      #expect(relativeError(logits(first, .step), expected) > 1e-3, "\(name): the parameters change nothing")
+      #expect(first.fingerprint != other.fingerprint && other.stream().fingerprint == other.fingerprint)
+    }
+  }
+
   @Test("segments of no and of one token", arguments: Registry.names)
   func short(name: String) {
-    func check(_ model: LanguageModel) {
+    func check(_ model: some LanguageFunction) {
       for form in Form.allCases {
         var state = model.initialState(batch: 2)
         #expect(model.logits([], batch: 2, form: form, state: &state).shape == [2, 0, 64])
@@ -64,7 +92,7 @@ struct RegistryLawsTests {
 
   @Test("what came before is heard, so that the laws hold of more than silence", arguments: Registry.names)
   func past(name: String) {
-    func check(_ model: LanguageModel) {
+    func check(_ model: some LanguageFunction) {
       var warm = model.initialState(batch: 1), cold = warm
       _ = model.logits(tokens(64, below: 64, seed: 2), batch: 1, form: .mix, state: &warm)
       let difference = relativeError(model.step([7], state: &warm), model.step([7], state: &cold))
@@ -72,6 +100,14 @@ struct RegistryLawsTests {
       #expect(difference > 1e-3, "\(name): \(difference)")
     }
     for model in tinyModels where model.mixerName == name { check(model) }
+  }
+}
+
+extension LanguageModel {
+  /// The same model with the parameters of another.
+  fileprivate func replaced(by other: LanguageModel) -> LanguageModel {
+    var rest = other.parameters[...]
+    return replacingParameters { rest.popFirst()?.value ?? $0.value }
   }
 }
 

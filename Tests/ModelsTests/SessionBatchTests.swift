@@ -8,7 +8,7 @@ import Testing
 @Suite("streams side by side are the streams alone")
 struct SessionBatchTests {
   /// A stream behind a prompt of its own length, with a seed and settings of its own.
-  static func session(_ model: LanguageModel, _ number: Int) throws -> Session {
+  static func session(_ model: some LanguageFunction, _ number: Int) throws -> Session {
     var settings = SamplingSettings()
     settings.temperature = [1, 0.7, 1.3][number % 3]
     if number % 2 == 1 { (settings.topK, settings.repetitionPenalty) = (20, 1.2) }
@@ -30,8 +30,8 @@ struct SessionBatchTests {
     "tokens, scores and states bit for bit, whoever joins and leaves",
     arguments: Registry.names + HybridTests.patterns)
   func alone(name: String) throws {
-    func check<M: SequenceMixer>(_ type: M.Type) throws { try check(smallModel(type).frozen()) }
-    func check(_ model: LanguageModel) throws {
+    func check<M: SequenceMixer>(_ type: M.Type) throws { try check(smallModel(type).stream()) }
+    func check(_ model: some LanguageFunction) throws {
       var alone = try (0..<5).map { try Self.session(model, $0) }
       var batch = SessionBatch(model)
       #expect(try batch.isEmpty && batch.next().isEmpty)
@@ -64,7 +64,7 @@ struct SessionBatchTests {
       rows = [0]
       try advance(3)
     }
-    if name.contains(",") { return try check(HybridTests.model(name).frozen()) }
+    if name.contains(",") { return try check(HybridTests.model(name).stream()) }
     try check(try Registry.mixer(named: name))
   }
 
@@ -76,9 +76,9 @@ struct SessionBatchTests {
     func check<M: SequenceMixer>(_ type: M.Type) throws {
       let numbers = try smallModel(type, vocabulary: 300, width: 192)
       let models = [
-        ("numbers", numbers), ("f32", try numbers.packed(as: .f32).frozen()),
-        ("bf16", try numbers.packed(as: .bf16).frozen()), ("int8", try numbers.packed(as: .int8).frozen()),
-        ("int4", try numbers.packed(as: .int4).frozen()),
+        ("numbers", numbers.stream()), ("f32", try numbers.packed(as: .f32)),
+        ("bf16", try numbers.packed(as: .bf16)), ("int8", try numbers.packed(as: .int8)),
+        ("int4", try numbers.packed(as: .int4)),
       ]
       for (kind, model) in models {
         var alone = try (0..<7).map { try Self.session(model, $0) }
@@ -95,7 +95,7 @@ struct SessionBatchTests {
 
   @Test("a batch is a value: its copy goes on by itself")
   func value() throws {
-    let model = try smallModel(RetNet.self).frozen()
+    let model = try smallModel(RetNet.self).stream()
     var batch = SessionBatch(model)
     try batch.add([Self.session(model, 1), Self.session(model, 2)])
     _ = try batch.next()
@@ -116,10 +116,10 @@ struct SessionBatchTests {
           tokens(7 * n * n, below: 64, seed: UInt64(n)), batch: n, form: .mix, state: &state)
         return state
       }
-      let joined = LanguageModel.State(joining: parts)
+      let joined = ModelState(joining: parts)
       #expect(joined.batch == 6 && parts.map(\.batch) == [1, 2, 3])
       #expect(joined.byteCount == parts.reduce(0) { $0 + $1.byteCount })
-      func expectSame(_ a: LanguageModel.State, _ b: LanguageModel.State) {
+      func expectSame(_ a: ModelState, _ b: ModelState) {
         for (a, b) in zip(a.tensors, b.tensors) {
           #expect(a.value.shape == b.value.shape && a.value.scalars == b.value.scalars, "\(name): \(a.name)")
         }
@@ -129,7 +129,7 @@ struct SessionBatchTests {
       expectSame(joined.rows([1, 2]), parts[1])
       expectSame(joined.rows([3, 4, 5]), parts[2])
       expectSame(
-        joined.rows([5, 0, 5]), LanguageModel.State(joining: [joined.rows([5]), parts[0], joined.rows([5])]))
+        joined.rows([5, 0, 5]), ModelState(joining: [joined.rows([5]), parts[0], joined.rows([5])]))
       #expect(joined.rows([]).batch == 0)
     }
     try check(try Registry.mixer(named: name))

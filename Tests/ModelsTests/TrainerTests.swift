@@ -221,7 +221,7 @@ struct TrainerTests {
       _ = try Self.losses(&trainer, 3)
       var sampler = trainer.sampler
       let segment = try sampler.next()
-      func loss(_ state: LanguageModel.State) -> Double {
+      func loss(_ state: ModelState) -> Double {
         var state = state
         let loss = trainer.model.loss(
           segment.inputs, targets: segment.targets, batch: 3, resets: Resets(rows: segment.resets),

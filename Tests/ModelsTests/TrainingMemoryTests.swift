@@ -51,7 +51,7 @@ struct TrainingMemoryTests {
     /// The most bytes, those of the parameters and those of the state.
     func bytes(layers: Int) throws -> (taken: Int, parameters: Int, state: Int) {
       let configuration = ModelConfiguration(mixer, vocabularySize: 32, width: width, layers: layers)
-      let model = try LanguageModel(blank: configuration)
+      let model = try LanguageModel(configuration, seed: 1)
       let taken = try withFolder { try peak(configuration, batch: 1, segment: 1, in: $0) }
       return (taken, 4 * model.parameterCount, model.initialState(batch: 1).byteCount)
     }

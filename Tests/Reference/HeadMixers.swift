@@ -133,7 +133,7 @@ extension MixerReference {
         b.isEmpty ? [Double](repeating: 1, count: H) : product("b_proj.weight", x[t]).map(sigmoid)
       let y = (0..<H).map { h in
         delta(
-          &S[h], q: key(head(q, h, K)), k: key(head(k, h, K)), v: head(v, h, V), decay: 1,
+          &S[h], q: key(head(q, h, K)), k: key(head(k, h, K)).map(rounding), v: head(v, h, V), decay: 1,
           strength: strengths[h] * (isNegative ? 2 : 1))
       }
       return output(y, x[t], epsilon: epsilon, norm: "o_norm.weight", gate: silu)
@@ -157,7 +157,7 @@ extension MixerReference {
       let y = (0..<valueHeads).map { h in
         let shared = h / (valueHeads / H)
         return delta(
-          &S[h], q: unit(head(q, shared, K)), k: unit(head(k, shared, K)), v: head(v, h, V),
+          &S[h], q: unit(head(q, shared, K)), k: unit(head(k, shared, K)).map(rounding), v: head(v, h, V),
           decay: exp(-exp(self["A_log"][h]) * steps[h]), strength: strengths[h] * (isNegative ? 2 : 1))
       }
       return output(y, x[t], epsilon: epsilon, norm: "o_norm.weight", gate: gate)

@@ -335,3 +335,22 @@ struct PackingTests {
     #expect(abs(bits - element.bitsPerWeight) < 0.01)
   }
 }
+
+@Suite("packed weights and the tape")
+struct PackedGradientTests {
+  @Test("a product that no gradient could pass is refused, not silently a constant")
+  func refused() async {
+    await #expect(processExitsWith: .failure) {
+      let weight = try PackedMatrix(Tensor(ones: [16, 16]), as: .f32, name: "w")
+      _ = linear(Tensor(ones: [2, 16]).tracked(), weight)
+    }
+    await #expect(processExitsWith: .failure) {
+      let weight = Weight(try PackedMatrix(Tensor(ones: [16, 16]), as: .f32, name: "w"), .outputByInput)
+      _ = linear(Tensor(ones: [1, 16]).tracked(), weight, sizes: [8, 8])
+    }
+    await #expect(processExitsWith: .failure) {
+      let weight = Weight(try PackedMatrix(Tensor(ones: [16, 16]), as: .bf16, name: "w"), .outputByInput)
+      _ = linearCrossEntropy(Tensor(ones: [2, 16]).tracked(), weight, targets: [1, 2])
+    }
+  }
+}

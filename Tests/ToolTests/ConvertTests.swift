@@ -186,7 +186,7 @@ extension ToolTests {
     @Test func `int4 keeps the matrices that it would spoil, and says which`() throws {
       let run = try trained("retnet"), loud = "layers.1.mixer.o_proj.weight"
       var generator = SeededGenerator(seed: 3)
-      let model = try ModelFolder.load(place(run)).replacingParameters { parameter in
+      let model = try ModelFolder.load(place(run)).trainable().replacingParameters { parameter in
         guard parameter.name == loud else { return parameter.value }
         var value = parameter.value
         for i in stride(from: 7, to: value.count, by: 32) { value[i] *= 30 + Float(generator.uniform()) }

@@ -12,7 +12,7 @@ extension ToolTests {
     /// A model of finite weights whose layer 1 overflows, with the corpus it was trained on.
     private func overflowing(_ name: String = "ill") throws -> String {
       try place.makeModel("gla", "sound")
-      let model = try ModelFolder.load(place("sound")).replacingParameters { parameter in
+      let model = try ModelFolder.load(place("sound")).trainable().replacingParameters { parameter in
         guard parameter.name.hasPrefix("layers.1.mixer."), parameter.value.shape.rank == 2 else {
           return parameter.value
         }

@@ -71,7 +71,7 @@ extension ForeignFamily {
   /// The model of a folder whose configuration names one of the families.
   static func load(
     _ configuration: ForeignConfiguration, weights source: any TensorSource
-  ) throws -> LanguageModel {
+  ) throws -> StreamingModel {
     try configuration.require(
       "quantization_config", isAbsentBecause: "weights that others packed are not read")
     let source = source.withoutPrefixes(wrapperPrefixes)
@@ -92,7 +92,7 @@ extension ForeignFamily {
   }
 
   static func load(_ foreign: ForeignModel, path: String, weights source: any TensorSource) throws
-    -> LanguageModel
+    -> StreamingModel
   {
     let source = foreign.names.completed(source)
     let foreign = try foreign.settingHead(from: source)
@@ -102,7 +102,7 @@ extension ForeignFamily {
         remedy: "use the configuration that belongs to these weights")
     }
     try ModelFolder.bound(foreign.configuration, by: source)
-    return try LanguageModel(blank: foreign.configuration)
-      .loadingParameters(from: source, names: foreign.names)
+    return try LanguageModel(foreign.configuration, parametersOf: source, names: foreign.names)
+      .stream(packing: false)
   }
 }

@@ -28,15 +28,15 @@ extension ModelFolder {
   /// - Throws: `ForeignWritingError` where no family has such a model, before anything is written.
   @discardableResult
   public static func saveForeign(
-    _ model: LanguageModel, tokenizer: (any Tokenizer)? = nil, marks: TextMarks = TextMarks(),
+    _ model: some LanguageFunction, tokenizer: (any Tokenizer)? = nil, marks: TextMarks = TextMarks(),
     to folder: String,
     as type: ElementType = .float32, metadata: [String: String] = [:]
   ) throws -> ForeignFolder {
-    let draft = try ForeignFamily.draft(model)
+    let draft = try ForeignFamily.draft(model.trainable())
     let tensors = try draft.model.tensors(names: draft.names)
     // In a tensor of several parameters all are delicate, or none.
     let delicate = Set(
-      draft.model.parameters.filter(\.traits.isDelicate).map { draft.names.origin(of: $0).name })
+      draft.model.entries.lazy.map(\.place).filter(\.traits.isDelicate).map { draft.names.origin(of: $0).name })
     var writer = SafetensorsWriter(metadata: metadata.merging(["format": "pt"]) { $1 })
     for (name, value) in tensors { writer.add(name, value, as: delicate.contains(name) ? .float32 : type) }
 

@@ -1,6 +1,7 @@
 /// Where the parameters of a model stand in the files of another library: one mapping, for reading and for writing.
 
 import RunnelFiles
+import RunnelMixers
 import RunnelModels
 import RunnelTensors
 
@@ -56,8 +57,8 @@ struct ForeignNames: Sendable {
   /// A tensor that is a parameter once more, bit for bit.
   var copies: Set<String> = []
 
-  func origin(of parameter: Parameter) -> ForeignOrigin {
-    let (path, shape) = (parameter.name, parameter.value.shape)
+  func origin(of place: ParameterPlace) -> ForeignOrigin {
+    let (path, shape) = (place.name, place.shape)
     func plain(_ name: String, _ key: String) -> ForeignOrigin {
       ForeignOrigin(name: name, shape: shaped[key]?(shape) ?? shape, change: changed[key])
     }
@@ -98,16 +99,16 @@ struct ForeignNames: Sendable {
 }
 
 extension LanguageModel {
-  /// The same model with the parameters of a foreign file: every one must be there, and nothing else.
-  func loadingParameters(from source: any TensorSource, names: ForeignNames) throws -> Self {
+  /// The model of a configuration with the parameters of a foreign file: every one must be there, and nothing else.
+  init(_ configuration: ModelConfiguration, parametersOf source: any TensorSource, names: ForeignNames) throws {
     func refuse(_ place: String, expected: String, found: String) -> FileError {
       FileError(
         source.path, at: place, expected: expected, found: found,
         remedy: "use the configuration that belongs to these weights")
     }
     var expected: Set<String> = []
-    let loaded = try replacingParameters { parameter in
-      let origin = names.origin(of: parameter)
+    try self.init(configuration) { place in
+      let origin = names.origin(of: place)
       expected.insert(origin.name)
       guard source.contains(origin.name) else {
         if origin.name == names.head {
@@ -124,30 +125,29 @@ extension LanguageModel {
         throw refuse("tensor \"\(origin.name)\"", expected: "shape \(origin.shape)", found: "\(tensor.shape)")
       }
       let change = origin.change.map { $0.read(tensor.reshaped(origin.shape)) } ?? tensor
-      return change.reshaped(parameter.value.shape)
+      return change.reshaped(place.shape)
     }
     if let stranger = source.names.first(where: {
       !expected.contains($0) && !names.copies.contains($0) && !names.idle.contains($0)
         && names.unused[$0] == nil
     }) {
       throw refuse(
-        "tensor \"\(stranger)\"", expected: "only parameters of \(mixerName)",
+        "tensor \"\(stranger)\"", expected: "only parameters of \(configuration.mixerName)",
         found: "one that the configuration has not")
     }
-    return loaded
   }
 
-  /// The tensors that `loadingParameters` would make this model of, in the order of its parameters.
+  /// The tensors of a foreign file that this model would be read from, in the order of its parameters.
   func tensors(names: ForeignNames) throws -> [(name: String, value: Tensor)] {
     var parts: [(origin: ForeignOrigin, values: [Tensor])] = []
     var places: [String: Int] = [:]
-    for parameter in parameters {
-      let origin = names.origin(of: parameter)
+    for entry in entries {
+      let origin = names.origin(of: entry.place), value = entry.stored.numbers
       if let place = places[origin.name] {
-        parts[place].values.append(parameter.value)
+        parts[place].values.append(value)
       } else {
         places[origin.name] = parts.count
-        parts.append((origin, [parameter.value]))
+        parts.append((origin, [value]))
       }
     }
     let own = try parts.map { origin, values in

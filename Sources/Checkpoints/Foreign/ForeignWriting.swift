@@ -182,8 +182,6 @@ extension LanguageModel {
   /// A model of another configuration with the same parameters, some of them changed.
   func restated(_ configuration: ModelConfiguration, _ change: (Parameter) -> Tensor) throws -> Self {
     let own = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
-    return try LanguageModel(blank: configuration).replacingParameters { blank in
-      own[blank.name].map(change) ?? blank.value
-    }
+    return try LanguageModel(configuration) { own[$0.name].map(change) ?? Tensor(zeros: $0.shape) }
   }
 }

@@ -150,7 +150,7 @@ extension Journal {
 
   /// The stream of a journal as it was at a position, or at its end. The journal stays as it is.
   public static func session(
-    in path: String, at position: Int?, of model: LanguageModel, note: (String) -> Void = { _ in }
+    in path: String, at position: Int?, of model: some LanguageFunction, note: (String) -> Void = { _ in }
   ) throws -> Session {
     var session = Session(model, sampler: Sampler(seed: 0))
     session.identifyModel()
@@ -162,7 +162,7 @@ extension JournalFolder {
   /// The stream at a position, or at the end; how many bytes of the log led there, and what was read of the piece behind them
   /// where the position lies within one.
   fileprivate func session(
-    at position: Int?, of model: LanguageModel, note: (String) -> Void = { _ in }
+    at position: Int?, of model: some LanguageFunction, note: (String) -> Void = { _ in }
   ) throws -> (session: Session, offset: Int, piece: [Int32]) {
     try model.require(Fingerprint(header.fingerprint), in: logPath, what: "a journal", note: note)
     let snapshot = try snapshot(before: position ?? .max)
@@ -212,5 +212,5 @@ extension Session {
   }
 
   /// Computes the model's fingerprint once, so that no snapshot has to.
-  package mutating func identifyModel() { model.storedFingerprint = model.identity.weights }
+  package mutating func identifyModel() { model = model.identified }
 }

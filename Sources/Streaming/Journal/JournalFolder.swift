@@ -85,7 +85,7 @@ struct JournalFolder {
     return found
   }
 
-  func load(_ snapshot: Snapshot, into model: LanguageModel) throws -> Session {
+  func load(_ snapshot: Snapshot, into model: some LanguageFunction) throws -> Session {
     try StateFile.load(path + "/" + snapshot.name, into: model).session
   }
 

@@ -2,7 +2,7 @@
 
 import RunnelTensors
 
-extension LanguageModel.State {
+extension ModelState {
   /// How many streams it is the memory of.
   public var batch: Int { tensors.first?.value.shape[0] ?? counters.first?.value.count ?? 0 }
 
