@@ -55,7 +55,7 @@ public enum FeatureMap: String, SettingWord {
       return linear(x, learnt.first, bias: learnt.firstBias)
         * linear(x, learnt.second, bias: learnt.secondBias)
     case .hedgehog:
-      let y = 2 * linear(x, learnt.first, bias: learnt.firstBias)
+      let y: Tensor = 2 * linear(x, learnt.first, bias: learnt.firstBias)
       return RunnelTensors.softmax(concatenated([y, -1 * y]))
     case .projectedReLU: return activate(linear(x, learnt.first), .relu)
     case .cosine:

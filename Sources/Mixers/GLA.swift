@@ -79,7 +79,7 @@ public struct GLA: SequenceMixer {
     let k = operands.key(x, .silu, resets: resets, state: &state)
     let v = operands.value(x, .silu, resets: resets, state: &state)
     let logits = linear(linear(x, decayIn), decayOut, bias: decayBias)
-    var logDecay = 1 / configuration.temperature * logSigmoid(logits)
+    var logDecay: Tensor = 1 / configuration.temperature * logSigmoid(logits)
     if let least = configuration.leastLogDecay { logDecay = maximum(logDecay, least) }
     func heads(_ x: Tensor, _ count: Int, _ width: Int) -> Tensor {
       repeatedHeads(x.reshaped([B, T, count, width]), each: H / count)

@@ -112,12 +112,12 @@ public struct RWKV6: SequenceMixer {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
     let previous = tokenShift(x, resets: resets, last: &state["previous"])
     let hidden = activate(product(mixed(x, previous, by: commonShare), shareInner), .tanh)
-    let delta = previous - x
+    let delta: Tensor = previous - x
     let inputs = split(
       blockLinear(hidden, shareOuter, bias: shares), sizes: Array(repeating: D, count: 5)
     ).map { x + delta * $0 }
 
-    let logDecay = -1 * activate(decay(inputs[0], .tanh), .exp)
+    let logDecay: Tensor = -1 * activate(decay(inputs[0], .tanh), .exp)
     let k = linear(inputs[1], keyWeight)
     let v = linear(inputs[2], valueWeight)
     let r = linear(inputs[3], receptanceWeight)

@@ -152,11 +152,13 @@ public struct RWKV7: SequenceMixer {
       shared[FirstValue.self] = v
     }
     let a = activate(rate(input(rateShift)), .sigmoid)
-    let logDecay = Float(-exponential(-0.5)) * activate(decay(input(decayShift), .tanh), .sigmoid)
+    let logDecay: Tensor = Float(-exponential(-0.5)) * activate(decay(input(decayShift), .tanh), .sigmoid)
     let removal = unitRows(heads(scaled(key, by: removalScale)), epsilon: configuration.keyNormEpsilon)
     let k = mixed(key, key * a, by: rateShare)
 
-    let operands = [heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a)]
+    let operands: [Tensor] = [
+      heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a),
+    ]
     let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
       DeltaRule.run(
@@ -168,7 +170,7 @@ public struct RWKV7: SequenceMixer {
       groups: H)
     // Σ over a head of r ⊙ k ⊙ ρ, [B T H].
     let own = blockLinear(r * k, bonus.reshaped([H, K, 1]))
-    let seen = normed + scaledRows(heads(v), by: own).reshaped([B, T, D])
+    let seen: Tensor = normed + scaledRows(heads(v), by: own).reshaped([B, T, D])
     return linear(seen * gate(input(gateShift), .sigmoid), outputWeight)
   }
 }

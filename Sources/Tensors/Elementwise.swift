@@ -104,22 +104,26 @@ package func sum(_ x: consuming Tensor, _ y: Tensor) -> Tensor {
   return x
 }
 
-// Where a tensor is asked for, one operation on tensors of one shape is done at once; in an expression it is a part of it.
+// Where the compiler takes an operation on two tensors for a tensor, it is done at once.
 extension Tensor {
   @_disfavoredOverload public static func + (x: Tensor, y: Tensor) -> Tensor {
+    guard x.shape == y.shape else { return evaluate(x.expression + y) }
     let z = zip(x, y, "+") { runnel_add($0, $1, $2, $3) }
     return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { [$0, $0] } : z
   }
 
   @_disfavoredOverload public static func - (x: Tensor, y: Tensor) -> Tensor {
+    guard x.shape == y.shape else { return evaluate(x.expression - y) }
     let z = zip(x, y, "-") { runnel_add_scaled($0, -1, $1, $2, $3) }
-    return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { dz -> [Tensor?] in
-      let negative: Tensor = -1 * dz
-      return [dz, negative]
-    } : z
+    return RunnelTensors.isTracked(x, y)
+      ? record(z, from: [x, y]) { dz -> [Tensor?] in
+        let negative: Tensor = -1 * dz
+        return [dz, negative]
+      } : z
   }
 
   @_disfavoredOverload public static func * (x: Tensor, y: Tensor) -> Tensor {
+    guard x.shape == y.shape else { return evaluate(x.expression * y) }
     let z = zip(x, y, "*") { runnel_multiply($0, $1, $2, $3) }
     guard RunnelTensors.isTracked(x, y) else { return z }
     return record(z, from: [x, y]) { [x = x.detached, y = y.detached] dz in
@@ -134,10 +138,11 @@ extension Tensor {
         runnel_scale($0.count, a, x.base + $0.lowerBound, z + $0.lowerBound)
       }
     }
-    return x.isTracked ? record(z, from: [x]) { dz -> [Tensor?] in
-      let dx: Tensor = a * dz
-      return [dx]
-    } : z
+    return x.isTracked
+      ? record(z, from: [x]) { dz -> [Tensor?] in
+        let dx: Tensor = a * dz
+        return [dx]
+      } : z
   }
 }
 
