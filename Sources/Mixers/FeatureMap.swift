@@ -52,11 +52,13 @@ public enum FeatureMap: String, SettingWord {
     case .taylor: return taylorFeatures(x)
     case .identity: return x
     case .product:
-      return linear(x, learnt.first, bias: learnt.firstBias)
-        * linear(x, learnt.second, bias: learnt.secondBias)
+      return evaluate(
+        linear(x, learnt.first, bias: learnt.firstBias)
+          * linear(x, learnt.second, bias: learnt.secondBias))
     case .hedgehog:
-      let y: Tensor = 2 * linear(x, learnt.first, bias: learnt.firstBias)
-      return RunnelTensors.softmax(concatenated([y, -1 * y]))
+      let y = linear(x, learnt.first, bias: learnt.firstBias)
+      let (positive, negative) = evaluate(2 * y, -2 * y)
+      return RunnelTensors.softmax(concatenated([positive, negative]))
     case .projectedReLU: return activate(linear(x, learnt.first), .relu)
     case .cosine:
       return concatenated([

@@ -71,10 +71,9 @@ public struct Flash: SequenceMixer {
     let counts = state.position
     let positions = resets.positions(steps: T, advancing: &state.position)
     let hidden = linear(x, hiddenWeight, bias: hiddenBias, sizes: [E, E])  // v, u
-    let z = activate(linear(x, sharedWeight, bias: sharedBias), .silu)
-    let heads = added(
-      scaled(concatenated([z, z, z, z]), by: headScale.reshaped([4 * S])), headOffset.reshaped([4 * S]))
-    let turned = rotary(heads.reshaped([B, T, 4, S]), positions: positions, interleaved: false)
+    let z = silu(linear(x, sharedWeight, bias: sharedBias).reshaped([B, T, 1, S]))
+    let heads = evaluate(headScale * z + headOffset)  // [B T 4 S]
+    let turned = rotary(heads, positions: positions, interleaved: false)
     let parts = split(turned.reshaped([B, T, 4 * S]), sizes: [S, S, S, S])
     let operands = ChunkAttention.Operands(
       localQuery: parts[0], localKey: parts[2], linearQuery: parts[1], linearKey: parts[3],

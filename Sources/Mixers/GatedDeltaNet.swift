@@ -76,7 +76,7 @@ public struct GatedDeltaNet: SequenceMixer {
     var strength = activate(linear(x, strengthWeight), .sigmoid)
     if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
     let logDecay = logDecay(added(linear(x, decayWeight), stepBias), rate: logA)
-    let removed: Tensor = -1 * (activate(logDecay, .exp) * strength)
+    let removed = evaluate(-exp(logDecay) * strength)
     let y = DeltaRule.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .perToken(logDecay),
       removal: (a: k, b: scaledRows(k, by: removed)), form: form, resets: resets, state: &state["memory"])

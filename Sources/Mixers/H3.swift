@@ -122,27 +122,25 @@ public struct H3: SequenceMixer {
   /// Every k of a head times every v of it; channel (i P + j) H + h is k_i v_j of head h: [B T P·D].
   private func outerProduct(_ k: Tensor, _ v: Tensor) -> Tensor {
     let (P, H) = (configuration.headWidth, configuration.heads)
-    if P == 1 { return k * v }
-    let keys = byPlace(k), values = byPlace(v)
-    return concatenated((0..<P * P).map { keys[$0 / P] * values[$0 % P] })
-      .reshaped([k.shape[0], k.shape[1], P * P * H])
+    let (B, T) = (k.shape[0], k.shape[1])
+    return evaluate(byPlace(k).reshaped([B, T, P, 1, H]) * byPlace(v).reshaped([B, T, 1, P, H]))
+      .reshaped([B, T, P * P * H])
   }
 
   /// Σ_i q_i y_ij per head; channel j H + h of the result, in the authors' order: [B T D].
   private func contracted(_ y: Tensor, _ q: Tensor) -> Tensor {
     let (P, H) = (configuration.headWidth, configuration.heads)
-    if P == 1 { return y * q }
-    let queries = byPlace(q), products = split(y, sizes: Array(repeating: H, count: P * P))
-    return concatenated(
-      (0..<P).map { j in
-        (1..<P).reduce(queries[0] * products[j]) { $0 + queries[$1] * products[$1 * P + j] }
-      })
+    let (B, T) = (y.shape[0], y.shape[1])
+    let products = split(y, sizes: Array(repeating: P * H, count: P)).map { $0.reshaped([B, T, P, H]) }
+    let queries = split(byPlace(q), sizes: Array(repeating: H, count: P)).map { $0.reshaped([B, T, 1, H]) }
+    return evaluate((1..<P).reduce(queries[0] * products[0]) { $0 + queries[$1] * products[$1] })
+      .reshaped([B, T, P * H])
   }
 
-  /// [B T D] with the channels of a head side by side → for each place in a head, the H channels there.
-  private func byPlace(_ x: Tensor) -> [Tensor] {
-    let (P, H) = (configuration.headWidth, configuration.heads)
-    return split(interchanged(x, H, P), sizes: Array(repeating: H, count: P))
+  /// [B T D] with the channels of a head side by side → with the channels of a place in the heads side by side.
+  private func byPlace(_ x: Tensor) -> Tensor {
+    let P = configuration.headWidth
+    return P == 1 ? x : interchanged(x, configuration.heads, P)
   }
 }
 

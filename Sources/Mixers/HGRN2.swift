@@ -70,7 +70,7 @@ public struct HGRN2: SequenceMixer {
   /// log β and 1 − β, where β is not zero.
   public typealias Constants = (logBound: Tensor, free: Tensor)?
   public var constants: Constants {
-    boundLogit.isEmpty ? nil : (logSigmoid(boundLogit), activate(-1 * boundLogit, .sigmoid))
+    boundLogit.isEmpty ? nil : evaluate(logSigmoid(boundLogit), sigmoid(-boundLogit))
   }
 
   public func run(
@@ -82,17 +82,17 @@ public struct HGRN2: SequenceMixer {
     let f = operands.key(x, .identity, resets: resets, state: &state)
     let i = operands.value(x, .identity, resets: resets, state: &state)
     // 1 − g and log g for g = β + (1 − β) σ(f).
-    var (key, logDecay) = (activate(-1 * f, .sigmoid), logSigmoid(f))
+    var (key, logDecay) = (sigmoid(-f), logSigmoid(f))
     if let bound {
       // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
-      key = scaled(key, by: bound.free)
-      logDecay = activate(added(-1 * f, bound.logBound), .softplus) + logDecay
+      key = bound.free * key
+      logDecay = softplus(bound.logBound - f) + logDecay
     }
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
+    let (k, decay) = evaluate(key, logDecay)
     let y = DeltaRule.run(
-      q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
-      v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
-      state: &state["memory"])
+      q: heads(evaluate(silu(q) / Float(K).squareRoot())), k: heads(k), v: i.reshaped([B, T, H, D / H]),
+      decay: .perKey(heads(decay)), form: form, resets: resets, state: &state["memory"])
     return output(y.reshaped([B, T, 1, D]), x, epsilon: configuration.normEpsilon)
   }
 }

@@ -78,7 +78,7 @@ public struct LRU: SequenceMixer {
   /// λ, and exp(γ) repeated for both planes.
   public typealias Constants = (lambda: Tensor, scale: Tensor)
   public var constants: Constants {
-    let scale = activate(logScale, .exp)
+    let scale = evaluate(exp(logScale))
     return (
       ringEigenvalues(logDecay: logDecay, logFrequency: logFrequency), concatenated([scale, scale])
     )

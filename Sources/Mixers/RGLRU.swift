@@ -80,7 +80,7 @@ public struct RGLRU: SequenceMixer {
   }
 
   /// c softplus(Λ).
-  public var constants: Tensor { 8 * activate(decay, .softplus) }
+  public var constants: Tensor { evaluate(8 * softplus(decay)) }
 
   public func run(
     _ x: Tensor, _ rate: Tensor, form: Form, resets: Resets, state: inout RecurrentState

@@ -88,10 +88,10 @@ public struct RWKV5: SequenceMixer {
   public typealias Constants = (logDecay: Tensor, bonus: Tensor)
   public var constants: Constants {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    let logDecay: Tensor = -1 * activate(timeDecay, .exp)
+    let logDecay = evaluate(-exp(timeDecay))
     guard !configuration.decayPerChannel else { return (logDecay, timeFaaaa) }
     func everyChannel(_ x: Tensor) -> Tensor { repeated(x, each: K).reshaped([H, K]) }
-    return (everyChannel(logDecay), everyChannel(activate(timeFirst, .exp)))
+    return (everyChannel(logDecay), everyChannel(evaluate(exp(timeFirst))))
   }
 
   public func run(
@@ -117,6 +117,6 @@ public struct RWKV5: SequenceMixer {
       y.reshaped([B, T, H * K]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)
     return linear(
-      gateWeight.isEmpty ? normed : gated(normed, by: projected(mixGate, gateWeight), .silu), outputWeight)
+      gateWeight.isEmpty ? normed : evaluate(silu(projected(mixGate, gateWeight)) * normed), outputWeight)
   }
 }

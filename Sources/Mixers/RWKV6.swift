@@ -115,9 +115,9 @@ public struct RWKV6: SequenceMixer {
     let delta: Tensor = previous - x
     let inputs = split(
       blockLinear(hidden, shareOuter, bias: shares), sizes: Array(repeating: D, count: 5)
-    ).map { x + delta * $0 }
+    ).map { evaluate(x + delta * $0) }
 
-    let logDecay: Tensor = -1 * activate(decay(inputs[0], .tanh), .exp)
+    let logDecay = evaluate(-exp(decay(inputs[0], .tanh)))
     let k = linear(inputs[1], keyWeight)
     let v = linear(inputs[2], valueWeight)
     let r = linear(inputs[3], receptanceWeight)

@@ -147,18 +147,17 @@ public struct RWKV7: SequenceMixer {
     let valueInput = input(valueShift)
     var v = linear(valueInput, valueWeight)
     if let first = shared[FirstValue.self], !value.bias.isEmpty {
-      v = v + (first - v) * activate(value(valueInput), .sigmoid)
+      v = evaluate(v + (first - v) * sigmoid(value(valueInput)))
     } else {
       shared[FirstValue.self] = v
     }
-    let a = activate(rate(input(rateShift)), .sigmoid)
-    let logDecay: Tensor = Float(-exponential(-0.5)) * activate(decay(input(decayShift), .tanh), .sigmoid)
+    let a = evaluate(sigmoid(rate(input(rateShift))))
+    let logDecay = evaluate(Float(-exponential(-0.5)) * sigmoid(decay(input(decayShift), .tanh)))
     let removal = unitRows(heads(scaled(key, by: removalScale)), epsilon: configuration.keyNormEpsilon)
-    let k = mixed(key, key * a, by: rateShare)
+    let k = evaluate(key * (1 + (a - 1) * rateShare))
+    let (removed, replaced) = evaluate(-removal, removal * heads(a))
 
-    let operands: [Tensor] = [
-      heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a),
-    ]
+    let operands = [heads(r), heads(k), heads(v), heads(logDecay), removed, replaced]
     let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
       DeltaRule.run(
@@ -169,8 +168,8 @@ public struct RWKV7: SequenceMixer {
       y.reshaped([B, T, D]), scale: normScale, bias: normBias, epsilon: configuration.groupNormEpsilon,
       groups: H)
     // Σ over a head of r ⊙ k ⊙ ρ, [B T H].
-    let own = blockLinear(r * k, bonus.reshaped([H, K, 1]))
-    let seen: Tensor = normed + scaledRows(heads(v), by: own).reshaped([B, T, D])
-    return linear(seen * gate(input(gateShift), .sigmoid), outputWeight)
+    let own = blockLinear(evaluate(r * k), bonus.reshaped([H, K, 1])).reshaped([B, T, H, 1])
+    let seen = evaluate((heads(normed) + own * heads(v)) * heads(gate(input(gateShift), .sigmoid)))
+    return linear(seen.reshaped([B, T, D]), outputWeight)
   }
 }
