@@ -79,8 +79,8 @@ public struct DeltaNet: SequenceMixer {
       switch configuration.keyNorm {
       case .length: return unitRows(x, epsilon: 1e-6)
       case .sum:
-        let sizes = linear(activate(x, .relu) + activate(-1 * x, .relu), Tensor(ones: [1, K]))
-        return divided(x, by: maximum(sizes, 1e-6))
+        let sizes = linear(evaluate(abs(of(x))), Tensor(ones: [1, K]))
+        return evaluate(of(x) / maximum(of(sizes), 1e-6))
       }
     }
     let f = configuration.keyActivation

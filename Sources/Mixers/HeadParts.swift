@@ -136,12 +136,3 @@ func unitRows(_ x: Tensor, epsilon: Float) -> Tensor {
   let K = Float(x.shape.width)
   return 1 / K.squareRoot() * rmsNorm(x, epsilon: epsilon / K)
 }
-
-/// log σ(x).
-func logSigmoid(_ x: Tensor) -> Tensor { -1 * activate(-1 * x, .softplus) }
-
-/// max(x, c), element by element.
-func maximum(_ x: Tensor, _ c: Float) -> Tensor {
-  let bound = Tensor([c]), column = x.reshaped([x.count, 1])
-  return added(activate(added(column, Tensor([-c])), .relu), bound).reshaped(x.shape)
-}

@@ -79,7 +79,7 @@ public struct LRU: SequenceMixer {
   /// λ, and exp(γ) repeated for both planes.
   public typealias Constants = (lambda: Tensor, scale: Tensor)
   public var constants: Constants {
-    let scale = activate(logScale, .exp)
+    let scale = evaluate(exp(of(logScale)))
     return (
       ringEigenvalues(logDecay: logDecay, logFrequency: logFrequency), concatenated([scale, scale])
     )

@@ -102,7 +102,7 @@ public struct MLSTM: SequenceMixer {
     let count = configuration.joinedBlocks
     return (
       joinedBlocks(queryBlocks, count), joinedBlocks(keyBlocks, count), joinedBlocks(valueBlocks, count),
-      Tensor(ones: normScale.shape) + normScale
+      evaluate(1 + of(normScale))
     )
   }
 
@@ -122,7 +122,7 @@ public struct MLSTM: SequenceMixer {
     let h = ExponentialGating.run(
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),
-      logForget: logSigmoid(linear(operands, forgetGateWeight, bias: forgetGateBias)), form: form,
+      logForget: evaluate(logSigmoid(of(linear(operands, forgetGateWeight, bias: forgetGateBias)))), form: form,
       resets: resets, memory: &memory, normalizer: &normalizer, maximum: &maximum)
     (state["memory"], state["normalizer"], state["maximum"]) = (memory, normalizer, maximum)
     let normed = layerNorm(

@@ -72,7 +72,7 @@ public struct Mamba: SequenceMixer {
   }
 
   /// A.
-  public var constants: Tensor { -1 * activate(logA, .exp) }
+  public var constants: Tensor { evaluate(-exp(of(logA))) }
 
   public func run(_ u: Tensor, _ A: Tensor, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor
   {

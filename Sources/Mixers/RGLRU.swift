@@ -81,7 +81,7 @@ public struct RGLRU: SequenceMixer {
   }
 
   /// c softplus(Λ).
-  public var constants: Tensor { 8 * activate(decay, .softplus) }
+  public var constants: Tensor { evaluate(8 * softplus(of(decay))) }
 
   public func run(
     _ x: Tensor, _ rate: Tensor, form: Form, resets: Resets, state: inout RecurrentState

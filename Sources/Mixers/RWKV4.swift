@@ -67,7 +67,7 @@ public struct RWKV4: SequenceMixer {
   }
 
   /// −exp(time_decay).
-  public var constants: Tensor { -1 * activate(timeDecay, .exp) }
+  public var constants: Tensor { evaluate(-exp(of(timeDecay))) }
 
   public func run(
     _ x: Tensor, _ decay: Tensor, form: Form, resets: Resets, state: inout RecurrentState

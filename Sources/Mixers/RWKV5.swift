@@ -89,10 +89,10 @@ public struct RWKV5: SequenceMixer {
   public typealias Constants = (logDecay: Tensor, bonus: Tensor)
   public var constants: Constants {
     let (H, K) = (configuration.heads, configuration.headWidth)
-    let logDecay = -1 * activate(timeDecay, .exp)
+    let logDecay = evaluate(-exp(of(timeDecay)))
     guard !configuration.decayPerChannel else { return (logDecay, timeFaaaa) }
     func everyChannel(_ x: Tensor) -> Tensor { repeated(x, each: K).reshaped([H, K]) }
-    return (everyChannel(logDecay), everyChannel(activate(timeFirst, .exp)))
+    return (everyChannel(logDecay), everyChannel(evaluate(exp(of(timeFirst)))))
   }
 
   public func run(
