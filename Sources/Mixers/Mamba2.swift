@@ -106,7 +106,9 @@ public struct Mamba2: SequenceMixer {
     let mixed = convolution(projected[1], .silu, resets: resets, state: &state)
     let operands = split(mixed, sizes: [E, G * N, G * N])
     var step = added(projected[2], stepBias)  // before softplus, as its limits are: [B T H]
-    if let least = configuration.leastStep { step = evaluate(maximum(of(step), Float(inverseSoftplus(Double(least))))) }
+    if let least = configuration.leastStep {
+      step = evaluate(maximum(of(step), Float(inverseSoftplus(Double(least)))))
+    }
     if let largest = configuration.largestStep {
       step = evaluate(minimum(of(step), Float(inverseSoftplus(Double(largest)))))
     }

@@ -3,9 +3,9 @@
 ///     let rate = -8 * softplus(of(lambda)) * sigmoid(of(recurrenceGate))
 ///     let h = evaluate(exp(rate) * of(x))
 ///
-/// A tensor enters one by ``of(_:)`` alone, so that what is computed at once, as `x + y` of two tensors, and what is part of an
-/// equation are told apart where they are written. Writing one computes nothing. Shapes are aligned at their last axes, and an axis of one element stands for as many as the
-/// others have: [E] meets [B T E], [H 1] meets [B T H K].
+/// A tensor enters one by ``of(_:)`` alone, so that what is computed at once, as `x + y` of two tensors, and what is part
+/// of an equation are told apart where they are written. Writing one computes nothing. Shapes are aligned at their last
+/// axes, and an axis of one element stands for as many as the others have: [E] meets [B T E], [H 1] meets [B T H K].
 
 import CKernels
 

@@ -16,7 +16,8 @@ struct ExpressionTests {
 
     init(
       _ name: String, from range: ClosedRange<Float> = -3...3,
-      _ expression: @escaping @Sendable (TensorExpression, TensorExpression, TensorExpression) -> TensorExpression,
+      _ expression:
+        @escaping @Sendable (TensorExpression, TensorExpression, TensorExpression) -> TensorExpression,
       reference: @escaping @Sendable (Double, Double, Double) -> Double
     ) {
       (testDescription, self.range, self.expression, self.reference) = (name, range, expression, reference)
