@@ -88,9 +88,9 @@ enum ExpressionOperand {
   /// Memory of the whole shape.
   case whole(UnsafeMutablePointer<Float>)
   /// A smaller tensor.
-  case part(UnsafePointer<Float>, BroadcastPattern)
+  indirect case part(UnsafePointer<Float>, BroadcastPattern)
   /// What is added to a smaller tensor: the sum over tiles where its pattern starts again, else every tile.
-  case sum(UnsafeMutablePointer<Float>, BroadcastPattern)
+  indirect case sum(UnsafeMutablePointer<Float>, BroadcastPattern)
 
   fileprivate var pattern: BroadcastPattern? {
     switch self {

@@ -31,8 +31,9 @@ public struct TensorExpression: Sendable {
     }
   }
 
+  /// One reference, so that expressions are cheap to hand on.
   enum Form: Sendable {
-    case tensor(Tensor)
+    indirect case tensor(Tensor)
     case term(Term)
   }
 
