@@ -21,10 +21,10 @@ func evaluate(_ expressions: [TensorExpression]) -> [Tensor] {
   if shape.elements > 0 {
     var operands: [ExpressionOperand] = []
     operands.reserveCapacity(leaves.count + values.count)
-    for leaf in leaves { operands.append(.reading(leaf.base, leaf.pattern(in: shape))) }
-    for (i, value) in values.enumerated() {
+    for i in leaves.indices { operands.append(.reading(leaves[i].base, leaves[i].pattern(in: shape))) }
+    for i in values.indices {
       outputs[i].register = Int32(leaves.count + i)
-      operands.append(.whole(value.storage.base))
+      operands.append(.whole(values[i].storage.base))
     }
     let program = ExpressionProgram(flat.code, outputs: outputs, registers: operands.count)
     let tiles = ExpressionTiles(count: shape.elements, registers: program.registers, operands)
@@ -32,7 +32,7 @@ func evaluate(_ expressions: [TensorExpression]) -> [Tensor] {
       program.run($0, tiles, operands)
     }
   }
-  guard leaves.contains(where: \.isTracked) else { return values }
+  guard leaves.contains(where: { $0.origin != nil }) else { return values }
   let gradient = ExpressionGradient(flat.code, of: outputs.map(\.value), leaves: leaves, shape: shape)
   return record(values, from: leaves, operation: "expression") { gradient.run($0) }
 }

@@ -64,7 +64,7 @@ struct FlatExpression {
   }
 
   private mutating func leaf(_ tensor: Tensor) -> Int32 {
-    for (i, known) in leaves.enumerated() where known.isSame(as: tensor) { return ~Int32(i) }
+    for i in leaves.indices where leaves[i].isSame(as: tensor) { return ~Int32(i) }
     leaves.append(tensor)
     return ~Int32(leaves.count - 1)
   }
