@@ -117,8 +117,8 @@ struct ExpressionTiles {
     }
     // 40 KB of registers.
     let most = max(256, min(2048, 10_240 / registers / 16 * 16))
-    span = max(1, most / row) * row
-    tile = min(count, min(span, most))
+    span = min(count, max(1, most / row) * row)
+    tile = min(span, most)
   }
 
   var rows: Int { count / row }
