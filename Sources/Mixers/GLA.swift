@@ -80,15 +80,15 @@ public struct GLA: SequenceMixer {
     let k = operands.key(x, .silu, resets: resets, state: &state)
     let v = operands.value(x, .silu, resets: resets, state: &state)
     let logits = linear(linear(x, decayIn), decayOut, bias: decayBias)
-    var logDecay = logSigmoid(of(logits)) / configuration.temperature
-    if let least = configuration.leastLogDecay { logDecay = maximum(logDecay, least) }
+    var logDecay = 1 / configuration.temperature * logSigmoid(logits)
+    if let least = configuration.leastLogDecay { logDecay = evaluate(maximum(of(logDecay), least)) }
     func heads(_ x: Tensor, _ count: Int, _ width: Int) -> Tensor {
       repeatedHeads(x.reshaped([B, T, count, width]), each: H / count)
     }
     func features(_ x: Tensor) -> Tensor { activate(x, configuration.featureMap) }
     let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * heads(features(q), H, K), k: heads(features(k), G, K), v: heads(v, G, V),
-      decay: .perKey(heads(evaluate(logDecay), G, K)), form: form, resets: resets, state: &state["memory"])
+      decay: .perKey(heads(logDecay, G, K)), form: form, resets: resets, state: &state["memory"])
     return output(
       y, x, epsilon: configuration.normEpsilon, activation: configuration.gateActivation)
   }

@@ -83,17 +83,17 @@ public struct HGRN2: SequenceMixer {
     let f = operands.key(x, .identity, resets: resets, state: &state)
     let i = operands.value(x, .identity, resets: resets, state: &state)
     // 1 − g and log g for g = β + (1 − β) σ(f).
-    var (key, logDecay) = (sigmoid(-of(f)), logSigmoid(of(f)))
+    let opposite = -1 * f
+    var (key, logDecay) = (activate(opposite, .sigmoid), -1 * activate(opposite, .softplus))
     if let bound {
       // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
-      key = of(bound.free) * key
-      logDecay = softplus(of(bound.logBound) - of(f)) + logDecay
+      key = scaled(key, by: bound.free)
+      logDecay = activate(added(opposite, bound.logBound), .softplus) + logDecay
     }
-    let (k, decay) = evaluate(key, logDecay)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = MatrixMemory.run(
-      q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(k),
-      v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(decay)), form: form, resets: resets,
+      q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
+      v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
       state: &state["memory"])
     return output(y.reshaped([B, T, 1, D]), x, epsilon: configuration.normEpsilon)
   }

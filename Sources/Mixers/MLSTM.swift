@@ -122,8 +122,8 @@ public struct MLSTM: SequenceMixer {
     let h = ExponentialGating.run(
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),
-      logForget: evaluate(logSigmoid(of(linear(operands, forgetGateWeight, bias: forgetGateBias)))),
-      form: form, resets: resets, memory: &memory, normalizer: &normalizer, maximum: &maximum)
+      logForget: logSigmoid(linear(operands, forgetGateWeight, bias: forgetGateBias)), form: form,
+      resets: resets, memory: &memory, normalizer: &normalizer, maximum: &maximum)
     (state["memory"], state["normalizer"], state["maximum"]) = (memory, normalizer, maximum)
     let normed = layerNorm(
       h.reshaped([B, T, E]), scale: weights.normScale, epsilon: configuration.normEpsilon, groups: H)

@@ -52,9 +52,9 @@ public struct SimpleGLA: SequenceMixer {
     func heads(_ x: Tensor) -> Tensor { x.reshaped([x.shape[0], x.shape[1], H, x.shape.width / H]) }
     let parts = [operands.query, operands.key, operands.value]
       .map { heads($0(x, .silu, resets: resets, state: &state)) }
-    let logDecay = logSigmoid(of(linear(x, decayWeight, bias: decayBias))) / configuration.temperature
+    let logDecay = 1 / configuration.temperature * logSigmoid(linear(x, decayWeight, bias: decayBias))
     let y = MatrixMemory.run(
-      q: 1 / Float(K).squareRoot() * parts[0], k: parts[1], v: parts[2], decay: .perToken(evaluate(logDecay)),
+      q: 1 / Float(K).squareRoot() * parts[0], k: parts[1], v: parts[2], decay: .perToken(logDecay),
       form: form, resets: resets, state: &state["memory"])
     return output(y, x, epsilon: configuration.normEpsilon)
   }
