@@ -98,6 +98,31 @@ private struct Call: Recurrence {
     }
   }
 
+  /// The papers' form, over all tokens of the document.
+  func parallel(_ piece: Piece, _ scratch: Void) {
+    for unit in piece.units {
+      let at = at(piece, unit), n = count(unit), T = piece.count
+      let a = piece.operands[0] + at.decay, b = piece.operands[1] + at.input, y = piece.y + at.input
+      let decays = Storage(capacity: T * planes * n), inputs = Storage(capacity: T * planes * n)
+      func forEachLine(_ body: (_ own: Int, _ decay: Int, _ input: Int) -> Void) {
+        for t in 0..<T {
+          for part in 0..<planes {
+            let own = (t * planes + part) * n, place = part * plane
+            body(own, t * decayStride + place, t * width + place)
+          }
+        }
+      }
+      forEachLine { own, decay, input in
+        (decays.base + own).update(from: a + decay, count: n)
+        (inputs.base + own).update(from: b + input, count: n)
+      }
+      let h = associativeScan(
+        T, width: n, planes: planes, decays: decays, inputs: inputs, piece.memory[unit],
+        piece.memory[unit, planes - 1])
+      forEachLine { own, _, input in (y + input).update(from: h.base + own, count: n) }
+    }
+  }
+
   /// The recurrence of the gradients runs backwards: dh_{t−1} += conj(a_t) dh_t.
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Void) {
     for unit in piece.units {

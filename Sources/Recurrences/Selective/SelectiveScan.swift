@@ -142,6 +142,42 @@ private struct Call: LaneRecurrence {
       x.operands[3] + j, x.constants[1], x.memory, x.y)
   }
 
+  /// The paper's parallel form: the associative scan over decays and inputs that exist for all tokens, [T N 16].
+  func whole(_ x: LanePiece) {
+    let j = shared(x.row, x.chunk.start), u = x.operands[0] + x.at, delta = x.operands[1] + x.at
+    let B = x.operands[2] + j, C = x.operands[3] + j, (A, D) = (x.constants[0], x.constants[1])
+    let size = x.count * memory, inputs = Storage(capacity: size)
+    inputs.base.update(repeating: 0, count: size)
+    let exponents = Tensor([x.count, memory]) { exponents in
+      exponents.update(repeating: 0, count: size)
+      for t in 0..<x.count {
+        for e in 0..<x.width {
+          let dt = delta[t * channels + e], input = dt * u[t * channels + e]
+          for n in 0..<N {
+            let own = n * laneCount + e, k = t * memory + own
+            exponents[k] = dt * A[own]
+            inputs.base[k] = input * B[t * N + n]
+          }
+        }
+      }
+    }
+    let h = associativeScan(
+      x.count, width: memory, planes: 1, decays: activate(exponents, .exp).storage, inputs: inputs, x.memory,
+      x.memory)
+    for t in 0..<x.count {
+      for e in 0..<x.width {
+        let i = t * channels + e
+        var sum = D[e] * u[i]
+        for n in 0..<N {
+          let k = t * memory + n * laneCount + e
+          sum += h.base[k] * C[t * N + n]
+        }
+        x.y[i] = sum
+      }
+    }
+    withExtendedLifetime(h) {}
+  }
+
   func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {
     let j = shared(x.row, x.chunk.start)
     runnel_selective_backward(

@@ -88,9 +88,9 @@ private struct Call: Recurrence {
   var parts: [Part] {
     [C * S, C * S, C * E, S * E].enumerated().map { Part(tensor: $0, size: $1, total: $1) }
   }
-  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { C }
+  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { form == .parallel ? .max : C }
   func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Storage {
-    Storage(capacity: pass == .gradient ? 2 * C * (C + S) + C * E : C * grid.longest)
+    Storage(capacity: pass == .gradient ? 2 * C * (C + S) + C * E : C * min(C, grid.longest))
   }
 
   /// Some tokens of a chunk: the first in the segment and its place in the chunk.
@@ -106,12 +106,16 @@ private struct Call: Recurrence {
   }
   private func at(_ x: Tokens, _ width: Int) -> Int { (x.row * segment.length + x.start) * width }
 
-  /// The tokens are put into the rings, and their queries meet the chunk's keys so far: scores [count end].
-  private func weigh(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats) {
+  /// The tokens are put into the rings.
+  private func store(_ x: Tokens, _ memory: Memory) {
     for (ring, (operand, width)) in [(1, S), (3, S), (4, E)].enumerated() {
       (memory[0, ring] + x.offset * width).update(
         from: operands[operand].base + at(x, width), count: x.count * width)
     }
+  }
+
+  /// The tokens' queries meet the chunk's keys so far: scores [count end].
+  private func weigh(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats) {
     let query = operands[0].base + at(x, S)
     if x.count == 1 {
       Gemm.vector(rows: x.end, columns: S, memory[0, 0], query, into: scores)
@@ -123,21 +127,30 @@ private struct Call: Recurrence {
   }
 
   private func attend(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats, _ y: MutableFloats) {
-    let (linearKeys, values, sum, y) = (memory[0, 1], memory[0, 2], memory[0, 3], y + at(x, E))
+    let y = y + at(x, E)
+    store(x, memory)
     weigh(x, memory, scores)
     runnel_chunk_weights(x.count, x.end, x.end, x.offset, C, scores)
     Gemm.parallel(
-      m: x.count, n: E, k: x.end, MatrixView(scores, rowStride: x.end), MatrixView(values, rowStride: E),
-      into: y,
-      rowStride: E)
+      m: x.count, n: E, k: x.end, MatrixView(scores, rowStride: x.end),
+      MatrixView(memory[0, 2], rowStride: E), into: y, rowStride: E)
+    recall(x, memory, y)
+    remember(x, memory)
+  }
+
+  /// What the earlier chunks give to y, which is added.
+  private func recall(_ x: Tokens, _ memory: Memory, _ y: MutableFloats) {
     Gemm.parallel(
       m: x.count, n: E, k: S, alpha: 1 / Float(C), MatrixView(operands[2].base + at(x, S), rowStride: S),
-      MatrixView(sum, rowStride: E), beta: 1, into: y, rowStride: E)
+      MatrixView(memory[0, 3], rowStride: E), beta: 1, into: y, rowStride: E)
+  }
+
+  /// A chunk enters M once it is full.
+  private func remember(_ x: Tokens, _ memory: Memory) {
     guard x.end == C else { return }
     Gemm.parallel(
-      m: S, n: E, k: C, MatrixView(linearKeys, rowStride: S, .transposed), MatrixView(values, rowStride: E),
-      beta: 1,
-      into: sum, rowStride: E)
+      m: S, n: E, k: C, MatrixView(memory[0, 1], rowStride: S, .transposed),
+      MatrixView(memory[0, 2], rowStride: E), beta: 1, into: memory[0, 3], rowStride: E)
   }
 
   func step(_ piece: Piece, _ scratch: Storage) {
@@ -146,6 +159,51 @@ private struct Call: Recurrence {
   func stream(_ piece: Piece, _ scratch: Storage) { step(piece, scratch) }
   func chunk(_ piece: Piece, _ scratch: Storage) {
     attend(tokens(piece, 0..<piece.count), piece.memory, scratch.base, piece.y)
+  }
+
+  /// One masked quadratic product over all tokens of a document, those in the ring's running chunk first, and M as it was
+  /// before.
+  func parallel(_ piece: Piece, _ scratch: Storage) {
+    let all = tokens(piece, 0..<piece.count), band = 64, length = all.end
+    /// What the ring has of the running chunk, and behind it the tokens.
+    func line(_ ring: Int, _ operand: Int, _ width: Int) -> Storage {
+      let line = Storage(capacity: length * width)
+      line.base.update(from: piece.memory[0, ring], count: all.offset * width)
+      (line.base + all.offset * width).update(
+        from: operands[operand].base + at(all, width), count: all.count * width)
+      return line
+    }
+    let localKeys = line(0, 1, S), linearKeys = line(1, 3, S), values = line(2, 4, E)
+    let local = Storage(capacity: band * length), linear = Storage(capacity: band * length)
+    for start in stride(from: 0, to: all.count, by: band) {
+      let x = Tokens(
+        row: all.row, start: all.start + start, offset: all.offset + start,
+        count: min(band, all.count - start))
+      for (query, keys, scores) in [(0, localKeys, local), (2, linearKeys, linear)] {
+        Gemm.parallel(
+          m: x.count, n: length, k: S, MatrixView(operands[query].base + at(x, S), rowStride: S),
+          MatrixView(keys.base, rowStride: S, .transposed), into: scores.base, rowStride: length)
+      }
+      runnel_chunk_mixed_weights(x.count, length, length, x.offset, C, local.base, linear.base)
+      Gemm.parallel(
+        m: x.count, n: E, k: length, MatrixView(local.base, rowStride: length),
+        MatrixView(values.base, rowStride: E), into: piece.y + at(x, E), rowStride: E)
+      recall(x, piece.memory, piece.y + at(x, E))
+    }
+    withExtendedLifetime((localKeys, linearKeys, values, local, linear)) {}
+    for x in chunks(piece) {
+      store(x, piece.memory)
+      remember(x, piece.memory)
+    }
+  }
+
+  /// The tokens of a piece chunk by chunk.
+  private func chunks(_ piece: Piece) -> [Tokens] {
+    let end = piece.chunk.position + piece.count
+    return stride(from: piece.chunk.position / C * C, to: end, by: C).map {
+      let first = max($0, piece.chunk.position)
+      return tokens(piece, first - piece.chunk.position..<min($0 + C, end) - piece.chunk.position)
+    }
   }
 
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
@@ -160,6 +218,7 @@ private struct Call: Recurrence {
     // Scores, their gradients, and the gradients of the chunk's keys and values up to its last token.
     let s = scratch.base, ds = s + C * C, dlocal = ds + C * C, dlinear = dlocal + C * S,
       dvalues = dlinear + C * S
+    store(x, memory)
     weigh(x, memory, s)
     // The chunk in M, if it was completed.
     let isFull = end == C
