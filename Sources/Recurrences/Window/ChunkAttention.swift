@@ -88,9 +88,13 @@ private struct Call: Recurrence {
   var parts: [Part] {
     [C * S, C * S, C * E, S * E].enumerated().map { Part(tensor: $0, size: $1, total: $1) }
   }
-  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { form == .parallel ? .max : C }
+  /// The chunks of a stretch are still there for its gradient, so it needs no memory kept but its first.
+  func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { .max }
   func makeScratch(_ share: Share, _ grid: Grid, for pass: Pass) -> Storage {
-    Storage(capacity: pass == .gradient ? 2 * C * (C + S) + C * E : C * min(C, grid.longest))
+    // The gradient keeps M before each chunk but the first.
+    let sums = (grid.longest + C - 1) / C * S * E
+    return Storage(
+      capacity: pass == .gradient ? 2 * C * (C + S) + C * E + sums : C * min(C, grid.longest))
   }
 
   /// Some tokens of a chunk: the first in the segment and its place in the chunk.
@@ -104,6 +108,16 @@ private struct Call: Recurrence {
       row: piece.row, start: piece.start + range.lowerBound,
       offset: (piece.chunk.position + range.lowerBound) % C, count: range.count)
   }
+
+  /// The tokens of a piece chunk by chunk.
+  private func chunks(_ piece: Piece) -> [Tokens] {
+    let end = piece.chunk.position + piece.count
+    return stride(from: piece.chunk.position / C * C, to: end, by: C).map {
+      let first = max($0, piece.chunk.position)
+      return tokens(piece, first - piece.chunk.position..<min($0 + C, end) - piece.chunk.position)
+    }
+  }
+
   private func at(_ x: Tokens, _ width: Int) -> Int { (x.row * segment.length + x.start) * width }
 
   /// The tokens are put into the rings.
@@ -115,27 +129,27 @@ private struct Call: Recurrence {
   }
 
   /// The tokens' queries meet the chunk's keys so far: scores [count end].
-  private func weigh(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats) {
+  private func weigh(_ x: Tokens, _ keys: Floats, _ scores: MutableFloats) {
     let query = operands[0].base + at(x, S)
     if x.count == 1 {
-      Gemm.vector(rows: x.end, columns: S, memory[0, 0], query, into: scores)
+      Gemm.vector(rows: x.end, columns: S, keys, query, into: scores)
     } else {
       Gemm.parallel(
         m: x.count, n: x.end, k: S, MatrixView(query, rowStride: S),
-        MatrixView(memory[0, 0], rowStride: S, .transposed), into: scores, rowStride: x.end)
+        MatrixView(keys, rowStride: S, .transposed), into: scores, rowStride: x.end)
     }
   }
 
   private func attend(_ x: Tokens, _ memory: Memory, _ scores: MutableFloats, _ y: MutableFloats) {
     let y = y + at(x, E)
     store(x, memory)
-    weigh(x, memory, scores)
+    weigh(x, memory[0, 0], scores)
     runnel_chunk_weights(x.count, x.end, x.end, x.offset, C, scores)
     Gemm.parallel(
       m: x.count, n: E, k: x.end, MatrixView(scores, rowStride: x.end),
       MatrixView(memory[0, 2], rowStride: E), into: y, rowStride: E)
     recall(x, memory, y)
-    remember(x, memory)
+    if x.end == C { remember(memory[0, 1], memory[0, 2], in: memory[0, 3]) }
   }
 
   /// What the earlier chunks give to y, which is added.
@@ -145,12 +159,11 @@ private struct Call: Recurrence {
       MatrixView(memory[0, 3], rowStride: E), beta: 1, into: y, rowStride: E)
   }
 
-  /// A chunk enters M once it is full.
-  private func remember(_ x: Tokens, _ memory: Memory) {
-    guard x.end == C else { return }
+  /// A full chunk enters M.
+  private func remember(_ linearKeys: Floats, _ values: Floats, in sum: MutableFloats) {
     Gemm.parallel(
-      m: S, n: E, k: C, MatrixView(memory[0, 1], rowStride: S, .transposed),
-      MatrixView(memory[0, 2], rowStride: E), beta: 1, into: memory[0, 3], rowStride: E)
+      m: S, n: E, k: C, MatrixView(linearKeys, rowStride: S, .transposed), MatrixView(values, rowStride: E),
+      beta: 1, into: sum, rowStride: E)
   }
 
   func step(_ piece: Piece, _ scratch: Storage) {
@@ -158,7 +171,7 @@ private struct Call: Recurrence {
   }
   func stream(_ piece: Piece, _ scratch: Storage) { step(piece, scratch) }
   func chunk(_ piece: Piece, _ scratch: Storage) {
-    attend(tokens(piece, 0..<piece.count), piece.memory, scratch.base, piece.y)
+    for x in chunks(piece) { attend(x, piece.memory, scratch.base, piece.y) }
   }
 
   /// One masked quadratic product over all tokens of a document, those in the ring's running chunk first, and M as it was
@@ -193,33 +206,48 @@ private struct Call: Recurrence {
     withExtendedLifetime((localKeys, linearKeys, values, local, linear)) {}
     for x in chunks(piece) {
       store(x, piece.memory)
-      remember(x, piece.memory)
+      if x.end == C { remember(piece.memory[0, 1], piece.memory[0, 2], in: piece.memory[0, 3]) }
     }
   }
 
-  /// The tokens of a piece chunk by chunk.
-  private func chunks(_ piece: Piece) -> [Tokens] {
-    let end = piece.chunk.position + piece.count
-    return stride(from: piece.chunk.position / C * C, to: end, by: C).map {
-      let first = max($0, piece.chunk.position)
-      return tokens(piece, first - piece.chunk.position..<min($0 + C, end) - piece.chunk.position)
+  private typealias Lines = (localKeys: Floats, linearKeys: Floats, values: Floats)
+  /// The keys and values of a chunk up to its last token: in the rings, if the chunk began before the segment.
+  private func lines(_ x: Tokens, _ memory: Memory) -> Lines {
+    guard x.offset > 0 else {
+      let key = at(x, S)
+      return (operands[1].base + key, operands[3].base + key, operands[4].base + at(x, E))
     }
+    store(x, memory)
+    return (Floats(memory[0, 0]), Floats(memory[0, 1]), Floats(memory[0, 2]))
   }
 
   func gradient(_ piece: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
-    let x = tokens(piece, 0..<piece.count), (m, end, r) = (x.count, x.end, 1 / Float(C))
-    let memory = piece.memory, dmemory = gradients.memory, d = gradients.operands,
-      (key, value) = (at(x, S), at(x, E))
+    let chunks = chunks(piece), sums = scratch.base + 2 * C * (C + S) + C * E
+    /// M before a chunk.
+    func sum(_ i: Int) -> MutableFloats { i == 0 ? piece.memory[0, 3] : sums + (i - 1) * S * E }
+    for (i, x) in chunks.dropLast().enumerated() {
+      let (_, linearKeys, values) = lines(x, piece.memory)
+      sum(i + 1).update(from: sum(i), count: S * E)
+      remember(linearKeys, values, in: sum(i + 1))
+    }
+    for (i, x) in chunks.enumerated().reversed() {
+      gradient(x, lines(x, piece.memory), sum: sum(i), gradients, scratch.base)
+    }
+  }
+
+  private func gradient(
+    _ x: Tokens, _ lines: Lines, sum: Floats, _ gradients: ChunkGradients, _ s: MutableFloats
+  ) {
+    let (m, end, r) = (x.count, x.end, 1 / Float(C)), (localKeys, linearKeys, values) = lines
+    let dmemory = gradients.memory, d = gradients.operands, (key, value) = (at(x, S), at(x, E))
     func view(_ p: Floats, _ stride: Int, _ t: Transposition = .none) -> MatrixView {
       MatrixView(p, rowStride: stride, t)
     }
-    let (localKeys, linearKeys, values, sum) = (memory[0, 0], memory[0, 1], memory[0, 2], memory[0, 3])
     let dsum = dmemory[0, 3], dy = gradients.dy + value
     // Scores, their gradients, and the gradients of the chunk's keys and values up to its last token.
-    let s = scratch.base, ds = s + C * C, dlocal = ds + C * C, dlinear = dlocal + C * S,
+    let ds = s + C * C, dlocal = ds + C * C, dlinear = dlocal + C * S,
       dvalues = dlinear + C * S
-    store(x, memory)
-    weigh(x, memory, s)
+    weigh(x, localKeys, s)
     // The chunk in M, if it was completed.
     let isFull = end == C
     if isFull {
