@@ -99,8 +99,8 @@ extension Recurrence {
         let room = Storage(capacity: hasFresh ? share.units.count * size : 0)
         let fresh = memories(at: room.base, parts, first: share.units.lowerBound)
         for chunk in chunks.reversed() {
-          let kept = starts.base + (grid.first[share.row] + chunk.number) * units * size
-          let start = chunk.isFresh ? fresh : memories(at: kept, parts)
+          let number = grid.first[share.row] + chunk.number
+          let start = chunk.isFresh ? fresh : memories(at: starts.base + number * units * size, parts)
           if chunk.isFresh { forEach(share, parts) { begin(start[$0, $1], part: $1, count: $2) } }
           let piece = Piece(
             share: share, chunk: chunk, memory: start,
