@@ -7,7 +7,9 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// h_t = a_t ⊙ h_{t−1} + b_t over channels, real or complex.
 public enum Diagonal {
+  /// What a channel is: a number, or a pair of planes.
   public enum Numbers: Sendable { case real, complex }
 
   /// - Parameters:

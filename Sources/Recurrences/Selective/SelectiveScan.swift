@@ -6,6 +6,7 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// Mamba's recurrence: N states for each channel, whose step depends on the token.
 public enum SelectiveScan {
   /// - Parameters:
   ///   - u: [B T E]; delta: Δ > 0, [B T E]; A: < 0, [E N]; B, C: [B T N]; D: [E], or absent.

@@ -11,10 +11,13 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// FLASH's attention: quadratic inside a chunk, linear to the chunks before.
 public enum ChunkAttention {
   /// What the tokens bring: queries and keys [B T S], values [B T E].
   public struct Operands: Sendable {
+    /// [B T S] each, the value [B T E].
     public var localQuery, localKey, linearQuery, linearKey, value: Tensor
+    /// Operands of one call, of equal B and T.
     public init(localQuery: Tensor, localKey: Tensor, linearQuery: Tensor, linearKey: Tensor, value: Tensor) {
       self.localQuery = localQuery
       self.localKey = localKey
@@ -27,7 +30,9 @@ public enum ChunkAttention {
 
   /// The memory before a token: the ring of the last C tokens, [B C S], [B C S] and [B C E], and M, [B S E].
   public struct Memory: Sendable {
+    /// [B C S], [B C S], [B C E] and [B S E].
     public var localKeys, linearKeys, values, sum: Tensor
+    /// A memory of B rows.
     public init(localKeys: Tensor, linearKeys: Tensor, values: Tensor, sum: Tensor) {
       self.localKeys = localKeys
       self.linearKeys = linearKeys
