@@ -52,3 +52,30 @@ LEAF(void, runnel_diagonal_backward,
       }
   }
 }
+
+LEAF(void, runnel_diagonal_level,
+    (ptrdiff_t first, ptrdiff_t last, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane,
+     const float *restrict a, const float *restrict b, float *restrict a_next, float *restrict b_next),
+    (first, last, distance, width, plane, a, b, a_next, b_next)) {
+  ptrdiff_t row = plane ? plane + width : width;
+  for (ptrdiff_t t = first; t < last; t++) {
+    const float *at = a + t * row, *bt = b + t * row, *ap = at - distance * row, *bp = bt - distance * row;
+    float *an = a_next + t * row, *bn = b_next + t * row;
+    if (t < distance) {
+      memcpy(an, at, (size_t)row * sizeof(float));
+      memcpy(bn, bt, (size_t)row * sizeof(float));
+    } else if (!plane) {
+      for (ptrdiff_t i = 0; i < width; i++) {
+        bn[i] = bt[i] + at[i] * bp[i];
+        an[i] = at[i] * ap[i];
+      }
+    } else {
+      for (ptrdiff_t i = 0, j = plane; i < width; i++, j++) {
+        bn[i] = bt[i] + at[i] * bp[i] - at[j] * bp[j];
+        bn[j] = bt[j] + at[i] * bp[j] + at[j] * bp[i];
+        an[i] = at[i] * ap[i] - at[j] * ap[j];
+        an[j] = at[i] * ap[j] + at[j] * ap[i];
+      }
+    }
+  }
+}

@@ -55,7 +55,9 @@ extension ModelFolder {
   }
 
   /// Refuses a tokenizer with ids that the model does not have. (Models may have more: some round theirs up.)
-  public static func check(_ tokenizer: any Tokenizer, fits model: some LanguageFunction, at path: String) throws {
+  public static func check(
+    _ tokenizer: any Tokenizer, fits model: some LanguageFunction, at path: String
+  ) throws {
     guard tokenizer is ByteTokenizer || tokenizer.vocabularySize <= model.vocabularySize else {
       throw FileError(
         path, at: "tokenizer \(tokenizer.name)",

@@ -37,7 +37,7 @@ public struct Flash: SequenceMixer {
     name: "flash", title: "FLASH", paper: "Hua et al. 2022, arXiv:2202.10447",
     recurrence: "y = relu(q kᵀ / C)² v in the chunk + q' Σ k'ᵀ v / C of earlier ones",
     state: "C (2 S + E) + S E",
-    cost: "C (S + E) + 4 S E", parallelForm: "masked product in chunks")
+    cost: "C (S + E) + 4 S E", parallelForm: "masked product")
 
   public let configuration: Configuration
   let hiddenWeight, sharedWeight, outputWeight: Weight

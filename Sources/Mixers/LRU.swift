@@ -39,7 +39,7 @@ public struct LRU: SequenceMixer {
   public static let description = MixerDescription(
     name: "lru", title: "LRU", paper: "Orvieto et al. 2023, arXiv:2303.06349",
     recurrence: "h = λ h + γ B u, y = Re(C h) + D u, complex diagonal", state: "2 N", cost: "6 N",
-    parallelForm: "scan")
+    parallelForm: "associative scan")
 
   public let configuration: Configuration
   let logDecay, logFrequency, logScale, outputReal, outputImaginary, skip: Tensor

@@ -37,7 +37,7 @@ public struct Mamba: SequenceMixer {
   public static let description = MixerDescription(
     name: "mamba", title: "Mamba", paper: "Gu and Dao 2023, arXiv:2312.00752",
     recurrence: "h = exp(Δ A) h + Δ x B, y = C h + D x", state: "E N + E (W − 1)", cost: "6 E N",
-    parallelForm: "scan")
+    parallelForm: "associative scan")
 
   public let configuration: Configuration
   let inputWeight, operandWeight, stepWeight, outputWeight: Weight

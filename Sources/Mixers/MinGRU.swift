@@ -33,7 +33,7 @@ public struct MinGRU: SequenceMixer {
   public static let description = MixerDescription(
     name: "mingru", title: "minGRU", paper: "Feng et al. 2024, arXiv:2410.01201",
     recurrence: "h = (1 − z) h + z g(x)", state: "E + D (W − 1)", cost: "3 E",
-    parallelForm: "scan")
+    parallelForm: "associative scan")
 
   public let configuration: Configuration
   /// Absent where it has one tap.

@@ -37,7 +37,7 @@ public struct RGLRU: SequenceMixer {
   public static let description = MixerDescription(
     name: "rg-lru", title: "RG-LRU", paper: "De et al. 2024, arXiv:2402.19427",
     recurrence: "h = a h + √(1 − a²) i x, log a = −8 softplus(Λ) r", state: "E + E (W − 1)", cost: "3 E",
-    parallelForm: "scan")
+    parallelForm: "associative scan")
 
   public let configuration: Configuration
   let inputWeight, gateWeight, outputWeight: Weight

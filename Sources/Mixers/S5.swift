@@ -40,7 +40,7 @@ public struct S5: SequenceMixer {
   public static let description = MixerDescription(
     name: "s5", title: "S5", paper: "Smith et al. 2023, arXiv:2208.04933",
     recurrence: "x = Λ̄ x + B̄ u, y = 2 Re(C x) + D u, one complex diagonal system", state: "N", cost: "4 N",
-    parallelForm: "scan")
+    parallelForm: "associative scan")
 
   public let configuration: Configuration
   let realPart, frequency, logStep, input, output, skip, gateBias: Tensor

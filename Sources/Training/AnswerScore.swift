@@ -94,8 +94,8 @@ extension AnswerScore {
   ///
   /// - Parameter progress: called before every piece with the tokens of the group that were read.
   fileprivate mutating func add(
-    _ group: [Range<Int>], of task: any SyntheticTask, _ model: StreamingModel, _ corpus: Corpus, _ form: Form,
-    progress: (Int) throws -> Void
+    _ group: [Range<Int>], of task: any SyntheticTask, _ model: StreamingModel, _ corpus: Corpus,
+    _ form: Form, progress: (Int) throws -> Void
   ) throws {
     let rows = group.count
     // The last token of a document has no target.

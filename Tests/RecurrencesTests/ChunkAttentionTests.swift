@@ -76,4 +76,12 @@ struct ChunkAttentionTests {
     laws.formsMayChangeAtAnyToken(steps: 200)
     laws.aPackedDocumentIsTheDocumentAlone(steps: 90, at: 21)
   }
+
+  @Test("a tape keeps the memory before the segment, and none of a chunk or document in it")
+  func tape() {
+    let laws = Self.laws(chunk: 4, S: 64, E: 64)
+    laws.aTapeKeepsOneMemory(steps: 128, resets: .none)
+    laws.aTapeKeepsOneMemory(
+      steps: 128, resets: Resets(rows: Array(repeating: Array(stride(from: 0, to: 128, by: 8)), count: 2)))
+  }
 }

@@ -130,6 +130,15 @@ struct RecurrenceLaws {
       #expect(final.scalars == fresh.scalars, "\(form)")
     }
   }
+
+  /// A tape keeps the memory before the segment, and none of its many chunks or documents, whose memories follow from it and
+  /// the operands. (The laws take a memory apart and put it together again, with some copies.)
+  func aTapeKeepsOneMemory(steps: Int, resets: Resets) {
+    let operands = operands(steps).map { $0.tracked() }, gauge = MemoryGauge()
+    let (y, final) = gauge.measure { call(operands, .mix, resets) }
+    let allowed = 4 * (y.count + 8 * final.count)
+    #expect(gauge.peak <= allowed, "\(gauge.peak) bytes for \(4 * final.count) of memory, not \(allowed)")
+  }
 }
 
 /// Tokens `range` of [B T …].

@@ -111,4 +111,12 @@ struct WindowTests {
     #expect(run(changing: T - W - 1) == run(changing: nil))
     #expect(run(changing: T - W) != run(changing: nil))
   }
+
+  @Test("a tape keeps the memory before the segment, and none of a chunk or document in it")
+  func tape() {
+    let laws = Self.laws(Shape(K: 32, V: 32, W: 64))
+    laws.aTapeKeepsOneMemory(steps: 128, resets: .none)
+    laws.aTapeKeepsOneMemory(
+      steps: 128, resets: Resets(rows: Array(repeating: Array(stride(from: 0, to: 128, by: 8)), count: 2)))
+  }
 }

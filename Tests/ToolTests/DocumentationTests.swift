@@ -4,9 +4,6 @@ import Foundation
 import Testing
 
 @Suite struct Documentation {
-  /// Modules that are not done yet.
-  private static let unfinished: Set<String> = ["Recurrences"]
-
   private static func declarations() throws -> [Declaration] {
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Sources")
@@ -23,7 +20,6 @@ import Testing
   private func expect(
     _ found: [Declaration], _ complaint: String, at location: SourceLocation = #_sourceLocation
   ) {
-    let found = found.filter { !Self.unfinished.contains(String($0.file.prefix { $0 != "/" })) }
     let list = found.map { "Sources/\($0.file):\($0.line): \($0.text)" }.joined(separator: "\n")
     #expect(found.isEmpty, "\(complaint):\n\(list)", sourceLocation: location)
   }

@@ -12,3 +12,7 @@ void runnel_chunk_weights(
 void runnel_chunk_weights_backward(
     ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk, float *s,
     float *ds);
+// Columns of several chunks: in the token's own chunk as above, linear / chunk in earlier ones.
+void runnel_chunk_mixed_weights(
+    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t chunk, float *s,
+    const float *linear);

@@ -7,7 +7,9 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// h_t = a_t ⊙ h_{t−1} + b_t over channels, real or complex.
 public enum Diagonal {
+  /// What a channel is: a number, or a pair of planes.
   public enum Numbers: Sendable { case real, complex }
 
   /// - Parameters:
@@ -95,6 +97,31 @@ private struct Call: Recurrence {
         piece.count, count(unit), plane, width, decayStride, piece.operands[0] + at.decay,
         piece.operands[1] + at.input,
         piece.memory[unit], piece.memory[unit, planes - 1], piece.y + at.input)
+    }
+  }
+
+  /// The papers' form, over all tokens of the document.
+  func parallel(_ piece: Piece, _ scratch: Void) {
+    for unit in piece.units {
+      let at = at(piece, unit), n = count(unit), T = piece.count
+      let a = piece.operands[0] + at.decay, b = piece.operands[1] + at.input, y = piece.y + at.input
+      let decays = Storage(capacity: T * planes * n), inputs = Storage(capacity: T * planes * n)
+      func forEachLine(_ body: (_ own: Int, _ decay: Int, _ input: Int) -> Void) {
+        for t in 0..<T {
+          for part in 0..<planes {
+            let own = (t * planes + part) * n, place = part * plane
+            body(own, t * decayStride + place, t * width + place)
+          }
+        }
+      }
+      forEachLine { own, decay, input in
+        (decays.base + own).update(from: a + decay, count: n)
+        (inputs.base + own).update(from: b + input, count: n)
+      }
+      let h = associativeScan(
+        T, width: n, planes: planes, decays: decays, inputs: inputs, piece.memory[unit],
+        piece.memory[unit, planes - 1])
+      forEachLine { own, _, input in (y + input).update(from: h.base + own, count: n) }
     }
   }
 

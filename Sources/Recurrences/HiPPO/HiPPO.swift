@@ -9,7 +9,9 @@ import CKernels
 
 /// Sample i of the signal holds over the time from i to i + 1. Copying the value forks the memory.
 public struct HiPPO: Sendable {
+  /// Which past the memory is about.
   public let measure: Measure
+  /// How a sample becomes a step of the system.
   public let discretization: Discretization
   /// The time scale θ in samples; nil for LegS over the whole past.
   public let window: Double?

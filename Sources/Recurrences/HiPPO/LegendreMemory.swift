@@ -9,6 +9,7 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// HiPPO-LegS of many channels side by side, with a read-out.
 public enum LegendreMemory {
   /// - Parameters:
   ///   - f: [B T E]; C: [E N]; D: [E].

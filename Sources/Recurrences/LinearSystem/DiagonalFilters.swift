@@ -8,6 +8,7 @@
 import RunnelKernels
 import RunnelTensors
 
+/// One diagonal system for each channel, for streaming: a filter with a state.
 public struct DiagonalFilters: Sendable {
   /// λ and c as pairs of a real and an imaginary part, [E n 2], one of each conjugate pair, its c doubled:
   /// k_t = Re Σ c_n λ_n^t, and d_e more at t = 0.
@@ -46,8 +47,10 @@ public struct DiagonalFilters: Sendable {
       direct: Tensor(realizations.map { Float($0.direct) }))
   }
 
+  /// How many signals are filtered side by side.
   public var channels: Int { poles.shape[0] }
 
+  /// The state before the first token, [B channels 2N] zeros.
   public func initialState(batch: Int) -> Tensor { Tensor(zeros: [batch, channels, a.shape[1]]) }
 
   /// u [B T E] → y [B T E]; the state is [B E 2n].

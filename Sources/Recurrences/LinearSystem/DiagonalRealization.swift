@@ -4,6 +4,7 @@
 ///
 /// Of conjugate poles one is kept, and its residue doubled; a pair counts as two states, a real pole as one.
 
+/// A diagonal system that has a given kernel, within an error.
 public struct DiagonalRealization: Sendable {
   /// λ, [n], none outside the unit circle.
   package let poles: [Complex]

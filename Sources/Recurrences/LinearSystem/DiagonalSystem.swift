@@ -8,6 +8,7 @@
 
 import RunnelTensors
 
+/// One complex diagonal system for each channel, the same at all times.
 public enum DiagonalSystem {
   /// - Parameters:
   ///   - u: [B T E]; a, c: [E 2N]; D: [E], or absent.

@@ -8,6 +8,7 @@
 
 import RunnelTensors
 
+/// One system of diagonal plus rank one for each channel, the same at all times.
 public enum LowRankSystem {
   /// - Parameters:
   ///   - u: [B T E]; system: d, r, w, b, c in this order, [E 5 2N]; D: [E], or absent.

@@ -11,6 +11,7 @@ import RunnelKernels
 extension DiagonalRealization {
   /// A realisation, and how good it is.
   public struct Fit: Sendable {
+    /// The smallest system found within the error asked for.
     public let realization: DiagonalRealization
     /// ‖k − k̂‖₂ / ‖k‖₂ over the filter's taps.
     public let error: Double

@@ -11,6 +11,7 @@
 
 import RunnelTensors
 
+/// mLSTM's memory: a matrix and a normaliser, on the scale of a running maximum.
 public enum ExponentialGating {
   /// Runs over T tokens: q, k [B T H K], v [B T H V], the logarithms of both gates [B T H], that of the
   /// forget gate not positive → h [B T H V].

@@ -11,6 +11,7 @@
 
 import RunnelTensors
 
+/// S_t = diag(w_t) S_{t−1} + k_tᵀ v_t, with a rank-one removal or without: one matrix a head.
 public enum MatrixMemory {
   /// The logarithm of w_t, which must not be positive. Decays below e⁻⁸⁷ count as zero, −∞ included.
   public enum Decay: Sendable {

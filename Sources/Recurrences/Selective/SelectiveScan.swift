@@ -6,6 +6,7 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// Mamba's recurrence: N states for each channel, whose step depends on the token.
 public enum SelectiveScan {
   /// - Parameters:
   ///   - u: [B T E]; delta: Δ > 0, [B T E]; A: < 0, [E N]; B, C: [B T N]; D: [E], or absent.
@@ -140,6 +141,42 @@ private struct Call: LaneRecurrence {
       x.count, x.width, channels, N, x.operands[0] + x.at, x.operands[1] + x.at, x.constants[0],
       x.operands[2] + j,
       x.operands[3] + j, x.constants[1], x.memory, x.y)
+  }
+
+  /// The paper's parallel form: the associative scan over decays and inputs that exist for all tokens, [T N 16].
+  func whole(_ x: LanePiece) {
+    let j = shared(x.row, x.chunk.start), u = x.operands[0] + x.at, delta = x.operands[1] + x.at
+    let B = x.operands[2] + j, C = x.operands[3] + j, (A, D) = (x.constants[0], x.constants[1])
+    let size = x.count * memory, inputs = Storage(capacity: size)
+    inputs.base.update(repeating: 0, count: size)
+    let exponents = Tensor([x.count, memory]) { exponents in
+      exponents.update(repeating: 0, count: size)
+      for t in 0..<x.count {
+        for e in 0..<x.width {
+          let dt = delta[t * channels + e], input = dt * u[t * channels + e]
+          for n in 0..<N {
+            let own = n * laneCount + e, k = t * memory + own
+            exponents[k] = dt * A[own]
+            inputs.base[k] = input * B[t * N + n]
+          }
+        }
+      }
+    }
+    let h = associativeScan(
+      x.count, width: memory, planes: 1, decays: activate(exponents, .exp).storage, inputs: inputs, x.memory,
+      x.memory)
+    for t in 0..<x.count {
+      for e in 0..<x.width {
+        let i = t * channels + e
+        var sum = D[e] * u[i]
+        for n in 0..<N {
+          let k = t * memory + n * laneCount + e
+          sum += h.base[k] * C[t * N + n]
+        }
+        x.y[i] = sum
+      }
+    }
+    withExtendedLifetime(h) {}
   }
 
   func gradient(_ x: LanePiece, dy: Floats, dmemory: MutableFloats, _ d: [MutableFloats]) {

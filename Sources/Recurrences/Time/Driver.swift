@@ -20,7 +20,7 @@ extension Recurrence {
     }
     let inputs = operands + states, kept = operands.map(\.kept), needs = operands.map(\.isTracked)
     let grid = Grid(segment, chunk: chunkLength(.mix, keepsMemories: true))
-    let starts = Storage(capacity: max(1, grid.count * units * memory))
+    let starts = Storage(capacity: grid.count * units * memory)
     if form == .parallel {
       // There is one gradient for all forms, and it starts from the memories that the chunks meet.
       var again = states.map(\.detached)
@@ -51,11 +51,13 @@ extension Recurrence {
       forEachShare(shares) { share in
         let scratch = makeScratch(share, grid, for: pass)
         withMemory(of: share, pass, own, states) { memory, parts in
-          for (i, chunk) in grid.rows[share.row].enumerated() {
-            if chunk.isFresh { forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) } }
-            if let kept {
+          for chunk in grid.rows[share.row] {
+            if chunk.isFresh {
+              forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) }
+            } else if let kept {
               var next =
-                kept.starts.base + ((grid.first[share.row] + i) * units + share.units.lowerBound) * size
+                kept.starts.base
+                + ((grid.first[share.row] + chunk.number) * units + share.units.lowerBound) * size
               forEach(share, parts) {
                 next.update(from: memory[$0, $1], count: $2)
                 next += parts[$1].size
@@ -92,9 +94,16 @@ extension Recurrence {
       }
       withMemory(of: share, .gradient, own, dstates) { memory, parts in
         var hasLater = hasSeed
-        for (i, chunk) in grid.rows[share.row].enumerated().reversed() {
+        let chunks = grid.rows[share.row], size = self.memory
+        let hasFresh = chunks.contains(where: \.isFresh)
+        let room = Storage(capacity: hasFresh ? share.units.count * size : 0)
+        let fresh = memories(at: room.base, parts, first: share.units.lowerBound)
+        for chunk in chunks.reversed() {
+          let number = grid.first[share.row] + chunk.number
+          let start = chunk.isFresh ? fresh : memories(at: starts.base + number * units * size, parts)
+          if chunk.isFresh { forEach(share, parts) { begin(start[$0, $1], part: $1, count: $2) } }
           let piece = Piece(
-            share: share, chunk: chunk, memory: start(starts, grid, share.row, i, parts),
+            share: share, chunk: chunk, memory: start,
             operands: bases.first, y: (y ?? dy).storage.base + (y ?? dy).offset)
           gradient(
             piece,
@@ -103,6 +112,7 @@ extension Recurrence {
           if chunk.isFresh { forEach(share, parts) { memory[$0, $1].update(repeating: 0, count: $2) } }
           hasLater = !chunk.isFresh
         }
+        withExtendedLifetime(room) {}
       }
       finish(share, operands, scratch)
       withExtendedLifetime((scratch, bases)) {}
@@ -153,14 +163,14 @@ extension Recurrence {
     }
   }
 
-  /// The memories before a chunk, as they are kept.
-  private func start(_ starts: Storage, _ grid: Grid, _ row: Int, _ chunk: Int, _ parts: [Part]) -> Memory {
-    var next = starts.base + (grid.first[row] + chunk) * units * memory
+  /// Memories that lie one after the other, as they are kept.
+  private func memories(at base: MutableFloats, _ parts: [Part], first: Int = 0) -> Memory {
+    var next = base
     let bases = parts.map { part in
       defer { next += part.size }
       return next
     }
-    return Memory(bases: bases, strides: parts.map { _ in memory })
+    return Memory(bases: bases, strides: parts.map { _ in memory }, first: first)
   }
 }
 

@@ -33,7 +33,8 @@ protocol Recurrence: Sendable {
   /// About how many floats a unit works on for a token.
   var cost: Int { get }
 
-  /// The most tokens of a chunk, by default ``keptChunk``; `keepsMemories` says that a gradient will start from each.
+  /// The most tokens of a chunk, by default ``keptChunk``; `keepsMemories` says that a gradient will start from each
+  /// that does not begin a document.
   func chunkLength(_ form: Form, keepsMemories: Bool) -> Int
   /// Whether the loops of a pass work on the state tensors themselves. Others `load` and `store` a memory of one part.
   func isInPlace(_ pass: Pass) -> Bool

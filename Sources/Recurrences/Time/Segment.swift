@@ -29,27 +29,32 @@ struct Chunk: Sendable {
   let isFresh: Bool
   /// How many tokens of the document were before it, as far as the segment knows.
   let position: Int
+  /// How many chunks of the row before it are not fresh.
+  var number = 0
   var tokens: Range<Int> { start..<start + count }
 }
 
 /// Rows cut into chunks of at most `longest` tokens, counted from the start of each document.
 struct Grid: Sendable {
   let rows: [[Chunk]]
-  /// The number of each row's first chunk, counted over all rows.
+  /// How many chunks of the rows before each are not fresh.
   let first: [Int]
-  /// The number of all chunks, and the most tokens in one.
+  /// The number of all chunks that are not fresh, and the most tokens in one of any kind.
   let count, longest: Int
 
   init(_ segment: Segment, chunk: Int) {
     precondition(chunk > 0, "Recurrence: chunks of \(chunk) tokens; give at least one")
     func chunks(_ row: Int) -> [Chunk] {
-      segment.resets.stretches(row: row, length: segment.length).flatMap { stretch in
+      var number = 0
+      return segment.resets.stretches(row: row, length: segment.length).flatMap { stretch in
         var chunks: [Chunk] = [], start = stretch.range.lowerBound
         var position = stretch.isFresh ? 0 : segment.counts?[row] ?? 0
         while start < stretch.range.upperBound {
           let count = min(chunk - position % chunk, stretch.range.upperBound - start)
           let isFresh = stretch.isFresh && start == stretch.range.lowerBound
-          chunks.append(Chunk(start: start, count: count, isFresh: isFresh, position: position))
+          chunks.append(
+            Chunk(start: start, count: count, isFresh: isFresh, position: position, number: number))
+          if !isFresh { number += 1 }
           start += count
           position += count
         }
@@ -62,7 +67,7 @@ struct Grid: Sendable {
     var first: [Int] = [], count = 0, longest = 0
     for row in rows {
       first.append(count)
-      count += row.count
+      count += row.reduce(0) { $0 + ($1.isFresh ? 0 : 1) }
       longest = row.reduce(longest) { max($0, $1.count) }
     }
     (self.first, self.count, self.longest) = (first, count, longest)

@@ -12,6 +12,7 @@ import CKernels
 import RunnelKernels
 import RunnelTensors
 
+/// RWKV-4's weighted mean of the values, on the scale of a running maximum.
 public enum WKV {
   /// The sums of the tokens seen, each [B D].
   public struct State: Sendable {
@@ -22,6 +23,7 @@ public enum WKV {
     /// p. A constant to the tape where it leaves `run`: what it takes from the sums it gives to their scale.
     public var exponent: Tensor
 
+    /// Sums of B rows of channels, each [B A].
     public init(numerator: Tensor, denominator: Tensor, exponent: Tensor) {
       self.numerator = numerator
       self.denominator = denominator

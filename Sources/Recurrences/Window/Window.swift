@@ -6,6 +6,7 @@
 
 import RunnelTensors
 
+/// Softmax attention over the last W tokens, whose memory is a ring.
 public enum Window {
   /// Runs over T tokens: q [B T H K], k [B T G K], v [B T G V] → y [B T H V]. Each of the G heads of keys and
   /// values serves H/G neighbouring heads of queries. The rings, `keys` [B W G K] and `values` [B W G V], are
