@@ -20,7 +20,7 @@ extension Recurrence {
     }
     let inputs = operands + states, kept = operands.map(\.kept), needs = operands.map(\.isTracked)
     let grid = Grid(segment, chunk: chunkLength(.mix, keepsMemories: true))
-    let starts = Storage(capacity: grid.count * units * memory)
+    let starts = Storage(capacity: grid.count * units * memory), before = states.map(\.detached)
     if form == .parallel {
       // There is one gradient for all forms, and it starts from the memories that the chunks meet.
       var again = states.map(\.detached)
@@ -29,12 +29,12 @@ extension Recurrence {
     let y = forward(form, &states, keeping: form == .parallel ? nil : (grid, starts))
     var call = self
     call.operands = []
-    let shapes = states.map(\.shape), held = needsOutput ? y : nil
+    let held = needsOutput ? y : nil
     let outputs = record([y] + states, from: inputs) { [call] gradients in
       var call = call
       call.operands = kept.map { $0() }
       return call.backward(
-        grid, starts, y: held, dy: gradients[0], dfinal: Array(gradients.dropFirst()), shapes, needs)
+        grid, starts, before, y: held, dy: gradients[0], dfinal: Array(gradients.dropFirst()), needs)
     }
     states = Array(outputs.dropFirst())
     return outputs[0]
@@ -54,7 +54,7 @@ extension Recurrence {
           for chunk in grid.rows[share.row] {
             if chunk.isFresh {
               forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) }
-            } else if let kept {
+            } else if let kept, chunk.isKept {
               var next =
                 kept.starts.base
                 + ((grid.first[share.row] + chunk.number) * units + share.units.lowerBound) * size
@@ -79,12 +79,12 @@ extension Recurrence {
 
   /// One gradient per operand and state tensor.
   private func backward(
-    _ grid: Grid, _ starts: Storage, y: Tensor?, dy: Tensor?, dfinal: [Tensor?], _ shapes: [Shape],
+    _ grid: Grid, _ starts: Storage, _ before: [Tensor], y: Tensor?, dy: Tensor?, dfinal: [Tensor?],
     _ needs: [Bool]
   ) -> [Tensor?] {
     let dy = dy ?? Tensor(zeros: output)
     let gathered = zip(operands, gathering).map { $1.room(for: $0, batch: segment.batch) }
-    var dstates = zip(dfinal, shapes).map { $0?.detached ?? Tensor(zeros: $1) }
+    var dstates = zip(dfinal, before).map { $0?.detached ?? Tensor(zeros: $1.shape) }
     let own = dstates.indices.map { i in dstates[i].mutate { $0 } }
     let bases = Bases(operands), hasSeed = dfinal.contains { $0 != nil }
     forEachShare(gradientShares) { share in
@@ -95,13 +95,17 @@ extension Recurrence {
       withMemory(of: share, .gradient, own, dstates) { memory, parts in
         var hasLater = hasSeed
         let chunks = grid.rows[share.row], size = self.memory
-        let hasFresh = chunks.contains(where: \.isFresh)
-        let room = Storage(capacity: hasFresh ? share.units.count * size : 0)
-        let fresh = memories(at: room.base, parts, first: share.units.lowerBound)
+        // Of the chunks that are not kept, one after the other.
+        let room = Storage(capacity: share.units.count * size)
+        let made = memories(at: room.base, parts, first: share.units.lowerBound)
         for chunk in chunks.reversed() {
           let number = grid.first[share.row] + chunk.number
-          let start = chunk.isFresh ? fresh : memories(at: starts.base + number * units * size, parts)
-          if chunk.isFresh { forEach(share, parts) { begin(start[$0, $1], part: $1, count: $2) } }
+          let start = chunk.isKept ? memories(at: starts.base + number * units * size, parts) : made
+          if chunk.isFresh {
+            forEach(share, parts) { begin(start[$0, $1], part: $1, count: $2) }
+          } else if !chunk.isKept {
+            load(share, from: before, into: room.base)
+          }
           let piece = Piece(
             share: share, chunk: chunk, memory: start,
             operands: bases.first, y: (y ?? dy).storage.base + (y ?? dy).offset)
@@ -160,6 +164,28 @@ extension Recurrence {
       body(held, [Part(size: memory, total: units * memory)])
       for unit in share.units { store(share.row, unit, held[unit], into: states) }
       withExtendedLifetime(storage) {}
+    }
+  }
+
+  /// Copies the memories of a share from the states before the segment, one after the other.
+  private func load(_ share: Share, from states: [Tensor], into room: MutableFloats) {
+    let bases = states.map { MutableFloats(mutating: $0.base) }
+    guard isInPlace(.forward) else {
+      for unit in share.units {
+        load(share.row, unit, from: bases, into: room + (unit - share.units.lowerBound) * memory)
+      }
+      return
+    }
+    let parts = parts
+    let held = Memory(
+      bases: parts.map {
+        bases[$0.tensor] + share.row * (states[$0.tensor].count / segment.batch) + $0.offset
+      },
+      strides: parts.map(\.size))
+    var next = room
+    forEach(share, parts) {
+      next.update(from: held[$0, $1], count: $2)
+      next += parts[$1].size
     }
   }
 

@@ -29,17 +29,20 @@ struct Chunk: Sendable {
   let isFresh: Bool
   /// How many tokens of the document were before it, as far as the segment knows.
   let position: Int
-  /// How many chunks of the row before it are not fresh.
+  /// How many chunks of the row before it are kept.
   var number = 0
+  /// Whether the tape keeps the memory before it: not what a document begins with, nor the state before the segment, which is
+  /// there.
+  var isKept: Bool { !isFresh && start > 0 }
   var tokens: Range<Int> { start..<start + count }
 }
 
 /// Rows cut into chunks of at most `longest` tokens, counted from the start of each document.
 struct Grid: Sendable {
   let rows: [[Chunk]]
-  /// How many chunks of the rows before each are not fresh.
+  /// How many chunks of the rows before each are kept.
   let first: [Int]
-  /// The number of all chunks that are not fresh, and the most tokens in one of any kind.
+  /// The number of all chunks that are kept, and the most tokens in one of any kind.
   let count, longest: Int
 
   init(_ segment: Segment, chunk: Int) {
@@ -52,9 +55,9 @@ struct Grid: Sendable {
         while start < stretch.range.upperBound {
           let count = min(chunk - position % chunk, stretch.range.upperBound - start)
           let isFresh = stretch.isFresh && start == stretch.range.lowerBound
-          chunks.append(
-            Chunk(start: start, count: count, isFresh: isFresh, position: position, number: number))
-          if !isFresh { number += 1 }
+          let own = Chunk(start: start, count: count, isFresh: isFresh, position: position, number: number)
+          chunks.append(own)
+          if own.isKept { number += 1 }
           start += count
           position += count
         }
@@ -67,7 +70,7 @@ struct Grid: Sendable {
     var first: [Int] = [], count = 0, longest = 0
     for row in rows {
       first.append(count)
-      count += row.reduce(0) { $0 + ($1.isFresh ? 0 : 1) }
+      count += row.count(where: \.isKept)
       longest = row.reduce(longest) { max($0, $1.count) }
     }
     (self.first, self.count, self.longest) = (first, count, longest)
