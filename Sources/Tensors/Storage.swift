@@ -3,6 +3,14 @@
 import RunnelKernels
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// One buffer of floats, owned; it returns to the free list of its size with the last tensor that uses it.
 package final class Storage: @unchecked Sendable {
   package let base: UnsafeMutablePointer<Float>
@@ -11,11 +19,16 @@ package final class Storage: @unchecked Sendable {
   /// Bytes that were asked for.
   private let asked: Int
 
+  /// Whether RUNNEL_POISON_MEMORY is in the environment: buffers then begin as NaN, so that tests find what reads numbers that
+  /// nobody has written.
+  private static let isPoisoned = getenv("RUNNEL_POISON_MEMORY") != nil
+
   /// The contents are undefined.
   package init(capacity: Int) {
     self.capacity = BufferPool.rounded(capacity)
     asked = 4 * capacity
     base = BufferPool.take(self.capacity)
+    if Self.isPoisoned { base.update(repeating: .nan, count: self.capacity) }
     gauge?.add(asked)
   }
   deinit {

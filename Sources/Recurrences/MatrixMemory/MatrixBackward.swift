@@ -55,8 +55,9 @@ final class MatrixBackward {
     transposed = memory.take(call.V * max(call.P, rows))
     total = memory.take(width)
     moved = memory.take(64 * block)
-    // Products leave what is padded as it is.
+    // Products leave what is padded as it is, and what is padded is multiplied with zeros, of which only a number makes zero.
     scaled.update(repeating: 0, count: rows * call.P)
+    if !call.decayHasKeys { dproducts.update(repeating: 0, count: rows * rows) }
   }
 
   func run(_ x: Piece, _ gradients: ChunkGradients) {
