@@ -25,8 +25,7 @@ public struct Flash: SequenceMixer {
     public init() {}
 
     public static let settings: [Setting<Self>] = [
-      .expandedWidth(\.expandedWidth) { 2 * $0.width },
-      .keyWidth(\.keyWidth, .pairs),
+      .expandedWidth(\.expandedWidth) { 2 * $0.width }, .keyWidth(\.keyWidth, .pairs),
       Setting("chunk", \.chunk, "tokens of a chunk", kind: .tokens),
     ]
     public static let feedForward = FeedForwardKind.none

@@ -9,7 +9,8 @@
 /// conjugate pair is kept · headWidth d_h: k̂ and v of a head make an outer product of d_h² channels, which
 /// share a diagonal system (one for the published models, where it is a product of numbers). The shift space,
 /// whose B and C are free, is a filter over the last N tokens; it is run as one, and its state is the window.
-/// Names and shapes of parameters are those of the authors' checkpoints.
+/// Names and shapes of parameters are those of the authors' checkpoints. Two state spaces, the products of heads that are
+/// more than one feature wide, and two kernels make this file longer than most.
 
 import RunnelKernels
 import RunnelRecurrences

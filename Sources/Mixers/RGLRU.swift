@@ -16,7 +16,6 @@ import RunnelTensors
 /// Griffin's recurrence: a diagonal one with a gated decay per token and channel.
 public struct RGLRU: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    /// What `settings` says of each.
     public var width = 0, expandedWidth = 0, heads = 0, convolutionWidth = 4
     public var gateActivation: Activation?
     public init() {}

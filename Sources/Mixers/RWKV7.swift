@@ -7,7 +7,8 @@
 /// exp(−e^{−1/2} σ(…)), so never below 0.545 · κ̂, the removal key, of unit length in each head · a, the in-context
 /// learning rate · k̃ = k ⊙ (1 + (a − 1) ⊙ α), the replacement key · ρ, the bonus `r_k` · v, in layers behind the
 /// first mixed with the first layer's values. The paper's S is the transpose of ours. Parameter names and layouts are
-/// those of the authors' code: matrices of low rank lie [in out].
+/// those of the authors' code: matrices of low rank lie [in out]. It has 28 parameters, each with a beginning of its own,
+/// which makes this file longer than most.
 
 import RunnelKernels
 import RunnelRecurrences

@@ -7,7 +7,7 @@
 /// pair is kept (§3.2) · step Δ, one per state, log-uniform (Appendix B.1) · blocks J: Λ is made of J copies
 /// of the eigenvalues of the normal part of HiPPO-LegS of order N/J, and B and C start in that basis, B = V*
 /// B₀ and C = C₀ V (Appendix B.1). Real parts are kept below −10⁻⁴, as the authors' code advises where a
-/// sequence has no end.
+/// sequence has no end. A third of this file is the change of basis in which B and C begin.
 
 import RunnelKernels
 import RunnelRecurrences

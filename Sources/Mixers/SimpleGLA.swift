@@ -9,7 +9,6 @@ import RunnelTensors
 /// Linear attention with a decay per token and head.
 public struct SimpleGLA: SequenceMixer {
   public struct Configuration: MixerConfiguration {
-    /// What `settings` says of each.
     public var width = 0, heads = 0, keyWidth = 0, valueWidth = 0, convolutionWidth = 4
     public var temperature: Float = 16, normEpsilon: Float = 1e-5
     public init() {}
