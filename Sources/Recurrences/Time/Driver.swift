@@ -29,12 +29,13 @@ extension Recurrence {
     let y = forward(form, &states, keeping: form == .parallel ? nil : (grid, starts))
     var call = self
     call.operands = []
-    let held = needsOutput ? y : nil
+    let held = needsOutput ? y : nil, hasTrackedState = states.contains(where: \.isTracked)
     let outputs = record([y] + states, from: inputs) { [call] gradients in
       var call = call
       call.operands = kept.map { $0() }
       return call.backward(
-        grid, starts, before, y: held, dy: gradients[0], dfinal: Array(gradients.dropFirst()), needs)
+        grid, starts, before, y: held, dy: gradients[0], dfinal: Array(gradients.dropFirst()), needs,
+        needsState: hasTrackedState)
     }
     states = Array(outputs.dropFirst())
     return outputs[0]
@@ -80,13 +81,15 @@ extension Recurrence {
   /// One gradient per operand and state tensor.
   private func backward(
     _ grid: Grid, _ starts: Storage, _ before: [Tensor], y: Tensor?, dy: Tensor?, dfinal: [Tensor?],
-    _ needs: [Bool]
+    _ needs: [Bool], needsState: Bool
   ) -> [Tensor?] {
     let dy = dy ?? Tensor(zeros: output)
     let gathered = zip(operands, gathering).map { $1.room(for: $0, batch: segment.batch) }
-    var dstates = zip(dfinal, before).map { $0?.detached ?? Tensor(zeros: $1.shape) }
+    // Where nothing flows in from behind the segment, nor out before it, the memories' gradients are room of a share.
+    let hasSeed = dfinal.contains { $0 != nil }, hasStates = hasSeed || needsState
+    var dstates = hasStates ? zip(dfinal, before).map { $0?.detached ?? Tensor(zeros: $1.shape) } : []
     let own = dstates.indices.map { i in dstates[i].mutate { $0 } }
-    let bases = Bases(operands), hasSeed = dfinal.contains { $0 != nil }
+    let bases = Bases(operands)
     forEachShare(gradientShares) { share in
       let scratch = makeScratch(share, grid, for: .gradient)
       let operands = zip(zip(operands, gathering), gathered).map {
@@ -123,7 +126,7 @@ extension Recurrence {
     }
     return operands.indices.map { i in
       needs[i] ? gathering[i].sum(gathered[i]).reshaped(operands[i].shape) : nil
-    } + dstates
+    } + (hasStates ? dstates : before.map { _ in Tensor?.none })
   }
 
   private func forEachShare(_ shares: Int, _ body: (Share) -> Void) {
@@ -151,7 +154,14 @@ extension Recurrence {
     of share: Share, _ pass: Pass, _ states: [MutableFloats], _ tensors: [Tensor],
     _ body: (Memory, [Part]) -> Void
   ) {
-    if isInPlace(pass) {
+    let isInPlace = isInPlace(pass)
+    if tensors.isEmpty {
+      let parts = isInPlace ? parts : [Part(size: memory, total: units * memory)]
+      let count = share.units.count * memory, storage = Storage(capacity: count)
+      storage.base.update(repeating: 0, count: count)
+      body(memories(at: storage.base, parts, first: share.units.lowerBound), parts)
+      withExtendedLifetime(storage) {}
+    } else if isInPlace {
       let parts = parts
       let bases = parts.map {
         states[$0.tensor] + share.row * (tensors[$0.tensor].count / segment.batch) + $0.offset
@@ -170,7 +180,7 @@ extension Recurrence {
   /// Copies the memories of a share from the states before the segment, one after the other.
   private func load(_ share: Share, from states: [Tensor], into room: MutableFloats) {
     let bases = states.map { MutableFloats(mutating: $0.base) }
-    guard isInPlace(.forward) else {
+    guard isInPlace(.gradient) else {
       for unit in share.units {
         load(share.row, unit, from: bases, into: room + (unit - share.units.lowerBound) * memory)
       }

@@ -25,13 +25,13 @@ struct WindowScan: Recurrence {
   var output: Shape { [segment.batch, segment.length, H, V] }
   var units: Int { G }
   var shares: Int { G }
-  /// The rings of a head's keys and values, [W K] and [W V], one after the other; a stream has them in the tensors.
+  /// The rings of a head's keys and values; for gradients [W K] and [W V], one after the other, else in the state tensors.
   var memory: Int { W * (K + V) }
   var parts: [Part] { [Part(tensor: 0, size: K, total: G * K), Part(tensor: 1, size: V, total: G * V)] }
   var cost: Int { memory * shared }
   /// The rings change once a stretch, and its tokens are still there for the gradient.
   func chunkLength(_ form: Form, keepsMemories: Bool) -> Int { .max }
-  func isInPlace(_ pass: Pass) -> Bool { pass == .stream }
+  func isInPlace(_ pass: Pass) -> Bool { pass != .gradient }
   func begin(_ memory: MutableFloats, part: Int, count: Int) {
     for slot in 0..<(count == self.memory ? 1 : W) {
       (memory + slot * G * count).update(repeating: 0, count: count)
@@ -76,17 +76,19 @@ struct WindowScan: Recurrence {
   /// Each token is written into its slot, and then looks at all slots that are filled.
   func step(_ x: Piece, _ scratch: Storage) {
     for g in x.units {
-      let keys = x.memory[g], values = keys + W * K
+      let (keys, values) = (x.memory[g], x.memory[g, 1])
       for t in 0..<x.count {
-        put(x, t, g, keys, values, stride: 1)
+        put(x, t, g, keys, values, stride: G)
         for h in heads(g) {
           let q = operands[0].base + query(x, t, h, K), y = x.y + query(x, t, h, V)
           let scores = (0..<min(x.chunk.position + t + 1, W)).map { slot in
-            (0..<K).reduce(0) { $0 + scale * q[$1] * keys[slot * K + $1] }
+            (0..<K).reduce(0) { $0 + scale * q[$1] * keys[slot * G * K + $1] }
           }
           let weights = scores.map { Float(exponential(Double($0 - (scores.max() ?? 0)))) }
           let sum = weights.reduce(0, +)
-          for i in 0..<V { y[i] = weights.indices.reduce(0) { $0 + weights[$1] / sum * values[$1 * V + i] } }
+          for i in 0..<V {
+            y[i] = weights.indices.reduce(0) { $0 + weights[$1] / sum * values[$1 * G * V + i] }
+          }
         }
       }
     }
@@ -110,7 +112,7 @@ struct WindowScan: Recurrence {
 
   private func blocks(_ x: Piece, isWhole: Bool) {
     for g in x.units {
-      let keys = x.memory[g], line = Timeline(self, x, g, ring: keys)
+      let (keys, values) = (x.memory[g], x.memory[g, 1]), line = Timeline(self, x, g, keys, values, stride: G)
       // The heads of a group on several threads where there are fewer groups than those.
       WorkerPool.shared.split(shared, grain: max(1, shared * segment.batch * G / 8)) { heads in
         let scores = Storage(capacity: line.scores)
@@ -125,7 +127,7 @@ struct WindowScan: Recurrence {
         }
         withExtendedLifetime(scores) {}
       }
-      for t in max(0, x.count - W)..<x.count { put(x, t, g, keys, keys + W * K, stride: 1) }
+      for t in max(0, x.count - W)..<x.count { put(x, t, g, keys, values, stride: G) }
       withExtendedLifetime(line) {}
     }
   }
@@ -142,7 +144,8 @@ struct WindowScan: Recurrence {
 
   func gradient(_ x: Piece, _ gradients: ChunkGradients, _ scratch: Storage) {
     for g in x.units {
-      let line = Timeline(self, x, g, ring: x.memory[g]), d = gradients.operands, length = line.past + x.count
+      let line = Timeline(self, x, g, x.memory[g], x.memory[g] + W * K, stride: 1)
+      let d = gradients.operands, length = line.past + x.count
       let dkeys = Tensor(zeros: [length, K]).storage, dvalues = Tensor(zeros: [length, V]).storage
       let scores = Storage(capacity: 2 * line.scores), p = scores.base, dp = p + line.scores
       line.forEachBlock(isWhole: false) { block in
@@ -202,7 +205,8 @@ struct WindowScan: Recurrence {
     var stride: Int { (past + count + 15) / 16 * 16 }
     var scores: Int { min(block, count) * stride }
 
-    init(_ call: WindowScan, _ x: Piece, _ g: Int, ring: Floats) {
+    /// - Parameter stride: heads between two slots of the rings.
+    init(_ call: WindowScan, _ x: Piece, _ g: Int, _ keys: Floats, _ values: Floats, stride: Int) {
       (count, W) = (x.count, call.W)
       let past = min(x.chunk.position, W - 1)
       self.past = past
@@ -210,15 +214,15 @@ struct WindowScan: Recurrence {
         let line = Storage(capacity: (past + x.count) * width)
         for i in 0..<past {
           let slot = (x.chunk.position - past + i) % call.W
-          (line.base + i * width).update(from: ring + slot * width, count: width)
+          (line.base + i * width).update(from: ring + slot * stride * width, count: width)
         }
         for t in 0..<x.count {
           (line.base + (past + t) * width).update(from: tokens.base + call.key(x, t, g, width), count: width)
         }
         return line
       }
-      keys = line(ring, call.operands[1], call.K)
-      values = line(ring + W * call.K, call.operands[2], call.V)
+      self.keys = line(keys, call.operands[1], call.K)
+      self.values = line(values, call.operands[2], call.V)
     }
 
     func forEachBlock(isWhole: Bool, _ body: (QueryBlock) -> Void) {
