@@ -19,6 +19,7 @@ extension Recurrence {
       return forward(form, &states, keeping: nil)
     }
     let inputs = operands + states, kept = operands.map(\.kept), needs = operands.map(\.isTracked)
+    let needsState = states.contains(where: \.isTracked)
     let grid = Grid(segment, chunk: chunkLength(.mix, keepsMemories: true))
     let starts = Storage(capacity: grid.count * units * memory), before = states.map(\.detached)
     if form == .parallel {
@@ -29,13 +30,13 @@ extension Recurrence {
     let y = forward(form, &states, keeping: form == .parallel ? nil : (grid, starts))
     var call = self
     call.operands = []
-    let held = needsOutput ? y : nil, hasTrackedState = states.contains(where: \.isTracked)
+    let held = needsOutput ? y : nil
     let outputs = record([y] + states, from: inputs) { [call] gradients in
       var call = call
       call.operands = kept.map { $0() }
       return call.backward(
         grid, starts, before, y: held, dy: gradients[0], dfinal: Array(gradients.dropFirst()), needs,
-        needsState: hasTrackedState)
+        needsState: needsState)
     }
     states = Array(outputs.dropFirst())
     return outputs[0]
