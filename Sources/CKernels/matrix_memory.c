@@ -163,7 +163,8 @@ INLINE void multiply_row(
 }
 
 LEAF(void, runnel_matrix_key_decays,
-    (ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t log_stride, ptrdiff_t ahead, const float *log_decay, float *w, float *from_start, float *to_end),
+    (ptrdiff_t n, ptrdiff_t K, ptrdiff_t P, ptrdiff_t log_stride, ptrdiff_t ahead, const float *log_decay,
+     float *w, float *from_start, float *to_end),
     (n, K, P, log_stride, ahead, log_decay, w, from_start, to_end)) {
   for (ptrdiff_t t = 0; t < n; t++) {
     float *wt = w + t * P;
@@ -476,31 +477,4 @@ LEAF(void, runnel_matrix_decay_backward,
   }
   memset(total, 0, (size_t)width * sizeof(float));
   for (ptrdiff_t t = n - 1; t >= 0; t--) add_terms(width, from_start + t * width, total, dlog + t * width);
-}
-
-#define INTERLEAVE(a, b, low, high)                                                                  \
-  do {                                                                                               \
-    low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);      \
-    high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); \
-  } while (0)
-
-// Four times, rows i and i + 8 are interleaved into rows 2i and 2i + 1; that transposes sixteen rows of
-// sixteen.
-LEAF(void, runnel_transpose,
-    (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y),
-    (rows, columns, x_stride, y_stride, x, y)) {
-  ptrdiff_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;
-  for (ptrdiff_t i = 0; i < whole_rows; i += LANES)
-    for (ptrdiff_t j = 0; j < whole_columns; j += LANES) {
-      v16 a[LANES], b[LANES];
-      for (int r = 0; r < LANES; r++) a[r] = load16(x + (i + r) * x_stride + j);
-      for (int round = 0; round < 2; round++) {
-        for (int r = 0; r < 8; r++) INTERLEAVE(a[r], a[r + 8], b[2 * r], b[2 * r + 1]);
-        for (int r = 0; r < 8; r++) INTERLEAVE(b[r], b[r + 8], a[2 * r], a[2 * r + 1]);
-      }
-      for (int r = 0; r < LANES; r++) store16(y + (j + r) * y_stride + i, a[r]);
-    }
-  for (ptrdiff_t i = 0; i < rows; i++)
-    for (ptrdiff_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
-      y[j * y_stride + i] = x[i * x_stride + j];
 }

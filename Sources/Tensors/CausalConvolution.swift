@@ -222,9 +222,5 @@ private struct Taps {
 /// A matrix [R C] with its rows as columns, [C R], as a constant.
 package func transposed(_ x: Tensor) -> Tensor {
   let (rows, columns) = (x.shape[0], x.shape[1])
-  return Tensor([columns, rows]) { y in
-    for row in 0..<rows {
-      for column in 0..<columns { y[column * rows + row] = x.base[row * columns + column] }
-    }
-  }
+  return Tensor([columns, rows]) { runnel_transpose(rows, columns, columns, rows, x.base, $0) }
 }

@@ -27,9 +27,6 @@ void runnel_matrix_pack(
 // n rows of y, each a stride from the next, from packed x, or that added to them.
 void runnel_matrix_unpack(
     ptrdiff_t n, ptrdiff_t width, ptrdiff_t padded, ptrdiff_t stride, int add, const float *x, float *y);
-// y [columns rows] = x' of x [rows columns], rows of each a stride of floats apart.
-void runnel_transpose(
-    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y);
 
 // Decays of a chunk, one for each key: w [n P]; from_start [n+1 P]: row t the product of w_u over u < t;
 // to_end [n P]: of u > t.

@@ -24,3 +24,7 @@ void runnel_divide_rows_backward(
     ptrdiff_t rows, ptrdiff_t width, const float *x, const float *n, const float *dy, float *dx, float *dn);
 
 double runnel_sum(ptrdiff_t n, const float *x);
+
+// y [columns rows] = x' of x [rows columns], rows of each a stride of floats apart.
+void runnel_transpose(
+    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y);
