@@ -54,11 +54,11 @@ LEAF(void, runnel_diagonal_backward,
 }
 
 LEAF(void, runnel_diagonal_level,
-    (ptrdiff_t first, ptrdiff_t last, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane,
-     const float *restrict a, const float *restrict b, float *restrict a_next, float *restrict b_next),
-    (first, last, distance, width, plane, a, b, a_next, b_next)) {
+    (ptrdiff_t steps, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane, const float *restrict a,
+     const float *restrict b, float *restrict a_next, float *restrict b_next),
+    (steps, distance, width, plane, a, b, a_next, b_next)) {
   ptrdiff_t row = plane ? plane + width : width;
-  for (ptrdiff_t t = first; t < last; t++) {
+  for (ptrdiff_t t = 0; t < steps; t++) {
     const float *at = a + t * row, *bt = b + t * row, *ap = at - distance * row, *bp = bt - distance * row;
     float *an = a_next + t * row, *bn = b_next + t * row;
     if (t < distance) {

@@ -64,8 +64,10 @@ LEAF(void, runnel_selective_step,
      const float *restrict D, float *restrict state, float *restrict y),
     (steps, width, stride, N, u, delta, A, B, C, D, state, y)) {
   for (ptrdiff_t t = 0; t < steps; t++)
-    step_channels(
-        width, N, u + t * stride, delta + t * stride, A, B + t * N, C + t * N, D, state, y + t * stride);
+    for (ptrdiff_t e = 0, i = t * stride; e < width; e += LANES, i += LANES)
+      step_channels(
+          width - e < LANES ? width - e : LANES, N, u + i, delta + i, A + e * N, B + t * N, C + t * N,
+          D ? D + e : NULL, state + e * N, y + i);
 }
 
 LEAF(void, runnel_selective_gated_step,

@@ -19,7 +19,7 @@ void runnel_diagonal_backward(
 
 // One level of the associative scan over [steps] rows: (a, b)_t = (a, b)_t after (a, b)_{t - distance}, that is
 // b'_t = b_t + a_t b_{t - distance}, a'_t = a_t a_{t - distance}; rows before `distance` are copied. A row is `width` reals
-// (plane = 0), or `width` real parts and, `plane` floats later, the imaginary ones. Rows first..<last are written.
+// (plane = 0), or `width` real parts and, `plane` floats later, the imaginary ones.
 void runnel_diagonal_level(
-    ptrdiff_t first, ptrdiff_t last, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane, const float *a,
+    ptrdiff_t steps, ptrdiff_t distance, ptrdiff_t width, ptrdiff_t plane, const float *a,
     const float *b, float *a_next, float *b_next);

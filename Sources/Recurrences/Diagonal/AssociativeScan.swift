@@ -23,7 +23,7 @@ func associativeScan(
   var distance = 1
   while distance < steps {
     runnel_diagonal_level(
-      0, steps, distance, width, plane, decays.base, sums.base, nextDecays.base, nextSums.base)
+      steps, distance, width, plane, decays.base, sums.base, nextDecays.base, nextSums.base)
     swap(&decays, &nextDecays)
     swap(&sums, &nextSums)
     distance *= 2

@@ -3,7 +3,7 @@
 ///     c_t = (I + α A / t)⁻¹ ((I − (1 − α) A / t) c_{t−1} + B f_t / t)        y_t = C · c_t + D f_t
 ///
 /// t counts the tokens of the document. A and B are fixed, so the paper has no parallel form beyond the scan:
-/// all forms run the fused scan over time, with sixteen channels in the lanes.
+/// `mix` and `parallel` run the fused scan over time, with sixteen channels in the lanes.
 
 import CKernels
 import RunnelKernels

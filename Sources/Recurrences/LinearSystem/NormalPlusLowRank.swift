@@ -7,8 +7,9 @@
 /// so do the entries of V* p and V* b; only the half with f_k > 0 is kept.
 
 import RunnelKernels
+import Synchronization
 
-package struct NormalPlusLowRank {
+package struct NormalPlusLowRank: Sendable {
   /// N, even.
   package let order: Int
   /// f, the imaginary parts of Λ, ascending, [N/2]; the real parts are −½.
@@ -19,8 +20,18 @@ package struct NormalPlusLowRank {
   package let lowRank: [Complex]
   package let input: [Complex]
 
-  /// LegS of order N with its input matrix b_n = √(2n + 1).
+  private static let last = Mutex<NormalPlusLowRank?>(nil)
+
+  /// LegS of order N with its input matrix b_n = √(2n + 1). The last is kept: the layers of a model ask for one order, each
+  /// several times.
   package static func legS(order N: Int) -> NormalPlusLowRank {
+    if let known = last.withLock({ $0 }), known.order == N { return known }
+    let made = decomposed(order: N)
+    last.withLock { $0 = made }
+    return made
+  }
+
+  private static func decomposed(order N: Int) -> NormalPlusLowRank {
     precondition(N > 0 && N % 2 == 0, "NormalPlusLowRank: an order of \(N) has no conjugate pairs")
     func root(_ n: Int) -> Double { Double(2 * n + 1).squareRoot() }
     var S = [Double](repeating: 0, count: N * N)

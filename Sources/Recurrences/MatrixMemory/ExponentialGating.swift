@@ -1,4 +1,4 @@
-/// The outer-product recurrence with exponential input gates and a normaliser: the memory of mLSTM.
+/// The matrix memory with exponential input gates and a normaliser: the memory of mLSTM.
 ///
 ///     C_t = f_t C_{t−1} + i_t k_tᵀ v_t;   n_t = f_t n_{t−1} + i_t k_t;   h_t = q_t C_t / max(|q_t · n_t|, 1)
 ///

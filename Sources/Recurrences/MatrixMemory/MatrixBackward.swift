@@ -138,7 +138,7 @@ final class MatrixBackward {
       runnel_matrix_boundary(call.K, call.V, work.width, all, state, dstate, total)
     }
     // The driver makes that of a state of zero zero.
-    if hasState { work.pass(work.fromStart, dreads, into: dstate) }
+    if hasState { work.pass(work.fromStart, MatrixView(dreads, rowStride: call.V), into: dstate) }
   }
 
   /// dx += decay ⊙ (values · stateᵀ), and what that says of log decays.
@@ -150,7 +150,7 @@ final class MatrixBackward {
       m: work.rows, n: call.K, k: call.V, MatrixView(values, rowStride: call.V),
       transposing(state, rows: call.K, stride: call.P), beta: work.hasDecay ? 0 : 1,
       into: work.hasDecay ? scaled : dx, rowStride: call.P)
-    for (kind, lag) in call.lags.enumerated() {
+    for (kind, lag) in work.lags.enumerated() {
       guard let decay = decay(lag) else { continue }
       let at = work.keyRows(kind)
       runnel_matrix_scale_backward(
@@ -168,7 +168,7 @@ final class MatrixBackward {
         MatrixView(dreads + rows.lowerBound * call.V, rowStride: call.V), right,
         into: dscores + rows.lowerBound * stride, rowStride: stride)
     }
-    for (kind, lag) in call.lags.enumerated() {
+    for (kind, lag) in work.lags.enumerated() {
       let at = work.keyRows(kind), second = work.keyRows(1), dM = dscores + work.scoreRows(kind)
       if call.decayHasKeys {
         runnel_matrix_scores_backward(

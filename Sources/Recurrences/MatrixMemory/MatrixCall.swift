@@ -51,6 +51,7 @@ struct MatrixCall: Recurrence {
     check(reads.bonus, "a bonus", is: [H, K])
     segment = Segment(batch: B, length: T, resets: resets)
     operands = [q, k, v]
+    operands.reserveCapacity(7)
     if let (a, b) = removal { operands += [a, b] }
     if let log { operands.append(log) }
     if let bonus = reads.bonus { operands.append(bonus) }
@@ -185,7 +186,7 @@ extension MatrixCall {
     for h in x.units {
       work.enter(h, state: x.memory[h])
       work.read(into: x.y + valueOffset(x.row, x.start, h), state: x.memory[h])
-      work.pass(work.toEnd, work.values, into: x.memory[h])
+      work.write(into: x.memory[h])
     }
   }
 

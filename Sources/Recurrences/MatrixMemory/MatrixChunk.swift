@@ -24,6 +24,9 @@ import RunnelTensors
 final class MatrixChunk {
   let call: MatrixCall
   let share: Share
+  /// Of the call, made once.
+  let lags: [Int]
+  private let readerOperands, writerOperands: [Int]
   private let memory = Pieces()
   private(set) var chunk = Chunk(start: 0, count: 0, isFresh: false, position: 0)
 
@@ -48,6 +51,9 @@ final class MatrixChunk {
   let scores, products: MutableFloats
   /// [kinds block V]: V and U.
   let values: MutableFloats
+  /// V and U as products take them: V alone may stay where it is.
+  private var valueView: MatrixView
+  private var packsValues = false
   /// [K, kinds block]: k and b. Small products with a transposed right side take BLAS a third longer.
   private let transposed: MutableFloats
 
@@ -64,6 +70,7 @@ final class MatrixChunk {
 
   init(_ call: MatrixCall, _ share: Share, longest: Int) {
     (self.call, self.share, hasDecay) = (call, share, call.hasDecay)
+    (lags, readerOperands, writerOperands) = (call.lags, call.readers, call.writers)
     width = call.decayHasKeys ? call.P : 1
     dStride = (longest + 15) / 16 * 16
     let rows = call.kinds * dStride
@@ -73,6 +80,7 @@ final class MatrixChunk {
     toEnd = hasDecay ? memory.take(rows * call.P) : writers
     scores = memory.take(rows * rows)
     values = memory.take(rows * call.V)
+    valueView = MatrixView(values, rowStride: call.V)
     if call.decayHasKeys {
       (perHead, known) = (0, [])
       decays = memory.take(dStride * width)
@@ -115,7 +123,9 @@ final class MatrixChunk {
       ? [(0..<rows, stride)]
       : Swift.stride(from: 0, to: count, by: 16).map { ($0..<min($0 + 16, count), $0 + 16) }
     let key = call.keyOffset(share.row, chunk.start, share.units.lowerBound)
-    for (operands, rows) in [(call.readers, readers), (call.writers, writers)] {
+    // Gradients multiply whole blocks.
+    packsValues = isBackward || call.kinds == 2
+    for (operands, rows) in [(readerOperands, readers), (writerOperands, writers)] {
       for (kind, operand) in operands.enumerated() {
         runnel_matrix_pack(
           count, block, call.K, call.P, call.keyStride, ahead, call.operands[operand].base + key,
@@ -137,16 +147,20 @@ final class MatrixChunk {
   func enter(_ h: Int, state: Floats) {
     makeDecays(h)
     if hasDecay {
-      for (kind, lag) in call.lags.enumerated() {
+      for (kind, lag) in lags.enumerated() {
         let at = keyRows(kind)
         runnel_matrix_scale(count, block, call.P, width, readerDecay(lag: lag), readers + at, fromStart + at)
         runnel_matrix_scale(count, block, call.P, width, after, writers + at, toEnd + at)
       }
     }
     makeScores(h)
-    runnel_matrix_pack(
-      count, block, call.V, call.V, call.valueStride, ahead,
-      call.operands[2].base + call.valueOffset(share.row, chunk.start, h), values)
+    let own = call.operands[2].base + call.valueOffset(share.row, chunk.start, h)
+    if packsValues {
+      runnel_matrix_pack(count, block, call.V, call.V, call.valueStride, ahead, own, values)
+      valueView = MatrixView(values, rowStride: call.V)
+    } else {
+      valueView = MatrixView(own, rowStride: call.valueStride)
+    }
     guard call.kinds == 2 else { return }
     let U = values + valueRows(1), M = scores + scoreRows(1)
     multiply(fromStart + keyRows(1), state, into: U, rowStride: call.V)
@@ -176,7 +190,7 @@ final class MatrixChunk {
   }
 
   private func makeScores(_ h: Int) {
-    for (kind, lag) in call.lags.enumerated() {
+    for (kind, lag) in lags.enumerated() {
       let M = scores + scoreRows(kind)
       if call.decayHasKeys {
         runnel_matrix_scores(
@@ -200,21 +214,24 @@ final class MatrixChunk {
     for (rows, columns) in bands {
       let first = rows.lowerBound
       Gemm.serial(
-        m: min(rows.upperBound, count) - first, n: call.V, k: columns,
-        MatrixView(scores + first * stride, rowStride: stride), MatrixView(values, rowStride: call.V),
+        m: min(rows.upperBound, count) - first, n: call.V, k: packsValues ? columns : min(columns, count),
+        MatrixView(scores + first * stride, rowStride: stride), valueView,
         beta: chunk.isFresh ? 0 : 1, into: y + first * call.valueStride, rowStride: call.valueStride)
     }
   }
 
+  /// S' of a head.
+  func write(into state: MutableFloats) { pass(toEnd, valueView, into: state) }
+
   /// state = diag(P_Q) state + xᵀ values, for the rows of both kinds: S' of a head, and dS.
-  func pass(_ x: Floats, _ values: Floats, into state: MutableFloats) {
+  func pass(_ x: Floats, _ values: MatrixView, into state: MutableFloats) {
     var beta: Float = chunk.isFresh ? 0 : 1
     if !chunk.isFresh, let total {
       if width == 1 { beta = total[0] } else { runnel_matrix_scale_state(call.K, call.V, total, state) }
     }
     Gemm.serial(
-      m: call.K, n: call.V, k: rows, MatrixView(x, rowStride: call.P, .transposed),
-      MatrixView(values, rowStride: call.V), beta: beta, into: state, rowStride: call.V)
+      m: call.K, n: call.V, k: rows, MatrixView(x, rowStride: call.P, .transposed), values, beta: beta,
+      into: state, rowStride: call.V)
   }
 
   /// The rows of a kind times the state, which is zero where a document begins.

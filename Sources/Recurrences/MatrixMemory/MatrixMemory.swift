@@ -41,11 +41,11 @@ public enum MatrixMemory {
   /// Each of the G groups of queries and keys serves H/G neighbouring heads. Gradients flow to every operand and
   /// through both states. A reset makes the state zero. No tokens give an empty result and leave the state.
   ///
-  /// Without gradients, `step` changes the state in place and allocates nothing but y that grows. With
-  /// gradients every form keeps the state before each chunk and recomputes the rest; the backward is chunkwise.
+  /// Without gradients, `step` changes the state in place. With gradients every form keeps the state before each
+  /// chunk that goes on with a document and recomputes the rest; the backward is chunkwise.
   /// `parallel` is the papers' quadratic form, on blocks of 256 tokens.
   ///
-  /// - Parameter removal: a and b, for the rank-one term; without it the recurrence is the outer product.
+  /// - Parameter removal: a and b, for the rank-one term.
   public static func run(
     q: Tensor, k: Tensor, v: Tensor, decay: Decay = .none, removal: (a: Tensor, b: Tensor)? = nil,
     reads: Reads = .after, form: Form, resets: Resets = .none, state: inout Tensor

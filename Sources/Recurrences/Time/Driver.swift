@@ -22,7 +22,7 @@ extension Recurrence {
     let needsState = states.contains(where: \.isTracked)
     let grid = Grid(segment, chunk: chunkLength(.mix, keepsMemories: true))
     let starts = Storage(capacity: grid.count * units * memory), before = states.map(\.detached)
-    if form == .parallel {
+    if form == .parallel, grid.count > 0 {
       // There is one gradient for all forms, and it starts from the memories that the chunks meet.
       var again = states.map(\.detached)
       _ = forward(.mix, &again, keeping: (grid, starts))
@@ -48,33 +48,30 @@ extension Recurrence {
     let pass = form == .step && kept == nil ? Pass.stream : .forward
     let grid = kept?.grid ?? Grid(segment, chunk: chunkLength(form, keepsMemories: false))
     let own = states.indices.map { i in states[i].mutate { $0 } }, size = memory
-    let bases = Bases(operands)
     return Tensor(output) { y in
-      forEachShare(shares) { share in
-        let scratch = makeScratch(share, grid, for: pass)
-        withMemory(of: share, pass, own, states) { memory, parts in
-          for chunk in grid.rows[share.row] {
-            if chunk.isFresh {
-              forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) }
-            } else if let kept, chunk.isKept {
-              var next =
-                kept.starts.base
-                + ((grid.first[share.row] + chunk.number) * units + share.units.lowerBound) * size
-              forEach(share, parts) {
-                next.update(from: memory[$0, $1], count: $2)
-                next += parts[$1].size
+      withBases { bases in
+        // A stream has one token: what a thread has of a row is one share.
+        forEachShare(shares, joined: pass == .stream) { share in
+          let scratch = makeScratch(share, grid, for: pass)
+          withMemory(of: share, pass, own, states) { memory, parts in
+            for chunk in grid.rows[share.row] {
+              if chunk.isFresh {
+                forEach(share, parts) { begin(memory[$0, $1], part: $1, count: $2) }
+              } else if let kept, chunk.isKept {
+                let number = (grid.first[share.row] + chunk.number) * units + share.units.lowerBound
+                copy(share, parts, memory, to: kept.starts.base + number * size)
+              }
+              let piece = Piece(share: share, chunk: chunk, memory: memory, operands: bases, y: y)
+              switch form {
+              case .step where pass == .stream: stream(piece, scratch)
+              case .step: step(piece, scratch)
+              case .mix: self.chunk(piece, scratch)
+              case .parallel: parallel(piece, scratch)
               }
             }
-            let piece = Piece(share: share, chunk: chunk, memory: memory, operands: bases.first, y: y)
-            switch form {
-            case .step where pass == .stream: stream(piece, scratch)
-            case .step: step(piece, scratch)
-            case .mix: self.chunk(piece, scratch)
-            case .parallel: parallel(piece, scratch)
-            }
           }
+          withExtendedLifetime(scratch) {}
         }
-        withExtendedLifetime((scratch, bases)) {}
       }
     }
   }
@@ -90,53 +87,59 @@ extension Recurrence {
     let hasSeed = dfinal.contains { $0 != nil }, hasStates = hasSeed || needsState
     var dstates = hasStates ? zip(dfinal, before).map { $0?.detached ?? Tensor(zeros: $1.shape) } : []
     let own = dstates.indices.map { i in dstates[i].mutate { $0 } }
-    let bases = Bases(operands)
-    forEachShare(gradientShares) { share in
-      let scratch = makeScratch(share, grid, for: .gradient)
-      let operands = zip(zip(operands, gathering), gathered).map {
-        $1.storage.base + $0.1.part(of: share) * $0.0.count
-      }
-      withMemory(of: share, .gradient, own, dstates) { memory, parts in
-        var hasLater = hasSeed
-        let chunks = grid.rows[share.row], size = self.memory
-        // Of the chunks that are not kept, one after the other.
-        let room = Storage(capacity: share.units.count * size)
-        let made = memories(at: room.base, parts, first: share.units.lowerBound)
-        for chunk in chunks.reversed() {
-          let number = grid.first[share.row] + chunk.number
-          let start = chunk.isKept ? memories(at: starts.base + number * units * size, parts) : made
-          if chunk.isFresh {
-            forEach(share, parts) { begin(start[$0, $1], part: $1, count: $2) }
-          } else if !chunk.isKept {
-            load(share, from: before, into: room.base)
-          }
-          let piece = Piece(
-            share: share, chunk: chunk, memory: start,
-            operands: bases.first, y: (y ?? dy).storage.base + (y ?? dy).offset)
-          gradient(
-            piece,
-            ChunkGradients(dy: dy.base, memory: memory, hasLater: hasLater, operands: operands, needs: needs),
-            scratch)
-          if chunk.isFresh { forEach(share, parts) { memory[$0, $1].update(repeating: 0, count: $2) } }
-          hasLater = !chunk.isFresh
+    withBases { bases in
+      forEachShare(gradientShares) { share in
+        let scratch = makeScratch(share, grid, for: .gradient)
+        let operands = zip(zip(operands, gathering), gathered).map {
+          $1.storage.base + $0.1.part(of: share) * $0.0.count
         }
-        withExtendedLifetime(room) {}
+        withMemory(of: share, .gradient, own, dstates) { memory, parts in
+          var hasLater = hasSeed
+          let chunks = grid.rows[share.row], size = self.memory
+          // Of the chunks that are not kept, one after the other.
+          let room = Storage(capacity: share.units.count * size)
+          let made = memories(at: room.base, parts, first: share.units.lowerBound)
+          for chunk in chunks.reversed() {
+            let number = grid.first[share.row] + chunk.number
+            let start = chunk.isKept ? memories(at: starts.base + number * units * size, parts) : made
+            if chunk.isFresh {
+              forEach(share, parts) { begin(start[$0, $1], part: $1, count: $2) }
+            } else if !chunk.isKept {
+              load(share, from: before, into: room.base)
+            }
+            let piece = Piece(
+              share: share, chunk: chunk, memory: start,
+              operands: bases, y: (y ?? dy).storage.base + (y ?? dy).offset)
+            gradient(
+              piece,
+              ChunkGradients(
+                dy: dy.base, memory: memory, hasLater: hasLater, operands: operands, needs: needs),
+              scratch)
+            if chunk.isFresh { forEach(share, parts) { memory[$0, $1].update(repeating: 0, count: $2) } }
+            hasLater = !chunk.isFresh
+          }
+          withExtendedLifetime(room) {}
+        }
+        finish(share, operands, scratch)
+        withExtendedLifetime(scratch) {}
       }
-      finish(share, operands, scratch)
-      withExtendedLifetime((scratch, bases)) {}
     }
     return operands.indices.map { i in
       needs[i] ? gathering[i].sum(gathered[i]).reshaped(operands[i].shape) : nil
     } + (hasStates ? dstates : before.map { _ in Tensor?.none })
   }
 
-  private func forEachShare(_ shares: Int, _ body: (Share) -> Void) {
+  /// - Parameter joined: whether neighbouring shares that one thread works on are one.
+  private func forEachShare(_ shares: Int, joined: Bool = false, _ body: (Share) -> Void) {
     // A single token of a small model is not worth waking another thread for.
     let grain = max(1, (1 << 15) * shares / max(1, segment.length * units * cost))
     WorkerPool.shared.split(segment.batch * shares, grain: grain) { items in
-      for item in items {
+      var item = items.lowerBound
+      while item < items.upperBound {
         let (row, index) = (item / shares, item % shares)
-        body(Share(row: row, index: index, units: units * index / shares..<units * (index + 1) / shares))
+        let end = joined ? min(items.upperBound - row * shares, shares) : index + 1
+        body(Share(row: row, index: index, units: units * index / shares..<units * end / shares))
+        item += end - index
       }
     }
   }
@@ -148,6 +151,32 @@ extension Recurrence {
     for unit in share.units {
       for (i, part) in parts.enumerated() { body(unit, i, part.count(unit)) }
     }
+  }
+
+  /// Copies the memories of a share, one after the other.
+  private func copy(_ share: Share, _ parts: [Part], _ memory: Memory, to place: MutableFloats) {
+    var next = place
+    forEach(share, parts) {
+      next.update(from: memory[$0, $1], count: $2)
+      next += parts[$1].size
+    }
+  }
+
+  /// Where the operands begin; they live as long as the call.
+  private func withBases(_ body: (UnsafePointer<Floats>) -> Void) {
+    withUnsafeTemporaryAllocation(of: Floats.self, capacity: operands.count) { bases in
+      for (i, operand) in operands.enumerated() { bases.initializeElement(at: i, to: operand.base) }
+      if let first = bases.baseAddress { body(UnsafePointer(first)) }
+    }
+  }
+
+  /// The memories of a row in the state tensors themselves.
+  private func inPlace(_ row: Int, _ parts: [Part], _ states: [MutableFloats], _ tensors: [Tensor]) -> Memory
+  {
+    Memory(
+      bases: parts.map {
+        states[$0.tensor] + row * (tensors[$0.tensor].count / segment.batch) + $0.offset
+      }, strides: parts.map(\.size))
   }
 
   /// The memories of a share for a pass, and their parts.
@@ -164,10 +193,7 @@ extension Recurrence {
       withExtendedLifetime(storage) {}
     } else if isInPlace {
       let parts = parts
-      let bases = parts.map {
-        states[$0.tensor] + share.row * (tensors[$0.tensor].count / segment.batch) + $0.offset
-      }
-      body(Memory(bases: bases, strides: parts.map(\.size)), parts)
+      body(inPlace(share.row, parts, states, tensors), parts)
     } else {
       let storage = Storage(capacity: share.units.count * memory)
       let held = Memory(bases: [storage.base], strides: [memory], first: share.units.lowerBound)
@@ -187,17 +213,7 @@ extension Recurrence {
       }
       return
     }
-    let parts = parts
-    let held = Memory(
-      bases: parts.map {
-        bases[$0.tensor] + share.row * (states[$0.tensor].count / segment.batch) + $0.offset
-      },
-      strides: parts.map(\.size))
-    var next = room
-    forEach(share, parts) {
-      next.update(from: held[$0, $1], count: $2)
-      next += parts[$1].size
-    }
+    copy(share, parts, inPlace(share.row, parts, bases, states), to: room)
   }
 
   /// Memories that lie one after the other, as they are kept.
@@ -209,20 +225,6 @@ extension Recurrence {
     }
     return Memory(bases: bases, strides: parts.map { _ in memory }, first: first)
   }
-}
-
-/// Where tensors begin, as long as it lives.
-private final class Bases {
-  private let tensors: [Tensor]
-  private let all: UnsafeMutablePointer<Floats>
-  var first: UnsafePointer<Floats> { UnsafePointer(all) }
-
-  init(_ tensors: [Tensor]) {
-    self.tensors = tensors
-    all = .allocate(capacity: tensors.count)
-    for (i, tensor) in tensors.enumerated() { (all + i).initialize(to: tensor.base) }
-  }
-  deinit { all.deallocate() }
 }
 
 extension Gathering {
@@ -248,6 +250,6 @@ extension Gathering {
 
 /// The sum over the outermost axis: [R W] → [W].
 func sumOfRows(_ x: Tensor) -> Tensor {
-  let width = x.shape[0] == 0 ? 0 : x.count / x.shape[0]
-  return Tensor(Shape(x.shape.dropFirst())) { sumOfRows(x.base, rows: x.shape[0], width: width, into: $0) }
+  let shape = Shape(x.shape.dropFirst())
+  return Tensor(shape) { sumOfRows(x.base, rows: x.shape[0], width: shape.elements, into: $0) }
 }

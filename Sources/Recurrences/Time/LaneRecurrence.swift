@@ -17,7 +17,8 @@ protocol LaneRecurrence: Recurrence where Scratch == LaneScratch {
   func step(_ piece: LanePiece)
   func scan(_ piece: LanePiece)
   func whole(_ piece: LanePiece)
-  /// A step without gradients; where that is in place, the state lies as the tensor has it: [channels size].
+  /// A step without gradients; where that is in place, for all channels of a share, whose state lies as the tensor has it:
+  /// [channels size].
   func stream(_ piece: LanePiece)
   func gradient(_ piece: LanePiece, dy: Floats, dmemory: MutableFloats, _ gradients: [MutableFloats])
   /// Called after the gradients of all units of a share for a chunk.
@@ -52,17 +53,18 @@ struct LaneOperands {
   subscript(index: Int) -> MutableFloats { base + offsets[index] }
 }
 
-/// What a share works with: of each unit the operands without time in lanes and the sums of their gradients, and room.
+/// What a share works with: of each unit the operands without time in lanes and for gradients the sums of theirs, and room.
 struct LaneScratch {
   let storage: Storage
-  let first, floats: Int
+  /// The first unit, the floats of one's operands, and those from one unit to the next.
+  let first, floats, stride: Int
   let offsets: [Int]
   let room: MutableFloats
   func constants(_ unit: Int) -> LaneOperands {
-    LaneOperands(base: storage.base + 2 * (unit - first) * floats, offsets: offsets)
+    LaneOperands(base: storage.base + (unit - first) * stride, offsets: offsets)
   }
   func sums(_ unit: Int) -> LaneOperands {
-    LaneOperands(base: storage.base + (2 * (unit - first) + 1) * floats, offsets: offsets)
+    LaneOperands(base: storage.base + (unit - first) * stride + floats, offsets: offsets)
   }
 }
 
@@ -109,12 +111,13 @@ extension LaneRecurrence {
         floats += width * laneCount
       }
     }
-    let all = 2 * share.units.count * floats + room(for: pass)
+    let stride = pass == .gradient ? 2 * floats : floats, own = share.units.count * stride
+    let all = own + room(for: pass)
     let storage = Storage(capacity: all)
     if pass == .gradient { storage.base.update(repeating: 0, count: all) }
     let scratch = LaneScratch(
-      storage: storage, first: share.units.lowerBound, floats: floats, offsets: offsets,
-      room: storage.base + 2 * share.units.count * floats)
+      storage: storage, first: share.units.lowerBound, floats: floats, stride: stride, offsets: offsets,
+      room: storage.base + own)
     guard !isInPlace else { return scratch }
     forEachConstant { operand, number, width in
       let isAbsent = operands[operand].isEmpty
@@ -128,21 +131,25 @@ extension LaneRecurrence {
     return scratch
   }
 
+  private func lanes(_ piece: Piece, _ scratch: LaneScratch, unit: Int, width: Int) -> LanePiece {
+    let channel = unit * laneCount, at = at(piece.row, piece.start, channel)
+    return LanePiece(
+      row: piece.row, chunk: piece.chunk, channel: channel, width: width, at: at, memory: piece.memory[unit],
+      operands: piece.operands, y: piece.y + at, constants: scratch.constants(unit),
+      sums: scratch.sums(unit), room: scratch.room)
+  }
   private func forEachUnit(_ piece: Piece, _ scratch: LaneScratch, _ body: (Int, LanePiece) -> Void) {
-    for unit in piece.units {
-      let channel = unit * laneCount, at = at(piece.row, piece.start, channel)
-      body(
-        unit,
-        LanePiece(
-          row: piece.row, chunk: piece.chunk, channel: channel, width: width(unit), at: at,
-          memory: piece.memory[unit],
-          operands: piece.operands, y: piece.y + at, constants: scratch.constants(unit),
-          sums: scratch.sums(unit), room: scratch.room))
-    }
+    for unit in piece.units { body(unit, lanes(piece, scratch, unit: unit, width: width(unit))) }
   }
 
   func step(_ piece: Piece, _ scratch: LaneScratch) { forEachUnit(piece, scratch) { step($1) } }
-  func stream(_ piece: Piece, _ scratch: LaneScratch) { forEachUnit(piece, scratch) { stream($1) } }
+  func stream(_ piece: Piece, _ scratch: LaneScratch) {
+    guard isInPlace(.stream) else { return forEachUnit(piece, scratch) { stream($1) } }
+    // In place nothing parts the units.
+    let first = piece.units.lowerBound,
+      width = min(piece.units.count * laneCount, channels - first * laneCount)
+    stream(lanes(piece, scratch, unit: first, width: width))
+  }
   func chunk(_ piece: Piece, _ scratch: LaneScratch) { forEachUnit(piece, scratch) { scan($1) } }
   func parallel(_ piece: Piece, _ scratch: LaneScratch) { forEachUnit(piece, scratch) { whole($1) } }
   func whole(_ piece: LanePiece) { scan(piece) }

@@ -47,6 +47,14 @@ struct Grid: Sendable {
 
   init(_ segment: Segment, chunk: Int) {
     precondition(chunk > 0, "Recurrence: chunks of \(chunk) tokens; give at least one")
+    if chunk == .max, segment.resets.isEmpty {
+      // What a stream asks for with every token.
+      rows = (0..<segment.batch).map { row in
+        [Chunk(start: 0, count: segment.length, isFresh: false, position: segment.counts?[row] ?? 0)]
+      }
+      (first, count, longest) = (Array(repeating: 0, count: segment.batch), 0, segment.length)
+      return
+    }
     func chunks(_ row: Int) -> [Chunk] {
       var number = 0
       return segment.resets.stretches(row: row, length: segment.length).flatMap { stretch in

@@ -5,8 +5,8 @@
 ///
 /// The sums would overflow for large keys, so they are kept relative to e^p, where p is the largest logarithm
 /// of a weight among them (appendix D of the paper). The fold over time is already one pass over memory with
-/// the channels in the lanes, so every form runs it; its gradient recomputes the sums from those kept at
-/// every 32nd token.
+/// the channels in the lanes, so `mix` and `parallel` run it; its gradient recomputes the sums from those kept
+/// before each chunk.
 
 import CKernels
 import RunnelKernels
@@ -38,7 +38,7 @@ public enum WKV {
   }
 
   /// −∞, but finite, so that no difference of two is undefined.
-  static let lowestExponent: Float = -1e38
+  package static let lowestExponent: Float = -1e38
 
   /// - Parameters:
   ///   - k: [B T D].

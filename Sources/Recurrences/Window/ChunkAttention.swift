@@ -174,7 +174,6 @@ private struct Call: Recurrence {
   func step(_ piece: Piece, _ scratch: Storage) {
     for t in 0..<piece.count { attend(tokens(piece, t..<t + 1), piece.memory, scratch.base, piece.y) }
   }
-  func stream(_ piece: Piece, _ scratch: Storage) { step(piece, scratch) }
   func chunk(_ piece: Piece, _ scratch: Storage) {
     for x in chunks(piece) { attend(x, piece.memory, scratch.base, piece.y) }
   }
