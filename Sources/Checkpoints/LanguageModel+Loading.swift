@@ -44,7 +44,8 @@ extension StreamingModel {
         "tensor \"\(stranger)\"", "only parameters of \(configuration.mixerName)",
         "one that the architecture has not")
     }
-    self.init(
-      configuration, entries, knownWeights: packed.map { Fingerprint($0.fingerprint).weights })
+    // What an earlier version says is no mark of this one's.
+    let known = packed.map { Fingerprint($0.fingerprint) }.flatMap { $0.isOfEarlierVersion ? nil : $0.weights }
+    self.init(configuration, entries, knownWeights: known)
   }
 }

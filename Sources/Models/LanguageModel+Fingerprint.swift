@@ -7,8 +7,8 @@ import RunnelTensors
 
 /// The mark of a function from tokens to scores. Whatever form a model's weights have, the same numbers give the same mark.
 public struct Fingerprint: Sendable, Equatable, CustomStringConvertible {
-  /// A SHA-256 of all parameters, bit for bit; of packed weights, of the numbers that they stand for. In files of older
-  /// versions a shorter hash, which cannot be compared with it.
+  /// A SHA-256 of all parameters, bit for bit; of packed weights, of the numbers that they stand for. In files of earlier
+  /// versions a hash of 64 bits, which a model computes where it meets one.
   public let weights: String
   /// A hash of the configuration; nil in files of older versions, which kept that of the weights alone.
   public let configuration: String?
@@ -26,19 +26,8 @@ public struct Fingerprint: Sendable, Equatable, CustomStringConvertible {
 
   public var description: String { weights + (configuration.map { "-" + $0 } ?? "") }
 
-  /// Whether nothing speaks against the other's being of the same weights.
-  public func hasWeights(of other: Self) -> Bool {
-    weights == other.weights || isOfOlderVersion != other.isOfOlderVersion
-  }
-
-  /// Whether nothing speaks against the other's being the same function.
-  public func agrees(with other: Self) -> Bool {
-    hasWeights(of: other)
-      && (configuration == nil || other.configuration == nil || configuration == other.configuration)
-  }
-
   /// Hashes of 64 bits, without leading zeros.
-  private var isOfOlderVersion: Bool {
+  package var isOfEarlierVersion: Bool {
     weights.utf8.count <= 16 && !weights.isEmpty && weights.allSatisfy(\.isHexDigit)
   }
 }
@@ -66,6 +55,13 @@ extension StreamingModel {
 extension LanguageFunction {
   /// ``identity`` as text.
   public var fingerprint: String { identity.description }
+
+  /// ``identity`` as the version says it that wrote another mark, so that the two compare.
+  package func identity(asIn saved: Fingerprint) -> Fingerprint {
+    guard saved.isOfEarlierVersion else { return identity }
+    return Fingerprint(
+      weights: earlierWeightsHash(of: entries), configuration: configuration.functionHash)
+  }
 }
 
 /// The SHA-256 of what each parameter is: its name, its shape, and the SHA-256 of each block of its numbers, so that all threads
@@ -90,6 +86,38 @@ private func weightsHash(of entries: [ParameterEntry]) -> String {
     Array(line.utf8).withUnsafeBytes { whole.update($0) }
   }
   return whole.digest()
+}
+
+/// What earlier versions had for ``weightsHash(of:)``: FNV-1a of each parameter's name, extents and bits.
+private func earlierWeightsHash(of entries: [ParameterEntry]) -> String {
+  var hash = WordHash()
+  for entry in inEarlierOrder(entries) {
+    hash.mix(entry.place.name)
+    for extent in entry.place.shape { hash.mix(UInt64(extent)) }
+    let numbers = entry.stored.numbers
+    for i in 0..<numbers.count { hash.mix(numbers.base[i]) }
+  }
+  return hash.text
+}
+
+/// The order of those versions: the convolutions of a mixer's operands stood together, behind what makes its decays and in
+/// front of what is made of its memory.
+private func inEarlierOrder(_ entries: [ParameterEntry]) -> [ParameterEntry] {
+  var ordered: [ParameterEntry] = [], convolutions: [ParameterEntry] = []
+  for entry in entries {
+    let parts = entry.place.name.split(separator: ".")
+    let part = parts.count > 3 && parts[2] == "mixer" ? parts[3] : ""
+    if part.hasSuffix("_conv1d") {
+      convolutions.append(entry)
+      continue
+    }
+    if ["lower_bound_logit", "g_proj", "g_norm", "o_norm", "o_proj"].contains(part) {
+      ordered += convolutions
+      convolutions = []
+    }
+    ordered.append(entry)
+  }
+  return ordered + convolutions
 }
 
 extension ModelConfiguration {

@@ -131,14 +131,14 @@ extension LanguageFunction {
   func require(
     _ saved: Fingerprint, in path: String, what: String, note: (String) -> Void
   ) throws(FileError) {
-    let own = identity
-    guard own.hasWeights(of: saved) else {
+    let own = identity(asIn: saved)
+    guard own.weights == saved.weights else {
       throw FileError(
         path, at: "fingerprint", expected: "\(what) of this model, \(own)", found: "\(saved)",
         remedy:
           "use the model that it was saved with (`runnel state move` takes a state to another precision)")
     }
-    guard own.agrees(with: saved) else {
+    guard saved.configuration == nil || saved.configuration == own.configuration else {
       throw FileError(
         path, at: "fingerprint", expected: "\(what) of this model, \(own)",
         found: "\(saved): the same weights under another configuration",
