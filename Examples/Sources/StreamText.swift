@@ -11,14 +11,15 @@ func streamText(from model: String, prompt: String) throws -> (text: String, end
   var text = try TextSession(opening: model, sampling: sampling, seed: 1)
   try text.read(prompt.utf8)
 
-  // Whole characters as they come, until there are enough tokens or a line ends.
+  // Whole characters as they come, until there are enough tokens or a line ends; then what was held back.
   var answer: [UInt8] = []
-  text.start(TextLimits(stops: ["\n"], maximumTokens: 80))
-  while let bytes = try text.next() {
+  func show(_ bytes: [UInt8]) {
     answer += bytes
     print(String(decoding: bytes, as: UTF8.self), terminator: "")
   }
-  answer += text.finish()
+  text.start(TextLimits(stops: ["\n"], maximumTokens: 80))
+  while let bytes = try text.next() { show(bytes) }
+  show(text.finish())
   return (String(decoding: answer, as: UTF8.self), text.end)
 }
 
@@ -32,15 +33,15 @@ func forkAndReturn(from model: String, folder: String) throws -> Bool {
   fork.stream.sampler.reseed(2)
   print("a fork is \(fork.stream.state.byteCount) bytes after \(fork.stream.position) tokens")
 
-  // A saved stream goes on bit for bit, in another process too.
+  // A saved stream goes on bit for bit, in another process too, with the bytes that it held back.
   try text.save(to: folder + "/stream.safetensors")
-  let (session, _) = try StateFile.load(folder + "/stream.safetensors", into: text.stream.model)
-  var again = TextSession(session, tokenizer: text.tokenizer, marks: text.marks)
+  let (session, pending) = try StateFile.load(folder + "/stream.safetensors", into: text.stream.model)
+  var again = TextSession(session, tokenizer: text.tokenizer, marks: text.marks, pending: pending)
   let limits = TextLimits(maximumTokens: 20)
   text.start(limits)
   again.start(limits)
   while let bytes = try text.next() {
     if try again.next() != bytes { return false }
   }
-  return true
+  return text.finish() == again.finish()
 }

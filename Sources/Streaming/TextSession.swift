@@ -4,6 +4,7 @@
 ///     try text.read("Once upon a time".utf8)
 ///     text.start(TextLimits(stops: ["\n\n"], maximumTokens: 200))
 ///     while let bytes = try text.next() { print(String(decoding: bytes, as: UTF8.self), terminator: "") }
+///     print(String(decoding: text.finish(), as: UTF8.self))    // what was held back
 ///     text.end                                   // .stop, .endToken or .maximumTokens
 
 import RunnelCheckpoints
