@@ -28,22 +28,6 @@ INLINE float log1p1(float x) {
   return y;
 }
 
-// exp(x) - 1: the Taylor series near zero, where the difference would cancel.
-INLINE float expm1_1(float x) {
-  float p = 1.f / 40320;
-  p = p * x + 1.f / 5040;
-  p = p * x + 1.f / 720;
-  p = p * x + 1.f / 120;
-  p = p * x + 1.f / 24;
-  p = p * x + 1.f / 6;
-  p = p * x + 0.5f;
-  p = p * x + 1.f;
-  return x > -0.5f && x < 0.5f ? x * p : exp1(x) - 1.f;
-}
-
-// With both loaded before one is chosen, so that the loop is vectorised.
-INLINE float chosen(float condition, float x, float y) { return condition != 0 ? x : y; }
-
 INLINE float least(float x, float y) { return x < y ? x : y; }
 
 // In every loop an element depends on the elements at its own place alone.
@@ -74,8 +58,6 @@ LEAF(void, runnel_run,
     // A NaN stays one.
     CASE(RUNNEL_MAXIMUM, a[i] < k ? k : a[i])
     CASE(RUNNEL_MINIMUM, a[i] > k ? k : a[i])
-    CASE(RUNNEL_IS_AT_LEAST, a[i] >= k ? 1.f : 0.f)
-    CASE(RUNNEL_SELECT, chosen(a[i], b[i], c[i]))
 
     FUNCTION(EXP, exp1(a[i]))
     FUNCTION(EXPM1, expm1_1(a[i]))
@@ -98,7 +80,8 @@ LEAF(void, runnel_run,
     SLOPE(TANH, 1.f - a[i] * a[i])
     SLOPE(ELU1, least(a[i], 1.f))
     SLOPE(RELU, a[i] > 0 ? 1.f : 0.f)
-    SLOPE(SQRT, least(0.5f / a[i], k))
+    // Of zero, too, a number, which a gradient of zero makes zero.
+    SLOPE(SQRT, least(0.5f / a[i], 3.40282347e38f))
     SLOPE(RECIPROCAL, -a[i] * a[i])
 
     SLOPE(LOG1P, 1.f / (1.f + a[i]))

@@ -53,19 +53,6 @@ LEAF(void, runnel_log_decay_backward,
     }
 }
 
-// 1 - exp(u) for u <= 0: the Taylor series near zero, where the difference would cancel.
-INLINE float one_minus_exp(float u) {
-  float p = 1.f / 40320;
-  p = p * u + 1.f / 5040;
-  p = p * u + 1.f / 720;
-  p = p * u + 1.f / 120;
-  p = p * u + 1.f / 24;
-  p = p * u + 1.f / 6;
-  p = p * u + 0.5f;
-  p = p * u + 1.f;
-  return u > -0.5f ? -u * p : 1.f - exp1(u);
-}
-
 LEAF(void, runnel_rg_lru,
     (ptrdiff_t rows, ptrdiff_t width, const float *restrict first, const float *restrict s,
      const float *restrict r, const float *restrict i, const float *restrict x, float *restrict a,
@@ -75,7 +62,7 @@ LEAF(void, runnel_rg_lru,
     float isFirst = first[row];
     for (ptrdiff_t j = 0; j < width; j++) {
       float log_a = -s[j] * sigmoid1(r[j]);
-      float m = __builtin_elementwise_sqrt(one_minus_exp(2.f * log_a));
+      float m = __builtin_elementwise_sqrt(-expm1_1(2.f * log_a));
       a[j] = exp1(log_a);
       b[j] = (isFirst != 0 ? 1.f : m) * sigmoid1(i[j]) * x[j];
     }
@@ -94,7 +81,7 @@ LEAF(void, runnel_rg_lru_backward,
     float isFirst = first[row];
     for (ptrdiff_t j = 0; j < width; j++) {
       float gate = sigmoid1(r[j]), input = sigmoid1(i[j]), log_a = -s[j] * gate, a = exp1(log_a);
-      float root = __builtin_elementwise_sqrt(one_minus_exp(2.f * log_a));
+      float root = __builtin_elementwise_sqrt(-expm1_1(2.f * log_a));
       float m = isFirst != 0 ? 1.f : root;
       float slope = isFirst != 0 ? 0.f : -a * a / (root < 5e-4f ? 5e-4f : root);
       dx[j] = db[j] * m * input;

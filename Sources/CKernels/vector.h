@@ -153,6 +153,19 @@ INLINE float exp1(float x) {
   return EXP(float, uint32_t, x);
 }
 
+// exp(x) - 1: the Taylor series near zero, where the difference would cancel.
+INLINE float expm1_1(float x) {
+  float p = 1.f / 40320;
+  p = p * x + 1.f / 5040;
+  p = p * x + 1.f / 720;
+  p = p * x + 1.f / 120;
+  p = p * x + 1.f / 24;
+  p = p * x + 1.f / 6;
+  p = p * x + 0.5f;
+  p = p * x + 1.f;
+  return x > -0.5f && x < 0.5f ? x * p : exp1(x) - 1.f;
+}
+
 // Never quite zero nor one: below x = -87 it stays at 1e-38.
 INLINE float sigmoid1(float x) { return 1.f / (1.f + exp1(-x)); }
 // What sigmoid(x) is multiplied with in silu: below x = -87, where that stays, x must stay, too.

@@ -8,7 +8,6 @@
 /// "GQA", §2.2). The state is a ring of W keys and values: a context beyond `window` tokens slides. Parameter
 /// names are Llama's.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
@@ -36,7 +35,7 @@ public struct Attention: SequenceMixer {
         .within(0...1)),
       Setting(
         "rotary_base", \.rotaryBase, "the base of the rotation's wavelengths",
-        Rule("be at least 1") { value, _ in value >= 1 && value.isFinite }),
+        Rule("be at least 1") { value, _ in value >= 1 }),
       Setting("has_bias", \.hasBias, "whether queries, keys and values have biases"),
       Setting("has_output_bias", \.hasOutputBias, "whether the output has a bias"),
     ]

@@ -10,6 +10,18 @@ public protocol ConvolutionalMixer: SequenceMixer {
   func impulseResponses(length: Int, form: Form) -> [ImpulseResponse]
 }
 
+extension ConvolutionalMixer {
+  /// What a system of the layer answers from its initial state, in one form.
+  func response(
+    of system: @escaping (Tensor, Constants, Form, Resets, inout RecurrentState) -> Tensor, _ form: Form
+  ) -> (Tensor) -> Tensor {
+    { u in
+      var state = initialState(batch: u.shape[0])
+      return system(u, constants, form, .none, &state)
+    }
+  }
+}
+
 /// A convolution's kernel by its name within a mixer.
 public struct ImpulseResponse: Sendable {
   /// Its name in a file: that of the layer.
@@ -19,8 +31,10 @@ public struct ImpulseResponse: Sendable {
 
   package func named(_ name: String) -> ImpulseResponse { ImpulseResponse(name: name, kernel: kernel) }
 
+  /// The kernel of channels that are filtered each for itself.
+  ///
   /// - Parameter respond: u [1 L channels] → y [1 L channels].
-  static func perChannel(
+  public static func perChannel(
     _ name: String, channels E: Int, length L: Int, _ respond: (Tensor) -> Tensor
   ) -> ImpulseResponse {
     let y = respond(Tensor([1, L, E]) { u in for i in 0..<L * E { u[i] = i < E ? 1 : 0 } })
@@ -28,8 +42,10 @@ public struct ImpulseResponse: Sendable {
       name: name, kernel: Tensor([E, L]) { k in for i in 0..<E * L { k[i] = y.base[i % L * E + i / L] } })
   }
 
+  /// The kernel of a system in which all channels drive all.
+  ///
   /// - Parameter respond: u [D L D], an impulse in channel i of row i, → y [D L D].
-  static func acrossChannels(
+  public static func acrossChannels(
     _ name: String, width D: Int, length L: Int, _ respond: (Tensor) -> Tensor
   ) -> ImpulseResponse {
     let y = respond(

@@ -71,7 +71,14 @@ public struct DeltaNet: SequenceMixer {
     operands.memory([configuration.heads, configuration.keyWidth, configuration.valueWidth])
   }
 
-  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
+  /// The ones [1 K] that make the sums of keys; absent where keys have unit length.
+  public var constants: Tensor {
+    configuration.keyNorm == .sum ? Tensor(ones: [1, configuration.keyWidth]) : .absent
+  }
+
+  public func run(
+    _ x: Tensor, _ ones: Tensor, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let (B, T, H) = (x.shape[0], x.shape[1], configuration.heads)
     let (K, V) = (configuration.keyWidth, configuration.valueWidth)
     func normed(_ x: Tensor) -> Tensor {
@@ -79,7 +86,7 @@ public struct DeltaNet: SequenceMixer {
       switch configuration.keyNorm {
       case .length: return unitRows(x, epsilon: 1e-6)
       case .sum:
-        let sizes = linear(evaluate(abs(of(x))), Tensor(ones: [1, K]))
+        let sizes = linear(evaluate(abs(of(x))), ones)
         return evaluate(of(x) / maximum(of(sizes), 1e-6))
       }
     }
@@ -87,14 +94,17 @@ public struct DeltaNet: SequenceMixer {
     let q = normed(operands.query(x, f, bare: f, resets: resets, state: &state))
     let k = normed(operands.key(x, f, bare: f, resets: resets, state: &state))
     let v = operands.value(x, .silu, bare: .silu, resets: resets, state: &state).reshaped([B, T, H, V])
-    var strength =
-      configuration.hasStrength
-      ? activate(linear(x, strengthWeight), .sigmoid) : Tensor(ones: [B, T, H])
-    if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
+    func reaching(_ x: Tensor) -> Tensor { configuration.allowsNegativeEigenvalues ? 2 * x : x }
+    let written: Tensor, removed: Tensor
+    if configuration.hasStrength {
+      let strength = reaching(activate(linear(x, strengthWeight), .sigmoid))
+      (written, removed) = (scaledRows(v, by: strength), scaledRows(k, by: -1 * strength))
+    } else {
+      (written, removed) = (reaching(v), reaching(-1 * k))
+    }
     let y = MatrixMemory.run(
-      q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .none,
-      removal: (a: k, b: scaledRows(k, by: -1 * strength)), form: form, resets: resets,
-      state: &state["memory"])
+      q: 1 / Float(K).squareRoot() * q, k: k, v: written, decay: .none, removal: (a: k, b: removed),
+      form: form, resets: resets, state: &state["memory"])
     return output(y, x, epsilon: configuration.normEpsilon)
   }
 }

@@ -13,7 +13,7 @@ public struct GatedMLP: SequenceLayer {
 
   /// - Parameter F: the hidden size.
   public init(
-    width D: Int, hidden F: Int, activation: Activation = .silu, hasBias: Bool = false, from p: Parameters
+    width D: Int, hidden F: Int, activation: Activation, hasBias: Bool = false, from p: Parameters
   ) {
     self.activation = activation
     gate = p.matrix("gate.weight", [F, D])

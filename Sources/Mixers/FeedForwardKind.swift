@@ -9,16 +9,19 @@ public struct FeedForwardShape: Sendable {
   /// Where in the model it stands.
   public let depth: Depth
   /// What acts on the gate of a part that has one.
-  public let activation: Activation?
+  public var activation: Activation { chosen ?? usual }
+  private let chosen: Activation?
+  /// The kind's own.
+  fileprivate var usual = Activation.silu
   /// Whether linear maps have biases, where the kind leaves it open.
   public let hasBias: Bool
 
-  /// - Parameters: as the properties.
+  /// - Parameters: as the properties; without an activation, the kind's own.
   public init(
     width: Int, hiddenWidth: Int, depth: Depth = .alone, activation: Activation? = nil, hasBias: Bool = false
   ) {
     (self.width, self.hiddenWidth, self.depth) = (width, hiddenWidth, depth)
-    (self.activation, self.hasBias) = (activation, hasBias)
+    (chosen, self.hasBias) = (activation, hasBias)
   }
 }
 
@@ -63,7 +66,7 @@ public struct FeedForwardKind: SettingWord {
   public static func gated(ratio: Double, activation f: Activation = .silu) -> FeedForwardKind {
     FeedForwardKind("gated-\(f.rawValue)", ratio, f) { shape, parameters in
       GatedMLP(
-        width: shape.width, hidden: shape.hiddenWidth, activation: shape.activation ?? f,
+        width: shape.width, hidden: shape.hiddenWidth, activation: shape.activation,
         hasBias: shape.hasBias, from: parameters)
     }
   }
@@ -91,6 +94,8 @@ public struct FeedForwardKind: SettingWord {
 
   /// A part of this kind, which must not be ``none``, with its parameters.
   public func callAsFunction(_ shape: FeedForwardShape, from parameters: Parameters) -> any SequenceLayer {
-    make(shape, parameters)
+    var shape = shape
+    if let activation { shape.usual = activation }
+    return make(shape, parameters)
   }
 }

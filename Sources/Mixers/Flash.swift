@@ -13,7 +13,6 @@
 /// distance to the local scores; here position comes from the rotation alone. Parameter names are those of
 /// the best-known implementation (FLASH-pytorch), the heads in its order: q, q', k, k'.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 

@@ -56,11 +56,13 @@ public struct HiPPOLegS: SequenceMixer {
   }
 
   public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
-    var counts = state.position
+    // Swapped, not copied: a copy is one more array for every token.
+    var counts: [Int] = []
+    swap(&counts, &state.position)
     let y = LegendreMemory.run(
       f: linear(x, inputWeight), C: readOut, D: skip, form: form, resets: resets, state: &state["memory"],
       counts: &counts)
-    state.position = counts
+    swap(&counts, &state.position)
     return gatedUnit(y)
   }
 }

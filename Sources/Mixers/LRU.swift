@@ -106,11 +106,6 @@ public struct LRU: SequenceMixer {
 
 extension LRU: ConvolutionalMixer {
   public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
-    [
-      .acrossChannels("kernel", width: configuration.width, length: length) { u in
-        var state = initialState(batch: u.shape[0])
-        return system(u, constants, form: form, resets: .none, state: &state)
-      }
-    ]
+    [.acrossChannels("kernel", width: configuration.width, length: length, response(of: system, form))]
   }
 }

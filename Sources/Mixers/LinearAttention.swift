@@ -11,7 +11,6 @@
 /// normaliser with them. The identity has no normaliser; each head's output is divided by its root mean
 /// square.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
@@ -34,7 +33,7 @@ public struct LinearAttention: SequenceMixer {
       .valueWidth(\.valueWidth) { $0.width / $0.heads },
       Setting(
         "epsilon", \.epsilon, "added to the denominator, which may be tiny",
-        Rule("be 0 or more") { value, _ in value >= 0 && value.isFinite }),
+        Rule("be 0 or more") { value, _ in value >= 0 }),
       Setting("rotates", \.rotates, "whether features are rotated by their position"),
       Setting("feature_map", \.featureMap, "what makes features of queries and keys"),
       Setting(
@@ -97,7 +96,20 @@ public struct LinearAttention: SequenceMixer {
     ]
   }
 
-  public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
+  /// What is added to a sum of features that divides them, and ε of the normaliser; the ones that make such sums [1 K], absent
+  /// where there are none.
+  public typealias Constants = (least: Tensor, epsilon: Tensor, ones: Tensor)
+  public var constants: Constants {
+    let width = configuration.featureMap.count(of: configuration.featureWidth)
+    let hasSums = configuration.queriesSumToOne || configuration.keysSumToOne
+    return (
+      Tensor([1e-4]), Tensor([configuration.epsilon]), hasSums ? Tensor(ones: [1, width]) : .absent
+    )
+  }
+
+  public func run(
+    _ x: Tensor, _ constants: Constants, form: Form, resets: Resets, state: inout RecurrentState
+  ) -> Tensor {
     let (B, T, H, G) = (x.shape[0], x.shape[1], configuration.heads, configuration.keyValueHeads)
     let V = configuration.valueWidth
     let map = configuration.featureMap
@@ -109,8 +121,8 @@ public struct LinearAttention: SequenceMixer {
       let projected = linear(x, weight).reshaped([B, T, heads, configuration.featureWidth])
       let features = map(rotated(projected, where: map.rotatesBefore), learnt)
       guard sumToOne else { return repeatedHeads(features, each: H / heads) }
-      let sums = linear(features, Tensor(ones: [1, features.shape.width]))
-      return repeatedHeads(divided(features, by: added(sums, Tensor([1e-4]))), each: H / heads)
+      let sums = added(linear(features, constants.ones), constants.least)
+      return repeatedHeads(divided(features, by: sums), each: H / heads)
     }
     var q = features(queryWeight, H, queryMap, sumToOne: configuration.queriesSumToOne)
     if configuration.scalesQueries { q = 1 / Float(q.shape.width).squareRoot() * q }
@@ -122,7 +134,7 @@ public struct LinearAttention: SequenceMixer {
     if configuration.hasNormalizer == true {
       let weights = MatrixMemory.run(
         q: q, k: k, v: Tensor(ones: [B, T, H, 1]), form: form, resets: resets, state: &state["normalizer"])
-      y = divided(y, by: added(weights, Tensor([configuration.epsilon])))
+      y = divided(y, by: added(weights, constants.epsilon))
     }
     if configuration.hasNorm == true { y = rmsNorm(y, scale: normScale, epsilon: configuration.normEpsilon) }
     return linear(y.reshaped([B, T, H * V]), outputWeight)

@@ -12,7 +12,6 @@
 ///
 /// The authors' code adds 1e-6 to the denominator, by which h depends on the stabiliser; here it does not.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 

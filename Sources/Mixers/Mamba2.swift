@@ -105,13 +105,15 @@ public struct Mamba2: SequenceMixer {
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E + 2 * G * N, H])  // z, xBC, δ
     let mixed = convolution(projected[1], .silu, resets: resets, state: &state)
     let operands = split(mixed, sizes: [E, G * N, G * N])
-    var step = added(projected[2], stepBias)  // before softplus, as its limits are: [B T H]
+    // Before softplus, as its limits are: [B T H].
+    var limited = of(added(projected[2], stepBias))
     if let least = configuration.leastStep {
-      step = evaluate(maximum(of(step), Float(inverseSoftplus(Double(least)))))
+      limited = maximum(limited, Float(inverseSoftplus(Double(least))))
     }
     if let largest = configuration.largestStep {
-      step = evaluate(minimum(of(step), Float(inverseSoftplus(Double(largest)))))
+      limited = minimum(limited, Float(inverseSoftplus(Double(largest))))
     }
+    let step = evaluate(limited)
     let x = operands[0].reshaped([B, T, H, P])
     let y = MatrixMemory.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),

@@ -11,7 +11,6 @@
 /// four times the width; the gated one behind this mixer has as many parameters. Parameter names are those of
 /// the best-known implementation (minGRU-pytorch), where W_h and W_z stand in one matrix, in this order.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 

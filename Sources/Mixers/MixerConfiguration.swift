@@ -1,6 +1,5 @@
 /// The numbers, flags and words that fix a mixer: what their declarations make of them.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
@@ -104,92 +103,94 @@ extension KeyedDecodingContainer<SettingKey> {
 
 // What many mixers have, in one spelling.
 extension Setting where Root: MixerConfiguration {
-  static func heads(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
+  typealias Path<Value> = any WritableKeyPath<Root, Value> & Sendable
+
+  static func heads(_ path: Path<Int>) -> Setting {
     Setting("heads", path, "H: heads of queries", chosen: .dividing("width", \.width)) { $0.usualHeads }
   }
   static func keyValueHeads(
-    _ path: any WritableKeyPath<Root, Int> & Sendable, _ heads: @escaping @Sendable (Root) -> Int
+    _ path: Path<Int>, _ heads: @escaping @Sendable (Root) -> Int
   ) -> Setting {
     Setting(
       "key_value_heads", path, "G: heads of keys and values, each for H/G neighbouring heads of queries",
       Rule("divide heads") { value, own in value > 0 && heads(own) % value == 0 }, derived: heads)
   }
   static func expandedWidth(
-    _ path: any WritableKeyPath<Root, Int> & Sendable, _ derived: @escaping @Sendable (Root) -> Int
+    _ path: Path<Int>, _ derived: @escaping @Sendable (Root) -> Int
   ) -> Setting {
     Setting("expanded_width", path, "E: channels behind the input projection", derived: derived)
   }
   static func stateSize(
-    _ path: any WritableKeyPath<Root, Int> & Sendable, _ rule: Rule<Root, Int> = .usual,
+    _ path: Path<Int>, _ rule: Rule<Root, Int> = .usual,
     derived: (@Sendable (Root) -> Int)? = nil
   ) -> Setting {
     Setting("state_size", path, "N: numbers of a channel's state", rule, derived: derived)
   }
   static func keyWidth(
-    _ path: any WritableKeyPath<Root, Int> & Sendable, _ rule: Rule<Root, Int> = .usual,
+    _ path: Path<Int>, _ rule: Rule<Root, Int> = .usual,
     derived: (@Sendable (Root) -> Int)? = nil
   ) -> Setting {
     Setting("key_width", path, "K: features of a query and a key", rule, derived: derived)
   }
   static func valueWidth(
-    _ path: any WritableKeyPath<Root, Int> & Sendable, _ derived: @escaping @Sendable (Root) -> Int
+    _ path: Path<Int>, _ derived: @escaping @Sendable (Root) -> Int
   ) -> Setting {
     Setting("value_width", path, "V: features of a value", derived: derived)
   }
-  static func featureMap(_ path: any WritableKeyPath<Root, Activation> & Sendable) -> Setting {
+  static func featureMap(_ path: Path<Activation>) -> Setting {
     Setting("feature_map", path, "what acts on queries and keys")
   }
-  static func temperature(_ path: any WritableKeyPath<Root, Float> & Sendable) -> Setting {
+  static func temperature(_ path: Path<Float>) -> Setting {
     Setting("temperature", path, "τ: decays are the gates' sigmoids to the power 1/τ")
   }
-  static func discretization(_ path: any WritableKeyPath<Root, Discretization> & Sendable) -> Setting {
+  static func discretization(_ path: Path<Discretization>) -> Setting {
     Setting("discretization", path, "how the system becomes a recurrence")
   }
-  static func hasBias(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+  static func hasBias(_ path: Path<Bool>) -> Setting {
     Setting("has_bias", path, "whether the input and output projections have biases")
   }
   /// Of a convolution that every such mixer has.
-  static func taps(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
+  static func taps(_ path: Path<Int>) -> Setting {
     Setting("convolution_width", path, "W: taps of the short convolution")
   }
-  static func convolutionWidth(_ path: any WritableKeyPath<Root, Int> & Sendable) -> Setting {
+  static func convolutionWidth(_ path: Path<Int>) -> Setting {
     Setting("convolution_width", path, "W: taps of the short convolutions; 0 for none", .zeroOrMore)
   }
-  static func hasConvolutionBias(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+  static func hasConvolutionBias(_ path: Path<Bool>) -> Setting {
     Setting("has_convolution_bias", path, "whether the short convolutions have biases")
   }
-  static func allowsNegativeEigenvalues(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+  static func allowsNegativeEigenvalues(_ path: Path<Bool>) -> Setting {
     Setting(
       "allows_negative_eigenvalues", path,
       "whether β reaches two, so that the transition has negative eigenvalues")
   }
-  static func hasGate(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+  static func hasGate(_ path: Path<Bool>) -> Setting {
     Setting("has_gate", path, "whether the output is gated")
   }
-  static func gateActivation(_ path: any WritableKeyPath<Root, Activation> & Sendable) -> Setting {
+  static func gateActivation(_ path: Path<Activation>) -> Setting {
     Setting("gate_activation", path, "what acts on the output's gate")
   }
-  static func hasNormScale(_ path: any WritableKeyPath<Root, Bool> & Sendable) -> Setting {
+  static func hasNormScale(_ path: Path<Bool>) -> Setting {
     Setting("has_norm_scale", path, "whether the norm of the heads has a scale")
   }
-  static func normEpsilon(_ path: any WritableKeyPath<Root, Float> & Sendable) -> Setting {
+  static func normEpsilon(_ path: Path<Float>) -> Setting {
     Setting("norm_epsilon", path, "ε of the norm of the heads")
   }
-  static func groupNormEpsilon(_ path: any WritableKeyPath<Root, Float> & Sendable) -> Setting {
+  static func groupNormEpsilon(_ path: Path<Float>) -> Setting {
     Setting("group_norm_epsilon", path, "ε of the norm of each head")
   }
-  static func startsTuned(_ path: any WritableKeyPath<Root, Bool?> & Sendable) -> Setting {
+  static func startsTuned(_ path: Path<Bool?>) -> Setting {
     Setting("starts_tuned", path, "whether rows start from a tuned state, time_state, not from zero")
   }
-  static func smallestStep(_ path: any WritableKeyPath<Root, Double> & Sendable) -> Setting {
+  static func smallestStep(_ path: Path<Double>) -> Setting {
     Setting("smallest_step", path, "the smallest Δ to begin with", kind: .beginning)
   }
   static func largestStep(
-    _ path: any WritableKeyPath<Root, Double> & Sendable, from smallest: any KeyPath<Root, Double> & Sendable
+    _ path: Path<Double>, from smallest: any KeyPath<Root, Double> & Sendable
   ) -> Setting {
     Setting(
       "largest_step", path, "the largest Δ to begin with",
-      Rule("be at least smallest_step") { value, own in value >= own[keyPath: smallest] && value.isFinite },
+      Rule("be at least smallest_step") { value, own in value >= own[keyPath: smallest] },
       kind: .beginning)
   }
 }

@@ -166,9 +166,8 @@ public final class Parameters {
     layout: Weight.Layout = .outputByInput, if present: Bool = true
   ) -> Weight {
     guard present else { return .absent }
-    let place = ParameterPlace(name: prefix + name, shape: shape, traits: traits, layout: layout)
-    guard case .weight(let weight) = give(place, beginning) else {
-      preconditionFailure("\(place.name): a weight cannot become a tensor")
+    guard case .weight(let weight) = ask(name, shape, traits, beginning, layout) else {
+      preconditionFailure("\(prefix + name): a weight cannot become a tensor")
     }
     return weight
   }
@@ -179,11 +178,17 @@ public final class Parameters {
     if present: Bool = true
   ) -> Tensor {
     guard present else { return .absent }
-    let place = ParameterPlace(name: prefix + name, shape: shape, traits: traits, layout: nil)
-    guard case .tensor(let tensor) = give(place, beginning) else {
-      preconditionFailure("\(place.name): a tensor cannot become a weight")
+    guard case .tensor(let tensor) = ask(name, shape, traits, beginning, nil) else {
+      preconditionFailure("\(prefix + name): a tensor cannot become a weight")
     }
     return tensor
+  }
+
+  private func ask(
+    _ name: String, _ shape: Shape, _ traits: ParameterTraits, _ beginning: Beginning,
+    _ layout: Weight.Layout?
+  ) -> StoredParameter {
+    give(ParameterPlace(name: prefix + name, shape: shape, traits: traits, layout: layout), beginning)
   }
 
   /// Makes a part whose parameters have this in front of their names, `"gate."` for example.

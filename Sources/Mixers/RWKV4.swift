@@ -62,7 +62,7 @@ public struct RWKV4: SequenceMixer {
     return [
       StateTensor("previous", [configuration.width]), StateTensor("numerator", [A]),
       StateTensor("denominator", [A]),
-      StateTensor("exponent", [A], from: WKV.State(batch: 1, width: 1).exponent.scalars[0]),
+      StateTensor("exponent", [A], from: WKV.lowestExponent),
     ]
   }
 

@@ -10,7 +10,6 @@
 /// weights that he draws orthogonal: normal, of the same deviation. He divides y by 8 in front of the norm:
 /// the same as ε 8² times as large.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 

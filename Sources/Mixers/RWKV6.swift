@@ -9,7 +9,6 @@
 /// values; flash-linear-attention halves them. Parameter names and layouts are those of the authors' code: matrices
 /// of low rank lie [in out], and the five inputs are in the order w, k, v, r, g.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 

@@ -38,7 +38,7 @@ public struct RWKV7: SequenceMixer {
       .groupNormEpsilon(\.groupNormEpsilon),
       Setting(
         "key_norm_epsilon", \.keyNormEpsilon, "ε in κ / √(Σ κ² + ε)",
-        Rule("be 0 or more") { value, _ in value >= 0 && value.isFinite }),
+        Rule("be 0 or more") { value, _ in value >= 0 }),
       .startsTuned(\.startsTuned),
     ]
     public static let feedForward = FeedForwardKind.channelMix(version: 7, ratio: 4)

@@ -1,7 +1,6 @@
 /// What versions 4 to 7 of RWKV share: how the authors' training code starts what lies along the channels, by depth.
 
 import RunnelKernels
-import RunnelRecurrences
 import RunnelTensors
 
 extension Beginning {

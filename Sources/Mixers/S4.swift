@@ -86,11 +86,6 @@ public struct S4: SequenceMixer {
 
 extension S4: ConvolutionalMixer {
   public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
-    [
-      .perChannel("kernel", channels: configuration.width, length: length) { u in
-        var state = initialState(batch: 1)
-        return system(u, constants, form: form, resets: .none, state: &state)
-      }
-    ]
+    [.perChannel("kernel", channels: configuration.width, length: length, response(of: system, form))]
   }
 }

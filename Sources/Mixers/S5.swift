@@ -9,7 +9,6 @@
 /// B₀ and C = C₀ V (Appendix B.1). Real parts are kept below −10⁻⁴, as the authors' code advises where a
 /// sequence has no end. A third of this file is the change of basis in which B and C begin.
 
-import RunnelKernels
 import RunnelRecurrences
 import RunnelTensors
 
@@ -144,11 +143,6 @@ public struct S5: SequenceMixer {
 
 extension S5: ConvolutionalMixer {
   public func impulseResponses(length: Int, form: Form) -> [ImpulseResponse] {
-    [
-      .acrossChannels("kernel", width: configuration.width, length: length) { u in
-        var state = initialState(batch: u.shape[0])
-        return system(u, constants, form: form, resets: .none, state: &state)
-      }
-    ]
+    [.acrossChannels("kernel", width: configuration.width, length: length, response(of: system, form))]
   }
 }

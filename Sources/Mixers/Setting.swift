@@ -53,18 +53,20 @@ public struct Setting<Root: Sendable>: Sendable {
     bounds = rule.words
     let key = SettingKey(stringValue: name)
     precondition(derived == nil || Value.unset != nil, "\(name): a value of this type cannot be derived")
+    @Sendable func require(_ holds: Bool, _ value: Value, _ words: String) throws {
+      guard !holds else { return }
+      throw ConfigurationError("\(name) is \(value.settingText); it must \(words)")
+    }
     @Sendable func require(_ rule: Rule<Root, Value>, _ root: Root) throws {
       let value = root[keyPath: path]
-      guard !rule.holds(value, root) else { return }
-      throw ConfigurationError("\(name) is \(value.settingText); it must \(rule.words)")
+      try require(value.isBounded, value, Value.boundWords)
+      try require(rule.holds(value, root), value, rule.words)
     }
     /// A value that is given is never taken for one that is not.
     @Sendable func requireGiven(_ value: Value) throws {
       let isTaken = derived != nil && value == Value.unset && !Value.unsetIsNone
-      guard value.isBounded, !isTaken, kind != .alias || value.isUsual else {
-        let words = value.isBounded ? rule.words : "be at most \(Int.settingLimit)"
-        throw ConfigurationError("\(name) is \(value.settingText); it must \(words)")
-      }
+      try require(value.isBounded, value, Value.boundWords)
+      try require(!isTaken && (kind != .alias || value.isUsual), value, rule.words)
     }
     check = { try require(rule, $0) }
     derive = { root in
@@ -151,8 +153,10 @@ public protocol SettingValue: Codable, Sendable, Equatable {
   static var usualWords: String { get }
   /// Whether the value keeps the usual rule.
   var isUsual: Bool { get }
-  /// Whether sums and products with it stay numbers.
+  /// Whether sums and products with it stay numbers, and a file can hold it.
   var isBounded: Bool { get }
+  /// What a value must be to be bounded, in words that follow "must".
+  static var boundWords: String { get }
 }
 
 extension SettingValue {
@@ -161,6 +165,7 @@ extension SettingValue {
   public static var usualWords: String { "be \(expected)" }
   public var isUsual: Bool { true }
   public var isBounded: Bool { true }
+  public static var boundWords: String { usualWords }
 }
 
 extension Int: SettingValue {
@@ -172,7 +177,8 @@ extension Int: SettingValue {
   public var isUsual: Bool { self > 0 }
   /// No default that is derived from it overflows; memory bounds it more closely.
   public var isBounded: Bool { magnitude <= Self.settingLimit }
-  static var settingLimit: Int { 1 << 59 }
+  public static var boundWords: String { "be at most \(settingLimit)" }
+  private static var settingLimit: Int { 1 << 59 }
 }
 
 extension Bool: SettingValue {
@@ -186,7 +192,9 @@ extension SettingValue where Self: BinaryFloatingPoint & LosslessStringConvertib
   public var settingText: String { "\(self)" }
   public static var expected: String { "a number" }
   public static var usualWords: String { "be positive" }
-  public var isUsual: Bool { self > 0 && isFinite }
+  public var isUsual: Bool { self > 0 }
+  public var isBounded: Bool { isFinite }
+  public static var boundWords: String { "be a finite number" }
 }
 extension Float: SettingValue {}
 extension Double: SettingValue {}
@@ -208,6 +216,7 @@ extension Optional: SettingValue where Wrapped: SettingValue {
   public static var usualWords: String { Wrapped.usualWords + ", or none" }
   public var isUsual: Bool { self?.isUsual ?? true }
   public var isBounded: Bool { self?.isBounded ?? true }
+  public static var boundWords: String { Wrapped.boundWords + ", or none" }
 }
 
 /// A setting that is one of some words.

@@ -14,6 +14,21 @@ extension LanguageFunction {
       $0.place.layout != nil && ($0.place.name != "embedding.weight" || configuration.tiesEmbedding)
     }
   }
+
+  /// The entries of ``StreamingModel/packed(as:finer:)``.
+  func packedEntries(
+    as element: PackedElement, finer: [String: PackedElement] = [:]
+  ) throws(PackingError) -> [ParameterEntry] {
+    var copies = entries
+    for i in copies.indices {
+      guard case .weight(let weight) = copies[i].stored else { continue }
+      let place = copies[i].place
+      let own =
+        finer[place.name] ?? (place.traits.isDelicate && element.isQuantised ? PackedElement.bf16 : element)
+      copies[i].stored = .weight(try weight.packed(as: own, name: place.name))
+    }
+    return copies
+  }
 }
 
 extension StreamingModel {
@@ -40,17 +55,10 @@ extension StreamingModel {
   public func packed(
     as element: PackedElement, finer: [String: PackedElement] = [:]
   ) throws(PackingError) -> Self {
-    var copies = entries
-    for i in copies.indices {
-      guard case .weight(let weight) = copies[i].stored else { continue }
-      let place = copies[i].place
-      let own =
-        finer[place.name] ?? (place.traits.isDelicate && element.isQuantised ? PackedElement.bf16 : element)
-      copies[i].stored = .weight(try weight.packed(as: own, name: place.name))
-    }
     // In f32, and of weights that were packed already, the numbers are the same.
     let stays = packing != nil || element == .f32
-    return StreamingModel(configuration, copies, knownWeights: stays ? knownWeights : nil)
+    return StreamingModel(
+      configuration, try packedEntries(as: element, finer: finer), knownWeights: stays ? knownWeights : nil)
   }
 }
 
@@ -61,6 +69,6 @@ extension LanguageModel {
   public func packed(
     as element: PackedElement, finer: [String: PackedElement] = [:]
   ) throws(PackingError) -> StreamingModel {
-    try stream(packing: false).packed(as: element, finer: finer)
+    StreamingModel(configuration, try packedEntries(as: element, finer: finer))
   }
 }

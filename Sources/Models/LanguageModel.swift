@@ -105,8 +105,8 @@ public struct LanguageModel: LanguageFunction {
   public func trainable() -> LanguageModel { self }
 
   public func stream(packing: Bool) -> StreamingModel {
-    let stream = StreamingModel(configuration, entries)
-    return packing ? stream.stream() : stream
+    // Those that diverged are shown as they are.
+    StreamingModel(configuration, packing ? (try? packedEntries(as: .f32)) ?? entries : entries)
   }
 }
 
@@ -138,7 +138,6 @@ public struct StreamingModel: LanguageFunction {
   }
 
   public func stream(packing: Bool) -> StreamingModel {
-    // Those that diverged are shown as they are.
     packing ? (try? packed(as: .f32)) ?? self : self
   }
 }

@@ -1,6 +1,5 @@
 /// Configurations of models.
 
-import Foundation
 import RunnelKernels
 import RunnelMixers
 import RunnelTensors
@@ -158,7 +157,7 @@ public struct ModelConfiguration: Sendable, Equatable {
 }
 
 extension ModelConfiguration {
-  /// What `config.json` says of a model besides its mixers. The first three have no default.
+  /// What `config.json` says of a model besides its mixers.
   public static let settings: [Setting<Self>] = [
     Setting("vocabulary_size", \.vocabularySize, "V: tokens"),
     Setting("width", \.width, "D, the width of the residual stream"),
@@ -174,10 +173,10 @@ extension ModelConfiguration {
     Setting("normalizes_embedding", \.normalizesEmbedding, "whether a norm follows the embedding"),
     Setting(
       "embedding_scale", \.embeddingScale, "a factor on the embedding",
-      Rule("be finite and not 0") { value, _ in value.isFinite && value != 0 }),
+      Rule("not be 0") { value, _ in value != 0 }),
     Setting(
       "logit_cap", \.logitCap, "c of c tanh(z / c) for logits z; 0 for none",
-      Rule("be 0, for none, or more") { value, _ in value >= 0 && value.isFinite }),
+      Rule("be 0, for none, or more") { value, _ in value >= 0 }),
     Setting("feed_forward", \.feedForward, "the feed-forward part, if not the architecture's"),
     Setting(
       "hidden_width", \.hiddenWidth, "the hidden size of feed-forward parts; 0 where there are none",
@@ -197,18 +196,18 @@ extension ModelConfiguration: Codable {
     let container = try decoder.container(keyedBy: SettingKey.self)
     try container.requireKnown(
       Self.settings.map(\.name) + MixerChoice.keys + [Self.pattern.stringValue] + Self.others)
-    func required(_ setting: Setting<Self>) throws -> Int {
-      let number = try container.decode(Int.self, forKey: SettingKey(stringValue: setting.name))
-      try ConfigurationError.requirePositive([setting.name: number])
+    func required(_ name: String) throws -> Int {
+      let number = try container.decode(Int.self, forKey: SettingKey(stringValue: name))
+      try ConfigurationError.requirePositive([name: number])
       return number
     }
     let mixers =
       container.contains(Self.pattern)
       ? try container.decode([MixerChoice].self, forKey: Self.pattern) : [try MixerChoice(from: decoder)]
-    let width = try required(Self.settings[1])
+    let width = try required("width")
     self.init(
-      mixers.map { $0.completed(width: width) }, vocabularySize: try required(Self.settings[0]), width: width,
-      layers: try required(Self.settings[2]))
+      mixers.map { $0.completed(width: width) }, vocabularySize: try required("vocabulary_size"),
+      width: width, layers: try required("layers"))
     for setting in Self.settings { try setting.read(&self, container) }
     if !container.contains(SettingKey(stringValue: "hidden_width")) { hiddenWidth = usualHiddenWidth }
   }

@@ -14,12 +14,9 @@ extension ModelState {
     }
     return replacing(
       tensors: { _, value in
-        let stride = value.count / max(1, batch)
-        return Tensor(Shape([rows.count] + value.shape.dropFirst())) { to in
-          for (i, row) in rows.enumerated() {
-            (to + i * stride).update(from: value.base + row * stride, count: stride)
-          }
-        }
+        embedding(
+          value.reshaped([batch, value.count / max(1, batch)]), ids: rows.map(Int32.init), shape: [rows.count]
+        ).reshaped(Shape([rows.count] + value.shape.dropFirst()))
       }, counters: { _, value in rows.map { value[$0] } })
   }
 
@@ -39,14 +36,7 @@ extension ModelState {
             part.shape.dropFirst().elementsEqual(value.shape.dropFirst()),
             "State: \(name) is \(value.shape) and \(part.shape); states of one model are joined")
         }
-        let rows = parts.reduce(0) { $0 + $1.shape[0] }
-        return Tensor(Shape([rows] + value.shape.dropFirst())) { to in
-          var to = to
-          for part in parts {
-            to.update(from: part.base, count: part.count)
-            to += part.count
-          }
-        }
+        return stacked(parts)
       },
       counters: { _, _ in
         defer { counter += 1 }

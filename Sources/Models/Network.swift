@@ -42,7 +42,7 @@ public struct Network: Sendable {
       guard kind != .none else { return [mixer] }
       let shape = FeedForwardShape(
         width: D, hiddenWidth: configuration.hiddenWidth, depth: depth,
-        activation: configuration.activation ?? kind.activation, hasBias: configuration.hasFeedForwardBias)
+        activation: configuration.activation, hasBias: configuration.hasFeedForwardBias)
       return [mixer, part("mlp") { kind(shape, from: parameters) }]
     }
     self.norm = norm("norm", configuration.layers)

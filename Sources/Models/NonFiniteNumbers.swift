@@ -82,10 +82,12 @@ extension LanguageFunction {
   }
 
   private var nonFiniteParameter: NonFiniteNumbers? {
-    for parameter in parameters {
-      guard let element = parameter.value.firstNonFinite else { continue }
+    // Packed weights are unpacked one at a time.
+    for entry in entries {
+      let numbers = entry.stored.numbers
+      guard let element = numbers.firstNonFinite else { continue }
       return NonFiniteNumbers(
-        part: parameter.name, what: "its element \(element)", value: parameter.value.base[element])
+        part: entry.place.name, what: "its element \(element)", value: numbers.base[element])
     }
     return nil
   }

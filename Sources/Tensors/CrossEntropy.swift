@@ -39,6 +39,7 @@ public func crossEntropy(_ logits: Tensor, targets: [Int32]) -> (mean: Tensor, p
 public func linearCrossEntropy(_ x: Tensor, _ weight: Weight, targets: [Int32]) -> (
   mean: Tensor, perToken: Tensor
 ) {
+  weight.require(.outputByInput, by: "linearCrossEntropy", else: "a head stored [V D]")
   guard let matrix = weight.matrix else { return linearCrossEntropy(x, weight.numbers, targets: targets) }
   let rows = x.reshaped([x.shape.rows, x.shape.width])
   let block = max(128, logitBlock / max(1, matrix.rows))

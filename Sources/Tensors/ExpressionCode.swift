@@ -10,10 +10,9 @@ struct ExpressionCode {
 
   @discardableResult
   mutating func append(
-    _ operation: runnel_operation, _ a: Int32, _ b: Int32 = absent, _ c: Int32 = absent, k: Float = 0,
-    l: Float = 0
+    _ operation: runnel_operation, _ a: Int32, _ b: Int32 = absent, k: Float = 0, l: Float = 0
   ) -> Int32 {
-    instructions.append(.init(operation: operation, y: 0, a: a, b: b, c: c, k: k, l: l))
+    instructions.append(.init(operation: operation, y: 0, a: a, b: b, c: Self.absent, k: k, l: l))
     return Int32(instructions.count - 1)
   }
 }
@@ -56,8 +55,7 @@ struct FlatExpression {
     } else {
       let a = self.value(of: term.a)
       let b = term.b.map { self.value(of: $0) } ?? ExpressionCode.absent
-      let c = term.c.map { self.value(of: $0) } ?? ExpressionCode.absent
-      value = code.append(term.operation, a, b, c, k: term.k, l: term.l)
+      value = code.append(term.operation, a, b, k: term.k, l: term.l)
     }
     numbers.append((ObjectIdentifier(term), value))
     return value
@@ -111,7 +109,7 @@ extension ExpressionCode {
         parts[place(operand)].append(ScaledValue(k: k * d.k, value: value))
       }
       func needs(_ operand: Int32) -> Bool { depends[place(operand)] }
-      let (a, b, c, k, y) = (instruction.a, instruction.b, instruction.c, instruction.k, Int32(i))
+      let (a, b, k, y) = (instruction.a, instruction.b, instruction.k, Int32(i))
       switch instruction.operation {
       case RUNNEL_COPY: add(1, d.value, to: a)
       case RUNNEL_ADD:
@@ -129,10 +127,6 @@ extension ExpressionCode {
         let quotient = append(RUNNEL_DIVIDE, d.value, b)
         add(1, quotient, to: a)
         if needs(b) { add(-1, append(RUNNEL_MULTIPLY, quotient, y), to: b) }
-      case RUNNEL_SELECT:
-        let zero = append(RUNNEL_AFFINE, a)
-        if needs(b) { add(1, append(RUNNEL_SELECT, a, d.value, zero), to: b) }
-        if needs(c) { add(1, append(RUNNEL_SELECT, a, zero, d.value), to: c) }
       case RUNNEL_OF_EXP: add(1, append(RUNNEL_MULTIPLY, d.value, y), to: a)
       case RUNNEL_OF_LOG: add(1, append(RUNNEL_DIVIDE, d.value, a), to: a)
       default:

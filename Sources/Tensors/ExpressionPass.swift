@@ -4,7 +4,6 @@
 /// for the pool, depends on shapes and the program alone, and so do sums: the threads change no bit.
 
 import CKernels
-import RunnelKernels
 
 /// How the elements of a smaller tensor stand for those of a whole.
 struct BroadcastPattern: Sendable {

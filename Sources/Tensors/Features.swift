@@ -1,7 +1,6 @@
 /// Feature maps of linear attention that mix the features of a head.
 
 import CKernels
-import RunnelKernels
 
 /// exp x_i / Σ_j exp x_j along the last axis.
 public func softmax(_ x: Tensor) -> Tensor {

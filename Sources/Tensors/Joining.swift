@@ -1,7 +1,5 @@
 /// Tensors joined along the last axis, and cut apart again.
 
-import RunnelKernels
-
 /// The parts [… Dᵢ] side by side: [… ΣDᵢ].
 public func concatenated(_ parts: [Tensor]) -> Tensor {
   guard let first = parts.first else {

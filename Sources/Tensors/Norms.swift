@@ -4,7 +4,6 @@
 /// heads for a norm per head. `scale` and `bias` are [D], or absent.
 
 import CKernels
-import RunnelKernels
 
 /// x / √(mean(x²) + ε) · scale.
 public func rmsNorm(_ x: Tensor, scale: Tensor = .absent, epsilon: Float, groups: Int = 1) -> Tensor {

@@ -1,7 +1,5 @@
 /// The tensor: a shape and floats.
 
-import RunnelKernels
-
 /// A value of Floats in row-major order. Copying one shares the memory until either copy is written.
 ///
 /// It is a constant, or it stands on the tape: `tracked()` begins there, and `gradients(of:for:)` ends it.
@@ -124,14 +122,5 @@ extension Tensor: CustomStringConvertible {
   public var description: String {
     let shown = scalars.prefix(8).map { "\($0)" }.joined(separator: ", ")
     return "Tensor \(shape): \(shown)\(count > 8 ? ", …" : "")"
-  }
-}
-
-extension Tensor {
-  /// The bit patterns of the elements.
-  package func withBits<R>(_ body: (UnsafeBufferPointer<UInt32>) throws -> R) rethrows -> R {
-    try base.withMemoryRebound(to: UInt32.self, capacity: count) {
-      try body(UnsafeBufferPointer(start: $0, count: count))
-    }
   }
 }

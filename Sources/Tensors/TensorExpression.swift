@@ -11,23 +11,17 @@ import CKernels
 
 /// A function of tensors, element by element, that is not computed yet. A value: what stands in one twice is computed once.
 public struct TensorExpression: Sendable {
-  /// An operation on up to three expressions.
+  /// An operation on one expression or two.
   final class Term: Sendable {
     let operation: runnel_operation
     let k, l: Float
     let a: TensorExpression
-    let b, c: TensorExpression?
+    let b: TensorExpression?
     let shape: Shape
 
-    init(
-      _ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression? = nil,
-      _ c: TensorExpression? = nil, k: Float = 0, l: Float = 0
-    ) {
-      (self.operation, self.a, self.b, self.c, self.k, self.l) = (operation, a, b, c, k, l)
-      var shape = a.shape
-      if let b { shape = shape.broadcast(with: b.shape) }
-      if let c { shape = shape.broadcast(with: c.shape) }
-      self.shape = shape
+    init(_ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression?, k: Float, l: Float) {
+      (self.operation, self.a, self.b, self.k, self.l) = (operation, a, b, k, l)
+      shape = b.map { a.shape.broadcast(with: $0.shape) } ?? a.shape
     }
   }
 
@@ -47,10 +41,10 @@ public struct TensorExpression: Sendable {
   }
 
   fileprivate init(
-    _ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression? = nil,
-    _ c: TensorExpression? = nil, k: Float = 0, l: Float = 0
+    _ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression? = nil, k: Float = 0,
+    l: Float = 0
   ) {
-    form = .term(Term(operation, a, b, c, k: k, l: l))
+    form = .term(Term(operation, a, b, k: k, l: l))
   }
   fileprivate init(_ tensor: Tensor) { form = .tensor(tensor) }
 }
@@ -109,22 +103,12 @@ extension TensorExpression {
   public static func / (x: Self, c: Float) -> Self { 1 / c * x }
   /// c / x.
   public static func / (c: Float, x: Self) -> Self { c * reciprocal(x) }
-
-  /// One where x ≥ c, else zero; without a gradient. For ``select(_:_:else:)``.
-  public static func >= (x: Self, c: Float) -> Self { .init(RUNNEL_IS_AT_LEAST, x, k: c) }
-}
-
-/// `x` where the condition is not zero, else `y`.
-public func select(
-  _ condition: TensorExpression, _ x: TensorExpression, else y: TensorExpression
-) -> TensorExpression {
-  .init(RUNNEL_SELECT, condition, x, y)
 }
 
 // Functions
 
 /// eˣ, which saturates at e⁻⁸⁷ and e⁸⁸.
-public func exp(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_EXP, x) }
+public func exp(_ x: TensorExpression) -> TensorExpression { Activation.exp(x) }
 /// eˣ − 1, exact near zero.
 public func expm1(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_EXPM1, x) }
 /// The natural logarithm; −∞ at zero, NaN below.
@@ -132,29 +116,25 @@ public func log(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_LOG
 /// log (1 + x), exact near zero.
 public func log1p(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_LOG1P, x) }
 /// 1 / (1 + e⁻ˣ).
-public func sigmoid(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_SIGMOID, x) }
+public func sigmoid(_ x: TensorExpression) -> TensorExpression { Activation.sigmoid(x) }
 /// log σ(x).
 public func logSigmoid(_ x: TensorExpression) -> TensorExpression { -softplus(-x) }
 /// log (1 + eˣ).
-public func softplus(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_SOFTPLUS, x) }
+public func softplus(_ x: TensorExpression) -> TensorExpression { Activation.softplus(x) }
 /// tanh x.
-public func tanh(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_TANH, x) }
+public func tanh(_ x: TensorExpression) -> TensorExpression { Activation.tanh(x) }
 /// x σ(x).
-public func silu(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_SILU, x) }
+public func silu(_ x: TensorExpression) -> TensorExpression { Activation.silu(x) }
 /// x Φ(x), in its tanh form.
-public func gelu(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_GELU, x) }
+public func gelu(_ x: TensorExpression) -> TensorExpression { Activation.gelu(x) }
 /// max(x, 0).
-public func relu(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_RELU, x) }
+public func relu(_ x: TensorExpression) -> TensorExpression { Activation.relu(x) }
 /// |x|, whose slope at zero is zero.
 public func abs(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_ABS, x) }
 /// x².
-public func square(_ x: TensorExpression) -> TensorExpression {
-  x * x
-}
-/// √x, whose slope 1 / (2 √x) is held at `largestSlope`: it grows without bound as x goes to zero.
-public func sqrt(_ x: TensorExpression, largestSlope: Float = .greatestFiniteMagnitude) -> TensorExpression {
-  .init(RUNNEL_OF_SQRT, x, k: largestSlope)
-}
+public func square(_ x: TensorExpression) -> TensorExpression { x * x }
+/// √x, whose slope 1 / (2 √x) at zero is the largest finite number.
+public func sqrt(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_SQRT, x) }
 /// 1 / x.
 public func reciprocal(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_RECIPROCAL, x) }
 /// max(x, c); where they are equal the gradient is x's.

@@ -1,7 +1,6 @@
 /// The input one token earlier, as RWKV mixes it with the current one.
 
 import CKernels
-import RunnelKernels
 
 /// x_{t − 1} for `x` [B T D]: zero at the start of a document, `last` [B D] before the segment. `last` becomes the
 /// last token of the segment; gradients flow through both.

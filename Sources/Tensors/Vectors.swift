@@ -1,7 +1,6 @@
 /// Operations that combine every row of a tensor [… D] with one vector [D], or with one number per row.
 
 import CKernels
-import RunnelKernels
 
 /// x ⊙ v.
 public func scaled(_ x: Tensor, by v: Tensor) -> Tensor {

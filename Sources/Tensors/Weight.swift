@@ -67,6 +67,15 @@ public struct Weight: Sendable {
   /// A weight over a packed matrix [out in].
   public init(_ matrix: PackedMatrix, _ layout: Layout) { self.init(layout, .packed(matrix)) }
 
+  /// Traps where a function that takes the other layout is given this weight: packed, it would compute something else than it
+  /// does with the numbers.
+  func require(_ layout: Layout, by function: String, else other: String) {
+    precondition(
+      self.layout == layout,
+      "\(function): a weight of \(shape) stored \(self.layout == .outputByInput ? "[out in]" : "[in out]"); take \(other)"
+    )
+  }
+
   /// The same weight packed, unless it is already, or absent.
   ///
   /// - Throws: `PackingError` where an element is not a finite number.
@@ -79,26 +88,28 @@ public struct Weight: Sendable {
 
 /// x · Wᵀ + b for a weight [out in]: `x` [… in] → [… out].
 public func linear(_ x: Tensor, _ weight: Weight, bias: Tensor? = nil) -> Tensor {
+  weight.require(.outputByInput, by: "linear", else: "product")
   if let matrix = weight.matrix { return linear(x, matrix, bias: bias) }
   return linear(x, weight.numbers, bias: bias)
 }
 
 /// The same in parts: the first `sizes[0]` rows of the weight make the first part, and so on.
 public func linear(_ x: Tensor, _ weight: Weight, bias: Tensor? = nil, sizes: [Int]) -> [Tensor] {
+  weight.require(.outputByInput, by: "linear", else: "product")
   if let matrix = weight.matrix { return linear(x, matrix, bias: bias, sizes: sizes) }
   return linear(x, weight.numbers, bias: bias, sizes: sizes)
 }
 
 /// x · W for a weight stored [in out]: `x` [… in] → [… out].
 public func product(_ x: Tensor, _ weight: Weight) -> Tensor {
-  precondition(
-    weight.layout == .inputByOutput, "product: a weight \(weight.shape) stored [out in]; take linear")
+  weight.require(.inputByOutput, by: "product", else: "linear")
   if let matrix = weight.matrix { return linear(x, matrix) }
   return product(x, weight.numbers)
 }
 
 /// Row `ids[i]` of a table [V D] for each i, as [shape… D].
 public func embedding(_ table: Weight, ids: [Int32], shape: Shape) -> Tensor {
+  table.require(.outputByInput, by: "embedding", else: "a weight stored [V D]")
   guard let matrix = table.matrix else { return embedding(table.numbers, ids: ids, shape: shape) }
   precondition(shape.elements == ids.count, "embedding: \(ids.count) ids do not fill the shape \(shape)")
   var out = shape

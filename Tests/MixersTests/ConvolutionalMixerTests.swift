@@ -1,4 +1,3 @@
-import Foundation
 import RunnelMixers
 import RunnelRecurrences
 import RunnelTensors

@@ -81,15 +81,10 @@ struct GatedRecurrenceTests {
 
   @Test("the state has the bytes that the description's formula says")
   func stateBytes() {
-    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
-      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
-      let bytes = 4 * formula.value + (M.countsTokens ? 8 : 0)
-      #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
-    }
-    check(
+    expectStateBytes(
       MinGRU.self,
       .init(width: 3) { $0.expandedWidth = 5 }, ["D": 3, "E": 5, "W": 4])
-    check(
+    expectStateBytes(
       RGLRU.self,
       .init(width: 4) { ($0.expandedWidth, $0.heads, $0.convolutionWidth) = (6, 2, 3) }, ["E": 6, "W": 3])
   }

@@ -160,42 +160,48 @@ struct PublishedFacts {
 
   @Test("the state has the bytes that the description's formula says")
   func stateBytes() {
-    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
-      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
-      let counters = (M.countsTokens ? 8 : 0)
-      let mixer = Self.fresh(M.self, configuration)
-      for batch in [1, 3] {
-        #expect(
-          mixer.initialState(batch: batch).byteCount == batch * (4 * formula.value + counters), "\(M.name)")
-      }
-    }
-    check(
+    expectStateBytes(
       S4D.self,
       .init(width: 3) { $0.stateSize = 10 }, ["D": 3, "N": 10])
-    check(
+    expectStateBytes(
       LRU.self,
       .init(width: 3) { $0.stateSize = 7 }, ["N": 7])
-    check(
+    expectStateBytes(
       Mamba.self,
       .init(width: 3) { ($0.expandedWidth, $0.stateSize, $0.convolutionWidth, $0.stepRank) = (5, 4, 3, 1) },
       ["E": 5, "N": 4, "W": 3])
-    check(
+    expectStateBytes(
       Mamba2.self,
       .init(width: 4) {
         ($0.heads, $0.headWidth, $0.groups, $0.stateSize, $0.convolutionWidth) = (6, 5, 2, 3, 4)
       },
       ["H": 6, "N": 3, "P": 5, "E": 30, "G": 2, "W": 4])
-    check(
+    expectStateBytes(
       RetNet.self,
       .init(width: 4) { ($0.heads, $0.keyWidth, $0.valueWidth) = (3, 4, 5) }, ["H": 3, "K": 4, "V": 5])
-    check(
+    expectStateBytes(
       LinearAttention.self,
       .init(width: 12) { $0.heads = 3 }, ["H": 3, "K": 4, "V": 4])
   }
 }
 
+/// A mixer's state has the bytes that the formula of its description says with these numbers for letters.
+func expectStateBytes<M: SequenceMixer>(
+  _: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int],
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
+  let bytes = 4 * formula.value + (M.countsTokens ? 8 : 0)
+  let mixer = M.fresh(configuration)
+  for batch in [1, 3] {
+    #expect(
+      mixer.initialState(batch: batch).byteCount == batch * bytes, "\(M.name)", sourceLocation: sourceLocation
+    )
+  }
+}
+
 /// A sum of products of letters, digits and sums in brackets.
-struct Formula {
+private struct Formula {
   let letters: [Character: Int]
   var rest: Substring
 

@@ -97,15 +97,10 @@ struct RWKVTests {
 
   @Test("the state has the bytes that the description's formula says")
   func stateBytes() {
-    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
-      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
-      let state = PublishedFacts.fresh(M.self, configuration).initialState(batch: 3)
-      #expect(state.byteCount == 3 * 4 * formula.value)
-    }
-    check(
+    expectStateBytes(
       RWKV4.self,
       .init(width: 3) { $0.attentionWidth = 5 }, ["D": 3, "A": 5])
-    check(
+    expectStateBytes(
       RWKV5.self,
       .init(width: 6) { ($0.heads, $0.headWidth) = (2, 4) }, ["D": 6, "H": 2, "K": 4])
   }

@@ -155,33 +155,11 @@ struct NormalPlusLowRankTests {
 
 @Suite("the bytes of a state space are its description's")
 struct StateSpaceBytes {
-  static func bytes<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, batch: Int) -> Int {
-    PublishedFacts.fresh(M.self, configuration).initialState(batch: batch).byteCount
-  }
-  static func formula(_ description: MixerDescription, _ letters: [Character: Int]) -> Int {
-    var formula = Formula(letters: letters, rest: description.state.filter { $0 != " " }[...])
-    return 4 * formula.value
-  }
-
-  @Test(arguments: [1, 3]) func s5(batch: Int) {
-    let expected = batch * Self.formula(S5.description, ["N": 12])
-    #expect(
-      Self.bytes(
-        S5.self,
-        .init(width: 3) { ($0.stateSize, $0.blocks) = (12, 2) }, batch: batch) == expected)
-  }
-
-  @Test(arguments: [1, 3]) func s4(batch: Int) {
-    let expected = batch * Self.formula(S4.description, ["D": 5, "N": 6])
-    #expect(
-      Self.bytes(
-        S4.self,
-        .init(width: 5) { $0.stateSize = 6 }, batch: batch) == expected)
-  }
-
-  @Test(arguments: [1, 3]) func h3(batch: Int) {
-    let expected = batch * Self.formula(H3.description, ["D": 6, "N": 10, "P": 2])
-    let configuration = H3.Configuration(width: 6) { ($0.stateSize, $0.headWidth) = (10, 2) }
-    #expect(Self.bytes(H3.self, configuration, batch: batch) == expected)
+  @Test("the state has the bytes that the description's formula says")
+  func stateBytes() {
+    expectStateBytes(S5.self, .init(width: 3) { ($0.stateSize, $0.blocks) = (12, 2) }, ["N": 12])
+    expectStateBytes(S4.self, .init(width: 5) { $0.stateSize = 6 }, ["D": 5, "N": 6])
+    expectStateBytes(
+      H3.self, .init(width: 6) { ($0.stateSize, $0.headWidth) = (10, 2) }, ["D": 6, "N": 10, "P": 2])
   }
 }

@@ -90,16 +90,11 @@ struct WindowMixerTests {
 
   @Test("the state has the bytes that the description's formula says")
   func stateBytes() {
-    func check<M: SequenceMixer>(_: M.Type, _ configuration: M.Configuration, _ letters: [Character: Int]) {
-      var formula = Formula(letters: letters, rest: M.description.state.filter { $0 != " " }[...])
-      let bytes = 4 * formula.value + (M.countsTokens ? 8 : 0)
-      #expect(PublishedFacts.fresh(M.self, configuration).initialState(batch: 3).byteCount == 3 * bytes)
-    }
-    check(
+    expectStateBytes(
       Attention.self,
       .init(width: 12) { ($0.heads, $0.keyValueHeads, $0.headWidth, $0.window) = (4, 2, 6, 9) },
       ["W": 9, "G": 2, "K": 6])
-    check(
+    expectStateBytes(
       Flash.self,
       .init(width: 4) { ($0.expandedWidth, $0.keyWidth, $0.chunk) = (6, 8, 5) }, ["C": 5, "S": 8, "E": 6])
   }

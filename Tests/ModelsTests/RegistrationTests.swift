@@ -46,9 +46,15 @@ struct RegistrationTests {
     }
   }
 
+  /// How many mixers, norms and feed-forward parts have this name. Other tests register others meanwhile.
+  private static func counts(_ name: String) -> [Int] {
+    [Registry.names, Registry.norms.map(\.rawValue), Registry.feedForwards.map(\.rawValue)].map { names in
+      names.count { $0 == name }
+    }
+  }
+
   @Test("a name that is taken, or that no configuration could hold, is refused with one line")
   func names() throws {
-    let before = (Registry.names, Registry.norms.count, Registry.feedForwards.count)
     let refusals: [(String, String, () throws -> Void)] = [
       ("mamba", "already", { try Registry.register(Nameless<Taken>.self) }),
       ("mine,yours", "letters", { try Registry.register(Nameless<Listed>.self) }),
@@ -63,12 +69,14 @@ struct RegistrationTests {
       ("ä", "letters", { try Registry.register(Self.part("ä")) }),
     ]
     for (name, word, register) in refusals {
+      let before = Self.counts(name)
       let text = sentence(register)
+      #expect(Self.counts(name) == before)
       #expect(text.contains("\"\(name)\"") && text.contains(word) && !text.contains("\n"), "\(name): \(text)")
     }
     // A type that is there already is no other one.
     try Registry.register(Mamba.self)
-    #expect((Registry.names, Registry.norms.count, Registry.feedForwards.count) == before)
+    #expect(Self.counts(Mamba.name) == [1, 0, 0])
   }
 
   @Test("of many that register one name at once, one does")
@@ -82,6 +90,23 @@ struct RegistrationTests {
     }
     #expect(accepted.withLock { $0 } == 8)
     #expect(Registry.norms.filter { $0.rawValue.hasPrefix("raced-") }.count == 8)
+  }
+
+  @Test("a part whose shape says no activation has its kind's, and one that says another has that one")
+  func activations() throws {
+    func activation(of kind: FeedForwardKind, _ chosen: Activation?) -> Activation? {
+      let shape = FeedForwardShape(width: 4, hiddenWidth: 8, activation: chosen)
+      return (kind(shape, from: Parameters(seed: 1)) as? GatedMLP)?.activation
+    }
+    for f in Activation.allCases {
+      let own = FeedForwardKind(name: "own", ratio: 2, activation: f) { shape, parameters in
+        GatedMLP(width: 4, hidden: 8, activation: shape.activation, from: parameters)
+      }
+      for kind in [own, .gated(ratio: 2, activation: f)] {
+        #expect(activation(of: kind, nil) == f)
+        #expect(activation(of: kind, .tanh) == .tanh)
+      }
+    }
   }
 
   @Test(

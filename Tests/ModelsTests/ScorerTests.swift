@@ -1,5 +1,4 @@
 import RunnelMixers
-import RunnelModels
 import RunnelRecurrences
 import RunnelReference
 import RunnelStreaming

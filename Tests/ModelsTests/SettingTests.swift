@@ -61,6 +61,44 @@ struct SettingTests {
     #expect(text.contains("no_such") && text.contains(first), "\(text)")
   }
 
+  @Test("a number that is not finite is refused, whatever the setting allows", arguments: Registry.names)
+  func notFinite(name: String) throws {
+    for setting in try Self.choice(name).settings {
+      for value in ["inf", "-inf", "nan"] {
+        let text = sentence { _ = try Self.choice(name, [(name: setting.name, value: value)]) }
+        #expect(text.contains(setting.name), "\(setting.name)=\(value): \(text)")
+      }
+    }
+  }
+
+  @Test("a number that is not finite is refused in a configuration that a program makes, too")
+  func notFiniteInCode() {
+    for bad in [Double.infinity, -.infinity, .nan] {
+      func refusal<C: MixerConfiguration>(_: C.Type, _ change: (inout C) -> Void) -> String {
+        sentence { try C(width: 64, change).validate() }
+      }
+      let refusals = [
+        ("least_log_decay", refusal(GLA.Configuration.self) { $0.leastLogDecay = Float(bad) }),
+        ("largest_step", refusal(Mamba2.Configuration.self) { $0.largestStep = Float(bad) }),
+        ("least_step", refusal(Mamba2.Configuration.self) { $0.leastStep = Float(bad) }),
+        ("largest_step", refusal(S4.Configuration.self) { $0.largestStep = bad }),
+        ("logit_cap", Self.refusal { $0.logitCap = Float(bad) }),
+        ("embedding_scale", Self.refusal { $0.embeddingScale = Float(bad) }),
+        ("norm_epsilon", Self.refusal { $0.normEpsilon = Float(bad) }),
+        ("last_norm_epsilon", Self.refusal { $0.lastNormEpsilon = Float(bad) }),
+      ]
+      for (name, text) in refusals {
+        #expect(text.contains(name) && text.contains("finite"), "\(name) = \(bad): \(text)")
+      }
+    }
+  }
+
+  private static func refusal(_ change: (inout ModelConfiguration) -> Void) -> String {
+    var configuration = ModelConfiguration(Mamba.self, vocabularySize: 32, width: 64, layers: 1)
+    change(&configuration)
+    return sentence { try configuration.validate() }
+  }
+
   @Test(
     "what follows from heads follows from heads that are chosen",
     arguments: Registry.names.filter { name in

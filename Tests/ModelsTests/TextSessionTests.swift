@@ -1,6 +1,5 @@
 /// Text over streams: whole characters as they come, and an end where one is asked for.
 
-import Foundation
 import RunnelCheckpoints
 import RunnelMixers
 import RunnelModels

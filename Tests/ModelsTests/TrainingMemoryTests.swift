@@ -1,4 +1,3 @@
-import Foundation
 import RunnelCorpora
 import RunnelMixers
 import RunnelModels

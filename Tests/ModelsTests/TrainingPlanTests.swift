@@ -1,9 +1,7 @@
 /// What is chosen for a run where nobody asks, and what is refused before it begins.
 
-import Foundation
 import RunnelCorpora
 import RunnelMixers
-import RunnelModels
 import RunnelSynthesis
 import RunnelTraining
 import Testing

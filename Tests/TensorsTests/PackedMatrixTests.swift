@@ -354,3 +354,27 @@ struct PackedGradientTests {
     }
   }
 }
+
+@Suite("a weight is multiplied as it is stored")
+struct WeightLayoutTests {
+  /// Square, so that its shape fits either way.
+  static var turned: Weight { Weight(Tensor(ones: [16, 16]), .inputByOutput) }
+  static var usual: Weight { Weight(Tensor(ones: [16, 16]), .outputByInput) }
+
+  @Test("a weight of the other layout is refused: packed, it would be another function than as numbers")
+  func refused() async {
+    let x = Tensor(ones: [1, 16])
+    #expect(product(x, Self.turned).scalars == linear(x, Self.usual).scalars)
+    await #expect(processExitsWith: .failure) { _ = linear(Tensor(ones: [1, 16]), WeightLayoutTests.turned) }
+    await #expect(processExitsWith: .failure) {
+      _ = linear(Tensor(ones: [1, 16]), WeightLayoutTests.turned, sizes: [8, 8])
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = embedding(WeightLayoutTests.turned, ids: [0], shape: [1])
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = linearCrossEntropy(Tensor(ones: [1, 16]), WeightLayoutTests.turned, targets: [0])
+    }
+    await #expect(processExitsWith: .failure) { _ = product(Tensor(ones: [1, 16]), WeightLayoutTests.usual) }
+  }
+}

@@ -5,17 +5,15 @@
 
 // What an instruction makes of the arrays a, b and c and the constants k and l.
 enum runnel_operation {
-  // a; a + b; a + k b; a b; a b + c; a / b; k a + l; max(a, k); min(a, k); a >= k, as one or zero; b where a is not
-  // zero, else c.
+  // a; a + b; a + k b; a b; a b + c; a / b; k a + l; max(a, k); min(a, k).
   RUNNEL_COPY, RUNNEL_ADD, RUNNEL_ADD_SCALED, RUNNEL_MULTIPLY, RUNNEL_MULTIPLY_ADD, RUNNEL_DIVIDE, RUNNEL_AFFINE,
-  RUNNEL_MAXIMUM, RUNNEL_MINIMUM, RUNNEL_IS_AT_LEAST, RUNNEL_SELECT,
+  RUNNEL_MAXIMUM, RUNNEL_MINIMUM,
   // f(a).
   RUNNEL_OF_EXP, RUNNEL_OF_EXPM1, RUNNEL_OF_LOG, RUNNEL_OF_LOG1P, RUNNEL_OF_SIGMOID, RUNNEL_OF_SOFTPLUS, RUNNEL_OF_TANH,
   RUNNEL_OF_SILU, RUNNEL_OF_GELU, RUNNEL_OF_ELU1, RUNNEL_OF_RELU, RUNNEL_OF_RELU2, RUNNEL_OF_ABS, RUNNEL_OF_SQRT,
   RUNNEL_OF_RECIPROCAL,
   // b f'(x), where a is y = f(x) ...
   RUNNEL_SLOPE_OF_EXPM1, RUNNEL_SLOPE_OF_SIGMOID, RUNNEL_SLOPE_OF_TANH, RUNNEL_SLOPE_OF_ELU1, RUNNEL_SLOPE_OF_RELU,
-  // ... with f' at most k ...
   RUNNEL_SLOPE_OF_SQRT, RUNNEL_SLOPE_OF_RECIPROCAL,
   // ... or x.
   RUNNEL_SLOPE_OF_LOG1P, RUNNEL_SLOPE_OF_SOFTPLUS, RUNNEL_SLOPE_OF_SILU, RUNNEL_SLOPE_OF_GELU, RUNNEL_SLOPE_OF_RELU2,
