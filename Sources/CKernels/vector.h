@@ -42,7 +42,12 @@ typedef float v16_unaligned __attribute__((vector_size(64), aligned(4)));
 
 #define load16(p) ((v16) * (const v16_unaligned *)(p))
 #define store16(p, x) (*(v16_unaligned *)(p) = (x))
-#define splat16(x) ((v16){0} + (x))
+// Not {0} + x, an addition that stays since it turns -0 into 0.
+#define splat16(x)                                                         \
+  ({                                                                       \
+    float x_ = (x);                                                        \
+    (v16){x_, x_, x_, x_, x_, x_, x_, x_, x_, x_, x_, x_, x_, x_, x_, x_}; \
+  })
 #define bits(F, I, x) (((union { F f; I i; }){.f = (x)}).i)
 #define unbits(F, I, x) (((union { F f; I i; }){.i = (x)}).f)
 #define select16(mask, yes, no)                                                             \
@@ -71,6 +76,12 @@ typedef float v16_unaligned __attribute__((vector_size(64), aligned(4)));
     v16 stored_ = (x);                       \
     if (width == LANES) store16(p, stored_); \
     else store16_part(p, stored_, width);    \
+  } while (0)
+
+#define INTERLEAVE(a, b, low, high)                                                                  \
+  do {                                                                                               \
+    low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);      \
+    high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); \
   } while (0)
 
 INLINE float sum_lanes(float *a) {

@@ -106,12 +106,6 @@ LEAF(double, runnel_sum, (ptrdiff_t n, const float *x), (n, x)) {
   return sum;
 }
 
-#define INTERLEAVE(a, b, low, high)                                                                  \
-  do {                                                                                               \
-    low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);      \
-    high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); \
-  } while (0)
-
 // Four times, rows i and i + 8 are interleaved into rows 2i and 2i + 1; that transposes sixteen rows of
 // sixteen.
 LEAF(void, runnel_transpose,

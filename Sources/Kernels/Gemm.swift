@@ -1,4 +1,4 @@
-/// Products of matrices on OpenBLAS, which is kept single-threaded and split over our own pool.
+/// Products of matrices: kernels of our own where the level has some, else OpenBLAS, on one thread, split over our own pool.
 
 import CKernels
 import COpenBLAS
@@ -28,6 +28,9 @@ package struct MatrixView {
     self.transposition = transposition
   }
 
+  fileprivate var strides: (row: Int, column: Int) {
+    transposition == .none ? (rowStride, 1) : (1, rowStride)
+  }
   fileprivate func rows(from row: Int) -> UnsafePointer<Float> {
     base + (transposition == .none ? row * rowStride : row)
   }
@@ -36,7 +39,17 @@ package struct MatrixView {
   }
 }
 
+/// What numbers are multiplied as; sums and results are single precision.
+package enum ProductPrecision: Sendable {
+  case f32
+  /// Both operands rounded to bf16. Only where ``Gemm/hasBF16``.
+  case bf16
+}
+
 package enum Gemm {
+  /// Whether this machine, at its level, multiplies numbers in bf16.
+  package static let hasBF16 = runnel_has_gemm_bf16() != 0
+
   private static let singleThreaded: Void = {
     openblas_set_num_threads(1)
     takeBuffers()
@@ -62,48 +75,102 @@ package enum Gemm {
   /// The threads are ours; OpenBLAS must not start its own. To be called before each of its routines.
   static func useOneThread() { _ = singleThreaded }
 
-  /// c [m n] = alpha · a [m k] · b [k n] + beta · c, on the calling thread.
+  /// c [m n] = alpha · a [m k] · b [k n] + beta · c + bias [n], on the calling thread.
+  ///
+  /// At a level with kernels of our own an element has the same bits in every product that it is part of. OpenBLAS, which
+  /// computes at the others, takes other kernels for other shapes.
   package static func serial(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
-    into c: UnsafeMutablePointer<Float>, rowStride: Int
+    bias: UnsafePointer<Float>? = nil, into c: UnsafeMutablePointer<Float>, rowStride: Int,
+    precision: ProductPrecision = .f32
   ) {
     guard m > 0, n > 0 else { return }
+    var product = runnel_gemm(
+      m: m, n: n, k: k, alpha: alpha, beta: beta, a: a.base, a_row: a.strides.row, a_column: a.strides.column,
+      b: b.base,
+      b_row: b.strides.row, b_column: b.strides.column, bias: bias, c: c,
+      c_row: rowStride)
+    if precision == .bf16 {
+      precondition(runnel_gemm_bf16(&product, room) != 0, "Gemm: this machine multiplies nothing in bf16")
+    } else if !hasKernels {
+      blas(m: m, n: n, k: k, alpha: alpha, a, b, beta: beta, bias: bias, into: c, rowStride: rowStride)
+    } else {
+      _ = runnel_gemm(&product, room)
+    }
+  }
+
+  /// Whether the level has kernels of our own.
+  package static let hasKernels = {
+    var nothing = runnel_gemm()
+    return runnel_gemm(&nothing, room) != 0
+  }()
+
+  /// What products on this thread work in, as long as the thread lives.
+  private static var room: UnsafeMutableRawPointer {
+    if let room = pthread_getspecific(roomKey) { return room }
+    let room = OutOfMemory.allocate(Int(RUNNEL_GEMM_ROOM), alignment: 64)
+    pthread_setspecific(roomKey, room)
+    return room
+  }
+  private static let roomKey = {
+    var key = pthread_key_t()
+    pthread_key_create(&key) { free($0) }
+    return key
+  }()
+
+  /// The same by OpenBLAS, in single precision.
+  package static func blas(
+    m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
+    bias: UnsafePointer<Float>? = nil, into c: UnsafeMutablePointer<Float>, rowStride: Int
+  ) {
     _ = singleThreaded
+    if let bias {
+      for row in 0..<m {
+        let own = c + row * rowStride
+        if beta == 0 { own.update(from: bias, count: n) } else { runnel_add_scaled(n, beta, bias, own, own) }
+      }
+    }
     cblas_sgemm(
       CblasRowMajor, a.transposition.blas, b.transposition.blas, blasint(m), blasint(n), blasint(k), alpha,
-      a.base, blasint(a.rowStride), b.base, blasint(b.rowStride), beta, c, blasint(max(1, rowStride)))
+      a.base, blasint(a.rowStride), b.base, blasint(b.rowStride), bias == nil ? beta : 1, c,
+      blasint(max(1, rowStride)))
   }
 
   /// The same on the whole pool: the longer side of `c` is split, so no sum is.
-  ///
-  /// The blocks depend on the shape alone, on one thread too: OpenBLAS takes other kernels for small products, whose
-  /// sums round differently, so blocks cut by the number of threads would make results depend on it.
   package static func parallel(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
-    into c: UnsafeMutablePointer<Float>, rowStride: Int
+    bias: UnsafePointer<Float>? = nil, into c: UnsafeMutablePointer<Float>, rowStride: Int,
+    precision: ProductPrecision = .f32
   ) {
-    // A block is worth handing out, and large enough that packing its operands is paid for.
-    let side = max(m, n), pieces = min(8, (m * n * k) >> 22)
-    guard pieces > 1, side >= 32 else {
-      return serial(m: m, n: n, k: k, alpha: alpha, a, b, beta: beta, into: c, rowStride: rowStride)
-    }
-    // Whole multiples of sixteen, the width of the micro-kernels.
-    let block = ((side + pieces - 1) / pieces + 15) & ~15
-    WorkerPool.shared.run((side + block - 1) / block) { piece in
+    let block = blockLength(side: max(m, n), work: m * n * k)
+    WorkerPool.shared.run((max(m, n) + block - 1) / block) { piece in
       let start = piece * block
-      let length = min(block, side - piece * block)
+      let length = min(block, max(m, n) - start)
       if m >= n {
         serial(
           m: length, n: n, k: k, alpha: alpha,
-          MatrixView(a.rows(from: start), rowStride: a.rowStride, a.transposition), b, beta: beta,
-          into: c + start * rowStride, rowStride: rowStride)
+          MatrixView(a.rows(from: start), rowStride: a.rowStride, a.transposition), b, beta: beta, bias: bias,
+          into: c + start * rowStride, rowStride: rowStride, precision: precision)
       } else {
         serial(
           m: m, n: length, k: k, alpha: alpha, a,
           MatrixView(b.columns(from: start), rowStride: b.rowStride, b.transposition), beta: beta,
-          into: c + start, rowStride: rowStride)
+          bias: bias.map { $0 + start }, into: c + start, rowStride: rowStride, precision: precision)
       }
     }
+  }
+
+  /// Rows or columns of a block that is worth handing out, and large enough that copying its operands is paid for.
+  ///
+  /// With our own kernels the blocks change no bit, so that there are as many as there are threads to keep busy. With
+  /// OpenBLAS, whose kernels for small products round differently, they depend on the shape alone.
+  private static func blockLength(side: Int, work: Int) -> Int {
+    let wanted =
+      hasKernels ? max(WorkerPool.shared.threads, min(2 * WorkerPool.shared.threads, side / 128)) : 8
+    let pieces = min(wanted, work >> 22)
+    guard pieces > 1, side >= 32 else { return max(1, side) }
+    // Whole multiples of sixteen, the width of the micro-kernels.
+    return ((side + pieces - 1) / pieces + 15) & ~15
   }
 
   /// y [rows] = w [rows columns] · x [columns]: memory-bound, so the rows are split as finely as the pool is fast.

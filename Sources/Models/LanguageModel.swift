@@ -2,6 +2,7 @@
 /// trainable one, whose parameters can be replaced, and the streaming one, which keeps what derives from them.
 
 import Foundation
+import RunnelKernels
 import RunnelMixers
 import RunnelRecurrences
 import RunnelTensors
@@ -88,6 +89,18 @@ public struct LanguageModel: LanguageFunction {
         replacement.shape == copies[i].place.shape,
         "\(copies[i].place.name): \(replacement.shape) cannot replace \(copies[i].place.shape)")
       copies[i].stored.numbers = replacement
+    }
+    return LanguageModel(configuration, copies)
+  }
+
+  /// The same model, whose products of several tokens with its weights are made in a precision.
+  package func multiplying(in precision: ProductPrecision) -> Self {
+    guard precision != .f32 else { return self }
+    var copies = entries
+    for i in copies.indices {
+      guard case .weight(var weight) = copies[i].stored else { continue }
+      weight.precision = precision
+      copies[i].stored = .weight(weight)
     }
     return LanguageModel(configuration, copies)
   }

@@ -18,13 +18,12 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
     WorkerPool.shared.split(H, grain: max(1, (1 << 16) / max(1, rows * K * P))) { $0.forEach(body) }
   }
   let y = Tensor(x.shape.with(width: H * P)) { y in
-    if !bias.isEmpty {
-      for row in 0..<rows { (y + row * H * P).update(from: bias.base, count: H * P) }
-    }
     forEachHead { h in
-      let (x, w, y) = (x.base + h * K, weight.base + h * K * P, y + h * P), beta: Float = bias.isEmpty ? 0 : 1
+      let (x, w, y) = (x.base + h * K, weight.base + h * K * P, y + h * P)
+      let bias = bias.isEmpty ? nil : bias.base + h * P, beta: Float = bias == nil ? 0 : 1
       if isStep {
         for row in 0..<rows {
+          if let bias { (y + row * H * P).update(from: bias, count: P) }
           // One column is a row of the transposed matrix, whose sum runs in lanes.
           if P == 1 {
             runnel_gemv(1, K, w, x + row * H * K, beta, y + row * H)
@@ -34,7 +33,7 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
         }
       } else {
         Gemm.serial(
-          m: rows, n: P, k: K, MatrixView(x, rowStride: H * K), MatrixView(w, rowStride: P), beta: beta,
+          m: rows, n: P, k: K, MatrixView(x, rowStride: H * K), MatrixView(w, rowStride: P), bias: bias,
           into: y, rowStride: H * P)
       }
     }

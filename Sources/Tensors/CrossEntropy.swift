@@ -40,7 +40,9 @@ public func linearCrossEntropy(_ x: Tensor, _ weight: Weight, targets: [Int32]) 
   mean: Tensor, perToken: Tensor
 ) {
   weight.require(.outputByInput, by: "linearCrossEntropy", else: "a head stored [V D]")
-  guard let matrix = weight.matrix else { return linearCrossEntropy(x, weight.numbers, targets: targets) }
+  guard let matrix = weight.matrix else {
+    return linearCrossEntropy(x, weight.numbers, bias: nil, targets: targets, precision: weight.precision)
+  }
   let rows = x.reshaped([x.shape.rows, x.shape.width])
   let block = max(128, logitBlock / max(1, matrix.rows))
   let losses = Tensor([targets.count]) { losses in
@@ -60,6 +62,12 @@ public func linearCrossEntropy(_ x: Tensor, _ weight: Weight, targets: [Int32]) 
 public func linearCrossEntropy(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, targets: [Int32]) -> (
   mean: Tensor, perToken: Tensor
 ) {
+  linearCrossEntropy(x, weight, bias: bias, targets: targets, precision: .f32)
+}
+
+private func linearCrossEntropy(
+  _ x: Tensor, _ weight: Tensor, bias: Tensor?, targets: [Int32], precision: ProductPrecision
+) -> (mean: Tensor, perToken: Tensor) {
   let (rows, d, v) = (x.shape.rows, x.shape.width, weight.shape[0])
   let bias = bias?.isEmpty == true ? nil : bias
   precondition(
@@ -81,12 +89,9 @@ public func linearCrossEntropy(_ x: Tensor, _ weight: Tensor, bias: Tensor? = ni
   for start in stride(from: 0, to: rows, by: block) {
     let n = min(block, rows - start)
     let xs = x.base + start * d
-    if let bias {
-      splitRows(n, width: v) { for row in $0 { (z + row * v).update(from: bias.base, count: v) } }
-    }
     Gemm.parallel(
       m: n, n: v, k: d, MatrixView(xs, rowStride: d), MatrixView(weight.base, rowStride: d, .transposed),
-      beta: bias == nil ? 0 : 1, into: z, rowStride: v)
+      bias: bias?.base, into: z, rowStride: v, precision: precision)
     splitRows(n, width: v) {
       for row in $0 {
         let target = targets[start + row]
@@ -98,12 +103,12 @@ public func linearCrossEntropy(_ x: Tensor, _ weight: Tensor, bias: Tensor? = ni
     if let dx {
       Gemm.parallel(
         m: n, n: d, k: v, MatrixView(z, rowStride: v), MatrixView(weight.base, rowStride: d),
-        into: dx.storage.base + start * d, rowStride: d)
+        into: dx.storage.base + start * d, rowStride: d, precision: precision)
     }
     if let dweight {
       Gemm.parallel(
         m: v, n: d, k: n, MatrixView(z, rowStride: v, .transposed), MatrixView(xs, rowStride: d),
-        beta: start == 0 ? 0 : 1, into: dweight.storage.base, rowStride: d)
+        beta: start == 0 ? 0 : 1, into: dweight.storage.base, rowStride: d, precision: precision)
     }
     if let dbias {
       let sum = Tensor([v]) { sumOfRows(z, rows: n, width: v, into: $0) }

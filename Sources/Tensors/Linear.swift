@@ -17,6 +17,13 @@ extension Shape {
 /// One projection whose result is wanted in parts: the first `sizes[0]` rows of the weight make the first part, and
 /// so on. The parts are separate tensors, so nothing is copied apart afterwards.
 public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [Int]) -> [Tensor] {
+  linear(x, weight, bias: bias, sizes: sizes, precision: .f32)
+}
+
+/// The same in a precision, which one token does not take: it is bound by memory.
+func linear(
+  _ x: Tensor, _ weight: Tensor, bias: Tensor?, sizes: [Int], precision: ProductPrecision
+) -> [Tensor] {
   let bias = bias?.isEmpty == true ? nil : bias
   let rows = x.shape.rows
   let inner = x.shape.width
@@ -31,22 +38,20 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [I
   let parts = sizes.map { size in
     defer { first += size }
     return Tensor(x.shape.with(width: size)) { y in
-      if let bias {
-        WorkerPool.shared.split(rows, grain: max(1, elementGrain / max(1, size))) {
-          for row in $0 { (y + row * size).update(from: bias.base + first, count: size) }
-        }
-      }
       let w = weight.base + first * inner
+      let bias = bias.map { $0.base + first }
       if rows == 1 || x.shape.isStep {
         for row in 0..<rows {
+          let y = y + row * size
+          if let bias { y.update(from: bias, count: size) }
           Gemm.vector(
-            rows: size, columns: inner, w, x.base + row * inner, beta: bias == nil ? 0 : 1,
-            into: y + row * size)
+            rows: size, columns: inner, w, x.base + row * inner, beta: bias == nil ? 0 : 1, into: y)
         }
       } else {
         Gemm.parallel(
           m: rows, n: size, k: inner, MatrixView(x.base, rowStride: inner),
-          MatrixView(w, rowStride: inner, .transposed), beta: bias == nil ? 0 : 1, into: y, rowStride: size)
+          MatrixView(w, rowStride: inner, .transposed), bias: bias, into: y, rowStride: size,
+          precision: precision)
       }
     }
   }
@@ -57,15 +62,17 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, sizes: [I
   let needsBias = bias?.isTracked == true
   return record(parts, from: [x, weight] + (bias.map { [$0] } ?? [])) {
     [x = x.detached, kept = weight.kept, shape = weight.shape] dy in
-    let dx = needsX ? inputGradient(dy, kept(), like: x, sizes: sizes) : nil
-    let dweight = needsWeight ? weightGradient(dy, x, shape, sizes: sizes) : nil
+    let dx = needsX ? inputGradient(dy, kept(), like: x, sizes: sizes, precision) : nil
+    let dweight = needsWeight ? weightGradient(dy, x, shape, sizes: sizes, precision) : nil
     let dbias = needsBias ? biasGradient(dy, out: out, rows: rows, sizes: sizes) : nil
     return [dx, dweight, dbias]
   }
 }
 
 /// x · W for a `matrix` stored [in out], as RWKV keeps those of low rank: `x` [… in] → [… out].
-public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
+public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor { product(x, matrix, precision: .f32) }
+
+func product(_ x: Tensor, _ matrix: Tensor, precision: ProductPrecision) -> Tensor {
   precondition(
     matrix.shape.rank == 2 && matrix.shape[0] == x.shape.width,
     "product: \(x.shape) by a matrix of \(matrix.shape); the last extent of one must be the first of the other"
@@ -79,7 +86,7 @@ public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
     } else {
       Gemm.parallel(
         m: rows, n: out, k: inner, MatrixView(x.base, rowStride: inner),
-        MatrixView(matrix.base, rowStride: out), into: y, rowStride: out)
+        MatrixView(matrix.base, rowStride: out), into: y, rowStride: out, precision: precision)
     }
   }
   guard isTracked(x, matrix) else { return y }
@@ -91,7 +98,8 @@ public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
       : Tensor(x.shape) { dx in
         Gemm.parallel(
           m: rows, n: inner, k: out, MatrixView(dy.base, rowStride: out),
-          MatrixView(matrix.base, rowStride: out, .transposed), into: dx, rowStride: inner)
+          MatrixView(matrix.base, rowStride: out, .transposed), into: dx, rowStride: inner,
+          precision: precision)
       }
     let dmatrix =
       !needsMatrix
@@ -99,14 +107,16 @@ public func product(_ x: Tensor, _ matrix: Tensor) -> Tensor {
       : Tensor(matrix.shape) { dmatrix in
         Gemm.parallel(
           m: inner, n: out, k: rows, MatrixView(x.base, rowStride: inner, .transposed),
-          MatrixView(dy.base, rowStride: out), into: dmatrix, rowStride: out)
+          MatrixView(dy.base, rowStride: out), into: dmatrix, rowStride: out, precision: precision)
       }
     return [dx, dmatrix]
   }
 }
 
 /// dx = Σ over parts of dy · W.
-private func inputGradient(_ dy: [Tensor?], _ weight: Tensor, like x: Tensor, sizes: [Int]) -> Tensor {
+private func inputGradient(
+  _ dy: [Tensor?], _ weight: Tensor, like x: Tensor, sizes: [Int], _ precision: ProductPrecision
+) -> Tensor {
   let inner = x.shape.width
   return Tensor(x.shape) { dx in
     var first = 0
@@ -116,7 +126,7 @@ private func inputGradient(_ dy: [Tensor?], _ weight: Tensor, like x: Tensor, si
         Gemm.parallel(
           m: x.shape.rows, n: inner, k: size, MatrixView(part.base, rowStride: size),
           MatrixView(weight.base + first * inner, rowStride: inner), beta: written ? 1 : 0, into: dx,
-          rowStride: inner)
+          rowStride: inner, precision: precision)
         written = true
       }
       first += size
@@ -126,7 +136,9 @@ private func inputGradient(_ dy: [Tensor?], _ weight: Tensor, like x: Tensor, si
 }
 
 /// dW = dyᵀ · x, part by part.
-private func weightGradient(_ dy: [Tensor?], _ x: Tensor, _ shape: Shape, sizes: [Int]) -> Tensor {
+private func weightGradient(
+  _ dy: [Tensor?], _ x: Tensor, _ shape: Shape, sizes: [Int], _ precision: ProductPrecision
+) -> Tensor {
   let inner = x.shape.width
   return Tensor(shape) { dweight in
     var first = 0
@@ -135,7 +147,7 @@ private func weightGradient(_ dy: [Tensor?], _ x: Tensor, _ shape: Shape, sizes:
       if let part {
         Gemm.parallel(
           m: size, n: inner, k: x.shape.rows, MatrixView(part.base, rowStride: size, .transposed),
-          MatrixView(x.base, rowStride: inner), into: rows, rowStride: inner)
+          MatrixView(x.base, rowStride: inner), into: rows, rowStride: inner, precision: precision)
       } else {
         rows.update(repeating: 0, count: size * inner)
       }

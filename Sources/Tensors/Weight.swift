@@ -23,6 +23,8 @@ public struct Weight: Sendable {
   /// How checkpoints store it; packing does not change it.
   public let layout: Layout
   private var contents: Contents
+  /// What products of several tokens with its numbers, and their gradients, are made in.
+  package var precision = ProductPrecision.f32
 
   /// Numbers in the shape that `layout` tells; traps unless they are a matrix or empty.
   public init(_ numbers: Tensor, _ layout: Layout = .outputByInput) {
@@ -90,21 +92,21 @@ public struct Weight: Sendable {
 public func linear(_ x: Tensor, _ weight: Weight, bias: Tensor? = nil) -> Tensor {
   weight.require(.outputByInput, by: "linear", else: "product")
   if let matrix = weight.matrix { return linear(x, matrix, bias: bias) }
-  return linear(x, weight.numbers, bias: bias)
+  return linear(x, weight.numbers, bias: bias, sizes: [weight.shape[0]], precision: weight.precision)[0]
 }
 
 /// The same in parts: the first `sizes[0]` rows of the weight make the first part, and so on.
 public func linear(_ x: Tensor, _ weight: Weight, bias: Tensor? = nil, sizes: [Int]) -> [Tensor] {
   weight.require(.outputByInput, by: "linear", else: "product")
   if let matrix = weight.matrix { return linear(x, matrix, bias: bias, sizes: sizes) }
-  return linear(x, weight.numbers, bias: bias, sizes: sizes)
+  return linear(x, weight.numbers, bias: bias, sizes: sizes, precision: weight.precision)
 }
 
 /// x · W for a weight stored [in out]: `x` [… in] → [… out].
 public func product(_ x: Tensor, _ weight: Weight) -> Tensor {
   weight.require(.inputByOutput, by: "product", else: "linear")
   if let matrix = weight.matrix { return linear(x, matrix) }
-  return product(x, weight.numbers)
+  return product(x, weight.numbers, precision: weight.precision)
 }
 
 /// Row `ids[i]` of a table [V D] for each i, as [shape… D].

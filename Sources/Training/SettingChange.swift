@@ -15,7 +15,8 @@ public struct SettingChange: Codable, Sendable, Equatable {
 extension TrainingSettings {
   /// The settings that a run may change on its way; with the others, its data and its lanes' states are what they are.
   static let changeable: Set<CodingKeys> = [
-    .learningRate, .schedule, .warmup, .finalRate, .weightDecay, .clip, .carryState, .targets, .budget,
+    .precision, .learningRate, .schedule, .warmup, .finalRate, .weightDecay, .clip, .carryState, .targets,
+    .budget,
     .validationInterval, .validationTokens, .checkpointInterval, .checkpointMinutes, .keptCheckpoints,
   ]
 

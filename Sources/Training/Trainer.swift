@@ -72,7 +72,7 @@ struct Optimizer: Sendable {
       leaves.append(($0.name, leaf))
       return leaf
     }
-    return (tracked, leaves)
+    return (tracked.multiplying(in: settings.precision.products), leaves)
   }
 
   /// Where the first number arose that is not finite: the layer, the operation and the parameter there.

@@ -7,8 +7,11 @@ package struct TrainerBench: Sendable {
   private var optimizer: Optimizer
   private let batch: Int
 
-  package init(_ model: LanguageModel, batch: Int, segment: Int) {
-    optimizer = Optimizer(model, settings: TrainingSettings())
+  package init(_ model: LanguageModel, batch: Int, precision: TrainingPrecision) throws {
+    try precision.requireMachine()
+    var settings = TrainingSettings()
+    settings.precision = precision
+    optimizer = Optimizer(model, settings: settings)
     self.batch = batch
   }
 

@@ -86,6 +86,7 @@ public struct TrainingPlan: ~Copyable, Sendable {
     var settings = options.applied(to: defaults)
     settings.origin = origin
     try settings.validate()
+    try settings.precision.requireMachine()
     try configuration.validate()
     let memory = try TrainingMemory(configuration, batch: settings.batch, segment: settings.segment)
     try memory.check()
@@ -119,6 +120,7 @@ public struct TrainingPlan: ~Copyable, Sendable {
       settings.budget = extended.budget
       if options.warmup == nil { settings.warmup = extended.warmup }
     }
+    try settings.precision.requireMachine()
     let memory = try TrainingMemory(
       checkpoint.configuration, batch: settings.batch, segment: settings.segment)
     try memory.check()

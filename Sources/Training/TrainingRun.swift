@@ -116,6 +116,7 @@ public struct TrainingRun: ~Copyable, Sendable {
     shouldStop: () -> Bool = { false }, report: (TrainingProgress) -> Void = { _ in },
     note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {
+    try trainer.settings.precision.requireMachine()
     try RunFolder.checkSpace(for: trainer, in: folder)
     // A run that goes back to an older checkpoint does so in one step, before its log is cut.
     if let newest = try? RunFolder.record(folder).steps, newest > trainer.steps { try save() }

@@ -11,6 +11,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var sampling = SamplingStrategy.lanes
   /// Tokens per lane and step, T: how far gradients reach back.
   public var segment = 256
+  /// What products with weights are made in.
+  public var precision = TrainingPrecision.f32
   /// The peak of the schedule; AdamW's step size.
   public var learningRate = 2e-3
   /// How the rate falls after its peak.
@@ -75,13 +77,15 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
     checkpointInterval = try read(.checkpointInterval)
     if fields.contains(.checkpointMinutes) { checkpointMinutes = try read(.checkpointMinutes) }
     if fields.contains(.keptCheckpoints) { keptCheckpoints = try read(.keptCheckpoints) }
+    if fields.contains(.precision) { precision = try read(.precision) }
     if fields.contains(.targets) { targets = try read(.targets) }
     if fields.contains(.sampling) { sampling = try read(.sampling) }
     origin = try fields.decodeIfPresent(String.self, forKey: .origin)
   }
 
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case batch, sampling, segment, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget, seed
+    case batch, sampling, segment, precision, schedule, warmup, beta1, beta2, epsilon, clip, targets, budget,
+      seed
     case origin = "from"
     case learningRate = "learning_rate"
     case finalRate = "final_rate"

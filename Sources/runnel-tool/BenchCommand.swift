@@ -129,12 +129,13 @@ extension BenchCommand {
     @OptionGroup var options: BenchModelOptions
     @Option(help: "Lanes side by side.") var batch = 8
     @Option(help: "Tokens per lane.") var segment = 512
+    @Option(help: "What products with weights are made in.") var precision = TrainingPrecision.f32
 
     func validate() throws { try requirePositive(batch: batch, segment: segment) }
     func run() throws { try run(options.open().trainable()) }
 
     private func run(_ model: LanguageModel) throws {
-      var trainer = TrainerBench(model, batch: batch, segment: segment)
+      var trainer = try TrainerBench(model, batch: batch, precision: precision)
       let ids = model.randomIds(batch * segment + 1)
       let inputs = Array(ids.dropLast()), targets = Array(ids.dropFirst())
       let before = Machine.peakGFLOPs()

@@ -60,6 +60,7 @@ struct TrainCommand: ParsableCommand {
   var loss: TargetChoice?
   @Option(help: "The peak learning rate.") var learningRate: Double?
   @Option(help: "How the learning rate moves.") var schedule: Schedule?
+  @Option(help: "What products with weights are made in (default: f32).") var precision: TrainingPrecision?
   @Option(help: "The share of the budget over which the rate rises.") var warmup: Double?
   @Option(help: "Decoupled weight decay on matrices.") var weightDecay: Double?
   @Option(help: "The largest norm of the gradient.") var clip: Double?
@@ -179,6 +180,7 @@ struct TrainCommand: ParsableCommand {
     options.targets = loss
     options.learningRate = learningRate
     options.schedule = schedule
+    options.precision = precision
     options.warmup = warmup
     options.weightDecay = weightDecay
     options.clip = clip
@@ -196,4 +198,5 @@ struct TrainCommand: ParsableCommand {
 
 extension ModelSize: ExpressibleByArgument {}
 extension TargetChoice: ExpressibleByArgument {}
+extension TrainingPrecision: ExpressibleByArgument {}
 extension SamplingStrategy: ExpressibleByArgument {}

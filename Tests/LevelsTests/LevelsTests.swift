@@ -3,20 +3,24 @@ import RunnelKernels
 import Testing
 
 /// One way that this machine can compute: the loops of Runnel in an instruction set, OpenBLAS with the kernels of a kind of
-/// processor.
+/// processor, which make all products of portable loops and the factorisations of all.
 struct Kernels: Sendable, CustomTestStringConvertible {
   let instructions: InstructionSet
-  /// What OPENBLAS_CORETYPE takes, and what it must have to run.
+  /// What OPENBLAS_CORETYPE takes.
   let core: String
+  /// What that must have to run.
+  let needed: InstructionSet
 
   var testDescription: String { "\(instructions) loops, OpenBLAS of \(core)" }
 
-  /// All that this machine can run. Each kind of OpenBLAS is met with the loops that a processor of its time has.
+  /// All that this machine can run.
   static let present: [Kernels] = [
-    Kernels(instructions: .portable, core: "Prescott"),
-    Kernels(instructions: .avx2, core: "Haswell"), Kernels(instructions: .avx2, core: "Zen"),
-    Kernels(instructions: .avx512, core: "SkylakeX"), Kernels(instructions: .avx512VNNI, core: "Haswell"),
-  ].filter { InstructionSet.present.contains($0.instructions) }
+    Kernels(instructions: .portable, core: "Prescott", needed: .portable),
+    Kernels(instructions: .portable, core: "Haswell", needed: .avx2),
+    Kernels(instructions: .avx2, core: "Zen", needed: .avx2),
+    Kernels(instructions: .avx512, core: "SkylakeX", needed: .avx512),
+    Kernels(instructions: .avx512VNNI, core: "Haswell", needed: .avx512VNNI),
+  ].filter { InstructionSet.present.contains($0.needed) }
 }
 
 /// The same binary of tests, started again for each way with what decides it in the environment, and with NaN in all memory that
@@ -53,6 +57,17 @@ struct LevelsTests {
       let (text, code) = try run(tool, ["info", "--mixers"], [InstructionSet.variable: "fast"])
       #expect(
         code == 64 && text.contains("RUNNEL_INSTRUCTIONS: fast") && text.contains("portable"), "\(text)")
+    #endif
+  }
+
+  @Test("training in bf16 is refused where the level has no instructions for it, in a line that says so")
+  func bf16() throws {
+    #if os(Linux) && arch(x86_64)
+      let tool = Self.own.deletingLastPathComponent().appendingPathComponent("runnel")
+      let (text, code) = try run(
+        tool, ["bench", "train", "--mixer", "mamba", "--precision", "bf16"],
+        [InstructionSet.variable: "portable"])
+      #expect(code == 1 && text.contains("AVX512-BF16") && text.contains("portable"), "\(text)")
     #endif
   }
 
