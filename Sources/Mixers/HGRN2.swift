@@ -74,6 +74,13 @@ public struct HGRN2: SequenceMixer {
     boundLogit.isEmpty ? nil : evaluate(logSigmoid(of(boundLogit)), sigmoid(-of(boundLogit)))
   }
 
+  /// 1 − g and log g for g = σ(f), [B T H K].
+  static let gates = Equation { f in (sigmoid(-f), logSigmoid(f)) }
+  /// Those for g = β + (1 − β) σ(f) = σ(f) (1 + β e^{−f}), so log g has no cancellation.
+  static let boundedGates = Equation { f, logBound, free in
+    (sigmoid(-f) * free, softplus(logBound - f) - softplus(-f))
+  }
+
   public func run(
     _ x: Tensor, _ bound: Constants, form: Form, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
@@ -82,14 +89,7 @@ public struct HGRN2: SequenceMixer {
     let q = operands.query(x, .identity, resets: resets, state: &state)
     let f = operands.key(x, .identity, resets: resets, state: &state)
     let i = operands.value(x, .identity, resets: resets, state: &state)
-    // 1 − g and log g for g = β + (1 − β) σ(f).
-    let opposite = -1 * f
-    var (key, logDecay) = (activate(opposite, .sigmoid), -1 * activate(opposite, .softplus))
-    if let bound {
-      // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
-      key = scaled(key, by: bound.free)
-      logDecay = activate(added(opposite, bound.logBound), .softplus) + logDecay
-    }
+    let (key, logDecay) = bound.map { Self.boundedGates(f, $0.logBound, $0.free) } ?? Self.gates(f)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),

@@ -8,12 +8,50 @@ struct ExpressionCode {
   static let absent = Int32.min
   var instructions: [runnel_instruction] = []
 
-  @discardableResult
+  /// The number of what the operation makes; what there is already is not made again.
   mutating func append(
-    _ operation: runnel_operation, _ a: Int32, _ b: Int32 = absent, k: Float = 0, l: Float = 0
+    _ operation: runnel_operation, _ a: Int32, _ b: Int32 = absent, k: Float = 1, l: Float = -0.0,
+    m: Float = 1
   ) -> Int32 {
-    instructions.append(.init(operation: operation, y: 0, a: a, b: b, c: Self.absent, k: k, l: l))
+    let new = runnel_instruction(operation: operation, y: 0, a: a, b: b, c: Self.absent, k: k, l: l, m: m)
+    if let present = instructions.firstIndex(where: { $0.isSame(as: new) }) { return Int32(present) }
+    instructions.append(new)
     return Int32(instructions.count - 1)
+  }
+
+  /// The same, with constants that operands are multiplied with or shifted by as part of the operation.
+  mutating func appendFolded(
+    _ operation: runnel_operation, _ a: Int32, _ b: Int32, k: Float, l: Float, m: Float
+  ) -> Int32 {
+    /// An operand that is k x + l, or k x where no shift may be.
+    func affine(_ value: Int32, shifted: Bool = false) -> runnel_instruction? {
+      guard value >= 0 else { return nil }
+      let x = instructions[Int(value)]
+      return x.operation == RUNNEL_AFFINE && (shifted || x.l == 0) ? x : nil
+    }
+    switch operation {
+    case RUNNEL_ADD, RUNNEL_ADD_SCALED:
+      if let x = affine(b) { return append(RUNNEL_ADD_SCALED, a, x.a, k: k * x.k) }
+      if operation == RUNNEL_ADD, let x = affine(a) { return append(RUNNEL_ADD_SCALED, b, x.a, k: x.k) }
+    case RUNNEL_MULTIPLY:
+      let (x, y) = (affine(a), affine(b))
+      return append(operation, x?.a ?? a, y?.a ?? b, k: k * (x?.k ?? 1) * (y?.k ?? 1))
+    case _ where operation == RUNNEL_AFFINE || operation.isFunction:
+      if let x = affine(a, shifted: true) { return append(operation, x.a, k: k * x.k, l: k * x.l + l, m: m) }
+    default: break
+    }
+    return append(operation, a, b, k: k, l: l, m: m)
+  }
+}
+
+extension runnel_operation {
+  /// Whether it is f(k a + l).
+  fileprivate var isFunction: Bool {
+    (RUNNEL_OF_EXP.rawValue...RUNNEL_OF_RECIPROCAL.rawValue).contains(rawValue)
+  }
+  /// Whether it is a slope that the function's value tells.
+  fileprivate var isSlopeOfValue: Bool {
+    (RUNNEL_SLOPE_OF_EXPM1.rawValue...RUNNEL_SLOPE_OF_RECIPROCAL.rawValue).contains(rawValue)
   }
 }
 
@@ -24,20 +62,26 @@ extension runnel_instruction {
     if b != ExpressionCode.absent { body(&b) }
     if c != ExpressionCode.absent { body(&c) }
   }
+
+  fileprivate func isSame(as other: Self) -> Bool {
+    operation == other.operation && a == other.a && b == other.b && k.bitPattern == other.k.bitPattern
+      && l.bitPattern == other.l.bitPattern && m.bitPattern == other.m.bitPattern
+  }
 }
 
 /// The terms of expressions of one shape, each once.
 struct FlatExpression {
   private(set) var code = ExpressionCode()
-  private(set) var leaves: [Tensor] = []
+  private(set) var leaves: [Tensor]
   private var numbers: [(term: ObjectIdentifier, value: Int32)] = []
   private let count: Int
 
-  /// - Parameter count: the elements of the whole.
-  init(count: Int) {
-    self.count = count
+  /// - Parameters:
+  ///   - count: the elements of the whole.
+  ///   - leaves: the first ones.
+  init(count: Int, leaves: [Tensor] = []) {
+    (self.count, self.leaves) = (count, leaves)
     code.instructions.reserveCapacity(16)
-    leaves.reserveCapacity(8)
     numbers.reserveCapacity(24)
   }
 
@@ -55,7 +99,7 @@ struct FlatExpression {
     } else {
       let a = self.value(of: term.a)
       let b = term.b.map { self.value(of: $0) } ?? ExpressionCode.absent
-      value = code.append(term.operation, a, b, k: term.k, l: term.l)
+      value = code.appendFolded(term.operation, a, b, k: term.k, l: term.l, m: term.m)
     }
     numbers.append((ObjectIdentifier(term), value))
     return value
@@ -88,55 +132,56 @@ extension ExpressionCode {
   /// Appends what makes the gradients of leaves from those of the values `outputs`, which are the leaves behind the others.
   ///
   /// - Returns: a value for each leaf, or nil where nothing tracked depends on it.
-  mutating func appendGradients(of outputs: [Int32], leaves: Int, tracked: [Bool]) -> [Int32?] {
+  mutating func appendGradients(of outputs: [Int32], leaves: Int, tracked: (Int) -> Bool) -> [Int32?] {
     let forward = instructions
     // Leaves first, then values.
     func place(_ value: Int32) -> Int { value < 0 ? Int(~value) : leaves + Int(value) }
-    var depends = tracked
+    var depends = (0..<leaves).map(tracked)
     for var instruction in forward {
       var any = false
       instruction.forEachOperand { any = any || depends[place($0)] }
       depends.append(any)
     }
+    func needs(_ operand: Int32) -> Bool { depends[place(operand)] }
     var parts = [[ScaledValue]](repeating: [], count: leaves + forward.count)
-    for (i, output) in outputs.enumerated() where depends[place(output)] {
-      parts[place(output)].append(ScaledValue(k: 1, value: ~Int32(leaves + i)))
+    func add(_ k: Float, _ value: Int32, to operand: Int32) {
+      if needs(operand) { parts[place(operand)].append(ScaledValue(k: k, value: value)) }
     }
+    for (i, output) in outputs.enumerated() { add(1, ~Int32(leaves + i), to: output) }
     for (i, instruction) in forward.enumerated().reversed() where depends[leaves + i] {
       guard let d = sum(parts[leaves + i]) else { continue }
-      func add(_ k: Float, _ value: Int32, to operand: Int32) {
-        guard depends[place(operand)] else { return }
-        parts[place(operand)].append(ScaledValue(k: k * d.k, value: value))
-      }
-      func needs(_ operand: Int32) -> Bool { depends[place(operand)] }
       let (a, b, k, y) = (instruction.a, instruction.b, instruction.k, Int32(i))
       switch instruction.operation {
-      case RUNNEL_COPY: add(1, d.value, to: a)
+      case RUNNEL_COPY: add(d.k, d.value, to: a)
       case RUNNEL_ADD:
-        add(1, d.value, to: a)
-        add(1, d.value, to: b)
+        add(d.k, d.value, to: a)
+        add(d.k, d.value, to: b)
       case RUNNEL_ADD_SCALED:
-        add(1, d.value, to: a)
-        add(k, d.value, to: b)
-      case RUNNEL_AFFINE: add(k, d.value, to: a)
-      case RUNNEL_MULTIPLY where a == b: add(2, append(RUNNEL_MULTIPLY, d.value, a), to: a)
+        add(d.k, d.value, to: a)
+        add(d.k * k, d.value, to: b)
+      case RUNNEL_AFFINE: add(d.k * k, d.value, to: a)
+      case RUNNEL_MULTIPLY where a == b: add(1, append(RUNNEL_MULTIPLY, d.value, a, k: 2 * d.k * k), to: a)
       case RUNNEL_MULTIPLY:
-        if needs(a) { add(1, append(RUNNEL_MULTIPLY, d.value, b), to: a) }
-        if needs(b) { add(1, append(RUNNEL_MULTIPLY, d.value, a), to: b) }
+        if needs(a) { add(1, append(RUNNEL_MULTIPLY, d.value, b, k: d.k * k), to: a) }
+        if needs(b) { add(1, append(RUNNEL_MULTIPLY, d.value, a, k: d.k * k), to: b) }
       case RUNNEL_DIVIDE:
-        let quotient = append(RUNNEL_DIVIDE, d.value, b)
+        let quotient = append(RUNNEL_DIVIDE, d.value, b, k: d.k)
         add(1, quotient, to: a)
-        if needs(b) { add(-1, append(RUNNEL_MULTIPLY, quotient, y), to: b) }
-      case RUNNEL_OF_EXP: add(1, append(RUNNEL_MULTIPLY, d.value, y), to: a)
-      case RUNNEL_OF_LOG: add(1, append(RUNNEL_DIVIDE, d.value, a), to: a)
+        if needs(b) { add(1, append(RUNNEL_MULTIPLY, quotient, y, k: -1), to: b) }
+      case RUNNEL_OF_EXP: add(1, append(RUNNEL_MULTIPLY, d.value, y, k: d.k * k), to: a)
       default:
-        if let slope = Self.slope(of: instruction.operation) {
-          add(1, append(slope.operation, slope.ofValue ? y : a, d.value, k: k), to: a)
+        guard let slope = Self.slope(of: instruction.operation) else { continue }
+        if slope.isSlopeOfValue {
+          add(1, append(slope, y, d.value, k: d.k * k, l: instruction.m), to: a)
+        } else {
+          // A threshold is no factor.
+          let factor = instruction.operation.isFunction ? k : 1
+          add(1, append(slope, a, d.value, k: k, l: instruction.l, m: d.k * factor), to: a)
         }
       }
     }
     return (0..<leaves).map { leaf in
-      guard tracked[leaf], let d = sum(parts[leaf]) else { return nil }
+      guard tracked(leaf), let d = sum(parts[leaf]) else { return nil }
       return d.k == 1 ? d.value : append(RUNNEL_AFFINE, d.value, k: d.k)
     }
   }
@@ -156,24 +201,25 @@ extension ExpressionCode {
     return sum
   }
 
-  /// What multiplies a gradient by the derivative of a function, and whether it takes the function's value or its argument.
-  private static func slope(of function: runnel_operation) -> (operation: runnel_operation, ofValue: Bool)? {
+  /// What multiplies a gradient by the derivative of a function.
+  private static func slope(of function: runnel_operation) -> runnel_operation? {
     switch function {
-    case RUNNEL_OF_EXPM1: (RUNNEL_SLOPE_OF_EXPM1, true)
-    case RUNNEL_OF_SIGMOID: (RUNNEL_SLOPE_OF_SIGMOID, true)
-    case RUNNEL_OF_TANH: (RUNNEL_SLOPE_OF_TANH, true)
-    case RUNNEL_OF_ELU1: (RUNNEL_SLOPE_OF_ELU1, true)
-    case RUNNEL_OF_RELU: (RUNNEL_SLOPE_OF_RELU, true)
-    case RUNNEL_OF_SQRT: (RUNNEL_SLOPE_OF_SQRT, true)
-    case RUNNEL_OF_RECIPROCAL: (RUNNEL_SLOPE_OF_RECIPROCAL, true)
-    case RUNNEL_OF_LOG1P: (RUNNEL_SLOPE_OF_LOG1P, false)
-    case RUNNEL_OF_SOFTPLUS: (RUNNEL_SLOPE_OF_SOFTPLUS, false)
-    case RUNNEL_OF_SILU: (RUNNEL_SLOPE_OF_SILU, false)
-    case RUNNEL_OF_GELU: (RUNNEL_SLOPE_OF_GELU, false)
-    case RUNNEL_OF_RELU2: (RUNNEL_SLOPE_OF_RELU2, false)
-    case RUNNEL_OF_ABS: (RUNNEL_SLOPE_OF_ABS, false)
-    case RUNNEL_MAXIMUM: (RUNNEL_SLOPE_OF_MAXIMUM, false)
-    case RUNNEL_MINIMUM: (RUNNEL_SLOPE_OF_MINIMUM, false)
+    case RUNNEL_OF_EXPM1: RUNNEL_SLOPE_OF_EXPM1
+    case RUNNEL_OF_LOG: RUNNEL_SLOPE_OF_LOG
+    case RUNNEL_OF_LOG1P: RUNNEL_SLOPE_OF_LOG1P
+    case RUNNEL_OF_SIGMOID: RUNNEL_SLOPE_OF_SIGMOID
+    case RUNNEL_OF_SOFTPLUS: RUNNEL_SLOPE_OF_SOFTPLUS
+    case RUNNEL_OF_TANH: RUNNEL_SLOPE_OF_TANH
+    case RUNNEL_OF_SILU: RUNNEL_SLOPE_OF_SILU
+    case RUNNEL_OF_GELU: RUNNEL_SLOPE_OF_GELU
+    case RUNNEL_OF_ELU1: RUNNEL_SLOPE_OF_ELU1
+    case RUNNEL_OF_RELU: RUNNEL_SLOPE_OF_RELU
+    case RUNNEL_OF_RELU2: RUNNEL_SLOPE_OF_RELU2
+    case RUNNEL_OF_ABS: RUNNEL_SLOPE_OF_ABS
+    case RUNNEL_OF_SQRT: RUNNEL_SLOPE_OF_SQRT
+    case RUNNEL_OF_RECIPROCAL: RUNNEL_SLOPE_OF_RECIPROCAL
+    case RUNNEL_MAXIMUM: RUNNEL_SLOPE_OF_MAXIMUM
+    case RUNNEL_MINIMUM: RUNNEL_SLOPE_OF_MINIMUM
     default: nil
     }
   }
@@ -184,8 +230,8 @@ extension ExpressionCode {
 /// Instructions on registers: leaf i in register i, what else has a place in memory behind them, and then scratch.
 struct ExpressionProgram: Sendable {
   private(set) var instructions: [runnel_instruction] = []
-  /// All registers, and those that are scratch, the last ones.
-  private(set) var registers: Int, scratch = 0
+  /// Those in front of the scratch.
+  private let registers: Int
 
   /// Whether an instruction takes the register as an operand.
   func reads(register: Int) -> Bool {
@@ -194,6 +240,9 @@ struct ExpressionProgram: Sendable {
 
   /// What computes `outputs`, each into its register; a value that none depends on is left out.
   init(_ code: ExpressionCode, outputs: [(value: Int32, register: Int32)], registers: Int) {
+    precondition(
+      registers <= RUNNEL_MAXIMUM_OPERANDS,
+      "evaluate: \(registers) operands, values and gradients of an expression; at most 48")
     self.registers = registers
     let count = code.instructions.count
     var own = code.instructions
@@ -224,14 +273,17 @@ struct ExpressionProgram: Sendable {
       code[i].forEachOperand { if $0 >= 0 { uses[Int($0)] += 1 } }
     }
     // A product that only a sum needs is one with it.
-    for i in code.indices where uses[i] > 0 && code[i].operation == RUNNEL_ADD {
-      var (product, other) = (code[i].a, code[i].b)
-      for _ in 0..<2 {
+    for i in code.indices where uses[i] > 0 {
+      let sum = code[i]
+      let isScaled = sum.operation == RUNNEL_ADD_SCALED
+      guard isScaled || sum.operation == RUNNEL_ADD else { continue }
+      var (product, other) = (sum.b, sum.a)
+      for _ in 0..<(isScaled ? 1 : 2) {
         if product >= 0, code[Int(product)].operation == RUNNEL_MULTIPLY, uses[Int(product)] == 1 {
           let factors = code[Int(product)]
-          (code[i].operation, code[i].a, code[i].b, code[i].c) = (
-            RUNNEL_MULTIPLY_ADD, factors.a, factors.b, other
-          )
+          code[i] = .init(
+            operation: RUNNEL_MULTIPLY_ADD, y: 0, a: factors.a, b: factors.b, c: other, k: factors.k * sum.k,
+            l: 0, m: 1)
           uses[Int(product)] = 0
           break
         }
@@ -243,7 +295,7 @@ struct ExpressionProgram: Sendable {
     }
 
     let first = Int32(registers)
-    var free: UInt64 = 0
+    var free: UInt64 = 0, scratch = 0
     for i in code.indices where uses[i] > 0 {
       var instruction = code[i]
       instruction.forEachOperand { operand in
@@ -272,8 +324,7 @@ struct ExpressionProgram: Sendable {
       instructions.append(
         .init(
           operation: RUNNEL_COPY, y: register, a: source, b: ExpressionCode.absent, c: ExpressionCode.absent,
-          k: 0, l: 0))
+          k: 1, l: 0, m: 1))
     }
-    registers += scratch
   }
 }

@@ -33,7 +33,7 @@ public enum ExponentialGating {
       """)
     let scale = Stabilizer(
       logInput: logInput, logForget: logForget, resets: resets, maximum: &maximum)
-    let keys = scaledRows(k, by: activate(logInput - scale.maximum, .exp))
+    let keys = scaledRows(k, by: relative(logInput, scale.maximum))
     let decay = MatrixMemory.Decay.perToken(logForget + scale.fall)
     func run(_ v: Tensor, _ state: inout Tensor) -> Tensor {
       MatrixMemory.run(q: q, k: keys, v: v, decay: decay, form: form, resets: resets, state: &state)
@@ -54,6 +54,9 @@ public enum ExponentialGating {
     return divided(sums[0], by: magnitude(sums[1], atLeast: scale.one.reshaped([B, T, H, 1])))
   }
 }
+
+/// exp(ĩ − m).
+private let relative = Equation { logInput, maximum in exp(logInput - maximum) }
 
 /// The running maximum, a constant for the gradient: h does not depend on it, since C, n and exp(−m) carry
 /// the same factor, so what flows through m sums to zero.
