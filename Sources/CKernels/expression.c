@@ -29,20 +29,31 @@ INLINE float log1p1(float x) {
 }
 
 INLINE float least(float x, float y) { return x < y ? x : y; }
+INLINE float larger(float x, float y) {
+  x = x < y ? y : x;
+  return y != y ? y : x;
+}
 
 // Elements that an instruction works on before the next one does. So few that the processor, which looks ahead over several
 // instructions, waits for memory in one while it computes another.
 enum { TILE = 128 };
 
 // An element depends on the elements at its own place alone, and the last group of lanes is computed as the others are.
-#define CASE(OPERATION, VALUE)                                                          \
-  case OPERATION:                                                                       \
-    _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)") \
-    for (ptrdiff_t i = 0; i < LANES * groups; i++) y[i] = VALUE;                        \
+#define EACH(VALUE)                                                                      \
+  _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)") \
+  for (ptrdiff_t i = 0; i < LANES * groups; i++) y[i] = VALUE;
+#define CASE(OPERATION, VALUE) \
+  case OPERATION: EACH(VALUE) break;
+// With an operand that not all instructions of an operation have, and without it.
+#define CASES(OPERATION, OPERAND, VALUE, OTHER) \
+  case OPERATION:                               \
+    if (OPERAND) { EACH(VALUE) }                \
+    else { EACH(OTHER) }                        \
     break;
 #define X (k * a[i] + l)
-#define FUNCTION(NAME, VALUE) CASE(RUNNEL_OF_##NAME, VALUE)
-#define SLOPE(NAME, FACTOR, VALUE) CASE(RUNNEL_SLOPE_OF_##NAME, FACTOR * b[i] * (VALUE))
+#define FUNCTION(NAME, VALUE) CASES(RUNNEL_OF_##NAME, b, m * b[i] * (VALUE), VALUE)
+#define SLOPE(NAME, FACTOR, VALUE) \
+  CASES(RUNNEL_SLOPE_OF_##NAME, c, FACTOR * b[i] * c[i] * (VALUE), FACTOR * b[i] * (VALUE))
 
 // Over groups of 16 elements, at most a tile.
 INLINE void run_tile(
@@ -56,13 +67,14 @@ INLINE void run_tile(
     CASE(RUNNEL_COPY, a[i])
     CASE(RUNNEL_ADD, a[i] + b[i])
     CASE(RUNNEL_ADD_SCALED, a[i] + k * b[i])
-    CASE(RUNNEL_MULTIPLY, k * a[i] * b[i])
+    CASES(RUNNEL_MULTIPLY, c, k * a[i] * b[i] * c[i], k * a[i] * b[i])
     CASE(RUNNEL_MULTIPLY_ADD, k * a[i] * b[i] + c[i])
     CASE(RUNNEL_DIVIDE, k * a[i] / b[i])
     CASE(RUNNEL_AFFINE, X)
     // A NaN stays one.
     CASE(RUNNEL_MAXIMUM, a[i] < k ? k : a[i])
     CASE(RUNNEL_MINIMUM, a[i] > k ? k : a[i])
+    CASE(RUNNEL_LARGER, larger(a[i], k * b[i] + l))
 
     FUNCTION(EXP, exp1(X))
     FUNCTION(EXPM1, expm1_1(X))
@@ -97,6 +109,8 @@ INLINE void run_tile(
     SLOPE(ABS, m, (X > 0 ? 1.f : 0.f) - (X < 0 ? 1.f : 0.f))
     SLOPE(MAXIMUM, m, a[i] < k ? 0.f : 1.f)
     SLOPE(MINIMUM, m, a[i] > k ? 0.f : 1.f)
+    CASE(RUNNEL_SLOPE_OF_LARGER, m * c[i] * (a[i] < k * b[i] + l ? 0.f : 1.f))
+    CASE(RUNNEL_SLOPE_OF_SMALLER, m * c[i] * (a[i] < k * b[i] + l ? 1.f : 0.f))
     }
   }
 }

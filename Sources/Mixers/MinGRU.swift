@@ -54,7 +54,7 @@ public struct MinGRU: SequenceMixer {
 
   /// 1 − z, not as a difference, which would lose the small ones; and z ⊙ g(x). All [B T E].
   package static let gates = Equation { z, x in
-    (sigmoid(-z), sigmoid(z) * (relu(x) + sigmoid(minimum(x, 0))))
+    (sigmoid(-z), sigmoid(z) * maximum(x + 0.5, sigmoid(x)))
   }
 
   public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {

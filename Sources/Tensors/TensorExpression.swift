@@ -146,6 +146,10 @@ public func sqrt(_ x: TensorExpression, steepest: Float = .greatestFiniteMagnitu
 public func reciprocal(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_RECIPROCAL, x) }
 /// max(x, c); where they are equal the gradient is x's.
 public func maximum(_ x: TensorExpression, _ c: Float) -> TensorExpression { .init(RUNNEL_MAXIMUM, x, k: c) }
+/// max(x, y); where they are equal the gradient is x's.
+public func maximum(_ x: TensorExpression, _ y: TensorExpression) -> TensorExpression {
+  .init(RUNNEL_LARGER, x, y)
+}
 /// min(x, c); where they are equal the gradient is x's.
 public func minimum(_ x: TensorExpression, _ c: Float) -> TensorExpression { .init(RUNNEL_MINIMUM, x, k: c) }
 
