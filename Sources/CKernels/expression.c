@@ -39,21 +39,14 @@ INLINE float larger(float x, float y) {
 enum { TILE = 128 };
 
 // An element depends on the elements at its own place alone, and the last group of lanes is computed as the others are.
-#define EACH(VALUE)                                                                      \
-  _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)") \
-  for (ptrdiff_t i = 0; i < LANES * groups; i++) y[i] = VALUE;
-#define CASE(OPERATION, VALUE) \
-  case OPERATION: EACH(VALUE) break;
-// With an operand that not all instructions of an operation have, and without it.
-#define CASES(OPERATION, OPERAND, VALUE, OTHER) \
-  case OPERATION:                               \
-    if (OPERAND) { EACH(VALUE) }                \
-    else { EACH(OTHER) }                        \
+#define CASE(OPERATION, VALUE)                                                             \
+  case OPERATION:                                                                          \
+    _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)") \
+    for (ptrdiff_t i = 0; i < LANES * groups; i++) y[i] = VALUE;                           \
     break;
 #define X (k * a[i] + l)
-#define FUNCTION(NAME, VALUE) CASES(RUNNEL_OF_##NAME, b, m * b[i] * (VALUE), VALUE)
-#define SLOPE(NAME, FACTOR, VALUE) \
-  CASES(RUNNEL_SLOPE_OF_##NAME, c, FACTOR * b[i] * c[i] * (VALUE), FACTOR * b[i] * (VALUE))
+#define FUNCTION(NAME, VALUE) CASE(RUNNEL_OF_##NAME, VALUE)
+#define SLOPE(NAME, FACTOR, VALUE) CASE(RUNNEL_SLOPE_OF_##NAME, FACTOR * b[i] * (VALUE))
 
 // Over groups of 16 elements, at most a tile.
 INLINE void run_tile(
@@ -67,7 +60,7 @@ INLINE void run_tile(
     CASE(RUNNEL_COPY, a[i])
     CASE(RUNNEL_ADD, a[i] + b[i])
     CASE(RUNNEL_ADD_SCALED, a[i] + k * b[i])
-    CASES(RUNNEL_MULTIPLY, c, k * a[i] * b[i] * c[i], k * a[i] * b[i])
+    CASE(RUNNEL_MULTIPLY, k * a[i] * b[i])
     CASE(RUNNEL_MULTIPLY_ADD, k * a[i] * b[i] + c[i])
     CASE(RUNNEL_DIVIDE, k * a[i] / b[i])
     CASE(RUNNEL_AFFINE, X)

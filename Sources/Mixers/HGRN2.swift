@@ -46,6 +46,7 @@ public struct HGRN2: SequenceMixer {
   let boundLogit: Tensor
   /// With one norm over all heads.
   let output: GatedOutput
+  let query: Equation<Tensor>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -58,6 +59,8 @@ public struct HGRN2: SequenceMixer {
     boundLogit = p.tensor(
       "lower_bound_logit", [F], .exempt, .channels { _ in naturalLogarithm(bound / (1 - bound)) },
       if: configuration.hasLowerBound && depth.layer > 0)
+    let size = Float(configuration.keyWidth).squareRoot()
+    query = Equation { silu($0) / size }
     output = GatedOutput(
       width: D, heads: 1, valueWidth: D, hasGate: false, norm: "g_norm",
       hasScale: configuration.hasNormScale, from: p)
@@ -92,7 +95,7 @@ public struct HGRN2: SequenceMixer {
     let (key, logDecay) = bound.map { Self.boundedGates(f, $0.logBound, $0.free) } ?? Self.gates(f)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = MatrixMemory.run(
-      q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
+      q: heads(query(q)), k: heads(key),
       v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
       state: &state["memory"])
     return output(y.reshaped([B, T, 1, D]), x, epsilon: configuration.normEpsilon)

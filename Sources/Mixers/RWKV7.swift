@@ -138,6 +138,8 @@ public struct RWKV7: SequenceMixer {
     let a = sigmoid(rate)
     return (a, key + (key * a - key) * share)
   }
+  /// The gated sum of the normalised memory and a head's own value by its weight, [B T H 1].
+  static let seen = Equation { memory, v, weight, gate in (memory + v * weight) * gate }
   static let removed = Equation { removal, a in (-removal, removal * a) }
 
   public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
@@ -180,7 +182,8 @@ public struct RWKV7: SequenceMixer {
       groups: H)
     // Σ over a head of r ⊙ k ⊙ ρ, [B T H].
     let own = blockLinear(r * k, bonus.reshaped([H, K, 1]))
-    let seen = normed + scaledRows(heads(v), by: own).reshaped([B, T, D])
-    return linear(seen * gate(input(gateShift), .sigmoid), outputWeight)
+    let seen = Self.seen(
+      heads(normed), heads(v), own.reshaped([B, T, H, 1]), heads(gate(input(gateShift), .sigmoid)))
+    return linear(seen.reshaped([B, T, D]), outputWeight)
   }
 }

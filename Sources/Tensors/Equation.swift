@@ -37,6 +37,12 @@ extension Equation where Value == Tensor {
   public init(_ f: (TensorExpression, TensorExpression, TensorExpression) -> TensorExpression) {
     self.init(3) { [f($0[0], $0[1], $0[2])] }
   }
+  /// A function of four operands.
+  public init(
+    _ f: (TensorExpression, TensorExpression, TensorExpression, TensorExpression) -> TensorExpression
+  ) {
+    self.init(4) { [f($0[0], $0[1], $0[2], $0[3])] }
+  }
 
   /// The value; traps for shapes that do not meet.
   public func callAsFunction(_ operands: Tensor...) -> Tensor { compiled.value(operands) }

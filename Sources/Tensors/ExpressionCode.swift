@@ -51,10 +51,6 @@ extension runnel_operation {
   var isFunction: Bool {
     (RUNNEL_OF_EXP.rawValue...RUNNEL_OF_RECIPROCAL.rawValue).contains(rawValue)
   }
-  /// Whether it is a slope times b.
-  var isSlope: Bool {
-    (RUNNEL_SLOPE_OF_EXPM1.rawValue...RUNNEL_SLOPE_OF_MINIMUM.rawValue).contains(rawValue)
-  }
   /// Whether it is a slope that the function's value tells.
   var isSlopeOfValue: Bool {
     (RUNNEL_SLOPE_OF_EXPM1.rawValue...RUNNEL_SLOPE_OF_RECIPROCAL.rawValue).contains(rawValue)

@@ -1,4 +1,4 @@
-/// Instructions joined where one loop does for two, and registers for what they make.
+/// Registers for what instructions make.
 
 import CKernels
 
@@ -86,53 +86,24 @@ struct ExpressionProgram: Sendable {
     }
   }
 
-  /// Makes one of an instruction and an operand of it that nothing else needs: a sum of products, a product with a function, a
-  /// product of three.
+  /// Makes one of a sum and a product that nothing else needs.
   private func join(
     _ i: Int, _ code: UnsafeMutableBufferPointer<runnel_instruction>,
     _ uses: UnsafeMutableBufferPointer<Int32>
   ) {
-    /// What makes an operand, if it is this instruction's alone.
-    func own(_ value: Int32, _ isJoined: (runnel_instruction) -> Bool) -> runnel_instruction? {
-      guard value >= 0, uses[Int(value)] == 1, isJoined(code[Int(value)]) else { return nil }
-      return code[Int(value)]
-    }
-    func isProduct(_ x: runnel_instruction) -> Bool {
-      x.operation == RUNNEL_MULTIPLY && x.c == ExpressionCode.absent
-    }
-    let (x, absent) = (code[i], ExpressionCode.absent)
-    func absorb(_ value: Int32) { uses[Int(value)] = 0 }
-    switch x.operation {
-    case RUNNEL_ADD, RUNNEL_ADD_SCALED:
-      let orders = x.operation == RUNNEL_ADD ? [(x.b, x.a), (x.a, x.b)] : [(x.b, x.a)]
-      for (value, other) in orders {
-        guard let product = own(value, isProduct) else { continue }
+    let sum = code[i]
+    guard sum.operation == RUNNEL_ADD || sum.operation == RUNNEL_ADD_SCALED else { return }
+    for (value, other) in [(sum.b, sum.a), (sum.a, sum.b)] {
+      if value >= 0, uses[Int(value)] == 1, code[Int(value)].operation == RUNNEL_MULTIPLY {
+        let product = code[Int(value)]
         code[i] = .init(
-          operation: RUNNEL_MULTIPLY_ADD, y: 0, a: product.a, b: product.b, c: other, k: product.k * x.k,
-          l: 0,
-          m: 1)
-        return absorb(value)
+          operation: RUNNEL_MULTIPLY_ADD, y: 0, a: product.a, b: product.b, c: other, k: product.k * sum.k,
+          l: 0, m: 1)
+        uses[Int(value)] = 0
+        return
       }
-    case RUNNEL_MULTIPLY:
-      for (value, other) in [(x.b, x.a), (x.a, x.b)] {
-        if let f = own(value, { $0.operation.isFunction && $0.b == absent }) {
-          code[i] = .init(operation: f.operation, y: 0, a: f.a, b: other, c: absent, k: f.k, l: f.l, m: x.k)
-          return absorb(value)
-        }
-      }
-      for (value, other) in [(x.b, x.a), (x.a, x.b)] {
-        guard let product = own(value, isProduct) else { continue }
-        code[i] = .init(
-          operation: RUNNEL_MULTIPLY, y: 0, a: product.a, b: product.b, c: other, k: product.k * x.k, l: 0,
-          m: 1)
-        return absorb(value)
-      }
-    case _ where x.operation.isSlope:
-      guard let product = own(x.b, isProduct) else { return }
-      (code[i].b, code[i].c) = (product.a, product.b)
-      if x.operation.isSlopeOfValue { code[i].k *= product.k } else { code[i].m *= product.k }
-      absorb(x.b)
-    default: break
+      // Only its second operand is scaled.
+      if sum.operation == RUNNEL_ADD_SCALED { return }
     }
   }
 }

@@ -5,17 +5,17 @@
 
 // What an instruction makes of the arrays a, b and c and the constants k, l and m.
 enum runnel_operation {
-  // a; a + b; a + k b; k a b, or k a b c; k a b + c; k a / b; k a + l; max(a, k); min(a, k); max(a, k b + l).
+  // a; a + b; a + k b; k a b; k a b + c; k a / b; k a + l; max(a, k); min(a, k); max(a, k b + l).
   RUNNEL_COPY, RUNNEL_ADD, RUNNEL_ADD_SCALED, RUNNEL_MULTIPLY, RUNNEL_MULTIPLY_ADD, RUNNEL_DIVIDE, RUNNEL_AFFINE,
   RUNNEL_MAXIMUM, RUNNEL_MINIMUM, RUNNEL_LARGER,
-  // f(k a + l), or m b f(k a + l).
+  // f(k a + l).
   RUNNEL_OF_EXP, RUNNEL_OF_EXPM1, RUNNEL_OF_LOG, RUNNEL_OF_LOG1P, RUNNEL_OF_SIGMOID, RUNNEL_OF_SOFTPLUS, RUNNEL_OF_TANH,
   RUNNEL_OF_SILU, RUNNEL_OF_GELU, RUNNEL_OF_ELU1, RUNNEL_OF_RELU, RUNNEL_OF_RELU2, RUNNEL_OF_ABS, RUNNEL_OF_SQRT,
   RUNNEL_OF_RECIPROCAL,
-  // k b f'(x), or k b c f'(x), where a is y = f(x); of a root at most k b l ...
+  // k b f'(x), where a is y = f(x); of a root at most k b l ...
   RUNNEL_SLOPE_OF_EXPM1, RUNNEL_SLOPE_OF_SIGMOID, RUNNEL_SLOPE_OF_TANH, RUNNEL_SLOPE_OF_ELU1, RUNNEL_SLOPE_OF_RELU,
   RUNNEL_SLOPE_OF_SQRT, RUNNEL_SLOPE_OF_RECIPROCAL,
-  // ... or m b f'(x), or m b c f'(x), where x is k a + l ...
+  // ... or m b f'(x), where x is k a + l ...
   RUNNEL_SLOPE_OF_LOG, RUNNEL_SLOPE_OF_LOG1P, RUNNEL_SLOPE_OF_SOFTPLUS, RUNNEL_SLOPE_OF_SILU, RUNNEL_SLOPE_OF_GELU,
   RUNNEL_SLOPE_OF_RELU2, RUNNEL_SLOPE_OF_ABS,
   // ... or m b where a is no less than k, or no more ...
