@@ -55,6 +55,8 @@ public struct DeltaNet: SequenceMixer {
   /// Absent where β is one.
   let strengthWeight: Tensor
   let output: GatedOutput
+  /// β and −β, of β before its sigmoid.
+  let strengths: Equation<(Tensor, Tensor)>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -64,6 +66,8 @@ public struct DeltaNet: SequenceMixer {
       queries: H * K, keys: H * K, values: H * V, of: D, convolutionWidth: configuration.convolutionWidth,
       hasBias: configuration.hasConvolutionBias, from: p)
     strengthWeight = p.tensor("b_proj.weight", [H, D], .weight, .usual, if: configuration.hasStrength)
+    let strongest: Float = configuration.allowsNegativeEigenvalues ? 2 : 1
+    strengths = Equation { (strongest * sigmoid($0), -strongest * sigmoid($0)) }
     output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, from: p)
   }
 
@@ -76,6 +80,9 @@ public struct DeltaNet: SequenceMixer {
     configuration.keyNorm == .sum ? Tensor(ones: [1, configuration.keyWidth]) : .absent
   }
 
+  static let magnitude = Equation { abs($0) }
+  static let divided = Equation { x, size in x / maximum(size, 1e-6) }
+
   public func run(
     _ x: Tensor, _ ones: Tensor, form: Form, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
@@ -85,9 +92,7 @@ public struct DeltaNet: SequenceMixer {
       let x = x.reshaped([B, T, H, K])
       switch configuration.keyNorm {
       case .length: return unitRows(x, epsilon: 1e-6)
-      case .sum:
-        let sizes = linear(evaluate(abs(of(x))), ones)
-        return evaluate(of(x) / maximum(of(sizes), 1e-6))
+      case .sum: return Self.divided(x, linear(Self.magnitude(x), ones))
       }
     }
     let f = configuration.keyActivation
@@ -97,8 +102,8 @@ public struct DeltaNet: SequenceMixer {
     func reaching(_ x: Tensor) -> Tensor { configuration.allowsNegativeEigenvalues ? 2 * x : x }
     let written: Tensor, removed: Tensor
     if configuration.hasStrength {
-      let strength = reaching(activate(linear(x, strengthWeight), .sigmoid))
-      (written, removed) = (scaledRows(v, by: strength), scaledRows(k, by: -1 * strength))
+      let (strength, opposite) = strengths(linear(x, strengthWeight))
+      (written, removed) = (scaledRows(v, by: strength), scaledRows(k, by: opposite))
     } else {
       (written, removed) = (reaching(v), reaching(-1 * k))
     }

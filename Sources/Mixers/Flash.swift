@@ -64,6 +64,9 @@ public struct Flash: SequenceMixer {
     ]
   }
 
+  /// Every head's scale and offset, [4 S], of z, [B T 1 S].
+  static let heads = Equation { z, scale, offset in z * scale + offset }
+
   public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let (B, T) = (x.shape[0], x.shape[1])
     let (E, S) = (configuration.expandedWidth, configuration.keyWidth)
@@ -71,9 +74,9 @@ public struct Flash: SequenceMixer {
     let positions = resets.positions(steps: T, advancing: &state.position)
     let hidden = linear(x, hiddenWeight, bias: hiddenBias, sizes: [E, E])  // v, u
     let z = activate(linear(x, sharedWeight, bias: sharedBias), .silu)
-    let heads = added(
-      scaled(concatenated([z, z, z, z]), by: headScale.reshaped([4 * S])), headOffset.reshaped([4 * S]))
-    let turned = rotary(heads.reshaped([B, T, 4, S]), positions: positions, interleaved: false)
+    let heads = Self.heads(
+      z.reshaped([B, T, 1, S]), headScale.reshaped([4, S]), headOffset.reshaped([4, S]))
+    let turned = rotary(heads, positions: positions, interleaved: false)
     let parts = split(turned.reshaped([B, T, 4 * S]), sizes: [S, S, S, S])
     let operands = ChunkAttention.Operands(
       localQuery: parts[0], localKey: parts[2], linearQuery: parts[1], linearKey: parts[3],

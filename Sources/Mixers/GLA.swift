@@ -53,6 +53,8 @@ public struct GLA: SequenceMixer {
   let operands: Operands
   let decayIn, decayOut, decayBias: Tensor
   let output: GatedOutput
+  /// log α of the gates before their sigmoids.
+  let logDecay: Equation<Tensor>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -64,6 +66,10 @@ public struct GLA: SequenceMixer {
     decayIn = p.tensor("gk_proj.0.weight", [R, D], .weight, .usual)
     decayOut = p.tensor("gk_proj.1.weight", [G * K, R], .weight, .usual)
     decayBias = p.tensor("gk_proj.1.bias", [G * K])
+    logDecay = Equation {
+      let logDecay = logSigmoid($0) / configuration.temperature
+      return configuration.leastLogDecay.map { maximum(logDecay, $0) } ?? logDecay
+    }
     output = GatedOutput(
       width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, norm: "g_norm",
       hasScale: configuration.hasNormScale, from: p)
@@ -79,9 +85,7 @@ public struct GLA: SequenceMixer {
     let q = operands.query(x, .silu, resets: resets, state: &state)
     let k = operands.key(x, .silu, resets: resets, state: &state)
     let v = operands.value(x, .silu, resets: resets, state: &state)
-    let logits = linear(linear(x, decayIn), decayOut, bias: decayBias)
-    var logDecay = 1 / configuration.temperature * logSigmoid(logits)
-    if let least = configuration.leastLogDecay { logDecay = evaluate(maximum(of(logDecay), least)) }
+    let logDecay = logDecay(linear(linear(x, decayIn), decayOut, bias: decayBias))
     func heads(_ x: Tensor, _ count: Int, _ width: Int) -> Tensor {
       repeatedHeads(x.reshaped([B, T, count, width]), each: H / count)
     }

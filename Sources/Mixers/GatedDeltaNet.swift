@@ -46,6 +46,8 @@ public struct GatedDeltaNet: SequenceMixer {
   let operands: Operands
   let decayWeight, strengthWeight, logA, stepBias: Tensor
   let output: GatedOutput
+  /// log α, β and −α β, [B T H], of a decay before its bias, the bias, log A and β before its sigmoid.
+  let gates: Equation<(Tensor, Tensor, Tensor)>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -58,6 +60,12 @@ public struct GatedDeltaNet: SequenceMixer {
     strengthWeight = p.tensor("b_proj.weight", [VH, D], .weight, .usual)
     logA = p.tensor("A_log", [VH], .exempt, .drawn { naturalLogarithm(max(1e-3, 16 * $0.uniform())) })
     stepBias = p.tensor("dt_bias", [VH], .exempt, .softplusSteps(low: 1e-3, high: 0.1, floor: 1e-4))
+    let strongest: Float = configuration.allowsNegativeEigenvalues ? 2 : 1
+    gates = Equation { step, bias, logA, strength in
+      let logDecay = headLogDecay(step + bias, rate: logA)
+      let strength = strongest * sigmoid(strength)
+      return (logDecay, strength, -exp(logDecay) * strength)
+    }
     output = GatedOutput(width: D, heads: VH, valueWidth: V, hasGate: configuration.hasGate, from: p)
   }
 
@@ -74,10 +82,8 @@ public struct GatedDeltaNet: SequenceMixer {
     let q = keys(operands.query(x, .silu, bare: .silu, resets: resets, state: &state))
     let k = keys(operands.key(x, .silu, bare: .silu, resets: resets, state: &state))
     let v = operands.value(x, .silu, bare: .silu, resets: resets, state: &state).reshaped([B, T, VH, V])
-    var strength = activate(linear(x, strengthWeight), .sigmoid)
-    if configuration.allowsNegativeEigenvalues { strength = 2 * strength }
-    let logDecay = logDecay(added(linear(x, decayWeight), stepBias), rate: logA)
-    let removed = -1 * (activate(logDecay, .exp) * strength)
+    let (logDecay, strength, removed) = gates(
+      linear(x, decayWeight), stepBias, logA, linear(x, strengthWeight))
     let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: scaledRows(v, by: strength), decay: .perToken(logDecay),
       removal: (a: k, b: scaledRows(k, by: removed)), form: form, resets: resets, state: &state["memory"])

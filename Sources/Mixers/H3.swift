@@ -121,13 +121,16 @@ public struct H3: SequenceMixer {
     return linear(contracted(y, q), outputWeight, bias: outputBias)
   }
 
+  private static let product = Equation { $0 * $1 }
+
   /// Every k of a head times every v of it; channel (i P + j) H + h is k_i v_j of head h: [B T P·D].
   private func outerProduct(_ k: Tensor, _ v: Tensor) -> Tensor {
     let (P, H) = (configuration.headWidth, configuration.heads)
     if P == 1 { return k * v }
-    let keys = byPlace(k), values = byPlace(v)
-    return concatenated((0..<P * P).map { keys[$0 / P] * values[$0 % P] })
-      .reshaped([k.shape[0], k.shape[1], P * P * H])
+    let (B, T) = (k.shape[0], k.shape[1])
+    return Self.product(
+      interchanged(k, H, P).reshaped([B, T, P, 1, H]), interchanged(v, H, P).reshaped([B, T, 1, P, H])
+    ).reshaped([B, T, P * P * H])
   }
 
   /// Σ_i q_i y_ij per head; channel j H + h of the result, in the authors' order: [B T D].

@@ -46,6 +46,7 @@ public struct HGRN2: SequenceMixer {
   let boundLogit: Tensor
   /// With one norm over all heads.
   let output: GatedOutput
+  let query: Equation<Tensor>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -58,6 +59,8 @@ public struct HGRN2: SequenceMixer {
     boundLogit = p.tensor(
       "lower_bound_logit", [F], .exempt, .channels { _ in naturalLogarithm(bound / (1 - bound)) },
       if: configuration.hasLowerBound && depth.layer > 0)
+    let size = Float(configuration.keyWidth).squareRoot()
+    query = Equation { silu($0) / size }
     output = GatedOutput(
       width: D, heads: 1, valueWidth: D, hasGate: false, norm: "g_norm",
       hasScale: configuration.hasNormScale, from: p)
@@ -74,6 +77,13 @@ public struct HGRN2: SequenceMixer {
     boundLogit.isEmpty ? nil : evaluate(logSigmoid(of(boundLogit)), sigmoid(-of(boundLogit)))
   }
 
+  /// 1 − g and log g for g = σ(f), [B T H K].
+  static let gates = Equation { f in (sigmoid(-f), logSigmoid(f)) }
+  /// Those for g = β + (1 − β) σ(f) = σ(f) (1 + β e^{−f}), so log g has no cancellation.
+  static let boundedGates = Equation { f, logBound, free in
+    (sigmoid(-f) * free, softplus(logBound - f) - softplus(-f))
+  }
+
   public func run(
     _ x: Tensor, _ bound: Constants, form: Form, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
@@ -82,17 +92,10 @@ public struct HGRN2: SequenceMixer {
     let q = operands.query(x, .identity, resets: resets, state: &state)
     let f = operands.key(x, .identity, resets: resets, state: &state)
     let i = operands.value(x, .identity, resets: resets, state: &state)
-    // 1 − g and log g for g = β + (1 − β) σ(f).
-    let opposite = -1 * f
-    var (key, logDecay) = (activate(opposite, .sigmoid), -1 * activate(opposite, .softplus))
-    if let bound {
-      // g = σ(f) (1 + β e^{−f}), so log g = softplus(log β − f) − softplus(−f), without a cancellation.
-      key = scaled(key, by: bound.free)
-      logDecay = activate(added(opposite, bound.logBound), .softplus) + logDecay
-    }
+    let (key, logDecay) = bound.map { Self.boundedGates(f, $0.logBound, $0.free) } ?? Self.gates(f)
     func heads(_ x: Tensor) -> Tensor { x.reshaped([B, T, H, K]) }
     let y = MatrixMemory.run(
-      q: 1 / Float(K).squareRoot() * heads(activate(q, .silu)), k: heads(key),
+      q: heads(query(q)), k: heads(key),
       v: i.reshaped([B, T, H, D / H]), decay: .perKey(heads(logDecay)), form: form, resets: resets,
       state: &state["memory"])
     return output(y.reshaped([B, T, 1, D]), x, epsilon: configuration.normEpsilon)

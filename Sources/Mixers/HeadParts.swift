@@ -137,5 +137,12 @@ func unitRows(_ x: Tensor, epsilon: Float) -> Tensor {
   return 1 / K.squareRoot() * rmsNorm(x, epsilon: epsilon / K)
 }
 
-/// log σ(x), at once: for a token of a stream faster than an expression.
-func logSigmoid(_ x: Tensor) -> Tensor { -1 * activate(-1 * x, .softplus) }
+/// The logarithm of a head's decay in Mamba-2 and Gated DeltaNet (Dao and Gu 2024, §7): −exp(A) softplus(z), right where the rate
+/// alone is beyond a Float and the step alone below one.
+///
+/// Below z = −17 softplus is exp to half a rounding, so what z is less goes to the rate's exponent. Above, a rate that saturates
+/// leaves nothing of the memory, as the true one does. Beyond −100 nothing is left, either, and sums of logarithms would lose
+/// their small terms beside it.
+package func headLogDecay(_ z: TensorExpression, rate A: TensorExpression) -> TensorExpression {
+  maximum(-exp(A - relu(-17 - z)) * softplus(maximum(z, -17)), -100)
+}

@@ -105,6 +105,8 @@ public struct MLSTM: SequenceMixer {
     )
   }
 
+  static let logForget = Equation { logSigmoid($0) }
+
   public func run(
     _ u: Tensor, _ weights: Constants, form: Form, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
@@ -121,7 +123,7 @@ public struct MLSTM: SequenceMixer {
     let h = ExponentialGating.run(
       q: q.reshaped([B, T, H, K]), k: 1 / Float(K).squareRoot() * k.reshaped([B, T, H, K]),
       v: v.reshaped([B, T, H, K]), logInput: linear(operands, inputGateWeight, bias: inputGateBias),
-      logForget: logSigmoid(linear(operands, forgetGateWeight, bias: forgetGateBias)), form: form,
+      logForget: Self.logForget(linear(operands, forgetGateWeight, bias: forgetGateBias)), form: form,
       resets: resets, memory: &memory, normalizer: &normalizer, maximum: &maximum)
     (state["memory"], state["normalizer"], state["maximum"]) = (memory, normalizer, maximum)
     let normed = layerNorm(

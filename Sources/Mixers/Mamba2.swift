@@ -67,6 +67,8 @@ public struct Mamba2: SequenceMixer {
   let stepBias, logA, skip, normScale: Tensor
   /// Absent where there are none.
   let inputBias, outputBias: Tensor
+  /// Δ and log a, [B T H], of δ, its bias and log A.
+  let steps: Equation<(Tensor, Tensor)>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -83,6 +85,15 @@ public struct Mamba2: SequenceMixer {
     normScale = p.tensor("norm.weight", [E], .exempt, .ones, if: configuration.hasNorm)
     outputWeight = p.matrix("out_proj.weight", [D, E], .residual)
     outputBias = p.tensor("out_proj.bias", [D], if: configuration.hasBias)
+    // Limits of Δ, before softplus.
+    let least = configuration.leastStep.map { Float(inverseSoftplus(Double($0))) }
+    let largest = configuration.largestStep.map { Float(inverseSoftplus(Double($0))) }
+    steps = Equation { delta, bias, logA in
+      var step = delta + bias
+      if let least { step = maximum(step, least) }
+      if let largest { step = minimum(step, largest) }
+      return (softplus(step), headLogDecay(step, rate: logA))
+    }
   }
 
   /// The window of the convolution, and S.
@@ -105,19 +116,11 @@ public struct Mamba2: SequenceMixer {
     let projected = linear(u, inputWeight, bias: inputBias, sizes: [E, E + 2 * G * N, H])  // z, xBC, δ
     let mixed = convolution(projected[1], .silu, resets: resets, state: &state)
     let operands = split(mixed, sizes: [E, G * N, G * N])
-    // Before softplus, as its limits are: [B T H].
-    var limited = of(added(projected[2], stepBias))
-    if let least = configuration.leastStep {
-      limited = maximum(limited, Float(inverseSoftplus(Double(least))))
-    }
-    if let largest = configuration.largestStep {
-      limited = minimum(limited, Float(inverseSoftplus(Double(largest))))
-    }
-    let step = evaluate(limited)
+    let (step, logDecay) = steps(projected[2], stepBias, logA)
     let x = operands[0].reshaped([B, T, H, P])
     let y = MatrixMemory.run(
       q: operands[2].reshaped([B, T, G, N]), k: operands[1].reshaped([B, T, G, N]),
-      v: scaledRows(x, by: activate(step, .softplus)), decay: .perToken(logDecay(step, rate: logA)),
+      v: scaledRows(x, by: step), decay: .perToken(logDecay),
       form: form, resets: resets, state: &state["memory"])
     let skipped = RunnelTensors.skip(y.reshaped([B, T, E]), operands[0], by: skip)
     let output =

@@ -52,12 +52,17 @@ public struct MinGRU: SequenceMixer {
     convolution.memory + [StateTensor("memory", [configuration.expandedWidth])]
   }
 
+  /// 1 − z, not as a difference, which would lose the small ones; and z ⊙ g(x). All [B T E].
+  package static let gates = Equation { z, x in
+    (sigmoid(-z), sigmoid(z) * maximum(x + 0.5, sigmoid(x)))
+  }
+
   public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     let E = configuration.expandedWidth
     let projected = linear(convolution(x, resets: resets, state: &state), inputWeight, sizes: [E, E])
-    let gates = minimalGates(gate: projected[1], candidate: projected[0])
+    let (decay, input) = Self.gates(projected[1], projected[0])
     let h = Diagonal.run(
-      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state["memory"])
+      decay: decay, input: input, .real, form: form, resets: resets, state: &state["memory"])
     return linear(h, outputWeight)
   }
 }

@@ -79,6 +79,17 @@ public struct RGLRU: SequenceMixer {
     convolution.memory + [StateTensor("memory", [configuration.expandedWidth])]
   }
 
+  /// a and what enters h, [B T E], of u, r and i before their sigmoids, the rate c softplus(Λ), [E], and one for the first token
+  /// of a document, else zero, [B T 1].
+  ///
+  /// 1 − a² as −expm1(2 log a) keeps its accuracy for decays near one. Where it vanishes the slope of the root is unbounded; as
+  /// in the authors' code it is held at 1000.
+  package static let gates = Equation { u, r, i, rate, first in
+    let logDecay = -rate * sigmoid(r)
+    let share = first + (1 - first) * sqrt(-expm1(2 * logDecay), steepest: 1000)
+    return (exp(logDecay), share * sigmoid(i) * u)
+  }
+
   /// c softplus(Λ).
   public var constants: Tensor { evaluate(8 * softplus(of(decay))) }
 
@@ -87,12 +98,12 @@ public struct RGLRU: SequenceMixer {
   ) -> Tensor {
     let positions = resets.positions(steps: x.shape[1], advancing: &state.position)
     let u = convolution(linear(x, inputWeight, bias: inputBias), resets: resets, state: &state)
-    let gates = realGates(
-      u, recurrenceGate: blockLinear(u, recurrenceGateWeight, bias: recurrenceGateBias),
-      inputGate: blockLinear(u, inputGateWeight, bias: inputGateBias), rate: rate,
-      isFirst: Tensor(positions.map { $0 == 0 ? 1 : 0 }))
+    let first = Tensor(positions.map { $0 == 0 ? 1 : 0 }, [x.shape[0], x.shape[1], 1])
+    let (decay, input) = Self.gates(
+      u, blockLinear(u, recurrenceGateWeight, bias: recurrenceGateBias),
+      blockLinear(u, inputGateWeight, bias: inputGateBias), rate, first)
     let h = Diagonal.run(
-      decay: gates.decay, input: gates.input, .real, form: form, resets: resets, state: &state["memory"])
+      decay: decay, input: input, .real, form: form, resets: resets, state: &state["memory"])
     let gate = linear(x, gateWeight, bias: gateBias)
     return linear(
       gated(h, by: gate, configuration.gateActivation ?? .gelu), outputWeight, bias: outputBias)

@@ -105,6 +105,10 @@ public struct RWKV6: SequenceMixer {
     concatenated([decayShare, keyShare, valueShare, receptanceShare, gateShare])
   }
 
+  /// From the token to the one before.
+  static let shifted = Equation { x, previous, share in x + (previous - x) * share }
+  static let logDecay = Equation { -exp($0) }
+
   public func run(
     _ x: Tensor, _ shares: Tensor, form: Form, resets: Resets, state: inout RecurrentState
   ) -> Tensor {
@@ -112,12 +116,11 @@ public struct RWKV6: SequenceMixer {
     let (H, K, V) = (configuration.heads, configuration.keyWidth, configuration.valueWidth)
     let previous = tokenShift(x, resets: resets, last: &state["previous"])
     let hidden = activate(product(mixed(x, previous, by: commonShare), shareInner), .tanh)
-    let delta = previous - x
     let inputs = split(
       blockLinear(hidden, shareOuter, bias: shares), sizes: Array(repeating: D, count: 5)
-    ).map { x + delta * $0 }
+    ).map { Self.shifted(x, previous, $0) }
 
-    let logDecay = -1 * activate(decay(inputs[0], .tanh), .exp)
+    let logDecay = Self.logDecay(decay(inputs[0], .tanh))
     let k = linear(inputs[1], keyWeight)
     let v = linear(inputs[2], valueWeight)
     let r = linear(inputs[3], receptanceWeight)

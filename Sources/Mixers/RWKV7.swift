@@ -130,6 +130,18 @@ public struct RWKV7: SequenceMixer {
   /// The values of the first layer, [B T D]; alone, a layer's own are the first.
   private enum FirstValue: SharedValueKey { typealias Value = Tensor }
 
+  /// From a layer's value to the first one, by a share before its sigmoid.
+  static let mixedValue = Equation { v, first, share in v + (first - v) * sigmoid(share) }
+  static let logDecay = Equation { Float(-exponential(-0.5)) * sigmoid($0) }
+  /// a, and the key times 1 + (a − 1) ρ: of the key, a before its sigmoid, and ρ.
+  static let ratedKey = Equation { key, rate, share in
+    let a = sigmoid(rate)
+    return (a, key + (key * a - key) * share)
+  }
+  /// The gated sum of the normalised memory and a head's own value by its weight, [B T H 1].
+  static let seen = Equation { memory, v, weight, gate in (memory + v * weight) * gate }
+  static let removed = Equation { removal, a in (-removal, removal * a) }
+
   public func run(_ x: Tensor, _: Void, form: Form, resets: Resets, state: inout RecurrentState) -> Tensor {
     var shared = SharedValues()
     return run(x, (), form: form, resets: resets, state: &state, shared: &shared)
@@ -149,16 +161,16 @@ public struct RWKV7: SequenceMixer {
     let valueInput = input(valueShift)
     var v = linear(valueInput, valueWeight)
     if let first = shared[FirstValue.self], !value.bias.isEmpty {
-      v = v + (first - v) * activate(value(valueInput), .sigmoid)
+      v = Self.mixedValue(v, first, value(valueInput))
     } else {
       shared[FirstValue.self] = v
     }
-    let a = activate(rate(input(rateShift)), .sigmoid)
-    let logDecay = Float(-exponential(-0.5)) * activate(decay(input(decayShift), .tanh), .sigmoid)
+    let (a, k) = Self.ratedKey(key, rate(input(rateShift)), rateShare)
+    let logDecay = Self.logDecay(decay(input(decayShift), .tanh))
     let removal = unitRows(heads(scaled(key, by: removalScale)), epsilon: configuration.keyNormEpsilon)
-    let k = mixed(key, key * a, by: rateShare)
+    let removed = Self.removed(removal, heads(a))
 
-    let operands = [heads(r), heads(k), heads(v), heads(logDecay), -1 * removal, removal * heads(a)]
+    let operands = [heads(r), heads(k), heads(v), heads(logDecay), removed.0, removed.1]
     let y = RunnelMixers.run(operands, from: tunedState, resets: resets, state: &state["memory"]) {
       operands, resets, memory in
       MatrixMemory.run(
@@ -170,7 +182,8 @@ public struct RWKV7: SequenceMixer {
       groups: H)
     // Σ over a head of r ⊙ k ⊙ ρ, [B T H].
     let own = blockLinear(r * k, bonus.reshaped([H, K, 1]))
-    let seen = normed + scaledRows(heads(v), by: own).reshaped([B, T, D])
-    return linear(seen * gate(input(gateShift), .sigmoid), outputWeight)
+    let seen = Self.seen(
+      heads(normed), heads(v), own.reshaped([B, T, H, 1]), heads(gate(input(gateShift), .sigmoid)))
+    return linear(seen.reshaped([B, T, D]), outputWeight)
   }
 }

@@ -31,6 +31,7 @@ public struct SimpleGLA: SequenceMixer {
   let operands: Operands
   let decayWeight, decayBias: Tensor
   let output: GatedOutput
+  let logDecay: Equation<Tensor>
 
   public init(_ configuration: Configuration, at depth: Depth, from p: Parameters) {
     self.configuration = configuration
@@ -39,6 +40,7 @@ public struct SimpleGLA: SequenceMixer {
     operands = Operands(queries: H * K, keys: H * K, values: H * V, of: D, convolutionWidth: W, from: p)
     decayWeight = p.tensor("gk_proj.weight", [H, D], .weight, .usual)
     decayBias = p.tensor("gk_proj.bias", [H])
+    logDecay = Equation { logSigmoid($0) / configuration.temperature }
     output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: true, norm: "g_norm", from: p)
   }
 
@@ -51,7 +53,7 @@ public struct SimpleGLA: SequenceMixer {
     func heads(_ x: Tensor) -> Tensor { x.reshaped([x.shape[0], x.shape[1], H, x.shape.width / H]) }
     let parts = [operands.query, operands.key, operands.value]
       .map { heads($0(x, .silu, resets: resets, state: &state)) }
-    let logDecay = 1 / configuration.temperature * logSigmoid(linear(x, decayWeight, bias: decayBias))
+    let logDecay = logDecay(linear(x, decayWeight, bias: decayBias))
     let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * parts[0], k: parts[1], v: parts[2], decay: .perToken(logDecay),
       form: form, resets: resets, state: &state["memory"])

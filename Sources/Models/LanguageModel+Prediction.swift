@@ -25,7 +25,7 @@ extension LanguageFunction {
   /// What `hidden` gave, or some of its rows [… D] → logits [… V].
   public func logits(ofHidden hidden: Tensor) -> Tensor {
     let logits = linear(hidden, head), cap = configuration.logitCap
-    return cap == 0 ? logits : cap * activate(1 / cap * logits, .tanh)
+    return cap == 0 ? logits : evaluate(cap * tanh(1 / cap * of(logits)))
   }
 
   /// ids of B rows by T > 0 tokens → the logits [B V] behind each row's last token alone: the head is the widest product

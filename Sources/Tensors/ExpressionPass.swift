@@ -4,6 +4,7 @@
 /// for the pool, depends on shapes and the program alone, and so do sums: the threads change no bit.
 
 import CKernels
+import RunnelKernels
 
 /// How the elements of a smaller tensor stand for those of a whole.
 struct BroadcastPattern: Sendable {
@@ -13,9 +14,6 @@ struct BroadcastPattern: Sendable {
   let period: Int?
   /// Stretches of so many elements share no element of the tensor, if the pattern never starts again.
   let unit: Int
-  /// Whether the period is the tensor itself.
-  var isVector: Bool { strides == [0, 1] }
-
   init(of shape: Shape, in whole: Shape) {
     var extents = Shape([]), strides = Shape([])
     var stride = shape.elements
@@ -82,22 +80,27 @@ struct BroadcastPattern: Sendable {
   }
 }
 
-/// Where a register that is not scratch lies.
-enum ExpressionOperand {
-  /// Memory of the whole shape.
-  case whole(UnsafeMutablePointer<Float>)
-  /// A smaller tensor.
-  indirect case part(UnsafePointer<Float>, BroadcastPattern)
-  /// What is added to a smaller tensor: the sum over tiles where its pattern starts again, else every tile.
-  indirect case sum(UnsafeMutablePointer<Float>, BroadcastPattern)
-
-  fileprivate var pattern: BroadcastPattern? {
-    switch self {
-    case .whole: nil
-    case .part(_, let pattern), .sum(_, let pattern): pattern
-    }
+extension Shape {
+  /// How its elements stand for those of the whole; nil for as many as that has.
+  func pattern(in whole: Shape) -> BroadcastPattern? {
+    elements == whole.elements ? nil : BroadcastPattern(of: self, in: whole)
   }
 }
+
+/// An operand smaller than the whole.
+struct ExpressionPart {
+  /// Its register.
+  let register: Int
+  let pattern: BroadcastPattern
+  /// Whether elements are summed into it.
+  var isSum = false
+
+  /// Whether all rows have one array.
+  fileprivate var isPeriodic: Bool { pattern.period != nil }
+}
+
+/// Where the registers lie that are not scratch.
+typealias ExpressionArrays = UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
 
 /// How the elements of a shape are cut for a program.
 struct ExpressionTiles {
@@ -109,13 +112,10 @@ struct ExpressionTiles {
   /// Elements from one tile to the next at the same place of a row: as many whole rows as go into a tile, or one row.
   let span: Int
 
-  init(count: Int, registers: Int, _ operands: [ExpressionOperand]) {
+  init(count: Int, _ parts: [ExpressionPart]) {
     self.count = count
-    row = operands.reduce(1) { row, operand in
-      operand.pattern.map { max(row, $0.period ?? $0.unit) } ?? row
-    }
-    // 40 KB of registers.
-    let most = max(256, min(2048, 10_240 / registers / 16 * 16))
+    row = parts.reduce(1) { max($0, $1.pattern.period ?? $1.pattern.unit) }
+    let most = parts.isEmpty ? count : 2048
     span = min(count, max(1, most / row) * row)
     tile = min(span, most)
   }
@@ -124,69 +124,67 @@ struct ExpressionTiles {
 }
 
 extension ExpressionProgram {
-  /// Runs over rows of the whole.
-  func run(_ rows: Range<Int>, _ tiles: ExpressionTiles, _ operands: [ExpressionOperand]) {
-    var buffers = scratch
-    for operand in operands {
-      if case .whole = operand { continue }
-      buffers += 1
-    }
-    let memory = Storage(capacity: buffers * tiles.tile)
-    withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: registers) { buffer in
-      guard let registers = buffer.baseAddress else { return }
-      withExtendedLifetime(memory) {
-        var at = memory.base
-        for i in buffer.indices {
-          buffer.initializeElement(at: i, to: at)
-          if i < operands.count, case .whole = operands[i] { continue }
-          at += tiles.tile
-        }
-        let range = rows.lowerBound * tiles.row..<rows.upperBound * tiles.row
+  /// Elements below which handing out work costs more than it saves.
+  var grain: Int { max(1024, 2 * elementGrain / (1 + instructions.count)) }
+
+  /// Runs over all rows, on all threads.
+  func run(_ tiles: ExpressionTiles, _ bases: ExpressionArrays, _ parts: [ExpressionPart]) {
+    WorkerPool.shared.split(tiles.rows, grain: max(1, grain / tiles.row)) { run($0, tiles, bases, parts) }
+  }
+
+  /// Runs over some rows.
+  ///
+  /// - Parameter bases: where the operands begin, the whole ones and the parts.
+  func run(
+    _ rows: Range<Int>, _ tiles: ExpressionTiles, _ bases: ExpressionArrays, _ parts: [ExpressionPart]
+  ) {
+    let range = rows.lowerBound * tiles.row..<rows.upperBound * tiles.row
+    withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: bases.count) { arrays in
+      for i in bases.indices { arrays.initializeElement(at: i, to: bases[i] + range.lowerBound) }
+      guard !parts.isEmpty else { return call(arrays, range.count) }
+      BufferPool.withScratch(parts.count * tiles.tile) { memory in
         for start in stride(from: 0, to: tiles.span, by: tiles.tile) {
-          runColumns(start, min(tiles.tile, tiles.span - start), of: range, tiles, operands, registers)
+          runColumns(
+            start, min(tiles.tile, tiles.span - start), of: range, tiles, bases, parts, arrays, memory)
         }
       }
     }
   }
 
+  private func call(_ arrays: ExpressionArrays, _ count: Int) {
+    guard let base = arrays.baseAddress else { return }
+    runnel_run(instructions.count, instructions, arrays.count, base, count)
+  }
+
   /// The tiles that begin at the same place of a row.
   private func runColumns(
-    _ start: Int, _ length: Int, of range: Range<Int>, _ tiles: ExpressionTiles,
-    _ operands: [ExpressionOperand],
-    _ registers: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+    _ start: Int, _ length: Int, of range: Range<Int>, _ tiles: ExpressionTiles, _ bases: ExpressionArrays,
+    _ parts: [ExpressionPart], _ arrays: ExpressionArrays, _ memory: UnsafeMutablePointer<Float>
   ) {
-    for (i, operand) in operands.enumerated() {
-      switch operand {
-      case .part(let x, let pattern) where pattern.period == tiles.span && pattern.isVector:
-        registers[i] = UnsafeMutablePointer(mutating: x + start)
-      case .part(let x, let pattern) where pattern.period != nil:
-        pattern.expand(x, start, length, into: registers[i])
-      case .sum(_, let pattern) where pattern.period != nil:
-        registers[i].update(repeating: 0, count: length)
-      default: break
+    func own(_ part: Int) -> UnsafeMutablePointer<Float> { memory + part * tiles.tile }
+    for (i, part) in parts.enumerated() where part.isPeriodic {
+      if part.isSum {
+        own(i).update(repeating: 0, count: length)
+      } else {
+        part.pattern.expand(bases[part.register], start, length, into: own(i))
       }
     }
     for at in stride(from: range.lowerBound + start, to: range.upperBound, by: tiles.span) {
-      let n = min(length, range.upperBound - at)
-      for i in operands.indices {
-        switch operands[i] {
-        case .whole(let x): registers[i] = x + at
-        case .part(let x, let pattern) where pattern.period == nil:
-          pattern.expand(x, at, n, into: registers[i])
-        default: break
+      let count = min(length, range.upperBound - at)
+      for i in bases.indices { arrays[i] = bases[i] + at }
+      for (i, part) in parts.enumerated() {
+        arrays[part.register] = own(i)
+        if !part.isPeriodic, !part.isSum {
+          part.pattern.expand(bases[part.register], at, count, into: own(i))
         }
       }
-      runnel_run(instructions.count, instructions, n, registers)
-      for i in operands.indices {
-        if case .sum(let sum, let pattern) = operands[i], pattern.period == nil {
-          pattern.add(registers[i], at, n, to: sum)
-        }
+      call(arrays, count)
+      for (i, part) in parts.enumerated() where part.isSum && !part.isPeriodic {
+        part.pattern.add(own(i), at, count, to: bases[part.register])
       }
     }
-    for (i, operand) in operands.enumerated() {
-      if case .sum(let sum, let pattern) = operand, pattern.period != nil {
-        pattern.add(registers[i], start, length, to: sum)
-      }
+    for (i, part) in parts.enumerated() where part.isSum && part.isPeriodic {
+      part.pattern.add(own(i), start, length, to: bases[part.register])
     }
   }
 }

@@ -19,16 +19,11 @@ package final class Storage: @unchecked Sendable {
   /// Bytes that were asked for.
   private let asked: Int
 
-  /// Whether RUNNEL_POISON_MEMORY is in the environment: buffers then begin as NaN, so that tests find what reads numbers that
-  /// nobody has written.
-  private static let isPoisoned = getenv("RUNNEL_POISON_MEMORY") != nil
-
   /// The contents are undefined.
   package init(capacity: Int) {
     self.capacity = BufferPool.rounded(capacity)
     asked = 4 * capacity
     base = BufferPool.take(self.capacity)
-    if Self.isPoisoned { base.update(repeating: .nan, count: self.capacity) }
     gauge?.add(asked)
   }
   deinit {
@@ -43,6 +38,9 @@ enum BufferPool {
   private static let free = Mutex([[UInt]](repeating: [], count: 4 * Int.bitWidth))
   /// A buffer starts on a cache line, which is also the widest vector.
   private static let alignment = 64
+  /// Whether RUNNEL_POISON_MEMORY is in the environment: buffers then begin as NaN, so that tests find what reads numbers that
+  /// nobody has written.
+  private static let isPoisoned = getenv("RUNNEL_POISON_MEMORY") != nil
 
   static func rounded(_ count: Int) -> Int {
     guard count > 16 else { return 16 }
@@ -62,9 +60,23 @@ enum BufferPool {
   static func take(_ capacity: Int) -> UnsafeMutablePointer<Float> {
     let place = place(capacity)
     let address = free.withLock { $0[place].popLast() }
-    if let address, let pointer = UnsafeMutablePointer<Float>(bitPattern: address) { return pointer }
-    let memory = OutOfMemory.allocate(capacity * MemoryLayout<Float>.stride, alignment: alignment)
-    return memory.bindMemory(to: Float.self, capacity: capacity)
+    let base: UnsafeMutablePointer<Float>
+    if let address, let pointer = UnsafeMutablePointer<Float>(bitPattern: address) {
+      base = pointer
+    } else {
+      let memory = OutOfMemory.allocate(capacity * MemoryLayout<Float>.stride, alignment: alignment)
+      base = memory.bindMemory(to: Float.self, capacity: capacity)
+    }
+    if isPoisoned { base.update(repeating: .nan, count: capacity) }
+    return base
+  }
+
+  /// Lends a buffer for as long as `body` runs.
+  static func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+    let capacity = rounded(count)
+    let base = take(capacity)
+    body(base)
+    give(base, capacity)
   }
 
   static func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {

@@ -1,4 +1,5 @@
-/// Elementwise expressions: an equation written with tensors and numbers, which ``evaluate(_:)`` computes in one pass.
+/// Elementwise expressions: an equation written with tensors and numbers, which is computed in one pass, at once by
+/// ``evaluate(_:)`` or, prepared once, as an ``Equation``.
 ///
 ///     let rate = -8 * softplus(of(lambda)) * sigmoid(of(recurrenceGate))
 ///     let h = evaluate(exp(rate) * of(x))
@@ -14,13 +15,16 @@ public struct TensorExpression: Sendable {
   /// An operation on one expression or two.
   final class Term: Sendable {
     let operation: runnel_operation
-    let k, l: Float
+    let k, l, m: Float
     let a: TensorExpression
     let b: TensorExpression?
     let shape: Shape
 
-    init(_ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression?, k: Float, l: Float) {
-      (self.operation, self.a, self.b, self.k, self.l) = (operation, a, b, k, l)
+    init(
+      _ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression?, k: Float, l: Float,
+      m: Float
+    ) {
+      (self.operation, self.a, self.b, self.k, self.l, self.m) = (operation, a, b, k, l, m)
       shape = b.map { a.shape.broadcast(with: $0.shape) } ?? a.shape
     }
   }
@@ -40,11 +44,12 @@ public struct TensorExpression: Sendable {
     }
   }
 
+  /// Zero is negative, so that what adds it changes nothing.
   fileprivate init(
-    _ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression? = nil, k: Float = 0,
-    l: Float = 0
+    _ operation: runnel_operation, _ a: TensorExpression, _ b: TensorExpression? = nil, k: Float = 1,
+    l: Float = -0.0, m: Float = 1
   ) {
-    form = .term(Term(operation, a, b, k: k, l: l))
+    form = .term(Term(operation, a, b, k: k, l: l, m: m))
   }
   fileprivate init(_ tensor: Tensor) { form = .tensor(tensor) }
 }
@@ -79,7 +84,7 @@ extension TensorExpression {
   /// x + y.
   public static func + (x: Self, y: Self) -> Self { .init(RUNNEL_ADD, x, y) }
   /// x + c.
-  public static func + (x: Self, c: Float) -> Self { .init(RUNNEL_AFFINE, x, k: 1, l: c) }
+  public static func + (x: Self, c: Float) -> Self { .init(RUNNEL_AFFINE, x, l: c) }
   /// c + x.
   public static func + (c: Float, x: Self) -> Self { x + c }
 
@@ -133,12 +138,18 @@ public func relu(_ x: TensorExpression) -> TensorExpression { Activation.relu(x)
 public func abs(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_ABS, x) }
 /// x².
 public func square(_ x: TensorExpression) -> TensorExpression { x * x }
-/// √x, whose slope 1 / (2 √x) at zero is the largest finite number.
-public func sqrt(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_SQRT, x) }
+/// √x, whose slope 1 / (2 √x) grows without bound towards zero; it is held at `steepest`.
+public func sqrt(_ x: TensorExpression, steepest: Float = .greatestFiniteMagnitude) -> TensorExpression {
+  .init(RUNNEL_OF_SQRT, x, m: steepest)
+}
 /// 1 / x.
 public func reciprocal(_ x: TensorExpression) -> TensorExpression { .init(RUNNEL_OF_RECIPROCAL, x) }
 /// max(x, c); where they are equal the gradient is x's.
 public func maximum(_ x: TensorExpression, _ c: Float) -> TensorExpression { .init(RUNNEL_MAXIMUM, x, k: c) }
+/// max(x, y); where they are equal the gradient is x's.
+public func maximum(_ x: TensorExpression, _ y: TensorExpression) -> TensorExpression {
+  .init(RUNNEL_LARGER, x, y)
+}
 /// min(x, c); where they are equal the gradient is x's.
 public func minimum(_ x: TensorExpression, _ c: Float) -> TensorExpression { .init(RUNNEL_MINIMUM, x, k: c) }
 
@@ -163,15 +174,4 @@ extension Activation {
     case .squaredReLU: RUNNEL_OF_RELU2
     }
   }
-}
-
-// Values
-
-/// The value of an expression.
-public func evaluate(_ x: TensorExpression) -> Tensor { evaluate([x])[0] }
-
-/// The values of two expressions of one shape; what is in both is computed once.
-public func evaluate(_ x: TensorExpression, _ y: TensorExpression) -> (Tensor, Tensor) {
-  let values = evaluate([x, y])
-  return (values[0], values[1])
 }

@@ -23,20 +23,19 @@ struct GatedRecurrenceTests {
   func slowDecays() {
     let rates: [Float] = [1e-7, 1e-5, 1e-3, 0.1, 3]
     let x = random([1, 40, rates.count], seed: 1, 0.5...1), zeros = Tensor(zeros: x.shape)
-    let gates = realGates(
-      x, recurrenceGate: zeros, inputGate: zeros, rate: Tensor(rates), isFirst: Tensor(zeros: [40]))
+    let later = Tensor(zeros: [1, 40, 1])
+    let input = RGLRU.gates(x, zeros, zeros, Tensor(rates), later).1
     let expected = x.doubles.enumerated().map { i, x in
       // −expm1(−rate) is 1 − a² for σ(0) = ½.
       (-expm1(-Double(rates[i % rates.count]))).squareRoot() * 0.5 * x
     }
     for i in rates.indices {
       func channel(_ x: [Double]) -> [Double] { x.indices.filter { $0 % rates.count == i }.map { x[$0] } }
-      #expect(relativeError(channel(gates.input.doubles), channel(expected)) < 1e-6, "rate \(rates[i])")
+      #expect(relativeError(channel(input.doubles), channel(expected)) < 1e-6, "rate \(rates[i])")
     }
     let rate = Tensor(zeros: [rates.count]).tracked()
-    let still = realGates(
-      x, recurrenceGate: zeros, inputGate: zeros, rate: rate, isFirst: Tensor(zeros: [40]))
-    let gradient = gradients(of: sum(still.input), for: [rate])[0]
+    let still = RGLRU.gates(x, zeros, zeros, rate, later).1
+    let gradient = gradients(of: sum(still), for: [rate])[0]
     #expect(gradient.scalars.allSatisfy { $0.isFinite && $0 > 0 })
   }
 
@@ -47,7 +46,7 @@ struct GatedRecurrenceTests {
     let steps: [Float] = [-1e4, -50, -17.1, -16.9, -5, 0, 3, 1e4] + near
     let H = rates.count, A = Tensor(rates).tracked()
     let z = Tensor((0..<steps.count * H).map { steps[$0 / H] }, [steps.count, H]).tracked()
-    let decays = activate(logDecay(z, rate: A), .exp)
+    let decays = evaluate(exp(headLogDecay(of(z), rate: of(A))))
     let slopes = gradients(of: sum(decays), for: [z, A])
     var byRate = [Double](repeating: 0, count: H)
     for i in 0..<z.count {

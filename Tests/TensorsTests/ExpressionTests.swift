@@ -58,6 +58,7 @@ struct ExpressionTests {
     all += [.init("log (1 + x)", from: -0.9...4, { x, _, _ in log1p(x) }, reference: { x, _, _ in log1p(x) })]
     all += [.init("log σ(x)", { x, _, _ in logSigmoid(x) }, reference: { x, _, _ in -softplus(-x) })]
     all += [.init("max(x, ½)", { x, _, _ in maximum(x, 0.5) }, reference: { x, _, _ in max(x, 0.5) })]
+    all += [.init("max(x, y)", { x, y, _ in maximum(x, y) }, reference: { x, y, _ in max(x, y) })]
     all += [.init("min(x, ½)", { x, _, _ in minimum(x, 0.5) }, reference: { x, _, _ in min(x, 0.5) })]
     return all
   }()
@@ -102,6 +103,20 @@ struct ExpressionTests {
       } reference: { x, y, z in
         let weight = Swift.abs(z) + 1
         return (x + y) / weight + log1p(y * y) * x
+      }
+    ]
+    all += [
+      .init("max(x + ½, σ(x)) y (z + x) e^(2 y − 1)") { x, y, z in
+        maximum(x + 0.5, sigmoid(x)) * y * (z + x) * exp(2 * y - 1)
+      } reference: { x, y, z in
+        max(x + 0.5, sigmoid(x)) * y * (z + x) * exp(2 * y - 1)
+      }
+    ]
+    all += [
+      .init("max(e^x, 1 − 2 y) z, softplus(3 − x) z") { x, y, z in
+        maximum(exp(x), 1 - 2 * y) * z + softplus(3 - x) * z
+      } reference: { x, y, z in
+        max(exp(x), 1 - 2 * y) * z + softplus(3 - x) * z
       }
     ]
     all += [
@@ -337,6 +352,88 @@ struct ExpressionTapeTests {
     for seed: Float in [0, 1] {
       let slopes = gradients(of: [(y, Tensor(repeating: seed, [3]))], for: [x])[0].scalars
       #expect(slopes == [seed * .greatestFiniteMagnitude, seed, 0.25 * seed])
+    }
+  }
+}
+
+@Suite("an equation that was traced once is its expression, however it is called")
+struct EquationTests {
+  typealias Operand = TensorExpression
+
+  static func gates(_ x: Operand, _ y: Operand, _ z: Operand) -> (Operand, Operand) {
+    let logDecay = -2 * exp(y) * sigmoid(x)
+    return (exp(logDecay), sqrt(-expm1(2 * logDecay)) * z + y)
+  }
+  /// One for all calls: what one of them leaves must not change another.
+  static let traced = Equation { x, y, z in gates(x, y, z) }
+
+  @Test("of any shapes, tracked operands and values with gradients", arguments: BroadcastTests.shapes)
+  func calls(_ shapes: BroadcastTests.Shapes) {
+    let operands = [
+      random(shapes.whole, seed: 1), random(shapes.part, seed: 2), random(shapes.other, seed: 3),
+    ]
+    let seeds = [random(shapes.whole, seed: 4), random(shapes.whole, seed: 5)]
+    for tracked in 0..<8 {
+      for asked in 1..<4 {
+        let leaves = operands.indices.map { tracked >> $0 & 1 == 1 ? operands[$0].tracked() : operands[$0] }
+        func results(_ pair: (Tensor, Tensor)) -> [Tensor] {
+          let values = [pair.0, pair.1]
+          let outputs = values.indices.filter { asked >> $0 & 1 == 1 }.map { (values[$0], seeds[$0]) }
+          return values + gradients(of: outputs, for: leaves)
+        }
+        let expected = results(evaluate2(Self.gates(of(leaves[0]), of(leaves[1]), of(leaves[2]))))
+        let found = results(Self.traced(leaves[0], leaves[1], leaves[2]))
+        for (found, expected) in zip(found, expected) {
+          #expect(found.shape == expected.shape)
+          let size = expected.scalars.map { abs($0) }.max() ?? 0
+          for (x, y) in zip(found.scalars, expected.scalars) { #expect(abs(x - y) <= 3e-6 * size) }
+        }
+      }
+    }
+  }
+
+  private func evaluate2(_ pair: (Operand, Operand)) -> (Tensor, Tensor) { evaluate(pair.0, pair.1) }
+
+  @Test("from many threads at once") func threads() async {
+    let equation = Equation { x, y, z in Self.gates(x, y, z) }
+    let operands = (1...3).map { random([7, 33], seed: UInt64($0)) }
+    @Sendable func results(_ tracked: Int) -> [[UInt32]] {
+      let leaves = operands.indices.map { tracked >> $0 & 1 == 1 ? operands[$0].tracked() : operands[$0] }
+      let (y, z) = equation(leaves[0], leaves[1], leaves[2])
+      return ([y, z] + gradients(of: [(y, operands[0]), (z, operands[1])], for: leaves))
+        .map { $0.scalars.map(\.bitPattern) }
+    }
+    await withTaskGroup(of: (Int, [[UInt32]]).self) { group in
+      for tracked in 0..<64 { group.addTask { (tracked % 8, results(tracked % 8)) } }
+      var byKind: [Int: [[UInt32]]] = [:]
+      for await (kind, found) in group { #expect(byKind.updateValue(found, forKey: kind) ?? found == found) }
+    }
+  }
+
+  @Test("operands are told apart by their places, and one that the equation does not need has no gradient")
+  func places() {
+    let difference = Equation { x, _, y in x - 2 * y }
+    let leaves = (1...3).map { random([19], seed: UInt64($0)).tracked() }
+    let y = difference(leaves[0], leaves[1], leaves[2])
+    #expect(y.scalars == zip(leaves[0].scalars, leaves[2].scalars).map { $0 - 2 * $1 })
+    let made = gradients(of: [(y, Tensor(ones: [19]))], for: leaves).map(\.scalars)
+    #expect(made == [1, 0, -2].map { [Float](repeating: $0, count: 19) })
+    let same = random([19], seed: 1).tracked()
+    let none = difference(same, same, same)
+    #expect(gradients(of: [(none, Tensor(ones: [19]))], for: [same])[0].scalars.allSatisfy { $0 == -1 })
+  }
+
+  @Test("the slope of a root is held where it is asked for") func steepest() {
+    let root = Equation { sqrt(4 * $0, steepest: 1000) }
+    let x = Tensor([0, 1e-12, 0.25]).tracked()
+    let slopes = gradients(of: [(root(x), Tensor(ones: [3]))], for: [x])[0].scalars
+    #expect(slopes == [4000, 4000, 2])
+  }
+
+  @Test("a tensor in an equation is refused, since the next call would have it too") func captured() async {
+    await #expect(processExitsWith: .failure) {
+      let x = Tensor(ones: [3])
+      _ = Equation { y in y * of(x) }
     }
   }
 }

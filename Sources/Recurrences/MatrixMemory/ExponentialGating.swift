@@ -33,7 +33,7 @@ public enum ExponentialGating {
       """)
     let scale = Stabilizer(
       logInput: logInput, logForget: logForget, resets: resets, maximum: &maximum)
-    let keys = scaledRows(k, by: activate(logInput - scale.maximum, .exp))
+    let keys = scaledRows(k, by: relative(logInput, scale.maximum))
     let decay = MatrixMemory.Decay.perToken(logForget + scale.fall)
     func run(_ v: Tensor, _ state: inout Tensor) -> Tensor {
       MatrixMemory.run(q: q, k: keys, v: v, decay: decay, form: form, resets: resets, state: &state)
@@ -51,9 +51,14 @@ public enum ExponentialGating {
       let states = split(both, sizes: [V, 1])
       (memory, normalizer) = (states[0], states[1])
     }
-    return divided(sums[0], by: magnitude(sums[1], atLeast: scale.one.reshaped([B, T, H, 1])))
+    return divided(sums[0], by: magnitude(sums[1], scale.one.reshaped([B, T, H, 1])))
   }
 }
+
+/// max(|x|, c); where they are equal the gradient is c's.
+private let magnitude = Equation { x, c in maximum(c, abs(x)) }
+/// exp(ĩ − m).
+private let relative = Equation { logInput, maximum in exp(logInput - maximum) }
 
 /// The running maximum, a constant for the gradient: h does not depend on it, since C, n and exp(−m) carry
 /// the same factor, so what flows through m sums to zero.
@@ -90,23 +95,5 @@ private struct Stabilizer {
     }
     self.fall = fall
     one = activate(logOne, .exp)
-  }
-}
-
-/// max(|x|, c), element by element, for constants c.
-private func magnitude(_ x: Tensor, atLeast c: Tensor) -> Tensor {
-  let y = Tensor(x.shape) { y in
-    for i in 0..<x.count { y[i] = max(abs(x.base[i]), c.base[i]) }
-  }
-  guard x.isTracked else { return y }
-  return record(y, from: [x]) { [x = x.detached, c = c.detached] dy in
-    [
-      Tensor(x.shape) { dx in
-        for i in 0..<x.count {
-          let x = x.base[i]
-          dx[i] = abs(x) > c.base[i] ? (x < 0 ? -dy.base[i] : dy.base[i]) : 0
-        }
-      }
-    ]
   }
 }
