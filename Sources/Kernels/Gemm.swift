@@ -69,9 +69,11 @@ package enum Gemm {
   ) {
     guard m > 0, n > 0 else { return }
     _ = singleThreaded
+    let start = Profiler.isActive ? Profiler.now : nil
     cblas_sgemm(
       CblasRowMajor, a.transposition.blas, b.transposition.blas, blasint(m), blasint(n), blasint(k), alpha,
       a.base, blasint(a.rowStride), b.base, blasint(b.rowStride), beta, c, blasint(max(1, rowStride)))
+    if let start { Profiler.addProduct(since: start) }
   }
 
   /// The same on the whole pool: the longer side of `c` is split, so no sum is.

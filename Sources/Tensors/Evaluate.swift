@@ -7,6 +7,8 @@ import RunnelKernels
 func evaluate(_ expressions: [TensorExpression]) -> [Tensor] {
   let shape = expressions[0].shape
   if expressions.count == 1, case .tensor(let tensor) = expressions[0].form { return [tensor] }
+  Profiler.begin(.elementwise, "expression")
+  defer { Profiler.end() }
   var flat = FlatExpression(count: shape.elements)
   var outputs: [(value: Int32, register: Int32)] = []
   outputs.reserveCapacity(expressions.count)

@@ -10,6 +10,8 @@ import RunnelTensors
 public func minimalGates(gate: Tensor, candidate x: Tensor) -> (decay: Tensor, input: Tensor) {
   precondition(
     gate.shape == x.shape, "minimalGates: a gate of \(gate.shape) for \(x.shape); they must be equal")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let a = Tensor(uninitialized: x.shape), b = Tensor(uninitialized: x.shape)
   WorkerPool.shared.split(x.count, grain: elementGrain) {
     let i = $0.lowerBound
@@ -37,6 +39,8 @@ public func minimalGates(gate: Tensor, candidate x: Tensor) -> (decay: Tensor, i
 public func logDecay(_ z: Tensor, rate A: Tensor) -> Tensor {
   let width = z.shape.width
   precondition(A.shape == [width], "logDecay: rates \(A.shape) for \(z.shape)")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = Tensor(z.shape) { y in
     splitRows(z.shape.rows, width: width) {
       let at = $0.lowerBound * width
@@ -73,6 +77,8 @@ public func realGates(
     r.shape == x.shape && i.shape == x.shape && s.count == width && isFirst.count == x.shape.rows,
     "realGates: gates \(r.shape) and \(i.shape), rates of \(s.shape), \(isFirst.count) flags for \(x.shape)"
   )
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let a = Tensor(uninitialized: x.shape), b = Tensor(uninitialized: x.shape)
   splitRows(x.shape.rows, width: width) {
     let at = $0.lowerBound * width
