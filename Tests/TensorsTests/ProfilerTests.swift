@@ -43,7 +43,7 @@ struct ProfilerTests {
       _ = gradients(of: sum(y), for: [x, w])
     }
     let found = Set(profile.byOperation.map { "\($0.operation.name) \($0.operation.isBackward)" })
-    for name in ["linear", "activate", "sum"] {
+    for name in ["linear", "activate", "reduced"] {
       #expect(found.contains("\(name) false") && found.contains("\(name) true"), "\(name): \(found)")
     }
     #expect(found.contains("own false") && found.contains("gradients true"))
