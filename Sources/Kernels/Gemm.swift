@@ -85,6 +85,7 @@ package enum Gemm {
     precision: ProductPrecision = .f32
   ) {
     guard m > 0, n > 0 else { return }
+    let start = Profiler.isActive ? Profiler.now : nil
     var product = runnel_gemm(
       m: m, n: n, k: k, alpha: alpha, beta: beta, a: a.base, a_row: a.strides.row, a_column: a.strides.column,
       b: b.base,
@@ -97,6 +98,7 @@ package enum Gemm {
     } else {
       _ = runnel_gemm(&product, room)
     }
+    if let start { Profiler.addProduct(since: start) }
   }
 
   /// Whether the level has kernels of our own.

@@ -1,4 +1,4 @@
-/// What this machine can do, measured: the peaks that shares are shares of.
+/// What memory this machine has, and how long work takes on it.
 
 import CKernels
 
@@ -10,7 +10,7 @@ import CKernels
   import Darwin
 #endif
 
-/// The memory of this process and of its machine, in bytes; the peak speed, in GFLOP/s, is the package's own.
+/// The memory of this process and of its machine, in bytes.
 public enum Machine {
   /// The most memory that this process ever had, in bytes.
   public static var peakResidentBytes: Int {
@@ -70,61 +70,5 @@ public enum Machine {
       best = min(best, (clock.now - start) / .seconds(1))
     }
     return best
-  }
-
-  /// The speed of single-precision matrix products on all threads of the pool, in GFLOP/s.
-  package static func peakGFLOPs() -> Double {
-    let squares = SquareProbe()
-    return 1e-9 * Double(SquareProbe.operations) / fastest(of: 8) { squares.multiply() }
-  }
-}
-
-/// Memory to be read as fast as it can be: what the time of other reading is compared with, in turn with it.
-package final class ReadProbe: Sendable {
-  package let byteCount: Int
-  private nonisolated(unsafe) let memory: UnsafeMutablePointer<Float>
-  private let owner: LargePages
-  private static let pieces = 64
-
-  /// About `bytes` bytes, in the pages that weights are in.
-  package init(byteCount bytes: Int) {
-    let count = max(1, bytes / 4 / Self.pieces / 16) * Self.pieces * 16
-    byteCount = 4 * count
-    let (memory, owner) = LargePages.allocate(byteCount: byteCount)
-    self.memory = memory.bindMemory(to: Float.self, capacity: count)
-    self.owner = owner
-    self.memory.initialize(repeating: 1, count: count)
-  }
-
-  /// Reads all of it on the pool.
-  package func read() {
-    let size = byteCount / 4 / Self.pieces
-    WorkerPool.shared.run(Self.pieces) { piece in
-      let start = memory + piece * size
-      // Squares are summed only so that nothing can be left out.
-      if runnel_dot(size, start, start) < 0 { start[0] = 0 }
-    }
-  }
-}
-
-/// A large product in single precision: what the time of other products is compared with, in turn with it.
-package final class SquareProbe: Sendable {
-  private static let n = 1024
-  /// Multiplications and additions of the product.
-  package static var operations: Int { 2 * n * n * n }
-  private nonisolated(unsafe) let memory: UnsafeMutablePointer<Float>
-
-  package init() {
-    let count = 3 * Self.n * Self.n
-    memory = .allocate(capacity: count)
-    for i in 0..<count { memory[i] = Float(i % 7) - 3 }
-  }
-  deinit { memory.deallocate() }
-
-  package func multiply() {
-    let n = Self.n
-    Gemm.parallel(
-      m: n, n: n, k: n, MatrixView(memory, rowStride: n), MatrixView(memory + n * n, rowStride: n),
-      into: memory + 2 * n * n, rowStride: n)
   }
 }

@@ -53,7 +53,9 @@ public final class WorkerPool: @unchecked Sendable {
     private let padding = InlineArray<13, UInt64>(repeating: 0)
     /// Job (44 bits) and how many of its indices (20 bits) this thread ran, written by it alone.
     let done = Atomic<UInt64>(0)
-    private let morePadding = InlineArray<15, UInt64>(repeating: 0)
+    /// Nanoseconds that it worked on jobs while somebody watched.
+    let worked = Atomic<UInt64>(0)
+    private let morePadding = InlineArray<14, UInt64>(repeating: 0)
   }
 
   /// The job's number (its low 24 bits), end (20 bits) and begin (20 bits) of a stretch in one word.
@@ -104,6 +106,8 @@ public final class WorkerPool: @unchecked Sendable {
       for index in 0..<count { body(index) }
       return
     }
+    let profiler = Profiler.watching(self)
+    profiler?.beginJob(others: othersWorked)
     withoutActuallyEscaping(body) { escaping in
       let job = Job(escaping)
       withUnsafePointer(to: job) { job in
@@ -126,10 +130,17 @@ public final class WorkerPool: @unchecked Sendable {
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         wakeSleepers()
         mine += claimAll(as: 0).count
+        profiler?.endOwnPart()
         waitForOthers(count - mine, of: number)
       }
     }
+    profiler?.endJob(others: othersWorked)
     busy.store(false, ordering: .releasing)
+  }
+
+  /// Nanoseconds that the other threads worked on jobs while somebody watched.
+  private var othersWorked: UInt64 {
+    (1..<threads).reduce(0) { $0 + shares[$1].worked.load(ordering: .relaxed) }
   }
 
   private func wakeSleepers() {
@@ -184,8 +195,11 @@ public final class WorkerPool: @unchecked Sendable {
     var ahead = ReadAhead.Reader(thread: thread, of: threads)
     var hasWork: Bool { !Stretch(own.pointee.left.load(ordering: .sequentiallyConsistent)).isEmpty }
     while true {
+      let start = Profiler.isActive ? Profiler.now : nil
       let (count, job) = claimAll(as: thread)
       if count > 0 {
+        // Before it is known that the job is done.
+        if let start { own.pointee.worked.wrappingAdd(Profiler.now - start, ordering: .relaxed) }
         // A thread that was woken may come to a job twice.
         let before = own.pointee.done.load(ordering: .relaxed)
         let word = (before >> Stretch.bits == job ? before : job << Stretch.bits) + UInt64(count)

@@ -173,6 +173,8 @@ extension H3: ConvolutionalMixer {
 
 /// [… rows·columns] with each row of numbers read by columns: [… columns·rows].
 private func interchanged(_ x: Tensor, _ rows: Int, _ columns: Int) -> Tensor {
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = Tensor(x.shape) { y in
     for start in stride(from: 0, to: x.count, by: rows * columns) {
       for i in 0..<rows {

@@ -13,6 +13,8 @@ public func blockLinear(_ x: Tensor, _ weight: Tensor, bias: Tensor = .absent) -
   precondition(
     bias.isEmpty || bias.count == H * P, "blockLinear: a bias of \(bias.shape); it must be [\(H) \(P)]")
 
+  Profiler.begin(.products)
+  defer { Profiler.end() }
   let isStep = rows == 1 || x.shape.isStep
   @Sendable func forEachHead(_ body: (Int) -> Void) {
     WorkerPool.shared.split(H, grain: max(1, (1 << 16) / max(1, rows * K * P))) { $0.forEach(body) }
@@ -78,6 +80,8 @@ public func joinedBlocks(_ blocks: Tensor, _ count: Int) -> Tensor {
       }
     }
   }
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let joined = Tensor([N / count, count * k, count * p]) { y in
     y.update(repeating: 0, count: N * count * k * p)
     forEachElement { y[$1] = blocks.base[$0] }

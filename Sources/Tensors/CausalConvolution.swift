@@ -27,6 +27,8 @@ public func causalConvolution(
     bias.isEmpty || bias.count == d, "causalConvolution: a bias of \(bias.shape); it must be [\(d)]")
   guard t > 0 else { return x }
 
+  Profiler.begin(.convolution)
+  defer { Profiler.end() }
   let isRecorded = isTracked(x, weight, bias, window)
   let fullBias = bias.isEmpty ? Tensor(zeros: [d]) : bias
   if t == 1 && !isRecorded {

@@ -22,6 +22,8 @@ final class CompiledExpressions: Sendable {
   /// All of the shape that the inputs have together.
   func values(_ inputs: [Tensor]) -> [Tensor] {
     let (shape, isTracked) = together(inputs)
+    Profiler.begin(.elementwise, "expression")
+    defer { Profiler.end() }
     let values = outputs.map { _ in Tensor(uninitialized: shape) }
     compute(inputs, shape) { values[$0].storage.base }
     return isTracked ? recorded(values, from: inputs, shape) : values
@@ -30,6 +32,8 @@ final class CompiledExpressions: Sendable {
   /// That of one expression.
   func value(_ inputs: [Tensor]) -> Tensor {
     let (shape, isTracked) = together(inputs)
+    Profiler.begin(.elementwise, "expression")
+    defer { Profiler.end() }
     let value = Tensor(uninitialized: shape)
     compute(inputs, shape) { _ in value.storage.base }
     return isTracked ? recorded([value], from: inputs, shape)[0] : value

@@ -11,6 +11,8 @@ import RunnelKernels
 public func crossEntropy(_ logits: Tensor, targets: [Int32]) -> (mean: Tensor, perToken: Tensor) {
   let (rows, v) = (logits.shape.rows, logits.shape.width)
   check(targets, rows: rows, vocabulary: v, "crossEntropy", logits.shape)
+  Profiler.begin(.loss)
+  defer { Profiler.end() }
   let logSums = Tensor(uninitialized: [rows])
   let losses = Tensor([rows]) { losses in
     splitRows(rows, width: v) {
@@ -76,6 +78,8 @@ private func linearCrossEntropy(
   precondition(
     bias == nil || bias?.count == v, "linearCrossEntropy: a bias of \(bias?.count ?? 0) for \(v) rows")
   check(targets, rows: rows, vocabulary: v, "linearCrossEntropy", x.shape)
+  Profiler.begin(.loss)
+  defer { Profiler.end() }
   let valid = targets.count { $0 >= 0 }
   let isRecorded = isTracked(x, weight, bias) && valid > 0
   let dx = x.isTracked && isRecorded ? Tensor(uninitialized: x.shape) : nil
@@ -89,9 +93,11 @@ private func linearCrossEntropy(
   for start in stride(from: 0, to: rows, by: block) {
     let n = min(block, rows - start)
     let xs = x.base + start * d
+    Profiler.begin(.products)
     Gemm.parallel(
       m: n, n: v, k: d, MatrixView(xs, rowStride: d), MatrixView(weight.base, rowStride: d, .transposed),
       bias: bias?.base, into: z, rowStride: v, precision: precision)
+    Profiler.end()
     splitRows(n, width: v) {
       for row in $0 {
         let target = targets[start + row]
@@ -100,6 +106,7 @@ private func linearCrossEntropy(
         if isRecorded { gradient(z + row * v, v, logSum, target, 1 / Float(valid), into: z + row * v) }
       }
     }
+    Profiler.begin(.products, isBackward: true)
     if let dx {
       Gemm.parallel(
         m: n, n: d, k: v, MatrixView(z, rowStride: v), MatrixView(weight.base, rowStride: d),
@@ -110,6 +117,7 @@ private func linearCrossEntropy(
         m: v, n: d, k: n, MatrixView(z, rowStride: v, .transposed), MatrixView(xs, rowStride: d),
         beta: start == 0 ? 0 : 1, into: dweight.storage.base, rowStride: d, precision: precision)
     }
+    Profiler.end()
     if let dbias {
       let sum = Tensor([v]) { sumOfRows(z, rows: n, width: v, into: $0) }
       if start == 0 {

@@ -37,6 +37,8 @@ package let elementGrain = 1 << 14
 /// f(x), element by element.
 public func activate(_ x: Tensor, _ f: Activation) -> Tensor {
   guard f != .identity else { return x }
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = Tensor(x.shape) { y in
     WorkerPool.shared.split(x.count, grain: elementGrain) {
       runnel_activate(f.kernel, $0.count, x.base + $0.lowerBound, y + $0.lowerBound)
@@ -59,6 +61,8 @@ package func activationGradient(_ dy: Tensor, _ x: Tensor, _ f: Activation) -> T
 /// f(gate) · x, element by element; both of one shape.
 public func gated(_ x: Tensor, by gate: Tensor, _ f: Activation) -> Tensor {
   precondition(x.shape == gate.shape, "gated: \(x.shape) by a gate of \(gate.shape); they must be equal")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = Tensor(x.shape) { y in
     WorkerPool.shared.split(x.count, grain: elementGrain) {
       let i = $0.lowerBound
@@ -95,6 +99,8 @@ private func zip(
 /// x + y without a record; the memory of `x` is used where nobody else holds it.
 package func sum(_ x: consuming Tensor, _ y: Tensor) -> Tensor {
   precondition(x.shape == y.shape, "sum: \(x.shape) and \(y.shape); they must be equal")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   x.mutate { z in
     WorkerPool.shared.split(y.count, grain: elementGrain) {
       let i = $0.lowerBound
@@ -107,18 +113,24 @@ package func sum(_ x: consuming Tensor, _ y: Tensor) -> Tensor {
 extension Tensor {
   /// The sum of two tensors of one shape; traps for different ones.
   public static func + (x: Tensor, y: Tensor) -> Tensor {
+    Profiler.begin(.elementwise)
+    defer { Profiler.end() }
     let z = zip(x, y, "+") { runnel_add($0, $1, $2, $3) }
     return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { [$0, $0] } : z
   }
 
   /// The difference of two tensors of one shape; traps for different ones.
   public static func - (x: Tensor, y: Tensor) -> Tensor {
+    Profiler.begin(.elementwise)
+    defer { Profiler.end() }
     let z = zip(x, y, "-") { runnel_add_scaled($0, -1, $1, $2, $3) }
     return RunnelTensors.isTracked(x, y) ? record(z, from: [x, y]) { [$0, -1 * $0] } : z
   }
 
   /// The product element by element of two tensors of one shape; traps for different ones.
   public static func * (x: Tensor, y: Tensor) -> Tensor {
+    Profiler.begin(.elementwise)
+    defer { Profiler.end() }
     let z = zip(x, y, "*") { runnel_multiply($0, $1, $2, $3) }
     guard RunnelTensors.isTracked(x, y) else { return z }
     return record(z, from: [x, y]) { [x = x.detached, y = y.detached] dz in [dz * y, dz * x] }
@@ -126,6 +138,8 @@ extension Tensor {
 
   /// Every element times `a`, a constant.
   public static func * (a: Float, x: Tensor) -> Tensor {
+    Profiler.begin(.elementwise)
+    defer { Profiler.end() }
     let z = Tensor(x.shape) { z in
       WorkerPool.shared.split(x.count, grain: elementGrain) {
         runnel_scale($0.count, a, x.base + $0.lowerBound, z + $0.lowerBound)

@@ -11,6 +11,8 @@ public func embedding(_ table: Tensor, ids: [Int32], shape: Shape) -> Tensor {
   for id in ids {
     precondition(id >= 0 && Int(id) < v, "embedding: id \(id) outside a table of \(v) rows")
   }
+  Profiler.begin(.embedding)
+  defer { Profiler.end() }
   var out = shape
   out.append(d)
   let y = Tensor(out) { y in

@@ -1,9 +1,12 @@
 /// Feature maps of linear attention that mix the features of a head.
 
 import CKernels
+import RunnelKernels
 
 /// exp x_i / Σ_j exp x_j along the last axis.
 public func softmax(_ x: Tensor) -> Tensor {
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let width = x.shape.width
   let y = Tensor(x.shape) { y in
     splitRows(x.shape.rows, width: width) {
@@ -28,6 +31,8 @@ public func softmax(_ x: Tensor) -> Tensor {
 /// x_i x_j and x_j x_i are one feature here, which changes no product and halves the state.
 public func taylorFeatures(_ x: Tensor) -> Tensor {
   let F = x.shape.width, width = taylorWidth(F)
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   // √F is shared by both sides.
   let a = 1 / Float(F).squareRoot().squareRoot()
   let y = Tensor(x.shape.with(width: width)) { y in

@@ -9,6 +9,8 @@ public func scaledRows(_ x: Tensor, by factors: Tensor) -> Tensor {
   precondition(
     factors.count == rows,
     "scaledRows: \(factors.shape) for the rows of \(x.shape); one number per row is needed")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let grain = max(1, elementGrain / max(1, width))
   let y = Tensor(x.shape) { y in
     WorkerPool.shared.split(rows, grain: grain) {
@@ -28,6 +30,8 @@ public func scaledRows(_ x: Tensor, by factors: Tensor) -> Tensor {
 
 /// [H] → [H · count]: each number `count` times.
 public func repeated(_ x: Tensor, each count: Int) -> Tensor {
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = Tensor([x.count * count]) { y in
     for i in 0..<x.count { (y + i * count).update(repeating: x.base[i], count: count) }
   }
@@ -50,6 +54,8 @@ public func repeatedHeads(_ x: Tensor, each count: Int) -> Tensor {
   precondition(
     x.shape.rank == 4 && count > 0, "repeatedHeads: \(x.shape), \(count) times; it must be [B T G K]")
   guard count > 1 else { return x }
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let (heads, K) = (x.shape[2], x.shape[3])
   let tokens = x.shape[0] * x.shape[1]
   let y = Tensor([x.shape[0], x.shape[1], heads * count, K]) { y in

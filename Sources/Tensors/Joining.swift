@@ -1,5 +1,7 @@
 /// Tensors joined along the last axis, and cut apart again.
 
+import RunnelKernels
+
 /// The parts [… Dᵢ] side by side: [… ΣDᵢ].
 public func concatenated(_ parts: [Tensor]) -> Tensor {
   guard let first = parts.first else {
@@ -12,6 +14,8 @@ public func concatenated(_ parts: [Tensor]) -> Tensor {
   }
   let sizes = parts.map(\.shape.width)
   let shape = first.shape.with(width: sizes.reduce(0, +))
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = joined(parts, sizes: sizes, shape)
   guard parts.contains(where: \.isTracked) else { return y }
   return record([y], from: parts) { gradients in
@@ -29,6 +33,8 @@ public func stacked(_ parts: [Tensor]) -> Tensor {
       part.shape.dropFirst().elementsEqual(first.shape.dropFirst()),
       "stacked: \(first.shape) and \(part.shape); all but the first extents must be equal")
   }
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let counts = parts.map { $0.shape[0] }
   let y = Tensor(Shape([counts.reduce(0, +)] + first.shape.dropFirst())) { y in
     var at = y
@@ -52,6 +58,8 @@ public func split(_ x: Tensor, sizes: [Int]) -> [Tensor] {
   precondition(
     sizes.reduce(0, +) == x.shape.width && sizes.allSatisfy { $0 >= 0 },
     "split: parts \(sizes) do not sum to the last extent of \(x.shape)")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let parts = cut(x, sizes: sizes)
   guard x.isTracked else { return parts }
   let shape = x.shape

@@ -34,6 +34,8 @@ func linear(
   precondition(sizes.reduce(0, +) == out, "linear: parts \(sizes) do not sum to \(out) rows of the weight")
   precondition(bias == nil || bias?.count == out, "linear: a bias of \(bias?.count ?? 0) for \(out) rows")
 
+  Profiler.begin(.products)
+  defer { Profiler.end() }
   var first = 0
   let parts = sizes.map { size in
     defer { first += size }
@@ -77,6 +79,8 @@ func product(_ x: Tensor, _ matrix: Tensor, precision: ProductPrecision) -> Tens
     matrix.shape.rank == 2 && matrix.shape[0] == x.shape.width,
     "product: \(x.shape) by a matrix of \(matrix.shape); the last extent of one must be the first of the other"
   )
+  Profiler.begin(.products)
+  defer { Profiler.end() }
   let (rows, inner, out) = (x.shape.rows, matrix.shape[0], matrix.shape[1])
   let y = Tensor(x.shape.with(width: out)) { y in
     if rows == 1 || x.shape.isStep {

@@ -4,10 +4,13 @@
 /// heads for a norm per head. `scale` and `bias` are [D], or absent.
 
 import CKernels
+import RunnelKernels
 
 /// x / √(mean(x²) + ε) · scale.
 public func rmsNorm(_ x: Tensor, scale: Tensor = .absent, epsilon: Float, groups: Int = 1) -> Tensor {
   let width = groupWidth(x, groups, scale, nil, "rmsNorm")
+  Profiler.begin(.norms)
+  defer { Profiler.end() }
   let s = filled(scale, 1, x.shape.width)
   let y = Tensor(x.shape) { y in
     splitRows(x.shape.rows, width: x.shape.width) {
@@ -33,6 +36,8 @@ public func layerNorm(
 ) -> Tensor {
   let width = groupWidth(x, groups, scale, bias, "layerNorm")
   let bias = bias ?? .absent
+  Profiler.begin(.norms)
+  defer { Profiler.end() }
   let s = filled(scale, 1, x.shape.width)
   let b = filled(bias, 0, x.shape.width)
   let y = Tensor(x.shape) { y in
@@ -67,6 +72,8 @@ public func gatedRMSNorm(
     x.shape == gate.shape, "gatedRMSNorm: \(x.shape) by a gate of \(gate.shape); they must be equal")
   let width = groupWidth(x, groups, scale, nil, "gatedRMSNorm")
   let normFirst: Int32 = normBeforeGate ? 1 : 0
+  Profiler.begin(.norms)
+  defer { Profiler.end() }
   let s = filled(scale, 1, x.shape.width)
   let y = Tensor(x.shape) { y in
     splitRows(x.shape.rows, width: x.shape.width) {

@@ -13,6 +13,8 @@ public func mean(_ x: Tensor) -> Tensor {
 }
 
 private func reduced(_ x: Tensor, times factor: Double) -> Tensor {
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   // Blocks of a fixed size, so that the order of the sum does not depend on the threads.
   let blocks = (x.count + elementGrain - 1) / elementGrain
   let sums = [Double](unsafeUninitializedCapacity: blocks) { sums, count in

@@ -27,6 +27,8 @@ public func rotary(
   precondition(
     positions.count * heads == x.shape.rows,
     "rotary: \(positions.count) positions for \(x.shape); one for each of \(x.shape.rows / max(1, heads))")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let angles = cosinesAndSines(positions, frequencies)
   let y = rotated(x, angles, heads: heads, interleaved: interleaved, inverse: inverse)
   guard x.isTracked else { return y }

@@ -4,6 +4,7 @@
 /// of its outputs into gradients of its inputs. Nodes are immutable and hold only what the rule needs; the tape does
 /// not know the operations' names. Gradients are returned, never stored in tensors.
 
+import RunnelKernels
 import Synchronization
 
 /// One recorded operation. Orders increase with time, so a node's inputs always come before it.
@@ -13,6 +14,8 @@ package final class Node: @unchecked Sendable {
   let outputs: Int
   /// The function that recorded it.
   package let operation: StaticString
+  /// What that is for, as far as somebody watches.
+  package let work = Profiler.work
   fileprivate private(set) var inputs: [Origin?]
   let rule: @Sendable ([Tensor?]) -> [Tensor?]
   /// Gives the outputs again, where they are not to be held.
@@ -125,6 +128,8 @@ package func gradients(
   of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor],
   watch: (Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) -> Void
 ) -> [Tensor] {
+  Profiler.begin(.rest, isBackward: true)
+  defer { Profiler.end() }
   var pending: [ObjectIdentifier: [Tensor?]] = [:]
   func add(_ gradient: Tensor, to origin: Origin) {
     let key = ObjectIdentifier(origin.node)
@@ -154,7 +159,9 @@ package func gradients(
 
   for node in nodes.values.sorted(by: { $0.order > $1.order }) where !node.inputs.isEmpty {
     guard let slots = pending.removeValue(forKey: ObjectIdentifier(node)) else { continue }
+    Profiler.begin(node.work, node.operation)
     let results = node.rule(slots)
+    Profiler.end()
     watch(node, slots, results)
     for (input, gradient) in zip(node.inputs, results) {
       if let input, let gradient { add(gradient, to: input) }

@@ -1,5 +1,7 @@
 /// The tensor: a shape and floats.
 
+import RunnelKernels
+
 /// A value of Floats in row-major order. Copying one shares the memory until either copy is written.
 ///
 /// It is a constant, or it stands on the tape: `tracked()` begins there, and `gradients(of:for:)` ends it.
@@ -93,6 +95,8 @@ public struct Tensor: Sendable {
     )
     let view = Tensor(shape: shape, storage: storage, offset: offset)
     guard isTracked else { return view }
+    Profiler.begin(.elementwise)
+    defer { Profiler.end() }
     let old = self.shape
     return record(view, from: [self]) { [$0.reshaped(old)] }
   }
@@ -106,6 +110,8 @@ public struct Tensor: Sendable {
     part[0] = range.count
     let stride = shape[0] == 0 ? 0 : count / shape[0]
     let start = range.lowerBound * stride
+    Profiler.begin(.elementwise)
+    defer { Profiler.end() }
     let view = Tensor(shape: part, storage: storage, offset: offset + start)
     guard isTracked else { return view }
     return record(view, from: [self]) { [shape] dview in

@@ -1,6 +1,7 @@
 /// The input one token earlier, as RWKV mixes it with the current one.
 
 import CKernels
+import RunnelKernels
 
 /// x_{t − 1} for `x` [B T D]: zero at the start of a document, `last` [B D] before the segment. `last` becomes the
 /// last token of the segment; gradients flow through both.
@@ -15,6 +16,8 @@ public func tokenShift(_ x: Tensor, resets: Resets = .none, last: inout Tensor) 
     last = x.reshaped(last.shape)
     return y
   }
+  Profiler.begin(.convolution)
+  defer { Profiler.end() }
   let old = last
   let y = Tensor(x.shape) { y in
     splitRows(b, width: t * d) {

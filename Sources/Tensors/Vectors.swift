@@ -1,10 +1,13 @@
 /// Operations that combine every row of a tensor [… D] with one vector [D], or with one number per row.
 
 import CKernels
+import RunnelKernels
 
 /// x ⊙ v.
 public func scaled(_ x: Tensor, by v: Tensor) -> Tensor {
   check(v, x, "scaled")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = byRows(x) { n, i, y in runnel_scale_rows(n, v.count, x.base + i, v.base, y) }
   guard isTracked(x, v) else { return y }
   return record(y, from: [x, v]) { [x = x.detached, v = v.detached] dy in scaleGradients(dy, x, v) }
@@ -13,6 +16,8 @@ public func scaled(_ x: Tensor, by v: Tensor) -> Tensor {
 /// x + v.
 public func added(_ x: Tensor, _ v: Tensor) -> Tensor {
   check(v, x, "added")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let y = byRows(x) { n, i, y in runnel_shift_rows(n, v.count, x.base + i, v.base, y) }
   guard isTracked(x, v) else { return y }
   let needsVector = v.isTracked
@@ -27,6 +32,8 @@ public func added(_ x: Tensor, _ v: Tensor) -> Tensor {
 public func skip(_ y: Tensor, _ x: Tensor, by v: Tensor) -> Tensor {
   precondition(x.shape == y.shape, "skip: \(y.shape) and \(x.shape); they must be equal")
   check(v, x, "skip")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let z = byRows(x) { n, i, z in runnel_skip_rows(n, v.count, y.base + i, x.base + i, v.base, z) }
   guard isTracked(y, x, v) else { return z }
   return record(z, from: [y, x, v]) { [x = x.detached, v = v.detached] dz in
@@ -38,6 +45,8 @@ public func skip(_ y: Tensor, _ x: Tensor, by v: Tensor) -> Tensor {
 public func mixed(_ x: Tensor, _ y: Tensor, by v: Tensor) -> Tensor {
   precondition(x.shape == y.shape, "mixed: \(x.shape) and \(y.shape); they must be equal")
   check(v, x, "mixed")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let z = byRows(x) { n, i, z in runnel_mix_rows(n, v.count, x.base + i, y.base + i, v.base, z) }
   guard isTracked(x, y, v) else { return z }
   return record(z, from: [x, y, v]) { [x = x.detached, y = y.detached, v = v.detached] dz in
@@ -59,6 +68,8 @@ public func divided(_ x: Tensor, by n: Tensor) -> Tensor {
   precondition(
     x.shape.rank > 0 && n.shape == x.shape.with(width: 1),
     "divided: \(x.shape) by \(n.shape); the divisor must have one element per row")
+  Profiler.begin(.elementwise)
+  defer { Profiler.end() }
   let d = x.shape.width
   let y = byRows(x) { rows, i, y in runnel_divide_rows(rows, d, x.base + i, n.base + i / max(1, d), y) }
   guard isTracked(x, n) else { return y }

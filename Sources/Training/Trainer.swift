@@ -38,7 +38,9 @@ struct Optimizer: Sendable {
   ) throws -> StepReport {
     var next = state
     var (loss, gradients) = differentiate(inputs, targets, batch, resets, &next)
+    Profiler.begin(.optimizer, "norm")
     let squares = gradients.map(\.sumOfSquares)
+    Profiler.end()
     guard loss.isFinite, squares.allSatisfy(\.isFinite) else {
       // The search needs their memory.
       gradients = []
@@ -90,6 +92,8 @@ struct Optimizer: Sendable {
 
   /// Changes parameters and moments in place, and lets go of each gradient.
   private mutating func update(_ gradients: inout [Tensor], rate: Double, scale: Double) {
+    Profiler.begin(.optimizer)
+    defer { Profiler.end() }
     var index = 0
     let (steps, settings) = (steps, settings)
     var moments: [Moments] = []

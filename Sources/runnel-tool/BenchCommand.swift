@@ -5,7 +5,13 @@ import Runnel
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure speed against the peaks of this machine, in one run.",
-    discussion: "Example: runnel bench train --mixer mamba --width 256 --layers 4",
+    discussion: """
+      Training and prompts are compared with the FMA peak, the most that this machine multiplies and adds in single \
+      precision, in registers alone (peak_gflops, share_of_peak), and with products of 1,024 × 1,024 matrices \
+      by OpenBLAS (sgemm_gflops, share_of_sgemm); decoding with the speed of reading memory \
+      (peak_gb_per_second, share_of_peak).
+      Example: runnel bench train --mixer mamba --width 256 --layers 4
+      """,
     subcommands: [
       Train.self, Decode.self, Prefill.self, Product.self, Data.self, Corpus.self,
     ])
@@ -51,33 +57,6 @@ struct BenchModelOptions: ParsableArguments {
   }
 }
 
-/// What a benchmark of training prints.
-private struct Measurement: Encodable {
-  var benchmark: String
-  var mixer: String
-  var parameters: Int
-  var threads: Int
-  var batch: Int
-  var segment: Int
-  /// The median over the run.
-  var tokens_per_second: Double
-  var peak_gflops: Double
-  /// Of the matrix peak, counting two operations per matrix weight and token forwards and four backwards.
-  var share_of_peak: Double
-  var instructions = "\(InstructionSet.current)"
-
-  func print(json: Bool) throws {
-    if json { return try Output.json(self) }
-    Output.line(
-      "\(mixer), \(counted(parameters, "parameter")), \(counted(threads, "thread")), \(instructions), "
-        + "\(batch) × \(segment): \(grouped(Int(tokens_per_second))) tokens/s")
-    Output.line(
-      String(
-        format: "%.1f %% of the matrix peak of %.1f GFLOP/s measured in this run", share_of_peak * 100,
-        peak_gflops))
-  }
-}
-
 extension LanguageFunction {
   func randomIds(_ count: Int) -> [Int32] {
     var generator = SeededGenerator(seed: 7)
@@ -85,67 +64,6 @@ extension LanguageFunction {
   }
 }
 
-/// Runs `peak` and `body` in turn for about `seconds`, after one of each: the fastest times of the two, and the median of
-/// peak over body of the turns, which other work on the machine disturbs less.
-func inTurn(
-  _ seconds: Double, _ peak: () -> Void, _ body: () -> Void
-) -> (peak: Double, body: Double, ratio: Double) {
-  let clock = ContinuousClock()
-  var peaks: [Double] = [], bodies: [Double] = []
-  peak()
-  body()
-  let begin = clock.now
-  repeat {
-    peaks.append(Machine.fastest(of: 1, peak))
-    bodies.append(Machine.fastest(of: 1, body))
-  } while (clock.now - begin) / .seconds(1) < seconds || peaks.count < 3
-  let ratios = zip(peaks, bodies).map { $0 / $1 }.sorted()
-  return (peaks.min() ?? 0, bodies.min() ?? 0, ratios[ratios.count / 2])
-}
-
-/// Runs `body` for about `seconds` after two warm-up runs; the median time of one run in seconds.
-private func medianSeconds(_ seconds: Double, _ body: () throws -> Void) rethrows -> Double {
-  let clock = ContinuousClock()
-  for _ in 0..<2 { try body() }
-  var times: [Double] = []
-  let begin = clock.now
-  repeat {
-    let start = clock.now
-    try body()
-    times.append((clock.now - start) / .seconds(1))
-  } while (clock.now - begin) / .seconds(1) < seconds || times.count < 3
-  return times.sorted()[times.count / 2]
-}
-
 func requirePositive(batch: Int, segment: Int = 1) throws {
   guard batch > 0, segment > 0 else { throw ValidationError("--batch and --segment must be positive") }
-}
-
-extension BenchCommand {
-  struct Train: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Forward, backward and update on random tokens.",
-      discussion: "Example: runnel bench train --mixer mamba --width 256 --layers 4 --batch 8 --segment 512")
-    @OptionGroup var options: BenchModelOptions
-    @Option(help: "Lanes side by side.") var batch = 8
-    @Option(help: "Tokens per lane.") var segment = 512
-    @Option(help: "What products with weights are made in.") var precision = TrainingPrecision.f32
-
-    func validate() throws { try requirePositive(batch: batch, segment: segment) }
-    func run() throws { try run(options.open().trainable()) }
-
-    private func run(_ model: LanguageModel) throws {
-      var trainer = try TrainerBench(model, batch: batch, precision: precision)
-      let ids = model.randomIds(batch * segment + 1)
-      let inputs = Array(ids.dropLast()), targets = Array(ids.dropFirst())
-      let before = Machine.peakGFLOPs()
-      let time = try medianSeconds(options.seconds) { try trainer.step(inputs, targets: targets) }
-      let speed = Double(batch * segment) / time, peak = max(before, Machine.peakGFLOPs())
-      try Measurement(
-        benchmark: "train", mixer: model.mixerName, parameters: model.parameterCount,
-        threads: WorkerPool.shared.threads, batch: batch, segment: segment, tokens_per_second: speed,
-        peak_gflops: peak, share_of_peak: 6 * Double(model.weightsPerToken) * speed / (peak * 1e9)
-      ).print(json: options.output.json)
-    }
-  }
 }

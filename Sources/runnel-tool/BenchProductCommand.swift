@@ -8,8 +8,9 @@ extension BenchCommand {
       abstract: "Products with packed weights, of one token and of a prompt.",
       discussion: """
         All matrices of a Mamba of the given shape, with random weights: what a token reads, against the speed of \
-        reading as many bytes; what a prompt multiplies, against single-precision products. Each is measured in turn \
-        with its peak.
+        reading as many bytes (share_of_peak); what a prompt multiplies, against the FMA peak and against \
+        single-precision products (prefill_share_of_peak, prefill_share_of_sgemm). Each is measured in turn with \
+        its peak.
         Example: runnel bench product --dtype int8
         """)
     @Option(help: "How the weights are stored.") var dtype = PackedElement.bf16
@@ -34,19 +35,24 @@ extension BenchCommand {
       compute.apply()
       let bench = try PackedBench(
         PackedBench.mamba(width: width, layers: layers, vocabulary: vocabulary), as: dtype)
-      let probe = ReadProbe(byteCount: bench.byteCount), squares = SquareProbe()
+      let probe = ReadProbe(byteCount: bench.byteCount)
       let prompt = bench.prompt(segment)
-      let decode = inTurn(seconds / 2, { probe.read() }, { bench.decode() })
-      let prefill = inTurn(seconds / 2, { squares.multiply() }, { bench.prefill(prompt) })
-      let operations = Double(bench.operations * segment)
+      let decode = try inTurn(seconds / 2, [{ probe.read() }, { bench.decode() }])
+      let prefill = try productsInTurn(seconds / 2, operations: bench.operations * segment) {
+        bench.prefill(prompt)
+      }
       let result = ProductMeasurement(
         dtype: dtype, threads: WorkerPool.shared.threads, bytes_per_token: bench.byteCount,
-        tokens_per_second: 1 / decode.body, peak_gb_per_second: 1e-9 * Double(probe.byteCount) / decode.peak,
-        share_of_peak: decode.ratio * Double(bench.byteCount) / Double(probe.byteCount), segment: segment,
-        prefill_tokens_per_second: Double(segment) / prefill.body,
-        peak_gflops: 1e-9 * Double(SquareProbe.operations) / prefill.peak,
-        prefill_share_of_peak: prefill.ratio * operations / Double(SquareProbe.operations))
-      try result.print(json: output.json)
+        tokens_per_second: 1 / fastest(decode[1]),
+        peak_gb_per_second: 1e-9 * Double(probe.byteCount) / fastest(decode[0]),
+        share_of_peak: medianRatio(decode[0], decode[1]) * Double(bench.byteCount) / Double(probe.byteCount),
+        segment: segment, prefill_tokens_per_second: Double(segment) / prefill.fastest,
+        prefill_share_of_peak: prefill.shareOfPeak, prefill_share_of_sgemm: prefill.shareOfSgemm)
+      if output.json { return try Output.json(Joined(first: result, second: prefill.peaks)) }
+      Output.line(result.sentence)
+      Output.line(
+        "a prompt of \(segment): \(Output.decimals(result.prefill_tokens_per_second, 1)) tokens/s, \(prefill.sentence)"
+      )
     }
   }
 }
@@ -64,20 +70,11 @@ private struct ProductMeasurement: Encodable {
   var share_of_peak: Double
   var segment: Int
   var prefill_tokens_per_second: Double
-  var peak_gflops: Double
-  var prefill_share_of_peak: Double
+  var prefill_share_of_peak, prefill_share_of_sgemm: Double
 
-  func print(json: Bool) throws {
-    if json { return try Output.json(self) }
-    Output.line(
-      String(
-        format: "%@, %@: %@ per token, %.1f tokens/s, %.1f %% of the read peak of %.1f GB/s",
-        dtype.rawValue, counted(threads, "thread"), counted(bytes_per_token, "byte"), tokens_per_second,
-        share_of_peak * 100,
-        peak_gb_per_second))
-    Output.line(
-      String(
-        format: "a prompt of %d: %.1f tokens/s, %.1f %% of the matrix peak of %.1f GFLOP/s", segment,
-        prefill_tokens_per_second, prefill_share_of_peak * 100, peak_gflops))
+  var sentence: String {
+    "\(dtype.rawValue), \(counted(threads, "thread")): \(counted(bytes_per_token, "byte")) per token, "
+      + "\(Output.decimals(tokens_per_second, 1)) tokens/s, \(Output.decimals(100 * share_of_peak, 1)) % of the read "
+      + "peak of \(Output.decimals(peak_gb_per_second, 1)) GB/s"
   }
 }

@@ -180,8 +180,48 @@ extension ToolTests {
       let speed = try #require(result["tokens_per_second"] as? Double)
       let share = try #require(result["share_of_peak"] as? Double)
       #expect(speed > 0 && share > 0)
-      #expect(result["peak_gflops"] is Double || result["peak_gb_per_second"] is Double)
+      if kind == "decode" {
+        #expect(result["peak_gb_per_second"] is Double)
+      } else {
+        let fma = try #require(result["peak_gflops"] as? Double)
+        let sgemm = try #require(result["sgemm_gflops"] as? Double)
+        let ofSgemm = try #require(result["share_of_sgemm"] as? Double)
+        #expect(fma > 0 && sgemm > 0 && ofSgemm > 0)
+        #expect(result["peak_gflops_per_thread"] is Double)
+        #expect((result["int8_peak_gops"] != nil) == (InstructionSet.current == .avx512VNNI))
+      }
       #expect(result["instructions"] as? String == "\(InstructionSet.current)")
+    }
+
+    @Test(arguments: ["1", "2"])
+    func `a profile of training tells where all of the time goes`(threads: String) throws {
+      let sizes = [
+        "--mixer", "mamba2", "--width", "64", "--layers", "1", "--batch", "2", "--segment", "64", "--seconds",
+        "0.05", "--threads", threads, "--profile",
+      ]
+      let result = try place.run(["bench", "train", "--json"] + sizes).succeeded().json()
+      let profile = try #require(result["profile"] as? [String: Any])
+      let work = try #require(profile["work"] as? [[String: Any]])
+      let sums = work.compactMap { $0["sum"] as? Double }
+      #expect(abs(sums.reduce(0, +) - 1) < 1e-6 && sums.count == work.count)
+      for row in work {
+        let parts = ["computing", "waiting", "idle"].compactMap { row[$0] as? Double }
+        #expect(parts.count == 3 && abs(parts.reduce(0, +) - (row["sum"] as? Double ?? 0)) < 1e-6, "\(row)")
+        if threads == "1" { #expect(parts.dropFirst().allSatisfy { $0 == 0 }, "\(row)") }
+      }
+      func has(_ name: String, _ direction: String) -> Bool {
+        work.contains { $0["work"] as? String == name && $0["direction"] as? String == direction }
+      }
+      for name in ["products", "recurrence", "chunk products", "elementwise", "norms", "convolution"] {
+        #expect(has(name, "forward") && has(name, "backward"), "\(name)")
+      }
+      #expect(has("loss", "forward") && has("optimizer", "update") && has("rest", "forward"))
+      let table = try place.run(["bench", "train"] + sizes).succeeded().text
+      for text in [
+        "products", "optimizer", "waiting", "idle", "100.0", "linear", "percent of the time of all",
+      ] {
+        #expect(table.contains(text), "\(text)")
+      }
     }
 
     @Test(arguments: PackedElement.allCases)
@@ -192,8 +232,10 @@ extension ToolTests {
       ]
       let result = try place.run(["bench", "product", "--json", "--dtype", dtype.rawValue] + sizes)
         .succeeded().json()
-      for key in ["tokens_per_second", "share_of_peak", "prefill_tokens_per_second", "prefill_share_of_peak"]
-      {
+      for key in [
+        "tokens_per_second", "share_of_peak", "prefill_tokens_per_second", "prefill_share_of_peak",
+        "prefill_share_of_sgemm", "peak_gflops", "sgemm_gflops",
+      ] {
         #expect(try #require(result[key] as? Double) > 0, "\(key)")
       }
       #expect(result["dtype"] as? String == dtype.rawValue)

@@ -58,6 +58,8 @@ extension Discretization {
       system: log step \(logStep.shape), log decay \(logDecay.shape), frequency \(frequency.shape), \
       output \(output.shape); expected [E], [E N], [E N], [E 2N]
       """)
+    Profiler.begin(.recurrence)
+    defer { Profiler.end() }
     let operands = [logStep, logDecay, frequency, output], inputs = operands.map(\.detached)
     var values = values(inputs)
     if operands.contains(where: \.isTracked) {
@@ -128,6 +130,8 @@ public func ringEigenvalues(logDecay: Tensor, logFrequency: Tensor) -> Tensor {
   precondition(
     logFrequency.count == N,
     "ringEigenvalues: \(logDecay.shape) and \(logFrequency.shape); they must be equal")
+  Profiler.begin(.recurrence)
+  defer { Profiler.end() }
   @Sendable func values(_ n: Int, _ logDecay: Tensor, _ logFrequency: Tensor) -> (
     rate: Double, turn: Double, Complex
   ) {

@@ -35,6 +35,8 @@ extension LowRankSystem {
       \(lowRank.shape), input \(input.shape), output \(output.shape); \
       expected [E], [E N], [E N], [E 2N], [E 2N], [E 2N]
       """)
+    Profiler.begin(.recurrence)
+    defer { Profiler.end() }
     let operands = [logStep, logDecay, frequency, lowRank, input, output]
     let call = Bilinear(operands: operands.map(\.detached))
     let system = call.system()

@@ -26,6 +26,8 @@ extension Discretization {
       system: real part \(realPart.shape), frequency \(frequency.shape), log step \(logStep.shape), \
       input \(input.shape), output \(output.shape); expected [N], [N], [N 1], [N D 2], [D N 2]
       """)
+    Profiler.begin(.recurrence)
+    defer { Profiler.end() }
     let call = SharedSystem(
       discretization: self, realPart: realPart.detached, frequency: frequency.detached,
       logStep: logStep.detached, input: input.detached, output: output.detached)

@@ -17,6 +17,8 @@ public func shiftFilter(input: Tensor, output: Tensor, skip: Tensor) -> Tensor {
   precondition(
     output.shape == [1, E, N] && skip.shape == [E],
     "shiftFilter: B \(input.shape), C \(output.shape), D \(skip.shape); expected [E N], [1 E N], [E]")
+  Profiler.begin(.recurrence)
+  defer { Profiler.end() }
   let grain = max(1, 4096 / (N * N))
   let filter = Tensor([E, N]) { filter in
     WorkerPool.shared.split(E, grain: grain) { channels in
@@ -59,6 +61,8 @@ public func planarProduct(_ C: Tensor, _ B: Tensor) -> Tensor {
   precondition(
     B.shape == [E, N, 2] && C.count == B.count,
     "planarProduct: \(C.shape) and \(B.shape); expected [1 E N 2] and [E N 2]")
+  Profiler.begin(.recurrence)
+  defer { Profiler.end() }
   let product = Tensor([E, 2 * N]) { product in
     for i in 0..<E * N {
       let value = complex(C, i) * complex(B, i), re = product + i / N * 2 * N + i % N

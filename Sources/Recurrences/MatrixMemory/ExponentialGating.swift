@@ -9,6 +9,7 @@
 ///     C_t = exp(log f_t + m_{t−1} − m_t) C_{t−1} + exp(ĩ_t − m_t) k_tᵀ v_t, the same for n;
 ///     h_t = q_t C_t / max(|q_t · n_t|, exp(−m_t))
 
+import RunnelKernels
 import RunnelTensors
 
 /// mLSTM's memory: a matrix and a normaliser, on the scale of a running maximum.

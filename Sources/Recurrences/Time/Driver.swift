@@ -15,6 +15,8 @@ extension Recurrence {
   /// The same for a state of several tensors, in the order of `load`.
   func run(_ form: Form, states: inout [Tensor]) -> Tensor {
     guard segment.length > 0 else { return Tensor(zeros: output) }
+    Profiler.begin(.recurrence)
+    defer { Profiler.end() }
     guard operands.contains(where: \.isTracked) || states.contains(where: \.isTracked) else {
       return forward(form, &states, keeping: nil)
     }
