@@ -50,13 +50,16 @@ package final class Profiler: @unchecked Sendable {
     mark = start
   }
 
-  /// Where the time goes that `body` takes on this thread and the pool. One at a time: it traps while another one watches.
+  /// Where the time goes that `body` takes on this thread and the pool. One at a time: it waits while another one watches.
   package static func profile<E: Error>(
     on pool: WorkerPool = .shared, _ body: () throws(E) -> Void
   ) throws(E) -> Profile {
-    precondition(
-      watched.compareExchange(expected: 0, desired: thisThread, ordering: .sequentiallyConsistent).exchanged,
-      "Profiler: only one computation at a time")
+    try turn.withLock { (_) throws(E) in try watch(pool, body) }
+  }
+  private static let turn = Mutex(())
+
+  private static func watch<E: Error>(_ pool: WorkerPool, _ body: () throws(E) -> Void) throws(E) -> Profile {
+    watched.store(thisThread, ordering: .sequentiallyConsistent)
     let profiler = Profiler(pool)
     current = profiler
     products.store(0, ordering: .relaxed)
