@@ -57,7 +57,8 @@ package func adamUpdate(
 ///
 /// - Parameter velocity: v; empty without momentum.
 package func sgdUpdate(
-  _ weight: inout Tensor, gradient: Tensor, velocity: inout Tensor, momentum: Double, isNesterov: Bool = false,
+  _ weight: inout Tensor, gradient: Tensor, velocity: inout Tensor, momentum: Double,
+  isNesterov: Bool = false,
   _ scale: UpdateScale
 ) {
   check("sgdUpdate", weight, gradient, momentum > 0 ? [velocity] : [])

@@ -30,7 +30,8 @@ public struct RateFactors: Sendable, Equatable {
         if !names.contains(name) { names.append(name) }
       }
       throw TrainingError(
-        "no parameter is named by the pattern \"\(pattern)\" of --rate; there are \(names.joined(separator: ", "))")
+        "no parameter is named by the pattern \"\(pattern)\" of --rate; there are \(names.joined(separator: ", "))"
+      )
     }
   }
 

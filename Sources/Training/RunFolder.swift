@@ -106,7 +106,7 @@ public enum RunFolder {
     let best = folder + "/" + bestName
     if fileExists(best + "/" + ModelFolder.weightsName) { return try saveModel(of: trainer, to: best) }
     let files = FileManager.default, new = folder + "/." + bestName + ".new"
-    for stale in [new, best] { try? files.removeItem(atPath: stale) }
+    try? files.removeItem(atPath: new)
     try ModelFolder.makeFolder(new)
     // What makes of weights a model that reads and writes text lies beside the run's.
     let names = Tokenizers.parts(in: folder) + [ModelFolder.generationName]

@@ -48,7 +48,9 @@ public struct Trainer: Sendable {
     prefetches: Bool = true
   ) {
     state = model.initialState(batch: settings.batch)
-    if let kind = settings.average { average = AveragedWeights(kind, shapes: model.entries.map(\.place.shape)) }
+    if let kind = settings.average {
+      average = AveragedWeights(kind, shapes: model.entries.map(\.place.shape))
+    }
     optimizer = Optimizer(consume model, settings: settings)
     data = Prefetcher(sampler, isAhead: prefetches)
   }

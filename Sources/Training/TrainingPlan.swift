@@ -1,4 +1,4 @@
-/// All that a run is going to be, chosen and checked before it makes anything large.
+/// All that a run is going to be, chosen and checked before the first step.
 
 import Foundation
 import RunnelCorpora

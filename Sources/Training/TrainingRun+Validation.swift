@@ -81,7 +81,8 @@ extension TrainingRun {
       session.complain("best", nil, note)
     } catch {
       session.complain(
-        "best", "the best model, of step \(trainer.steps), could not be written, the run goes on: \(error)", note)
+        "best", "the best model, of step \(trainer.steps), could not be written, the run goes on: \(error)",
+        note)
     }
   }
 
@@ -92,9 +93,11 @@ extension TrainingRun {
     let average = trainer.averagedModel
     let share = average == nil ? 1 : 0.5
     guard
-      let last = try validation(of: trainer.model, limit: limit, shouldStop, {
-        tell(share * $0, progress, report)
-      })
+      let last = try validation(
+        of: trainer.model, limit: limit, shouldStop,
+        {
+          tell(share * $0, progress, report)
+        })
     else { return nil }
     let other = try average.flatMap {
       try validation(of: $0, limit: limit, shouldStop) { tell(share * (1 + $0), progress, report) }

@@ -18,7 +18,8 @@ extension TrainingSettings {
       throw ConfigurationError("\(name) is \(value); it must lie in [0, 1)")
     }
     for (name, value) in [
-      ("warmup", warmup), ("final_rate", finalRate), ("weight_decay", weightDecay), ("decay_share", decayShare),
+      ("warmup", warmup), ("final_rate", finalRate), ("weight_decay", weightDecay),
+      ("decay_share", decayShare),
     ]
     where !(value >= 0 && value <= 1) {
       throw ConfigurationError("\(name) is \(value); it must lie in [0, 1]")
@@ -51,7 +52,8 @@ extension TrainingSettings {
     }
     if nesterov, optimizer != .sgd || momentum == 0 {
       throw ConfigurationError(
-        "nesterov goes with the momentum of sgd\(optimizer == .muon ? "; that of muon is Nesterov's already" : "")")
+        "nesterov goes with the momentum of sgd\(optimizer == .muon ? "; that of muon is Nesterov's already" : "")"
+      )
     }
     if let spikeGuard, !(spikeGuard > 1 && spikeGuard.isFinite) {
       throw ConfigurationError("spike_guard is \(spikeGuard); it must be a number above 1")

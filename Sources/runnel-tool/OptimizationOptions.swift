@@ -31,7 +31,8 @@ struct OptimizationOptions: ParsableArguments {
       """, valueName: "name"))
   var schedule: Schedule?
   @Option(help: "The share of the budget over which the rate rises (default: 0.05).") var warmup: Double?
-  @Option(help: "The share of the budget over which wsd lets the rate fall (default: 0.2).") var decay: Double?
+  @Option(help: "The share of the budget over which wsd lets the rate fall (default: 0.2).") var decay:
+    Double?
   @Option(help: "b of robbins-monro, in steps (default: 1000).") var offset: Double?
   @Option(help: "γ of robbins-monro; its proof wants more than 0.5 (default: 0.75).") var exponent: Double?
   @Option(help: "Weight decay on matrices (default: what suits the optimiser).") var weightDecay: Double?
@@ -42,7 +43,8 @@ struct OptimizationOptions: ParsableArguments {
       valueName: "factor"))
   var spikeGuard: Double?
   @Option(
-    help: ArgumentHelp("Segments of every lane that one step takes the mean gradient of (default: 1).", valueName: "n")
+    help: ArgumentHelp(
+      "Segments of every lane that one step takes the mean gradient of (default: 1).", valueName: "n")
   )
   var accumulate: Int?
   @Option(
@@ -57,7 +59,8 @@ struct OptimizationOptions: ParsableArguments {
     help: "Keep the model of the best validation on the way in the folder best of the run's (default: no).")
   var keepBest: Bool?
   @Option(
-    help: ArgumentHelp("End the run after this many validations on the way without a better loss.", valueName: "n"))
+    help: ArgumentHelp(
+      "End the run after this many validations on the way without a better loss.", valueName: "n"))
   var patience: Int?
 
   func validate() throws {

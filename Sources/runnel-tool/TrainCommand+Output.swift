@@ -114,12 +114,15 @@ extension TrainCommand {
         String(format: "the best validation on the way was %.4f at step ", loss) + "\(step)"
           + (keepsBest ? "; its model is \(out)/best" : ""))
     }
-    if summary.isOutOfPatience { Output.line("the run ended because its validations were no better any more") }
+    if summary.isOutOfPatience {
+      Output.line("the run ended because its validations were no better any more")
+    }
     if summary.skippedSteps > 0 {
       Output.line("\(counted(summary.skippedSteps, "step")) left out, whose gradients were spikes")
     }
     if summary.loss != nil {
-      Output.line(String(format: "the optimiser took %.1f %% of the steps' time", 100 * summary.optimizerShare))
+      Output.line(
+        String(format: "the optimiser took %.1f %% of the steps' time", 100 * summary.optimizerShare))
     }
     if summary.wasInterrupted { Output.line("a signal ended the validation; --resume makes it anew") }
   }

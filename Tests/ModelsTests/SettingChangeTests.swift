@@ -33,6 +33,42 @@ struct SettingChangeTests {
     case .segment:
       settings.segment = 8
       return ("16", "8")
+    case .accumulate:
+      settings.accumulate = 3
+      return ("1", "3")
+    case .optimizer:
+      settings.optimizer = .lion
+      return ("adamw", "lion")
+    case .momentum:
+      settings.momentum = 0.5
+      return (nil, "0.5")
+    case .nesterov:
+      settings.nesterov = true
+      return ("no", "yes")
+    case .rates:
+      settings.rates = RateFactors(["embedding": 0.5])
+      return (nil, "0.5 embedding")
+    case .decayShare:
+      settings.decayShare = 0.5
+      return ("0.2", "0.5")
+    case .offset:
+      settings.offset = 7
+      return ("1000", "7")
+    case .exponent:
+      settings.exponent = 0.5
+      return ("0.75", "0.5")
+    case .spikeGuard:
+      settings.spikeGuard = 7
+      return (nil, "7")
+    case .average:
+      settings.average = .polyak(from: 0.5)
+      return (nil, "polyak:0.5")
+    case .keepBest:
+      settings.keepBest = true
+      return ("no", "yes")
+    case .patience:
+      settings.patience = 7
+      return (nil, "7")
     case .schedule:
       settings.schedule = .linear
       return ("cosine", "linear")
@@ -80,7 +116,7 @@ struct SettingChangeTests {
       return ("yes", "no")
     case .validationInterval:
       settings.validationInterval = 7
-      return ("0", "7")
+      return ("6", "7")
     case .validationTokens:
       settings.validationTokens = 9
       return (nil, "9")
@@ -103,6 +139,7 @@ struct SettingChangeTests {
     let run = folder.path + "/run"
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget) = (2, 16, .steps(24))
+    settings.validationInterval = 6
     let model = try LanguageModel(.init(LRU.self, vocabularySize: 32, width: 16, layers: 1), seed: 3)
     var stopped = TrainingRun(
       Trainer(

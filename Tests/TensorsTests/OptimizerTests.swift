@@ -52,7 +52,8 @@ enum TestedOptimizer: String, CaseIterable, Sendable {
         let gradient = self == .adam ? pulled : g[i]
         m[i] = 0.9 * m[i] + 0.1 * gradient
         v[i] = 0.98 * v[i] + 0.02 * gradient * gradient
-        let step = m[i] / (1 - pow(0.9, Double(t))) / ((v[i] / (1 - pow(0.98, Double(t)))).squareRoot() + 1e-8)
+        let step =
+          m[i] / (1 - pow(0.9, Double(t))) / ((v[i] / (1 - pow(0.98, Double(t)))).squareRoot() + 1e-8)
         w[i] -= lr * (step + (self == .adamw ? decay * w[i] : 0))
       case .sgd: w[i] -= lr * pulled
       case .momentum, .nesterov:
@@ -131,7 +132,8 @@ struct OptimizerTests {
   }
 
   @Test(
-    "what Muon moves by is about orthogonal, whatever the shape", arguments: [[64, 64], [16, 200], [300, 24]] as [Shape])
+    "what Muon moves by is about orthogonal, whatever the shape",
+    arguments: [[64, 64], [16, 200], [300, 24]] as [Shape])
   func orthogonal(shape: Shape) {
     var matrix = random(shape, seed: 5)
     matrix.orthogonalize()
