@@ -69,7 +69,7 @@ extension TrainingSettings {
     switch optimizer {
     case .adamw, .muon: break
     case .adam: weightDecay = 1e-4
-    case .sgd: (learningRate, weightDecay) = (100 * learningRate, 1e-4)
+    case .sgd: (learningRate, weightDecay) = (25 * learningRate, 1e-4)
     case .lion: (learningRate, weightDecay) = (learningRate / 5, min(1, 5 * weightDecay))
     }
   }

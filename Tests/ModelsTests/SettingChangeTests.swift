@@ -186,10 +186,12 @@ struct SettingChangeTests {
     // Ended: its hundred steps of warm-up are behind it.
     let ended = settings.extended(to: .steps(20_000), steps: 1000, tokens: 0, seconds: 0)
     #expect(abs(ended.warmup - 0.005) < 1e-12)
-    #expect(ended.learningRate(at: 0.05) > 0.99)
+    #expect(ended.learningRate(at: 0.05, steps: 0) > 0.99)
     // At step 50 of 100 steps of warm-up, the rate goes on where it was.
     let young = settings.extended(to: .steps(4000), steps: 50, tokens: 0, seconds: 0)
-    #expect(abs(young.learningRate(at: 50.0 / 4000) - settings.learningRate(at: 0.05)) < 1e-12)
+    #expect(
+      abs(young.learningRate(at: 50.0 / 4000, steps: 50) - settings.learningRate(at: 0.05, steps: 50)) < 1e-12
+    )
     #expect(abs(young.warmup * 4000 - 100) < 1e-9)
     // Another unit.
     let minutes = settings.extended(to: .minutes(10), steps: 500, tokens: 0, seconds: 60)

@@ -152,12 +152,16 @@ struct TrainingPlanTests {
     #expect(elsewhere.contains("and not from elsewhere"), "\(elsewhere)")
   }
 
-  @Test("a width that no mixer can have is told by itself, without an option that nobody gave")
-  func odd() throws {
-    let text = sentence { _ = try ModelShape("mamba2", settings: [("heads", "7")]).choices(width: 64) }
-    #expect(text.hasPrefix("--set: "), "\(text)")
-    let plain = sentence { _ = try ModelShape("rwkv4,mamba2").choices(width: -1) }
-    #expect(!plain.hasPrefix(":"), "\(plain)")
+  @Test(
+    "a setting that cannot be is told with the options that asked for one",
+    arguments: [(nil, ["heads"], "--set: "), (2, [], "--heads: "), (2, ["layers"], "--heads or --set: ")]
+      as [(Int?, [String], String)])
+  func odd(heads: Int?, names: [String], prefix: String) throws {
+    // It has no heads.
+    let shape = ModelShape(
+      mixers: try Registry.pattern("lru"), heads: heads, settings: names.map { ($0, "x") })
+    let text = sentence { _ = try shape.choices(width: 64) }
+    #expect(text.hasPrefix(prefix) && text.count > prefix.count + 5, "\(text)")
   }
 
   @Test("answers are asked of a corpus that has some")
