@@ -70,7 +70,7 @@ extension TrainingSettings {
     case .adamw, .muon: break
     case .adam: weightDecay = 1e-4
     case .sgd: (learningRate, weightDecay) = (25 * learningRate, 1e-4)
-    case .lion: (learningRate, weightDecay) = (learningRate / 5, min(1, 5 * weightDecay))
+    case .lion: (learningRate, weightDecay) = (learningRate / 3, min(1, 3 * weightDecay))
     }
   }
 }

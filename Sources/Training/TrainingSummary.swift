@@ -53,8 +53,9 @@ public struct TrainingSummary: Codable, Sendable {
   public var averageValidationLoss, averageBitsPerByte: Double?
   /// Where the run keeps an average: whether it was better, so that the folder's model is that.
   public var servesAverage: Bool?
-  /// Of the validations on the way, where they are compared, the step of the best and its loss.
+  /// Of the validations on the way, where they are compared, the step of the best.
   public var bestStep: Int?
+  /// Its loss, of the last weights or of their average.
   public var bestValidationLoss: Double?
   /// Whether the run ended because its validations were no better.
   public var isOutOfPatience: Bool

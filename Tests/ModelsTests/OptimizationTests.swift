@@ -113,7 +113,7 @@ struct OptimizationTests {
     let text: [Int32] = (0..<4000).map { Int32([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8][$0 % 12]) }
     let corpus = try makeCorpus([text], vocabulary: 16, in: folder.path)
     var settings = TrainingSettings()
-    (settings.batch, settings.segment, settings.learningRate) = (4, 32, 5e-3)
+    (settings.batch, settings.segment, settings.learningRate) = (4, 32, 1e-2)
     settings.budget = .steps(150)
     settings.suit(optimizer)
     let model = try LanguageModel(.init(MinGRU.self, vocabularySize: 16, width: 32, layers: 2), seed: 3)

@@ -146,7 +146,7 @@ struct SettingChangeTests {
         model, settings: settings,
         sampler: try SegmentSampler(corpora, lanes: 2, length: 16, seed: 1)), folder: run)
     nonisolated(unsafe) var steps = 0
-    _ = try stopped.run(shouldStop: { steps >= 12 }, report: { _ in steps += 1 })
+    _ = try stopped.run(shouldStop: { steps >= 12 }, report: { if $0.validated == nil { steps += 1 } })
 
     var other = settings
     let (from, to) = Self.changed(key, &other)

@@ -164,6 +164,19 @@ struct TrainingPlanTests {
     #expect(text.hasPrefix(prefix) && text.count > prefix.count + 5, "\(text)")
   }
 
+  @Test("an option that is not given is told from one that is given as nil")
+  func options() {
+    var options = TrainingOptions()
+    let before = options.momentum
+    #expect(before == nil && options.batch == nil)
+    options.momentum = .some(nil)
+    let after = options.momentum
+    #expect(after != nil)
+    options.momentum = nil
+    let gone = options.momentum
+    #expect(gone == nil)
+  }
+
   @Test("answers are asked of a corpus that has some")
   func answers() throws {
     let refused = sentence { _ = try settings(text) { $0.targets = .answers } }
