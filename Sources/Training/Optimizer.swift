@@ -38,7 +38,7 @@ struct Optimizer: Sendable {
     _ segments: [Segment], state: inout ModelState, tally: inout RunTally, progress: Double
   ) throws -> StepReport {
     var next = state
-    var (loss, gradients) = try differentiate(segments, &next)
+    var (loss, gradients) = differentiate(segments, &next)
     let squares = gradients.map(\.sumOfSquares)
     guard loss.isFinite, squares.allSatisfy(\.isFinite) else {
       // The search needs their memory.
@@ -65,7 +65,7 @@ struct Optimizer: Sendable {
   /// The loss and its gradients: means over the targets of all segments. No gradients where a loss is not finite.
   private func differentiate(
     _ segments: [Segment], _ state: inout ModelState
-  ) throws -> (loss: Double, gradients: [Tensor]) {
+  ) -> (loss: Double, gradients: [Tensor]) {
     let counts = segments.map { $0.targets.count { $0 >= 0 } }, all = max(1, counts.reduce(0, +))
     var mean = 0.0, sum: [Tensor] = []
     for (segment, count) in zip(segments, counts) {

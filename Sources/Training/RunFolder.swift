@@ -117,6 +117,12 @@ public enum RunFolder {
     try files.moveItem(atPath: new, toPath: best)
   }
 
+  /// The step of the model in the folder of the best one; nil where there is none.
+  package static func bestStep(_ folder: String) -> Int? {
+    let weights = try? SafetensorsFile(folder + "/" + bestName + "/" + ModelFolder.weightsName)
+    return weights?.metadata["step"].flatMap { Int($0) }
+  }
+
   /// Links the newest checkpoint to its name by step, and removes the oldest of more than `count` and those of later steps
   /// than the run is at.
   private static func keep(_ count: Int, in folder: String, newest: Int) {

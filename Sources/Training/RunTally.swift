@@ -54,7 +54,7 @@ public struct RunTally: Codable, Sendable, Equatable {
   /// good goes on.
   mutating func skips(norm: Double, above factor: Double) -> Bool {
     let limit = factor * gradientNorm.value
-    let isSpike = gradientNorm.isSettled && norm > limit
+    let isSpike = gradientNorm.isSettled && limit > 0 && norm > limit
     gradientNorm.add(isSpike ? limit : norm)
     if isSpike { skippedSteps += 1 }
     return isSpike

@@ -112,7 +112,10 @@ extension TrainCommand {
     if let step = summary.bestStep, let loss = summary.bestValidationLoss {
       Output.line(
         String(format: "the best validation on the way was %.4f at step ", loss) + "\(step)"
-          + (keepsBest ? "; its model is \(out)/best" : ""))
+          + (!keepsBest
+            ? ""
+            : RunFolder.bestStep(out) == step
+              ? "; its model is \(out)/best" : "; its model is gone: \(out)/best is another's"))
     }
     if summary.isOutOfPatience {
       Output.line("the run ended because its validations were no better any more")

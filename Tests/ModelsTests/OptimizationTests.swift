@@ -234,6 +234,10 @@ struct OptimizationTests {
     #expect(isSpike && tally.skippedSteps == 1)
     let isNext = skips(2.5)
     #expect(!isNext)
+    var silent = RunTally()
+    // Where nothing has had a gradient, the first one is none.
+    let first = (0..<30).map { silent.skips(norm: $0 == 29 ? 1 : 0, above: 3) }
+    #expect(!first.contains(true))
     var skipped = 0
     while skips(40) { skipped += 1 }
     #expect(skipped > 20 && skipped < 200, "\(skipped)")

@@ -59,6 +59,10 @@ extension ToolTests {
       try place.run("generate", "run/best", "--prompt", "The", "--max-tokens", "3").succeeded()
       let text = try place.run("train", "--resume", "--out", "run").succeeded().text
       #expect(text.contains("of the averaged weights ") && text.contains("its model is run/best"), "\(text)")
+      try place.copy("run/model.safetensors", to: "run/best/model.safetensors")
+      let replaced = try place.run("train", "--resume", "--out", "run").succeeded().text
+      #expect(
+        replaced.contains("its model is run/best") == (result["best_step"] as? Int == 20), "\(replaced)")
       try place.run("train", "--resume", "--out", "run", "--optimizer", "sgd").failed(
         1, "has the optimizer muon", "leave --optimizer out", "--from run")
     }

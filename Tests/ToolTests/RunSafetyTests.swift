@@ -22,6 +22,7 @@ extension ToolTests {
     private static let options: [(words: [String], setting: String?)] = [
       (["--minutes", "60"], "budget"), (["--steps", "40"], "budget"), (["--tokens", "9000"], "budget"),
       (["--learning-rate", "0.003"], "learning_rate"), (["--schedule", "constant"], "schedule"),
+      (["--schedule", "wsd"], "schedule"), (["--schedule", "robbins-monro"], "schedule"),
       (["--warmup", "0.5"], "warmup"), (["--weight-decay", "0.5"], "weight_decay"),
       (["--clip", "0.5"], "clip"),
       (["--loss", "all"], "targets"), (["--no-carry-state"], "carry_state"),
