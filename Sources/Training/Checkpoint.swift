@@ -7,8 +7,8 @@ import RunnelFiles
 import RunnelModels
 import RunnelTensors
 
-/// All of a run at one moment, in one file: the model's configuration and parameters, AdamW's means, the lanes' states, and the
-/// record with the settings and the place in the data. Nothing else is needed to go on.
+/// All of a run at one moment, in one file: the model's configuration and parameters, what the optimiser keeps of them, the mean
+/// of the weights, the lanes' states, and the record with the settings and the place in the data. Nothing else is needed to go on.
 public struct Checkpoint: Sendable {
   private let folder: String
   private let step: Int?
@@ -80,10 +80,12 @@ public struct Checkpoint: Sendable {
   static func write(_ trainer: Trainer, record: RunRecord, to path: String) throws {
     let configuration = String(decoding: try trainer.model.encodeConfiguration(), as: UTF8.self)
     var writer = SafetensorsWriter(metadata: ["run": try record.json(), "config": configuration])
-    for (parameter, moments) in zip(trainer.model.parameters, trainer.optimizer.moments) {
+    for (index, parameter) in trainer.model.parameters.enumerated() {
       writer.add("parameter." + parameter.name, parameter.value)
-      writer.add("first." + parameter.name, moments.first)
-      writer.add("second." + parameter.name, moments.second)
+      for field in trainer.optimizer.rules[index].fields {
+        writer.add("\(field.name)." + parameter.name, trainer.optimizer.moments[index][keyPath: field.path])
+      }
+      if let average = trainer.average { writer.add("average." + parameter.name, average.values[index]) }
     }
     for (name, value) in trainer.state.tensors { writer.add("state." + name, value) }
     for (name, value) in trainer.state.counters { writer.add("counter." + name, value) }
@@ -92,7 +94,10 @@ public struct Checkpoint: Sendable {
 
   /// About how large the file of a trainer is.
   static func byteCount(of trainer: Trainer) -> Int {
-    12 * trainer.model.parameterCount + trainer.state.byteCount + 500 * trainer.optimizer.moments.count
+    let kept = zip(trainer.optimizer.rules, trainer.model.entries).reduce(0) {
+      $0 + ($1.0.fields.count + (trainer.average == nil ? 1 : 2)) * $1.1.place.shape.elements
+    }
+    return 4 * kept + trainer.state.byteCount + 500 * trainer.optimizer.moments.count
       + 100 * trainer.settings.batch + 4096
   }
 
@@ -103,10 +108,9 @@ public struct Checkpoint: Sendable {
   ///   - settings: what to change of the run's; what a run cannot change is refused.
   public func resume(corpora: CorpusMixture, settings: TrainingSettings? = nil) throws -> Trainer {
     let settings = settings ?? record.settings
-    let changes = try record.settings.changes(to: settings, at: record.steps)
-    try refuse(changes)
-    try settings.validate()
+    let changes = try changes(to: settings)
     try check(corpora)
+    try corpora.check(settings)
     // A run of one corpus stays on the range that it began with.
     let only = record.cursor.parts.count == 1 && corpora.parts.count == 1 ? record.cursor.parts[0] : nil
     var sampler = try SegmentSampler(
@@ -127,8 +131,13 @@ public struct Checkpoint: Sendable {
     // One after the other, so that there are never two of each.
     for (index, parameter) in trainer.model.parameters.enumerated() {
       let shape = parameter.value.shape
-      trainer.optimizer.moments[index].first = try file.tensor("first." + parameter.name, shape: shape)
-      trainer.optimizer.moments[index].second = try file.tensor("second." + parameter.name, shape: shape)
+      for field in trainer.optimizer.rules[index].fields {
+        trainer.optimizer.moments[index][keyPath: field.path] = try file.tensor(
+          "\(field.name)." + parameter.name, shape: shape)
+      }
+      if trainer.average != nil {
+        trainer.average?.values[index] = try file.tensor("average." + parameter.name, shape: shape)
+      }
     }
     trainer.state = try trainer.state.replacing(
       tensors: { try file.tensor("state." + $0, shape: $1.shape) },
@@ -142,9 +151,12 @@ public struct Checkpoint: Sendable {
         return value
       })
     (trainer.optimizer.steps, trainer.tokens, trainer.seconds) = (record.steps, record.tokens, record.seconds)
+    trainer.tally = record.tally
   }
 
-  private func refuse(_ changes: [SettingChange]) throws {
+  /// What is different in these settings from those of the run; throws where a run cannot change so, or they do not fit.
+  func changes(to settings: TrainingSettings) throws -> [SettingChange] {
+    let changes = try record.settings.changes(to: settings, at: record.steps)
     let options = ["sampling": "sample", "reset_at_documents": "reset-documents"]
     for change in changes where !TrainingSettings.changeable.map(\.rawValue).contains(change.setting) {
       let option = options[change.setting] ?? change.setting.replacing("_", with: "-")
@@ -152,6 +164,9 @@ public struct Checkpoint: Sendable {
         "the run in \(folder) has the \(change.setting) \(change.from ?? "none"), and cannot go on with "
           + "\(change.to ?? "none"); leave --\(option) out, or begin a new run: --from \(folder)")
     }
+    try settings.validate()
+    try settings.rates?.check(configuration.places)
+    return changes
   }
 
   private func check(_ corpora: CorpusMixture) throws {
@@ -167,14 +182,6 @@ public struct Checkpoint: Sendable {
     throw TrainingError(
       "\(corpus.path) has \(corpus.header.tokens) tokens, but the run in \(folder) was trained on \(tokens); "
         + "resume with \(record.corpus)")
-  }
-}
-
-extension Trainer {
-  /// Whether all that a checkpoint holds of the model can be gone on with.
-  var isFinite: Bool {
-    model.parameters.allSatisfy { $0.value.sumOfSquares.isFinite }
-      && optimizer.moments.allSatisfy { $0.first.sumOfSquares.isFinite && $0.second.sumOfSquares.isFinite }
   }
 }
 

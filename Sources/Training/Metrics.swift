@@ -13,14 +13,15 @@ struct Metrics: ~Copyable {
   var failure: FileError? { waiting.failure }
   private var file: AppendFile
   private var waiting = WaitingLines()
-  /// The step of whose final validation there is a line.
-  private var validatedStep: Int?
+  /// The steps of whose validation there is a line: the one at the end, and the newest on the way.
+  private var finalStep, validatedStep: Int?
 
   /// What an earlier line is told by.
   private struct Line: Decodable {
     let step: Int
     let setting: String?
     let is_final: Bool?
+    let validation_loss: Double?
   }
 
   /// - Parameters:
@@ -42,7 +43,11 @@ struct Metrics: ~Copyable {
         }
         // Changes at this step are those of the checkpoint and of this session.
         guard line.step <= step, line.step < step || line.setting == nil else { continue }
-        if line.is_final ?? false { validatedStep = line.step }
+        if line.is_final ?? false {
+          finalStep = line.step
+        } else if line.validation_loss != nil {
+          validatedStep = line.step
+        }
         kept += bytes + [0x0A]
       }
       isWhole = kept.count == input.size
@@ -78,28 +83,36 @@ struct Metrics: ~Copyable {
     var seconds: Double
     var loss, learning_rate, gradient_norm: Double?
     var validation_loss, bits_per_byte, validation_accuracy, validation_document_accuracy: Double?
+    var average_validation_loss, average_bits_per_byte: Double?
     var validation_tokens, validation_split_tokens: Int?
     var validation: [CorpusValidation]?
     /// Whether it is the validation at the end of the budget.
     var is_final: Bool?
+    /// Whether the step moved nothing.
+    var is_skipped: Bool?
   }
 
   mutating func add(_ step: StepReport, trainer: Trainer) {
     write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds, loss: step.loss,
-        learning_rate: step.learningRate, gradient_norm: step.gradientNorm), step: trainer.steps)
+        learning_rate: step.learningRate, gradient_norm: step.gradientNorm,
+        is_skipped: step.isSkipped ? true : nil), step: trainer.steps)
   }
 
-  /// A run that has ended is validated anew when it is resumed, and its line stands already.
-  mutating func add(_ validation: Validation, trainer: Trainer, isFinal: Bool = false) {
-    guard !isFinal || validatedStep != trainer.steps else { return }
+  /// A validation may be made anew when a run is resumed, and its line stands already.
+  mutating func add(
+    _ validation: Validation, average: Validation?, trainer: Trainer, isFinal: Bool = false
+  ) {
+    guard (isFinal ? finalStep : validatedStep) != trainer.steps else { return }
     write(
       Entry(
         step: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
         validation_loss: validation.loss, bits_per_byte: validation.bitsPerByte,
         validation_accuracy: validation.accuracy,
-        validation_document_accuracy: validation.documentAccuracy, validation_tokens: validation.tokens,
+        validation_document_accuracy: validation.documentAccuracy,
+        average_validation_loss: average?.loss, average_bits_per_byte: average?.bitsPerByte,
+        validation_tokens: validation.tokens,
         validation_split_tokens: validation.splitTokens, validation: validation.each,
         is_final: isFinal ? true : nil), step: trainer.steps)
   }

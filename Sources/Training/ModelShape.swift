@@ -46,8 +46,8 @@ public struct ModelShape: Sendable {
   public func choices(width: Int) throws -> [MixerChoice] {
     let told = told
     do { return try MixerChoice.pattern(mixers ?? [], width: width, settings: told.map(\.setting)) } catch {
-      throw TrainingError(
-        Set(told.map { "--" + $0.option }).sorted().joined(separator: " or ") + ": \(error)")
+      let options = Set(told.map { "--" + $0.option }).sorted().joined(separator: " or ")
+      throw TrainingError(options.isEmpty ? "\(error)" : "\(options): \(error)")
     }
   }
 

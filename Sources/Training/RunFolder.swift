@@ -25,6 +25,8 @@ public enum RunFolder {
   package static let optimizerName = "optimizer.safetensors"
   package static let recordName = "run.json"
   package static let metricsName = "metrics.jsonl"
+  /// The folder in a run's that holds the model of the best validation.
+  package static let bestName = "best"
 
   /// Where the newest checkpoint is, or the one that is kept of a step.
   static func checkpointPath(_ folder: String, at step: Int? = nil) -> String {
@@ -88,12 +90,37 @@ public enum RunFolder {
     try AtomicFile.write(try record.json(), to: folder + "/" + recordName)
   }
 
-  /// Writes the model alone, as a folder that streams.
+  /// Writes the model alone, as a folder that streams: the last weights, or their average where that is better.
   static func saveModel(of trainer: Trainer, to folder: String) throws {
     let tokenizer = trainer.sampler.mixture.parts[0].corpus.header.tokenizer
+    var metadata = ["step": String(trainer.steps)]
+    if trainer.tally.servesAverage { metadata["weights"] = "average" }
     try ModelFolder.save(
-      trainer.model, to: folder, metadata: ["step": String(trainer.steps)],
+      trainer.servedModel, to: folder, metadata: metadata,
       tokenizer: ModelFolder.hasTokenizer(folder) ? tokenizer.sha256 : nil)
+  }
+
+  /// Puts the model, as the run has it, into the folder of the best one. What is there is whole at every moment: the folder
+  /// comes into being in one step, and later only its weights are replaced, in one step.
+  static func saveBest(of trainer: Trainer, to folder: String) throws {
+    let best = folder + "/" + bestName
+    if fileExists(best + "/" + ModelFolder.weightsName) { return try saveModel(of: trainer, to: best) }
+    let files = FileManager.default, new = folder + "/." + bestName + ".new"
+    try? files.removeItem(atPath: new)
+    try ModelFolder.makeFolder(new)
+    // What makes of weights a model that reads and writes text lies beside the run's.
+    let names = Tokenizers.parts(in: folder) + [ModelFolder.generationName]
+    for name in names where fileExists(folder + "/" + name) {
+      try files.copyItem(atPath: folder + "/" + name, toPath: new + "/" + name)
+    }
+    try saveModel(of: trainer, to: new)
+    try files.moveItem(atPath: new, toPath: best)
+  }
+
+  /// The step of the model in the folder of the best one; nil where there is none.
+  package static func bestStep(_ folder: String) -> Int? {
+    let weights = try? SafetensorsFile(folder + "/" + bestName + "/" + ModelFolder.weightsName)
+    return weights?.metadata["step"].flatMap { Int($0) }
   }
 
   /// Links the newest checkpoint to its name by step, and removes the oldest of more than `count` and those of later steps
@@ -140,8 +167,10 @@ public enum RunFolder {
     }
     func size(_ name: String) -> Int { (try? InputFile(folder + "/" + name).size) ?? 0 }
     // What is there is replaced; a new checkpoint is written beside those that are kept.
-    let needed = (settings.keptCheckpoints + 1) * checkpoint + model
-    let present = size(optimizerName) * max(1, keptSteps(folder).count) + size(ModelFolder.weightsName)
+    let needed = (settings.keptCheckpoints + 1) * checkpoint + (settings.keepBest ? 2 : 1) * model
+    let present =
+      size(optimizerName) * max(1, keptSteps(folder).count) + size(ModelFolder.weightsName)
+      + size(bestName + "/" + ModelFolder.weightsName)
     guard let free = DiskSpace.free(at: folder), free < needed - present else { return }
     throw TrainingError(
       "the checkpoints of this run take \(text(needed)) on the disk of \(folder) (\(text(checkpoint)) each, and one more "

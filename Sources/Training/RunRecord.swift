@@ -26,6 +26,8 @@ public struct RunRecord: Codable, Sendable, Equatable {
   public var tokenizer: CorpusHeader.Tokenizer?
   /// What was changed on the way.
   public var changes: [SettingChange] = []
+  /// What the run has counted.
+  public var tally = RunTally()
 
   /// Of a trainer as it is.
   init(_ trainer: Trainer, threads: Int) {
@@ -35,6 +37,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
       cursor: trainer.sampler.cursor, steps: trainer.steps, tokens: trainer.tokens, seconds: trainer.seconds,
       threads: threads)
     (tokenizer, changes) = (corpora.parts[0].corpus.header.tokenizer, trainer.changes)
+    tally = trainer.tally
   }
 
   package init(
@@ -46,7 +49,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case version, mixer, settings, corpus, cursor, steps, tokens, seconds, threads, tokenizer, changes
+    case version, mixer, settings, corpus, cursor, steps, tokens, seconds, threads, tokenizer, changes, tally
     case corpusTokens = "corpus_tokens"
   }
 
@@ -63,6 +66,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
     try fields.encode(threads, forKey: .threads)
     try fields.encodeIfPresent(tokenizer, forKey: .tokenizer)
     if !changes.isEmpty { try fields.encode(changes, forKey: .changes) }
+    if tally != RunTally() { try fields.encode(tally, forKey: .tally) }
   }
 
   /// Reads version 2, and version 1, whose runs had the lanes of one corpus.
@@ -77,6 +81,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
     threads = try fields.decode(Int.self, forKey: .threads)
     tokenizer = try fields.decodeIfPresent(CorpusHeader.Tokenizer.self, forKey: .tokenizer)
     changes = try fields.decodeIfPresent([SettingChange].self, forKey: .changes) ?? []
+    tally = try fields.decodeIfPresent(RunTally.self, forKey: .tally) ?? RunTally()
     switch try fields.decode(Int.self, forKey: .version) {
     case Self.version: cursor = try fields.decode(SegmentSampler.Cursor.self, forKey: .cursor)
     case 1:
@@ -123,6 +128,9 @@ extension RunRecord {
     let counts = 0..<1 << 62
     guard counts.contains(steps), counts.contains(tokens), seconds.isFinite else {
       throw refuse("steps", expected: "counts", found: "\(steps) steps, \(tokens) tokens")
+    }
+    guard tally.isPossible, tally.skippedSteps <= steps, tally.averagedSteps <= steps else {
+      throw refuse("tally", expected: "counts of \(counted(steps, "step"))", found: "others")
     }
   }
 }

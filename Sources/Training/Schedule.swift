@@ -8,20 +8,38 @@ public enum Schedule: String, Codable, Sendable, CaseIterable {
   case cosine
   case linear
   case constant
+  /// Warm-up, stable, decay (Hu et al. 2024): the peak until the last share of the budget, over which it falls as 1 − √x (Hägele
+  /// et al. 2024).
+  case wsd
+  /// By steps instead of shares (Robbins and Monro 1951): a / (t + b)^γ, t counted from the run's first step, and a so that the
+  /// first rate would be the peak. The sums of the rates and of their squares are what a proof of convergence asks for where
+  /// 1/2 < γ ≤ 1.
+  case robbinsMonro = "robbins-monro"
 
   /// The factor on the peak rate, in (0, 1].
   ///
   /// - Parameters:
   ///   - progress: the share of the budget that is spent, in [0, 1].
   ///   - warmup: the share of the budget over which the rate rises linearly.
-  ///   - final: the factor at the end.
-  public func factor(progress: Double, warmup: Double, final: Double) -> Double {
-    if progress < warmup { return max(progress / warmup, 1e-3) }
-    let rest = min(1, (progress - warmup) / max(1e-9, 1 - warmup))
+  ///   - final: the factor at the end, but for `constant` and `robbinsMonro`.
+  ///   - decay: the share of the budget over which `wsd` falls.
+  ///   - steps: t of `robbinsMonro`.
+  ///   - offset: b.
+  ///   - exponent: γ.
+  public func factor(
+    progress: Double, warmup: Double, final: Double, decay: Double = 0.2, steps: Int = 0,
+    offset: Double = 1000, exponent: Double = 0.75
+  ) -> Double {
+    let rising = progress < warmup ? max(progress / warmup, 1e-3) : 1
+    if self == .robbinsMonro { return rising * pow(offset / (Double(steps) + offset), exponent) }
+    guard rising == 1 else { return rising }
+    /// The share of what is left behind `start`.
+    func rest(behind start: Double) -> Double { min(1, max(0, progress - start) / max(1e-9, 1 - start)) }
     switch self {
-    case .cosine: return final + (1 - final) * 0.5 * (1 + cos(.pi * rest))
-    case .linear: return 1 - (1 - final) * rest
-    case .constant: return 1
+    case .cosine: return final + (1 - final) * 0.5 * (1 + cos(.pi * rest(behind: warmup)))
+    case .linear: return 1 - (1 - final) * rest(behind: warmup)
+    case .wsd: return 1 - (1 - final) * rest(behind: max(warmup, 1 - decay)).squareRoot()
+    case .constant, .robbinsMonro: return 1
     }
   }
 }
@@ -33,6 +51,9 @@ public enum Budget: Codable, Sendable, Equatable {
   /// Minutes in which the run computes; not those in which the machine sleeps or the process is stopped. The learning rate
   /// then follows the clock, so two runs differ; the other budgets repeat exactly.
   case minutes(Double)
+
+  /// Where nobody asks for one.
+  public static let usual = Budget.minutes(3)
 
   /// The share that is spent.
   public func progress(steps: Int, tokens: Int, seconds: Double) -> Double {

@@ -1,10 +1,12 @@
 /// A training step on given tokens, without a corpus: what `runnel bench train` times.
 
+import RunnelCorpora
 import RunnelModels
 import RunnelTensors
 
 package struct TrainerBench: Sendable {
   private var optimizer: Optimizer
+  private var tally = RunTally()
   private let batch: Int
 
   package init(_ model: LanguageModel, batch: Int, precision: TrainingPrecision) throws {
@@ -17,7 +19,8 @@ package struct TrainerBench: Sendable {
 
   package mutating func step(_ inputs: [Int32], targets: [Int32]) throws {
     var state = optimizer.model.initialState(batch: batch)
-    _ = try optimizer.step(
-      inputs, targets: targets, batch: batch, resets: .none, state: &state, progress: 0.5)
+    var segment = Segment(lanes: batch, length: inputs.count / batch)
+    (segment.inputs, segment.targets) = (inputs, targets)
+    _ = try optimizer.step([segment], state: &state, tally: &tally, progress: 0.5)
   }
 }

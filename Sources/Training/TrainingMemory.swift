@@ -7,11 +7,14 @@ import RunnelTensors
 
 /// Bytes of a training run. Keys in `--json` are these in snake_case.
 ///
-/// AdamW takes sixteen bytes per parameter: the parameter, its gradient and two moments, each once. Activations are what the
-/// tape keeps of a segment of every lane until the gradients are known, with what their computation needs beside.
+/// AdamW takes sixteen bytes per parameter: the parameter, its gradient and two moments, each once; other optimisers keep fewer.
+/// Activations are what the tape keeps of a segment of every lane until the gradients are known, with what their computation
+/// needs beside.
 public struct TrainingMemory: Codable, Sendable, Equatable {
-  /// What AdamW needs: the parameters, their gradient, and two moments of each, all as Float.
-  public let parameters, gradients, moments: Int
+  /// The parameters and their gradient, of two segments where gradients are accumulated, as Float.
+  public let parameters, gradients: Int
+  /// What the optimiser keeps of the parameters, and the average of them.
+  public let moments, averages: Int
   /// Estimated: measured on a small model of the same layers, and multiplied.
   public let activations: Int
   /// The sum of these.
@@ -23,15 +26,31 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
     case parameters = "parameter_bytes"
     case gradients = "gradient_bytes"
     case moments = "moment_bytes"
+    case averages = "average_bytes"
     case activations = "activation_bytes"
     case total = "total_bytes"
   }
 
-  /// - Throws: where the configuration's numbers do not fit together.
+  /// Of a model with the settings that a run has where nobody asks for others.
+  ///
+  /// - Throws: where the numbers of either do not fit together.
   public init(_ configuration: ModelConfiguration, batch: Int, segment: Int) throws {
+    var settings = TrainingSettings()
+    (settings.batch, settings.segment) = (batch, segment)
+    try self.init(configuration, settings)
+  }
+
+  /// - Throws: where the numbers of the configuration or of the settings do not fit together.
+  public init(_ configuration: ModelConfiguration, _ settings: TrainingSettings) throws {
     try configuration.validate()
-    let bytes = 4 * configuration.parameterCount
-    (parameters, gradients, moments) = (bytes, bytes, 2 * bytes)
+    try settings.validate()
+    let (batch, segment) = (settings.batch, settings.segment)
+    let places = configuration.places, bytes = 4 * places.reduce(0) { $0 + $1.shape.elements }
+    (parameters, gradients) = (bytes, settings.accumulate > 1 ? 2 * bytes : bytes)
+    let rules = places.map { (rule: UpdateRule(settings, for: $0), shape: $0.shape) }
+    moments = rules.reduce(0) { $0 + 4 * $1.rule.fields.count * $1.shape.elements }
+    averages = settings.average == nil ? 0 : bytes
+    let scratch = rules.map { 4 * $0.rule.scratch($0.shape) }.max() ?? 0
 
     // Periods of the pattern are alike, and so are rows: one and two of each tell what every further one takes.
     let (tokens, period) = (min(segment, 256), configuration.mixers.count)
@@ -53,8 +72,9 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
     // A tied table has two gradients for a moment, that of the lookup and that of the head.
     let table =
       configuration.tiesEmbedding ? 4 * configuration.width * (configuration.vocabularySize - vocabulary) : 0
-    activations = Int(min(1e17, max(0, some + (twice - some) * further))) + table
-    total = 4 * bytes + activations
+    // When the optimiser needs some, the activations are gone.
+    activations = max(scratch, Int(min(1e17, max(0, some + (twice - some) * further))) + table)
+    total = parameters + gradients + moments + averages + activations
   }
 
   /// The most bytes of tensors in a step, without parameters, gradients and moments.
@@ -95,7 +115,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
   /// What it is made of, in words.
   public var parts: String {
     "parameters \(Self.text(parameters)), gradients \(Self.text(gradients)), moments \(Self.text(moments)), "
-      + "activations \(Self.text(activations))"
+      + (averages > 0 ? "average \(Self.text(averages)), " : "") + "activations \(Self.text(activations))"
   }
 
   /// 1.2 GB, 340 MB.

@@ -26,7 +26,11 @@ public struct TrainingOptions: Sendable {
   public subscript<Value: Sendable>(
     dynamicMember path: any WritableKeyPath<TrainingSettings, Value> & Sendable
   ) -> Value? {
-    get { given.first { $0.path == path }?.value as? Value }
+    get {
+      // Of a setting that may be nil, nothing given is not the same as nil given.
+      guard let option = given.first(where: { $0.path == path }) else { return nil }
+      return option.value as? Value
+    }
     set {
       given.removeAll { $0.path == path }
       guard let newValue else { return }

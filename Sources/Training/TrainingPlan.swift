@@ -1,4 +1,4 @@
-/// All that a run is going to be, chosen and checked before anything large is made.
+/// All that a run is going to be, chosen and checked before the first step.
 
 import Foundation
 import RunnelCorpora
@@ -46,15 +46,15 @@ public struct TrainingPlan: ~Copyable, Sendable {
     guard let mixers = shape.mixers, !mixers.isEmpty else {
       throw TrainingError("the model has no mixer; it is one of \(Registry.names.joined(separator: ", "))")
     }
-    try RunFolder.checkIsFree(folder)
-    let mixture = try CorpusMixture(named: corpora, for: options, targets: options.targets ?? .answers)
-    let preset = TrainingPreset(budget: options.budget ?? .minutes(3), size: shape.size, mixers: mixers)
-    let configuration = try shape.configuration(
-      preset, vocabularySize: mixture.parts[0].corpus.header.vocabularySize)
-    try self.init(configuration, preset, mixture, folder, options)
+    try self.init(corpora, folder, options) { mixture, budget in
+      let preset = TrainingPreset(budget: budget, size: shape.size, mixers: mixers)
+      let configuration = try shape.configuration(
+        preset, vocabularySize: mixture.parts[0].corpus.header.vocabularySize)
+      return Beginning(preset: preset, configuration: configuration)
+    }
   }
 
-  /// A run that begins with the weights of a model, its architecture and its tokenizer.
+  /// A run that begins with the weights of a model, its architecture and its tokenizer. The model is read to be checked.
   ///
   /// - Parameters:
   ///   - origin: a model folder, own or foreign, or a file of weights; not the folder of the run.
@@ -67,32 +67,52 @@ public struct TrainingPlan: ~Copyable, Sendable {
     guard places[0] != places[1] else {
       throw TrainingError("--out is the model of --from, which would be lost; choose another folder")
     }
-    try RunFolder.checkIsFree(folder)
-    let mixture = try CorpusMixture(named: corpora, for: options, targets: options.targets ?? .answers)
-    let model = try StartingModel.load(origin, for: mixture), configuration = model.configuration
-    let preset = TrainingPreset(budget: options.budget ?? .minutes(3), model: configuration)
-    try self.init(configuration, preset, mixture, folder, options, from: origin, consume model)
+    try self.init(corpora, folder, options, origin: origin) { mixture, budget in
+      let model = try StartingModel.load(origin, for: mixture), configuration = model.configuration
+      return Beginning(
+        preset: TrainingPreset(budget: budget, model: configuration), configuration: configuration,
+        model: model)
+    }
+  }
+
+  /// What a fresh run begins with.
+  private struct Beginning {
+    var preset: TrainingPreset
+    var configuration: ModelConfiguration
+    var model: LanguageModel?
   }
 
   private init(
-    _ configuration: ModelConfiguration, _ preset: TrainingPreset, _ corpora: CorpusMixture, _ folder: String,
-    _ options: TrainingOptions, from origin: String? = nil, _ model: consuming LanguageModel? = nil
+    _ corpora: String, _ folder: String, _ options: TrainingOptions, origin: String? = nil,
+    _ begin: (CorpusMixture, Budget) throws -> Beginning
   ) throws {
-    var defaults = preset.settings
+    try RunFolder.checkIsFree(folder)
+    if let told = options.origin, told != origin {
+      throw TrainingError(
+        "a run is from the model that it is begun with, \(origin ?? "none"), and not from \(told ?? "none")")
+    }
+    let corpora = try CorpusMixture(
+      named: corpora, for: options, targets: options.targets ?? TrainingSettings().targets)
+    var beginning = try begin(corpora, options.budget ?? .usual)
+    let configuration = beginning.configuration
+    var defaults = beginning.preset.settings
+    defaults.suit(options.optimizer ?? defaults.optimizer)
     defaults.carryState = configuration.forgets
     if corpora.parts.allSatisfy({ $0.corpus.task != nil }), options.resetAtDocuments ?? true {
       defaults.sampling = .documents
     }
-    var settings = options.applied(to: defaults)
-    settings.origin = origin
+    defaults.origin = origin
+    let settings = options.applied(to: defaults)
     try settings.validate()
     try settings.precision.requireMachine()
     try configuration.validate()
-    let memory = try TrainingMemory(configuration, batch: settings.batch, segment: settings.segment)
+    try settings.rates?.check(configuration.places)
+    try corpora.check(settings)
+    let memory = try TrainingMemory(configuration, settings)
     try memory.check()
     (self.folder, self.configuration, self.settings, self.memory) = (folder, configuration, settings, memory)
     start = .anew(corpora)
-    self.model = model
+    model = beginning.model.take()
     lock = nil
   }
 
@@ -121,8 +141,8 @@ public struct TrainingPlan: ~Copyable, Sendable {
       if options.warmup == nil { settings.warmup = extended.warmup }
     }
     try settings.precision.requireMachine()
-    let memory = try TrainingMemory(
-      checkpoint.configuration, batch: settings.batch, segment: settings.segment)
+    _ = try checkpoint.changes(to: settings)
+    let memory = try TrainingMemory(checkpoint.configuration, settings)
     try memory.check()
     (self.folder, configuration, self.settings, self.memory) = (
       folder, checkpoint.configuration, settings, memory
@@ -193,8 +213,9 @@ extension Trainer {
         steps: record.steps, tokens: record.tokens, seconds: record.seconds)
       lines.append(
         String(
-          format: "the learning rate goes on at %.3g, before %.3g", settings.learningRate(at: progress),
-          record.settings.learningRate(at: before)))
+          format: "the learning rate goes on at %.3g, before %.3g",
+          settings.learningRate(at: progress, steps: steps),
+          record.settings.learningRate(at: before, steps: record.steps)))
     }
     return lines
   }

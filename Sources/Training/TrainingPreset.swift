@@ -61,3 +61,16 @@ public struct TrainingPreset: Sendable {
     return tokens < 1e8 ? .small : tokens < 4e9 ? .medium : .large
   }
 }
+
+extension TrainingSettings {
+  /// Changes a rate and a decay that suit AdamW to those that suit another optimiser, as measured in `docs/log.md`.
+  mutating func suit(_ optimizer: OptimizerName) {
+    self.optimizer = optimizer
+    switch optimizer {
+    case .adamw, .muon: break
+    case .adam: weightDecay = 1e-4
+    case .sgd: (learningRate, weightDecay) = (25 * learningRate, 1e-4)
+    case .lion: (learningRate, weightDecay) = (learningRate / 3, min(1, 3 * weightDecay))
+    }
+  }
+}

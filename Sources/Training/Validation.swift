@@ -1,6 +1,7 @@
 /// Loss and accuracy of a model in training on text that it is not trained on: of every corpus, and in the mean.
 
 import RunnelCorpora
+import RunnelModels
 import RunnelRecurrences
 import RunnelStreaming
 
@@ -68,14 +69,14 @@ extension Validation.Part {
   ///   - limit: the most tokens looked at.
   ///   - progress: called often with the share that is done; what it throws ends the validation.
   init(
-    _ trainer: Trainer, _ part: CorpusMixture.Part, range: Range<Int>, limit: Int, byteLengths: [Int]?,
-    form: Form, progress: (Double) throws -> Void
+    _ model: LanguageModel, _ settings: TrainingSettings, _ part: CorpusMixture.Part, range: Range<Int>,
+    limit: Int, byteLengths: [Int]?, form: Form, progress: (Double) throws -> Void
   ) throws {
-    let settings = trainer.settings, corpus = part.corpus
+    let corpus = part.corpus
     (path, weight, splitTokens) = (corpus.path, part.weight, range.count)
     if corpus.task != nil, corpus.targetChoice == .answers {
       let answers = try scoreAnswers(
-        of: trainer.model, on: corpus, range: range, form: form, limit: limit, progress: progress)
+        of: model, on: corpus, range: range, form: form, limit: limit, progress: progress)
       (score, self.answers, tokens) = (answers.score, answers, answers.tokensRead)
       return
     }
@@ -83,7 +84,7 @@ extension Validation.Part {
     let stretches = evenStretches(of: range, limit: limit, length: length)
     tokens = stretches.reduce(0) { $0 + $1.count }
     score = try evaluate(
-      trainer.model, on: corpus, stretches: stretches, lanes: min(8, max(1, tokens / 4096)), length: length,
+      model, on: corpus, stretches: stretches, lanes: min(8, max(1, tokens / 4096)), length: length,
       form: form, resetAtDocuments: settings.resetAtDocuments, carryState: settings.carryState,
       byteLengths: byteLengths, progress: progress)
   }

@@ -111,10 +111,10 @@ struct InfoCommand: ParsableCommand {
 
   private func describe(_ model: StreamingModel, folder: String) throws {
     let record = RunFolder.exists(folder) ? try RunFolder.record(folder) : nil
-    let settings =
-      record?.settings ?? TrainingPreset(budget: .minutes(3), model: model.configuration).settings
-    let (batch, segment) = (batch ?? settings.batch, segment ?? settings.segment)
-    let memory = try TrainingMemory(model.configuration, batch: batch, segment: segment)
+    var settings = record?.settings ?? TrainingPreset(budget: .usual, model: model.configuration).settings
+    if let batch { settings.batch = batch }
+    if let segment { settings.segment = segment }
+    let memory = try TrainingMemory(model.configuration, settings)
     let stateBytes = model.initialState(batch: 1).byteCount
     if output.json {
       return try Output.json(
@@ -134,7 +134,7 @@ struct InfoCommand: ParsableCommand {
       ["form", model.packing.map { "recurrent, packed in \($0)" } ?? "parallel"],
       [
         "to train it",
-        "about \(TrainingMemory.text(memory.total)) with \(counted(batch, "lane")) of \(segment): \(memory.parts)",
+        "about \(TrainingMemory.text(memory.total)) with \(counted(settings.batch, "lane")) of \(settings.segment): \(memory.parts)",
       ],
     ]
     for choice in model.configuration.mixers {

@@ -104,7 +104,6 @@ struct ToolError: Error, CustomStringConvertible {
 }
 
 extension Form: ExpressibleByArgument {}
-extension Schedule: ExpressibleByArgument {}
 
 /// Mixers by their names in the registry: one, or a pattern to repeat over the layers.
 struct MixerName: ExpressibleByArgument {

@@ -6,7 +6,8 @@ import Runnel
 extension TrainCommand {
   private struct Plan: Encodable {
     let mixer: String
-    let parameters, layers, width, batch, segment: Int
+    let parameters, layers, width, batch, segment, accumulate: Int
+    let optimizer: String
     let training_memory: TrainingMemory
   }
 
@@ -15,13 +16,19 @@ extension TrainCommand {
     let (configuration, settings, memory) = (run.configuration, run.settings, run.memory)
     let plan = Plan(
       mixer: configuration.mixerName, parameters: memory.parameterCount, layers: configuration.layers,
-      width: configuration.width, batch: settings.batch, segment: settings.segment, training_memory: memory)
+      width: configuration.width, batch: settings.batch, segment: settings.segment,
+      accumulate: settings.accumulate, optimizer: settings.optimizer.rawValue, training_memory: memory)
     if output.json { return try Output.json(plan) }
     Output.table([
       ["mixer", plan.mixer],
       ["parameters", grouped(plan.parameters)],
       ["layers", "\(plan.layers) of width \(plan.width)"],
-      ["step", "\(counted(plan.batch, "lane")) of \(counted(plan.segment, "token"))"],
+      [
+        "step",
+        "\(counted(plan.batch, "lane")) of \(counted(plan.segment, "token"))"
+          + (plan.accumulate > 1 ? ", \(plan.accumulate) times" : ""),
+      ],
+      ["optimizer", plan.optimizer],
       ["memory", "about \(TrainingMemory.text(memory.total)): \(memory.parts)"],
     ])
   }
@@ -47,7 +54,7 @@ extension TrainCommand {
       Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
       return
     }
-    tell(summary)
+    tell(summary, keepsBest: run.trainer.settings.keepBest)
     Output.line("saved in \(out)")
   }
 
@@ -62,7 +69,7 @@ extension TrainCommand {
       """)
   }
 
-  private func tell(_ summary: TrainingSummary) {
+  private func tell(_ summary: TrainingSummary, keepsBest: Bool) {
     let trained =
       "\(counted(summary.steps, "step")), \(counted(summary.tokens, "token")) in \(Output.duration(summary.seconds))"
     if let loss = summary.loss {
@@ -97,6 +104,29 @@ extension TrainCommand {
     if let step = summary.validationStepLoss, let mix = summary.validationMixLoss {
       Output.line(String(format: "some of them token by token %.6f, chunkwise %.6f", step, mix))
     }
+    if let loss = summary.averageValidationLoss {
+      Output.line(
+        String(format: "of the averaged weights %.4f nats per token: the model is ", loss)
+          + (summary.servesAverage == true ? "that of the average" : "that of the last weights"))
+    }
+    if let step = summary.bestStep, let loss = summary.bestValidationLoss {
+      Output.line(
+        String(format: "the best validation on the way was %.4f at step ", loss) + "\(step)"
+          + (!keepsBest
+            ? ""
+            : RunFolder.bestStep(out) == step
+              ? "; its model is \(out)/best" : "; its model is gone: \(out)/best is another's"))
+    }
+    if summary.isOutOfPatience {
+      Output.line("the run ended because its validations were no better any more")
+    }
+    if summary.skippedSteps > 0 {
+      Output.line("\(counted(summary.skippedSteps, "step")) left out, whose gradients were spikes")
+    }
+    if summary.loss != nil {
+      Output.line(
+        String(format: "the optimiser took %.1f %% of the steps' time", 100 * summary.optimizerShare))
+    }
     if summary.wasInterrupted { Output.line("a signal ended the validation; --resume makes it anew") }
   }
 }
@@ -105,6 +135,8 @@ extension TrainingProgress {
   fileprivate var text: String {
     var validation = validationLoss.map { String(format: " · validation %.3f", $0) } ?? ""
     if let validationAccuracy { validation += String(format: ", %.1f %% right", 100 * validationAccuracy) }
+    if let averageValidationLoss { validation += String(format: ", average %.3f", averageValidationLoss) }
+    if skippedSteps > 0 { validation += " · \(counted(skippedSteps, "step")) left out" }
     return String(
       format: "%3.0f%% step %d · loss %.3f (%.3f bits/token)%@ · %@ tokens/s · %@ left", progress * 100, step,
       loss, loss / log(2), validation, grouped(Int(tokensPerSecond)), Output.duration(secondsLeft))

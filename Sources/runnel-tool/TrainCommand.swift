@@ -58,12 +58,8 @@ struct TrainCommand: ParsableCommand {
       "What is learnt of a task's corpus: its answers or all tokens (default: answers).",
       valueName: "targets"))
   var loss: TargetChoice?
-  @Option(help: "The peak learning rate.") var learningRate: Double?
-  @Option(help: "How the learning rate moves.") var schedule: Schedule?
   @Option(help: "What products with weights are made in (default: f32).") var precision: TrainingPrecision?
-  @Option(help: "The share of the budget over which the rate rises.") var warmup: Double?
-  @Option(help: "Decoupled weight decay on matrices.") var weightDecay: Double?
-  @Option(help: "The largest norm of the gradient.") var clip: Double?
+  @OptionGroup var optimization: OptimizationOptions
   @Flag(
     inversion: .prefixedNo,
     help: "Carry each lane's state into its next segment (default: yes, if the recurrence forgets).")
@@ -178,12 +174,7 @@ struct TrainCommand: ParsableCommand {
     options.segment = segment
     options.sampling = sample
     options.targets = loss
-    options.learningRate = learningRate
-    options.schedule = schedule
     options.precision = precision
-    options.warmup = warmup
-    options.weightDecay = weightDecay
-    options.clip = clip
     options.carryState = carryState
     options.resetAtDocuments = resetDocuments
     options.seed = seed
@@ -192,6 +183,7 @@ struct TrainCommand: ParsableCommand {
     options.checkpointInterval = checkpointEvery
     options.checkpointMinutes = checkpointMinutes
     options.keptCheckpoints = keepCheckpoints
+    optimization.apply(to: &options)
     return options
   }
 }

@@ -37,6 +37,42 @@ struct SettingChangeTests {
     case .precision:
       settings.precision = .bf16
       return ("f32", "bf16")
+    case .accumulate:
+      settings.accumulate = 3
+      return ("1", "3")
+    case .optimizer:
+      settings.optimizer = .lion
+      return ("adamw", "lion")
+    case .momentum:
+      settings.momentum = 0.5
+      return (nil, "0.5")
+    case .nesterov:
+      settings.nesterov = true
+      return ("no", "yes")
+    case .rates:
+      settings.rates = RateFactors(["embedding": 0.5])
+      return (nil, "0.5 embedding")
+    case .decayShare:
+      settings.decayShare = 0.5
+      return ("0.2", "0.5")
+    case .offset:
+      settings.offset = 7
+      return ("1000", "7")
+    case .exponent:
+      settings.exponent = 0.5
+      return ("0.75", "0.5")
+    case .spikeGuard:
+      settings.spikeGuard = 7
+      return (nil, "7")
+    case .average:
+      settings.average = .polyak(from: 0.5)
+      return (nil, "polyak:0.5")
+    case .keepBest:
+      settings.keepBest = true
+      return ("no", "yes")
+    case .patience:
+      settings.patience = 7
+      return (nil, "7")
     case .schedule:
       settings.schedule = .linear
       return ("cosine", "linear")
@@ -84,7 +120,7 @@ struct SettingChangeTests {
       return ("yes", "no")
     case .validationInterval:
       settings.validationInterval = 7
-      return ("0", "7")
+      return ("6", "7")
     case .validationTokens:
       settings.validationTokens = 9
       return (nil, "9")
@@ -108,13 +144,14 @@ struct SettingChangeTests {
     let run = folder.path + "/run"
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget) = (2, 16, .steps(24))
+    settings.validationInterval = 6
     let model = try LanguageModel(.init(LRU.self, vocabularySize: 32, width: 16, layers: 1), seed: 3)
     var stopped = TrainingRun(
       Trainer(
         model, settings: settings,
         sampler: try SegmentSampler(corpora, lanes: 2, length: 16, seed: 1)), folder: run)
     nonisolated(unsafe) var steps = 0
-    _ = try stopped.run(shouldStop: { steps >= 12 }, report: { _ in steps += 1 })
+    _ = try stopped.run(shouldStop: { steps >= 12 }, report: { if $0.validated == nil { steps += 1 } })
 
     var other = settings
     let (from, to) = Self.changed(key, &other)
@@ -154,10 +191,12 @@ struct SettingChangeTests {
     // Ended: its hundred steps of warm-up are behind it.
     let ended = settings.extended(to: .steps(20_000), steps: 1000, tokens: 0, seconds: 0)
     #expect(abs(ended.warmup - 0.005) < 1e-12)
-    #expect(ended.learningRate(at: 0.05) > 0.99)
+    #expect(ended.learningRate(at: 0.05, steps: 0) > 0.99)
     // At step 50 of 100 steps of warm-up, the rate goes on where it was.
     let young = settings.extended(to: .steps(4000), steps: 50, tokens: 0, seconds: 0)
-    #expect(abs(young.learningRate(at: 50.0 / 4000) - settings.learningRate(at: 0.05)) < 1e-12)
+    #expect(
+      abs(young.learningRate(at: 50.0 / 4000, steps: 50) - settings.learningRate(at: 0.05, steps: 50)) < 1e-12
+    )
     #expect(abs(young.warmup * 4000 - 100) < 1e-9)
     // Another unit.
     let minutes = settings.extended(to: .minutes(10), steps: 500, tokens: 0, seconds: 60)

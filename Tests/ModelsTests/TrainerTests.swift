@@ -1,3 +1,4 @@
+import Foundation
 import RunnelCorpora
 import RunnelMixers
 import RunnelModels
@@ -261,7 +262,8 @@ struct ScheduleTests {
     "the rate at the start, where the warm-up ends, in the middle and at the end",
     arguments: [
       (Schedule.cosine, [1e-3, 0.5, 1, 0.55, 0.1]), (.linear, [1e-3, 0.5, 1, 0.55, 0.1]),
-      (.constant, [1e-3, 0.5, 1, 1, 1]),
+      (.constant, [1e-3, 0.5, 1, 1, 1]), (.wsd, [1e-3, 0.5, 1, 1, 0.1]),
+      (.robbinsMonro, [1e-3, 0.5, 1, 1, 1]),
     ])
   func factors(schedule: Schedule, expected: [Double]) {
     for (progress, factor) in zip([0, 0.1, 0.2, 0.6, 1], expected) {
@@ -269,13 +271,43 @@ struct ScheduleTests {
     }
     // A quarter down half a cosine is above the line.
     let quarter = schedule.factor(progress: 0.4, warmup: 0.2, final: 0)
-    let shares: [Schedule: Double] = [.cosine: (1 + 0.5.squareRoot()) / 2, .linear: 0.75, .constant: 1]
-    #expect(abs(quarter - (shares[schedule] ?? .nan)) < 1e-12)
+    let shares: [Schedule: Double] = [.cosine: (1 + 0.5.squareRoot()) / 2, .linear: 0.75]
+    #expect(abs(quarter - (shares[schedule] ?? 1)) < 1e-12)
     #expect(schedule.factor(progress: 0, warmup: 0, final: 0.1) == 1)
     #expect(
       schedule.factor(progress: 1.5, warmup: 0.2, final: 0.1)
         == schedule.factor(progress: 1, warmup: 0.2, final: 0.1))
     #expect(schedule.factor(progress: 0.5, warmup: 1, final: 0) == 0.5)
+  }
+
+  @Test(
+    "a rate that decays at the end stays until then and falls as one minus the root of what is left behind")
+  func warmupStableDecay() {
+    func factor(_ progress: Double, decay: Double = 0.4, warmup: Double = 0.1) -> Double {
+      Schedule.wsd.factor(progress: progress, warmup: warmup, final: 0.2, decay: decay)
+    }
+    for (progress, expected) in [(0.1, 1), (0.6, 1), (0.7, 0.6), (0.8, 1 - 0.8 * 0.5.squareRoot()), (1, 0.2)]
+    {
+      #expect(abs(factor(progress) - expected) < 1e-12, "\(progress)")
+    }
+    #expect(factor(1, decay: 0) == 1 && abs(factor(0.25, decay: 1, warmup: 0) - 0.6) < 1e-12)
+    #expect(factor(0.5, decay: 1, warmup: 0.5) == 1)
+  }
+
+  @Test("Robbins and Monro's rate is a / (t + b)^γ, counted in steps, whatever the budget")
+  func robbinsMonro() {
+    var settings = TrainingSettings()
+    (settings.schedule, settings.warmup, settings.learningRate) = (.robbinsMonro, 0, 0.5)
+    (settings.offset, settings.exponent) = (20, 0.6)
+    let a = 0.5 * pow(20, 0.6)
+    for t in [0, 1, 7, 500, 100_000] {
+      let expected = a / pow(Double(t) + 20, 0.6)
+      for progress in [0, 0.3, 1] {
+        #expect(abs(settings.learningRate(at: progress, steps: t) / expected - 1) < 1e-12)
+      }
+    }
+    settings.warmup = 0.5
+    #expect(abs(settings.learningRate(at: 0.25, steps: 0) - 0.25) < 1e-12)
   }
 
   @Test("a budget counts what it is made of")
@@ -303,5 +335,18 @@ struct ScheduleTests {
     #expect(refusal { $0.beta2 = 1 }.contains("beta2 is 1.0"))
     #expect(refusal { $0.warmup = -0.1 }.contains("warmup"))
     #expect(refusal { $0.budget = .minutes(0) }.contains("budget"))
+    #expect(refusal { $0.accumulate = 0 }.contains("accumulate is 0"))
+    #expect(refusal { $0.momentum = 0.5 }.contains("momentum goes with the optimizer sgd or muon"))
+    #expect(refusal { ($0.optimizer, $0.momentum) = (.muon, 1) }.contains("momentum is 1.0"))
+    #expect(refusal { $0.nesterov = true }.contains("nesterov goes with the momentum of sgd"))
+    #expect(refusal { ($0.optimizer, $0.nesterov) = (.muon, true) }.contains("that of muon is Nesterov's"))
+    #expect(refusal { ($0.optimizer, $0.momentum, $0.nesterov) = (.sgd, 0, true) }.contains("nesterov"))
+    #expect(refusal { $0.decayShare = 2 }.contains("decay_share is 2.0"))
+    #expect(refusal { $0.offset = 0 }.contains("offset is 0.0"))
+    #expect(refusal { $0.exponent = 1.5 }.contains("exponent is 1.5"))
+    #expect(refusal { $0.spikeGuard = 1 }.contains("spike_guard is 1.0"))
+    #expect(refusal { $0.rates = RateFactors(["norm": -1]) }.contains("-1.0 for norm"))
+    #expect(refusal { $0.keepBest = true }.contains("--validate-every"))
+    #expect(refusal { ($0.patience, $0.validationInterval) = (0, 1) }.contains("patience is 0"))
   }
 }

@@ -37,7 +37,8 @@ struct TrainingMemoryTests {
       let configuration = ModelConfiguration(mixer, vocabularySize: 32, width: 64, layers: 4)
       let said = try TrainingMemory(configuration, batch: 4, segment: 128)
       let taken = try peak(configuration, batch: 4, segment: 128, in: folder)
-      #expect(said.total == said.parameters + said.gradients + said.moments + said.activations)
+      #expect(
+        said.total == said.parameters + said.gradients + said.moments + said.averages + said.activations)
       #expect(abs(Double(said.total) / Double(taken) - 1) < 0.15, "\(name): said \(said), taken \(taken)")
     }
   }
@@ -113,5 +114,9 @@ struct TrainingMemoryTests {
       text.contains("training takes about") && text.contains("activations") && text.contains("17 GB")
         && text.contains("lower --batch or --segment"), "\(text)")
     try TrainingMemory(configuration, batch: 1, segment: 16).check()
+    for (batch, segment, name) in [(1, 0, "segment is 0"), (0, 1, "batch is 0")] {
+      let text = sentence { _ = try TrainingMemory(configuration, batch: batch, segment: segment) }
+      #expect(text.contains(name), "\(text)")
+    }
   }
 }

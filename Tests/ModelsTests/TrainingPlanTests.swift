@@ -124,6 +124,19 @@ struct TrainingPlanTests {
     _ = try TrainingPlan(resuming: path, options: other).begin { notes.append($0) }
     #expect(notes.contains { $0.hasPrefix("from step 3 on: learning_rate 0.0001, before") }, "\(notes)")
     #expect(notes.last?.hasPrefix("the learning rate goes on at") == true, "\(notes)")
+    // What cannot change is refused by the plan, not only when it begins.
+    for change: (inout TrainingOptions) -> Void in [
+      { $0.optimizer = .lion }, { $0.batch = 3 }, { $0.average = .ema(0.9) }, { $0.seed = 9 },
+    ] {
+      var changed = TrainingOptions()
+      change(&changed)
+      let refused = sentence { _ = try TrainingPlan(resuming: path, options: changed) }
+      #expect(refused.contains("cannot go on with"), "\(refused)")
+    }
+    var misnamed = TrainingOptions()
+    misnamed.rates = RateFactors(["no.such": 1])
+    let unknown = sentence { _ = try TrainingPlan(resuming: path, options: misnamed) }
+    #expect(unknown.contains("\"no.such\"") && unknown.contains("layers.*.mixer."), "\(unknown)")
     let itself = sentence { _ = try TrainingPlan(from: path, corpora: text, folder: path) }
     #expect(itself.contains("would be lost"), "\(itself)")
     // The weights of a run begin another.
@@ -132,6 +145,36 @@ struct TrainingPlanTests {
     let plan = try TrainingPlan(from: path, corpora: text, folder: folder.path + "/further", options: further)
     #expect(plan.configuration.mixerName == "retnet" && plan.configuration.width == 32)
     #expect(plan.settings.origin == path && plan.settings.seed == 5)
+    further.origin = "elsewhere"
+    let elsewhere = sentence {
+      _ = try TrainingPlan(from: path, corpora: text, folder: folder.path + "/further", options: further)
+    }
+    #expect(elsewhere.contains("and not from elsewhere"), "\(elsewhere)")
+  }
+
+  @Test(
+    "a setting that cannot be is told with the options that asked for one",
+    arguments: [(nil, ["heads"], "--set: "), (2, [], "--heads: "), (2, ["layers"], "--heads or --set: ")]
+      as [(Int?, [String], String)])
+  func odd(heads: Int?, names: [String], prefix: String) throws {
+    // It has no heads.
+    let shape = ModelShape(
+      mixers: try Registry.pattern("lru"), heads: heads, settings: names.map { ($0, "x") })
+    let text = sentence { _ = try shape.choices(width: 64) }
+    #expect(text.hasPrefix(prefix) && text.count > prefix.count + 5, "\(text)")
+  }
+
+  @Test("an option that is not given is told from one that is given as nil")
+  func options() {
+    var options = TrainingOptions()
+    let before = options.momentum
+    #expect(before == nil && options.batch == nil)
+    options.momentum = .some(nil)
+    let after = options.momentum
+    #expect(after != nil)
+    options.momentum = nil
+    let gone = options.momentum
+    #expect(gone == nil)
   }
 
   @Test("answers are asked of a corpus that has some")

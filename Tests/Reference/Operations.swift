@@ -90,16 +90,3 @@ package func rotaryReference(
   }
   return y
 }
-
-/// One step of AdamW as its authors write it, for one number: the new weight and moments.
-package func adamWReference(
-  _ w: Double, gradient g: Double, _ m: Double, _ v: Double, step: Int, learningRate lr: Double,
-  beta1: Double,
-  beta2: Double, epsilon: Double, weightDecay: Double
-) -> (w: Double, m: Double, v: Double) {
-  let m = beta1 * m + (1 - beta1) * g
-  let v = beta2 * v + (1 - beta2) * g * g
-  let mean = m / (1 - power(beta1, Double(step)))
-  let variance = v / (1 - power(beta2, Double(step)))
-  return (w - lr * (mean / (variance.squareRoot() + epsilon) + weightDecay * w), m, v)
-}
