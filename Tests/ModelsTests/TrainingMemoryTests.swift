@@ -11,13 +11,15 @@ import Testing
 struct TrainingMemoryTests {
   /// The most bytes of tensors that a run of a few steps had.
   private func peak(
-    _ configuration: ModelConfiguration, batch: Int, segment: Int, in folder: String
+    _ configuration: ModelConfiguration, batch: Int, segment: Int, in folder: String,
+    _ change: (inout TrainingSettings) -> Void = { _ in }
   ) throws -> Int {
     let text = chains([2000], vocabulary: configuration.vocabularySize, seed: 5)
     let corpus = try makeCorpus(text, vocabulary: configuration.vocabularySize, in: folder)
     var settings = TrainingSettings()
     (settings.batch, settings.segment, settings.budget) = (batch, segment, .steps(3))
     (settings.validationInterval, settings.validationTokens) = (2, 2)
+    change(&settings)
     let gauge = MemoryGauge()
     try gauge.measure {
       var run = TrainingRun(
@@ -40,6 +42,26 @@ struct TrainingMemoryTests {
       #expect(
         said.total == said.parameters + said.gradients + said.moments + said.averages + said.activations)
       #expect(abs(Double(said.total) / Double(taken) - 1) < 0.15, "\(name): said \(said), taken \(taken)")
+    }
+  }
+
+  @Test(
+    "a run takes what was said, whatever moves its weights and is kept of them",
+    arguments: OptimizerName.allCases,
+    [1, 2])
+  func estimate(optimizer: OptimizerName, accumulate: Int) throws {
+    try withFolder { folder in
+      let configuration = ModelConfiguration(GLA.self, vocabularySize: 32, width: 192, layers: 2)
+      func change(_ settings: inout TrainingSettings) {
+        (settings.optimizer, settings.accumulate, settings.average) = (optimizer, accumulate, .ema(0.9))
+        if optimizer == .sgd { settings.momentum = 0 }
+      }
+      var settings = TrainingSettings()
+      (settings.batch, settings.segment) = (1, 32)
+      change(&settings)
+      let said = try TrainingMemory(configuration, settings)
+      let taken = try peak(configuration, batch: 1, segment: 32, in: folder, change)
+      #expect(abs(Double(said.total) / Double(taken) - 1) < 0.15, "said \(said), taken \(taken)")
     }
   }
 
