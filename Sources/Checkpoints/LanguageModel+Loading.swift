@@ -45,7 +45,9 @@ extension StreamingModel {
         "one that the architecture has not")
     }
     // What an earlier version says is no mark of this one's.
-    let known = packed.map { Fingerprint($0.fingerprint) }.flatMap { $0.isOfEarlierVersion ? nil : $0.weights }
+    let known = packed.map { Fingerprint($0.fingerprint) }.flatMap {
+      $0.isOfEarlierVersion ? nil : $0.weights
+    }
     self.init(configuration, entries, knownWeights: known)
   }
 }

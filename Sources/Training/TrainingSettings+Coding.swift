@@ -45,7 +45,8 @@ extension TrainingSettings {
   }
 
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case batch, sampling, segment, precision, accumulate, optimizer, momentum, nesterov, rates, schedule, warmup, offset
+    case batch, sampling, segment, precision, accumulate, optimizer, momentum, nesterov, rates, schedule,
+      warmup, offset
     case exponent, beta1, beta2, epsilon, clip, average, targets, budget, seed, patience
     case origin = "from"
     case learningRate = "learning_rate"
