@@ -1,6 +1,7 @@
 /// What may happen to a run on a machine that others use: it loses nothing, overwrites nothing, and takes no option in silence.
 
 import Foundation
+import RunnelKernels
 import Testing
 
 extension ToolTests {
@@ -48,11 +49,14 @@ extension ToolTests {
     ]
     /// Options that say where and how, not what.
     private static let others = ["corpus", "out", "resume", "dry-run", "threads", "json", "help", "version"]
+    /// Of some machines only.
+    private static let precision: [(words: [String], setting: String?)] =
+      [(["--precision", "bf16"], "precision")].filter { _ in Gemm.hasBF16 }
 
     @Test func `every option of train is in the table`() throws {
       let help = try place.run("train", "--help").succeeded().text
       let known =
-        Self.options.map { String($0.words[0].trimmingPrefix("--").trimmingPrefix("no-")) } + Self.others
+        Self.options.map { String($0.words[0].trimmingPrefix("--").trimmingPrefix("no-")) } + Self.others + ["precision"]
       let all = Set(help.matches(of: /--(?:no-)?([a-z][a-z-]*)/).map { String($0.1) })
         .subtracting(["budget", "no"])
       for option in all { #expect(known.contains(option), "--\(option)") }
@@ -61,7 +65,7 @@ extension ToolTests {
     @Test func `a resumed run takes every option, or refuses it in a sentence, and never in silence`() throws
     {
       try place.run(training("run", steps: 20)).succeeded()
-      for (words, setting) in Self.options {
+      for (words, setting) in Self.options + Self.precision {
         try place.copy("run", to: "again")
         let resume = ["train", "--resume", "--out", "again", "--threads", "1"] + words
         guard let setting else {
