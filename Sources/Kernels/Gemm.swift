@@ -86,11 +86,10 @@ package enum Gemm {
   ) {
     guard m > 0, n > 0 else { return }
     let start = Profiler.isActive ? Profiler.now : nil
+    let (aStep, bStep) = (a.strides, b.strides)
     var product = runnel_gemm(
-      m: m, n: n, k: k, alpha: alpha, beta: beta, a: a.base, a_row: a.strides.row, a_column: a.strides.column,
-      b: b.base,
-      b_row: b.strides.row, b_column: b.strides.column, bias: bias, c: c,
-      c_row: rowStride)
+      m: m, n: n, k: k, alpha: alpha, beta: beta, a: a.base, a_row: aStep.row, a_column: aStep.column,
+      b: b.base, b_row: bStep.row, b_column: bStep.column, bias: bias, c: c, c_row: rowStride)
     if precision == .bf16 {
       precondition(runnel_gemm_bf16(&product, room) != 0, "Gemm: this machine multiplies nothing in bf16")
     } else if !hasKernels {

@@ -56,7 +56,9 @@ extension ToolTests {
     @Test func `every option of train is in the table`() throws {
       let help = try place.run("train", "--help").succeeded().text
       let known =
-        Self.options.map { String($0.words[0].trimmingPrefix("--").trimmingPrefix("no-")) } + Self.others + ["precision"]
+        Self.options.map { String($0.words[0].trimmingPrefix("--").trimmingPrefix("no-")) } + Self.others + [
+          "precision"
+        ]
       let all = Set(help.matches(of: /--(?:no-)?([a-z][a-z-]*)/).map { String($0.1) })
         .subtracting(["budget", "no"])
       for option in all { #expect(known.contains(option), "--\(option)") }
