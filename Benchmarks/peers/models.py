@@ -1,4 +1,4 @@
-"""The peers that no package offers for the CPU: each architecture as published, in its plain chunkwise PyTorch form.
+"""RetNet, linear attention, Mamba-2, S4D and LRU: each architecture as published, in its plain chunkwise PyTorch form.
 
 Axes: B batch, T time, n chunks, Q chunk, H heads, K key width, V value width, N state, D width.
 Every recurrence is a function of its operands, so that check.py can hold it against the loop over tokens.
@@ -10,49 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-# ---------------------------------------------------------------- the language model around a mixer
-
-
-class SwiGLU(nn.Module):
-    def __init__(self, width, inner):
-        super().__init__()
-        self.up = nn.Linear(width, 2 * inner, bias=False)
-        self.down = nn.Linear(inner, width, bias=False)
-
-    def forward(self, x):
-        gate, value = self.up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * value)
-
-
-class Block(nn.Module):
-    """x + mixer(norm(x)), then, where the architecture has one, x + mlp(norm(x))."""
-
-    def __init__(self, width, mixer, mlp=None):
-        super().__init__()
-        self.mixer_norm, self.mixer = nn.RMSNorm(width, eps=1e-5), mixer
-        self.mlp = mlp
-        if mlp is not None:
-            self.mlp_norm = nn.RMSNorm(width, eps=1e-5)
-
-    def forward(self, x):
-        x = x + self.mixer(self.mixer_norm(x))
-        return x if self.mlp is None else x + self.mlp(self.mlp_norm(x))
-
-
-class LanguageModel(nn.Module):
-    """Embedding, blocks, norm and an untied head: the frame that mambapy and transformers' Mamba-2 have as well."""
-
-    def __init__(self, vocabulary, width, blocks):
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.blocks = nn.Sequential(*blocks)
-        self.norm = nn.RMSNorm(width, eps=1e-5)
-        self.head = nn.Linear(width, vocabulary, bias=False)
-        nn.init.normal_(self.embedding.weight, std=0.02)
-
-    def forward(self, tokens):
-        return self.head(self.norm(self.blocks(self.embedding(tokens))))
-
+from frame import Rotary, ShortConvolution, heads, joined
 
 # ---------------------------------------------------------------- RetNet and linear attention
 # S_t = gamma S_{t-1} + k_t^T v_t,  y_t = q_t S_t   (Sun et al. 2023, eqs. 5 to 7; gamma = 1: Katharopoulos et al. 2020)
@@ -82,10 +40,6 @@ def retention(q, k, v, gamma, Q, normalise=False):
     return y.flatten(2, 3)
 
 
-def heads(x, H):
-    return x.unflatten(-1, (H, -1)).transpose(1, 2)  # [B T H·d] -> [B H T d]
-
-
 class RetNet(nn.Module):
     """Rotary queries and keys, values twice the width, a norm per head, a swish gate (section 2.2)."""
 
@@ -96,13 +50,7 @@ class RetNet(nn.Module):
         self.project = nn.Linear(width, sum(self.sizes), bias=False)  # q, k, v and the gate in one product
         self.out = nn.Linear(2 * width, width, bias=False)
         self.register_buffer("gamma", 1 - 2.0 ** (-5 - torch.arange(H)))
-        self.register_buffer("frequency", 10000 ** -torch.linspace(0, 1, self.K // 2))
-
-    def rotate(self, x):
-        a, b = x.chunk(2, dim=-1)
-        angle = torch.arange(x.shape[2])[:, None] * self.frequency  # [T K/2]
-        cos, sin = angle.cos(), angle.sin()
-        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+        self.rotate = Rotary(self.K)
 
     def forward(self, x):
         q, k, v, gate = self.project(x).split(self.sizes, dim=-1)
@@ -125,7 +73,7 @@ class LinearAttention(nn.Module):
     def forward(self, x):
         q, k, v = (heads(part, self.H) for part in self.project(x).chunk(3, dim=-1))
         y = retention(F.elu(q) + 1, F.elu(k) + 1, v, self.gamma, self.Q, normalise=True)
-        return self.out(y.transpose(1, 2).flatten(2))
+        return self.out(joined(y))
 
 
 # ---------------------------------------------------------------- Mamba-2
@@ -164,10 +112,10 @@ class Mamba2(nn.Module):
     def __init__(self, width, P, N, Q, kernel=4):
         super().__init__()
         inner = 2 * width
-        self.H, self.P, self.N, self.Q, self.kernel = inner // P, P, N, Q, kernel
+        self.H, self.P, self.N, self.Q = inner // P, P, N, Q
         self.sizes = [inner, inner + 2 * N, self.H]
         self.project = nn.Linear(width, sum(self.sizes), bias=False)
-        self.conv = nn.Conv1d(inner + 2 * N, inner + 2 * N, kernel, groups=inner + 2 * N, padding=kernel - 1)
+        self.conv = ShortConvolution(inner + 2 * N, kernel, bias=True)
         self.A_log = nn.Parameter(torch.arange(1.0, self.H + 1).log())
         dt = torch.exp(torch.empty(self.H).uniform_(math.log(1e-3), math.log(1e-1)))
         self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))
@@ -176,9 +124,8 @@ class Mamba2(nn.Module):
         self.out = nn.Linear(inner, width, bias=False)
 
     def forward(self, u):
-        T = u.shape[1]
         z, xBC, dt = self.project(u).split(self.sizes, dim=-1)
-        xBC = F.silu(self.conv(xBC.transpose(1, 2))[..., :T]).transpose(1, 2)
+        xBC = F.silu(self.conv(xBC))
         x, B, C = xBC.split([self.H * self.P, self.N, self.N], dim=-1)
         x, dt = x.unflatten(-1, (self.H, self.P)), F.softplus(dt + self.dt_bias)
         y = ssd(x * dt[..., None], -dt * self.A_log.exp(), B, C, self.Q) + self.D[:, None] * x
@@ -256,7 +203,7 @@ class LRU(nn.Module):
 
     def forward(self, u):
         log_decay = torch.complex(-self.nu_log.exp(), self.theta_log.exp())
-        b = torch.view_as_complex(self.B(u).unflatten(-1, (-1, 2))) * self.gamma_log.exp()  # [B T N]
+        b = torch.view_as_complex(self.B(u).float().unflatten(-1, (-1, 2))) * self.gamma_log.exp()  # [B T N]
         x = scan(b.permute(2, 1, 0).contiguous(), log_decay, self.Q)
         y = self.C(torch.view_as_real(x.permute(2, 1, 0)).flatten(-2)) + self.D * u
         return F.glu(self.out(F.gelu(y)), dim=-1)
