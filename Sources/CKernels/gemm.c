@@ -72,13 +72,9 @@ int runnel_has_gemm_bf16(void) {
   return runnel_chosen_level >= RUNNEL_AVX512_VNNI && __builtin_cpu_supports("avx512bf16");
 }
 
-int runnel_gemm_bf16(const struct runnel_gemm *product, void *room) {
-  if (!runnel_has_gemm_bf16()) return 0;
-  gemm_bf16(product, room);
-  return 1;
-}
+void runnel_gemm_bf16(const struct runnel_gemm *product, void *room) { gemm_bf16(product, room); }
 #else
 int runnel_gemm(const struct runnel_gemm *product, void *room) { return 0; }
 int runnel_has_gemm_bf16(void) { return 0; }
-int runnel_gemm_bf16(const struct runnel_gemm *product, void *room) { return 0; }
+void runnel_gemm_bf16(const struct runnel_gemm *product, void *room) {}
 #endif

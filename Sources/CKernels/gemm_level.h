@@ -71,16 +71,6 @@ TARGET static void NAME(multiply_rows)(int rows, int vectors, const NAME(tile) *
   switch (rows) { ROW_CASES }
 }
 
-// Sixteen rows of b, of which `width` exist, turned into sixteen units of sixteen columns.
-TARGET INLINE void NAME(turn)(v16 rows[LANES], float *to) {
-  v16 other[LANES];
-  for (int round = 0; round < 2; round++) {
-    for (int r = 0; r < 8; r++) INTERLEAVE(rows[r], rows[r + 8], other[2 * r], other[2 * r + 1]);
-    for (int r = 0; r < 8; r++) INTERLEAVE(other[r], other[r + 8], rows[2 * r], rows[2 * r + 1]);
-  }
-  for (int r = 0; r < LANES; r++) store16(to + r * PANEL, rows[r]);
-}
-
 #ifdef PAIRS
 // Two numbers of each row from p on, rounded; zeros behind the last of `left`.
 TARGET INLINE v16 NAME(neighbours)(const float *p, ptrdiff_t left) {
@@ -99,9 +89,12 @@ TARGET INLINE v16 NAME(pairs)(const float *p, ptrdiff_t row, int has_second, int
 }
 #define UNITS(k) (((k) + 1) / 2)
 #define NUMBERS(units) (2 * (units))
+#define IN_PLACE(is_whole, m, k) 0
 #else
 #define UNITS(k) (k)
 #define NUMBERS(units) (units)
+// Whether b is met where it lies: few rows do not pay for a copy.
+#define IN_PLACE(is_whole, m, k) ((is_whole) && (m) <= 64 && (k) <= 128)
 #endif
 
 // k numbers of n columns of b as panels, zeros behind the last column.
@@ -133,13 +126,9 @@ TARGET static void NAME(pack)(
         rows[r] = r >= width ? splat16(0.f) : left >= LANES ? load16(p) : LOAD_PART(p, left);
 #endif
       }
-      if (units - u >= LANES) {
-        NAME(turn)(rows, to + u * PANEL);
-      } else {
-        float all[LANES * PANEL];
-        NAME(turn)(rows, all);
-        for (ptrdiff_t r = 0; r < units - u; r++) store16(to + (u + r) * PANEL, load16(all + r * PANEL));
-      }
+      TRANSPOSE16(rows);
+      ptrdiff_t count = units - u < LANES ? units - u : LANES;
+      for (ptrdiff_t r = 0; r < count; r++) store16(to + (u + r) * PANEL, rows[r]);
     }
   }
 }
@@ -187,11 +176,8 @@ TARGET static void NAME(gemm)(const struct runnel_gemm *product, float *panels) 
       NAME(tile) tile = {
           .k = units, .b_row = PANEL, .alpha = p.alpha, .beta = k0 > 0 ? 1 : p.beta, .c_row = p.c_row};
       ptrdiff_t next = PANEL * units;
-#ifndef PAIRS
-      // Few rows would not pay for copies.
-      if (p.b_column == 1 && n % LANES == 0 && p.m <= 64 && k <= 128) tile.b_row = p.b_row, next = PANEL;
-#endif
-      if (next != PANEL || tile.b_row == PANEL) NAME(pack)(k, n, b, p.b_row, p.b_column, panels), b = panels;
+      if (IN_PLACE(p.b_column == 1 && n % LANES == 0, p.m, k)) tile.b_row = p.b_row, next = PANEL;
+      else NAME(pack)(k, n, b, p.b_row, p.b_column, panels), b = panels;
       for (ptrdiff_t t = 0; t < tiles; t++) {
         // Of almost equal height, so that none is too low to be fast.
         ptrdiff_t first = p.m * t / tiles, rows = p.m * (t + 1) / tiles - first;
@@ -223,6 +209,7 @@ TARGET static void NAME(gemm)(const struct runnel_gemm *product, float *panels) 
 #undef CASE
 #undef UNITS
 #undef NUMBERS
+#undef IN_PLACE
 #undef NAME
 #undef TARGET
 #undef MR

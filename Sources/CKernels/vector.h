@@ -84,6 +84,18 @@ typedef float v16_unaligned __attribute__((vector_size(64), aligned(4)));
     high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); \
   } while (0)
 
+// Sixteen rows of sixteen are transposed: four times, rows i and i + 8 are interleaved into rows 2i and 2i + 1.
+#define TRANSPOSE16(rows)                                                                                \
+  do {                                                                                                   \
+    v16 other_[LANES];                                                                                   \
+    for (int round_ = 0; round_ < 2; round_++) {                                                         \
+      for (int r_ = 0; r_ < 8; r_++)                                                                     \
+        INTERLEAVE((rows)[r_], (rows)[r_ + 8], other_[2 * r_], other_[2 * r_ + 1]);                      \
+      for (int r_ = 0; r_ < 8; r_++)                                                                     \
+        INTERLEAVE(other_[r_], other_[r_ + 8], (rows)[2 * r_], (rows)[2 * r_ + 1]);                      \
+    }                                                                                                    \
+  } while (0)
+
 INLINE float sum_lanes(float *a) {
   for (int w = LANES / 2; w > 0; w /= 2)
     for (int i = 0; i < w; i++) a[i] += a[i + w];

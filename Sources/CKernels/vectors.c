@@ -106,20 +106,15 @@ LEAF(double, runnel_sum, (ptrdiff_t n, const float *x), (n, x)) {
   return sum;
 }
 
-// Four times, rows i and i + 8 are interleaved into rows 2i and 2i + 1; that transposes sixteen rows of
-// sixteen.
 LEAF(void, runnel_transpose,
     (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t x_stride, ptrdiff_t y_stride, const float *x, float *y),
     (rows, columns, x_stride, y_stride, x, y)) {
   ptrdiff_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;
   for (ptrdiff_t i = 0; i < whole_rows; i += LANES)
     for (ptrdiff_t j = 0; j < whole_columns; j += LANES) {
-      v16 a[LANES], b[LANES];
+      v16 a[LANES];
       for (int r = 0; r < LANES; r++) a[r] = load16(x + (i + r) * x_stride + j);
-      for (int round = 0; round < 2; round++) {
-        for (int r = 0; r < 8; r++) INTERLEAVE(a[r], a[r + 8], b[2 * r], b[2 * r + 1]);
-        for (int r = 0; r < 8; r++) INTERLEAVE(b[r], b[r + 8], a[2 * r], a[2 * r + 1]);
-      }
+      TRANSPOSE16(a);
       for (int r = 0; r < LANES; r++) store16(y + (j + r) * y_stride + i, a[r]);
     }
   for (ptrdiff_t i = 0; i < rows; i++)

@@ -91,11 +91,10 @@ package enum Gemm {
       m: m, n: n, k: k, alpha: alpha, beta: beta, a: a.base, a_row: aStep.row, a_column: aStep.column,
       b: b.base, b_row: bStep.row, b_column: bStep.column, bias: bias, c: c, c_row: rowStride)
     if precision == .bf16 {
-      precondition(runnel_gemm_bf16(&product, room) != 0, "Gemm: this machine multiplies nothing in bf16")
-    } else if !hasKernels {
+      precondition(hasBF16, "Gemm: this machine multiplies nothing in bf16")
+      runnel_gemm_bf16(&product, room)
+    } else if runnel_gemm(&product, room) == 0 {
       blas(m: m, n: n, k: k, alpha: alpha, a, b, beta: beta, bias: bias, into: c, rowStride: rowStride)
-    } else {
-      _ = runnel_gemm(&product, room)
     }
     if let start { Profiler.addProduct(since: start) }
   }

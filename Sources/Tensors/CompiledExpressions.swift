@@ -175,7 +175,8 @@ private struct ExpressionGradient: Sendable {
       withUnsafeTemporaryAllocation(
         of: UnsafeMutablePointer<Float>.self, capacity: first + made.count
       ) { bases in
-        bases.initialize(repeating: made[0].storage.base)
+        // An input that is not read has a place, too, of as many numbers as the whole: the last group of all is copied.
+        bases.initialize(repeating: UnsafeMutablePointer(mutating: seeds[0].base))
         for case (let i, let input?) in inputs.enumerated() {
           bases[i] = UnsafeMutablePointer(mutating: input.base)
         }

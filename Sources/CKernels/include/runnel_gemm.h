@@ -24,7 +24,7 @@ enum { RUNNEL_GEMM_ROOM = 1 << 18 };
 
 // Zero where the level has no kernel; nothing is written then.
 int runnel_gemm(const struct runnel_gemm *product, void *room);
-// The same of numbers rounded to bf16, with sums in single precision.
-int runnel_gemm_bf16(const struct runnel_gemm *product, void *room);
-// Whether the level has that one.
+// Whether the level has the next one.
 int runnel_has_gemm_bf16(void);
+// The same of numbers rounded to bf16, with sums in single precision.
+void runnel_gemm_bf16(const struct runnel_gemm *product, void *room);
