@@ -164,6 +164,8 @@ TARGET INLINE void NAME(take_rows)(
 #endif
 }
 
+_Static_assert(KC * NC * sizeof(float) <= RUNNEL_GEMM_ROOM && NC % PANEL == 0, "a block of b fits into the room");
+
 TARGET static void NAME(gemm)(const struct runnel_gemm *product, float *panels) {
   struct runnel_gemm p = *product;
   float copy[(MR > LANES ? MR : LANES) * COPY_STRIDE] __attribute__((aligned(64)));

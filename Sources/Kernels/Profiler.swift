@@ -19,7 +19,7 @@ package final class Profiler: @unchecked Sendable {
   /// What an operation is for.
   package enum Work: String, CaseIterable, Sendable {
     case products
-    /// The matrix products of OpenBLAS within a recurrence's chunks.
+    /// The matrix products within a recurrence's chunks.
     case chunkProducts = "chunk products"
     case recurrence, convolution, elementwise, norms, embedding, loss, optimizer
     /// Whatever is between operations: models, the tape, memory.
@@ -30,7 +30,7 @@ package final class Profiler: @unchecked Sendable {
   private static let watched = Atomic<UInt>(0)
   private nonisolated(unsafe) static var current: Profiler?
 
-  /// Nanoseconds of the products of OpenBLAS, on all threads, since an account was last brought up to date.
+  /// Nanoseconds of `Gemm.serial`, on all threads, since an account was last brought up to date.
   private static let products = Atomic<UInt64>(0)
 
   private let pool: WorkerPool

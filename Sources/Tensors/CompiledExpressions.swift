@@ -40,6 +40,8 @@ final class CompiledExpressions: Sendable {
   }
 
   private func together(_ inputs: [Tensor]) -> (shape: Shape, isTracked: Bool) {
+    precondition(
+      inputs.count == self.inputs, "Equation: \(inputs.count) operands for a function of \(self.inputs)")
     var shape = inputs[0].shape, isTracked = inputs[0].isTracked
     for i in inputs.indices.dropFirst() {
       if inputs[i].shape != shape { shape = shape.broadcast(with: inputs[i].shape) }

@@ -39,7 +39,7 @@ extension Tensor {
   ///     X ← a X + (b A + c A²) X,   A = X Xᵀ,   a, b, c = 3.4445, −4.7750, 2.0315
   ///
   /// of X = G / ‖G‖, whose singular values end between 0.7 and 1.2, as the authors chose the polynomial for steepness at zero. Where
-  /// m > n it is the same of the transposed: X ← a X + X (b A + c A²), A = Xᵀ X. The products are cut by the shape alone, so
+  /// m > n it is the same of the transposed: X ← a X + X (b A + c A²), A = Xᵀ X. How `Gemm.parallel` cuts the products changes no bit, so
   /// the bits do not depend on the number of threads.
   package mutating func orthogonalize() {
     let (m, n) = (shape[0], shape[1]), isWide = m <= n, (k, long) = (min(m, n), max(m, n))

@@ -436,4 +436,11 @@ struct EquationTests {
       _ = Equation { y in y * of(x) }
     }
   }
+
+  @Test("an equation is called with as many operands as it has") func operands() async {
+    await #expect(processExitsWith: .failure) { _ = Equation { x, y in x * y }(Tensor(ones: [3])) }
+    await #expect(processExitsWith: .failure) {
+      _ = Equation { x in 2 * x }(Tensor(ones: [3]), Tensor(ones: [3]))
+    }
+  }
 }
