@@ -55,7 +55,7 @@ struct LeakyAverage: SequenceMixer {
   }
 
   /// What layers hand on beside the residual stream, by a key of one's own: [B T E].
-  enum FirstValue: SharedValueKey { typealias Value = Tensor }
+  enum FirstValue: SharedValueKey {}
 
   /// Alone, a layer is the first.
   func run(

@@ -73,7 +73,7 @@ package enum StoredParameter: Sendable {
     set {
       switch self {
       case .tensor: self = .tensor(newValue)
-      case .weight(let weight): self = .weight(Weight(newValue, weight.layout))
+      case .weight(let weight): self = .weight(weight.replacing(newValue))
       }
     }
   }

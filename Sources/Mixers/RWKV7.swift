@@ -128,7 +128,7 @@ public struct RWKV7: SequenceMixer {
   }
 
   /// The values of the first layer, [B T D]; alone, a layer's own are the first.
-  private enum FirstValue: SharedValueKey { typealias Value = Tensor }
+  private enum FirstValue: SharedValueKey {}
 
   /// From a layer's value to the first one, by a share before its sigmoid.
   static let mixedValue = Equation { v, first, share in v + (first - v) * sigmoid(share) }

@@ -126,22 +126,39 @@ struct LayerStream<Layer: SequenceLayer>: LayerFunction {
   }
 }
 
-/// What the layers of a model hand on to each other beside the residual stream, for the tokens at hand: a value for each
-/// type of key.
-public struct SharedValues {
-  private var values: [ObjectIdentifier: Any] = [:]
+/// What the layers of a model hand on to each other beside the residual stream, for the tokens at hand: a tensor for each type
+/// of key.
+public struct SharedValues: Sendable {
+  /// In the order in which they were first left.
+  package private(set) var keys: [any SharedValueKey.Type] = []
+  package private(set) var tensors: [Tensor] = []
   /// What the first layer finds: nothing.
   public init() {}
 
+  package init(_ keys: [any SharedValueKey.Type], _ tensors: [Tensor]) {
+    (self.keys, self.tensors) = (keys, tensors)
+  }
+
   /// What was left under this key; nil where nothing was.
-  public subscript<Key: SharedValueKey>(_: Key.Type) -> Key.Value? {
-    get { values[ObjectIdentifier(Key.self)] as? Key.Value }
-    set { values[ObjectIdentifier(Key.self)] = newValue }
+  public subscript(key: any SharedValueKey.Type) -> Tensor? {
+    get { keys.firstIndex { $0 == key }.map { tensors[$0] } }
+    set {
+      switch (keys.firstIndex { $0 == key }, newValue) {
+      case (let index?, let value?): tensors[index] = value
+      case (let index?, nil):
+        keys.remove(at: index)
+        tensors.remove(at: index)
+      case (nil, let value?):
+        keys.append(key)
+        tensors.append(value)
+      case (nil, nil): break
+      }
+    }
   }
 }
 
-/// Names a value that layers share, and says its type.
-public protocol SharedValueKey { associatedtype Value }
+/// Names a tensor that layers share.
+public protocol SharedValueKey: SendableMetatype {}
 
 /// The part of a layer that an architecture is named after: projections, the operands of a recurrence, the
 /// recurrence, an output projection.

@@ -192,12 +192,15 @@ extension LanguageFunction {
   public func hidden(
     _ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout ModelState
   ) -> Tensor {
-    hidden(ids, batch: batch, form: form, resets: resets, state: &state, watch: nil)
+    hidden(ids, batch: batch, form: form, resets: resets, state: &state, recomputes: false)
   }
 
-  /// - Parameter watch: is shown what each part makes.
+  /// - Parameters:
+  ///   - recomputes: whether the tape keeps of a layer only what enters it, and computes the rest again for gradients.
+  ///   - watch: is shown what each part makes.
   func hidden(
-    _ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout ModelState, watch: Watch?
+    _ ids: [Int32], batch: Int, form: Form, resets: Resets, state: inout ModelState, recomputes: Bool = false,
+    watch: Watch? = nil
   ) -> Tensor {
     precondition(
       batch > 0 && ids.count % batch == 0, "LanguageModel: \(ids.count) ids are not \(batch) equal rows")
@@ -210,9 +213,18 @@ extension LanguageFunction {
     }
     var shared = SharedValues()
     for (i, layer) in network.layers.enumerated() {
+      guard !recomputes else {
+        let prefix = Network.prefix(ofLayer: i)
+        var passage = LayerPassage(x: x, states: state.layers[i], shared: shared)
+        passage.recompute(
+          through: entries.filter { $0.place.name.hasPrefix(prefix) }, form: form, resets: resets
+        ) { [configuration] in Network.layer(i, configuration, from: $0) }
+        (x, state.layers[i], shared) = (passage.x, passage.states, passage.shared)
+        continue
+      }
       for (j, part) in layer.enumerated() {
         x = part.run(x, form: form, resets: resets, state: &state.layers[i][j], shared: &shared)
-        watch?("layers.\(i)." + part.name, x, (i, j), state)
+        watch?(Network.prefix(ofLayer: i) + part.name, x, (i, j), state)
       }
     }
     x = network.norm(x)

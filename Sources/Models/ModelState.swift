@@ -15,7 +15,7 @@ public struct ModelState: Sendable {
 
   /// The prefix of the names of part `part` of layer `layer`: the mixer has none of its own.
   func prefix(_ layer: Int, _ part: Int) -> String {
-    "layers.\(layer)." + (part == 0 ? "" : "mlp.")
+    Network.prefix(ofLayer: layer) + (part == 0 ? "" : "mlp.")
   }
 
   /// Every tensor [B …] by its name in a state file.

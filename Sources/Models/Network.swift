@@ -18,36 +18,52 @@ public struct Network: Sendable {
   init(_ configuration: ModelConfiguration, from parameters: Parameters) {
     let (V, D) = (configuration.vocabularySize, configuration.width)
     func norm(_ name: String, _ layer: Int) -> any NormPart {
-      parameters.within(name + ".") {
-        configuration.norm(
-          NormShape(
-            width: D, epsilon: configuration.normEpsilon(ofLayer: layer), hasBias: configuration.hasNormBias),
-          from: parameters)
-      }
+      Self.norm(name, layer, configuration, from: parameters)
     }
     embedding = parameters.matrix("embedding.weight", [V, D], .weight, .normal(0.02))
     embeddingNorm = configuration.normalizesEmbedding ? norm("embedding_norm", 0) : nil
-    layers = (0..<configuration.layers).map { layer in
-      let choice = configuration.mixer(ofLayer: layer)
-      let depth = Depth(layer: layer, of: configuration.layers)
-      func part(_ name: String, _ make: () -> any LayerFunction) -> Sublayer {
-        parameters.within("layers.\(layer).") {
-          Sublayer(
-            name: name, norm: norm(name == "mixer" ? "norm" : name + "_norm", layer),
-            body: parameters.within(name + ".", make))
-        }
-      }
-      let mixer = part("mixer") { choice.make(at: depth, from: parameters) }
-      let kind = configuration.feedForward(of: choice)
-      guard kind != .none else { return [mixer] }
-      let shape = FeedForwardShape(
-        width: D, hiddenWidth: configuration.hiddenWidth, depth: depth,
-        activation: configuration.activation, hasBias: configuration.hasFeedForwardBias)
-      return [mixer, part("mlp") { kind(shape, from: parameters) }]
-    }
+    layers = (0..<configuration.layers).map { Self.layer($0, configuration, from: parameters) }
     self.norm = norm("norm", configuration.layers)
     ownHead = parameters.matrix("head.weight", [V, D], if: !configuration.tiesEmbedding)
   }
+
+  private static func norm(
+    _ name: String, _ layer: Int, _ configuration: ModelConfiguration, from parameters: Parameters
+  ) -> any NormPart {
+    parameters.within(name + ".") {
+      configuration.norm(
+        NormShape(
+          width: configuration.width, epsilon: configuration.normEpsilon(ofLayer: layer),
+          hasBias: configuration.hasNormBias),
+        from: parameters)
+    }
+  }
+
+  /// A layer of its parameters, which begin with ``prefix(ofLayer:)``.
+  static func layer(
+    _ layer: Int, _ configuration: ModelConfiguration, from parameters: Parameters
+  ) -> [Sublayer] {
+    let choice = configuration.mixer(ofLayer: layer)
+    let depth = Depth(layer: layer, of: configuration.layers)
+    func part(_ name: String, _ make: () -> any LayerFunction) -> Sublayer {
+      parameters.within(prefix(ofLayer: layer)) {
+        Sublayer(
+          name: name,
+          norm: norm(name == "mixer" ? "norm" : name + "_norm", layer, configuration, from: parameters),
+          body: parameters.within(name + ".", make))
+      }
+    }
+    let mixer = part("mixer") { choice.make(at: depth, from: parameters) }
+    let kind = configuration.feedForward(of: choice)
+    guard kind != .none else { return [mixer] }
+    let shape = FeedForwardShape(
+      width: configuration.width, hiddenWidth: configuration.hiddenWidth, depth: depth,
+      activation: configuration.activation, hasBias: configuration.hasFeedForwardBias)
+    return [mixer, part("mlp") { kind(shape, from: parameters) }]
+  }
+
+  /// Of the names of a layer's parameters.
+  static func prefix(ofLayer layer: Int) -> String { "layers.\(layer)." }
 
   /// Nothing: while a model's parameters change, nobody else may hold them.
   static let none = Network(

@@ -27,15 +27,15 @@ package final class NonFiniteSearch: @unchecked Sendable {
   package func run(_ loss: () -> Tensor) {
     Self.running.wrappingAdd(1, ordering: .relaxed)
     defer { Self.running.wrappingSubtract(1, ordering: .relaxed) }
-    let loss = Self.$current.withValue(self, operation: loss)
-    guard finding == nil else { return }
-    let leaves = leaves.values
-    let made = gradients(of: [(loss, Tensor(ones: loss.shape))], for: leaves.map(\.value)) {
-      lookBack($0, $1, $2)
-    }
-    guard finding == nil else { return }
-    for (leaf, gradient) in zip(leaves, made) where finding == nil {
-      finding = gradient.oddity().map { "the gradient of \(leaf.name), a sum, is \($0)" }
+    Self.$current.withValue(self) {
+      let loss = loss()
+      guard finding == nil else { return }
+      let leaves = leaves.values
+      let made = gradients(of: loss, for: leaves.map(\.value))
+      guard finding == nil else { return }
+      for (leaf, gradient) in zip(leaves, made) where finding == nil {
+        finding = gradient.oddity().map { "the gradient of \(leaf.name), a sum, is \($0)" }
+      }
     }
   }
 
@@ -62,7 +62,7 @@ package final class NonFiniteSearch: @unchecked Sendable {
     }
   }
 
-  private func lookBack(_ node: Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) {
+  func lookBack(_ node: Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) {
     guard finding == nil else { return }
     parameter = parameters[node.order] ?? parameter
     if let value = outputs.lazy.compactMap({ $0?.oddity() }).first {

@@ -119,15 +119,12 @@ package func record(
 ///
 /// - Parameter outputs: values and their seeds, each of its value's shape; for one loss, `[(loss, Tensor([1], []))]`.
 public func gradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor]) -> [Tensor] {
-  gradients(of: outputs, for: leaves, watch: { _, _, _ in })
+  zip(leaves, knownGradients(of: outputs, for: leaves)).map { $1 ?? Tensor(zeros: $0.shape) }
 }
 
-/// The same under the eyes of `watch`: it is shown every operation, from the last to the first, with the gradients of its
-/// outputs and those that it makes of them for its inputs.
-package func gradients(
-  of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor],
-  watch: (Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) -> Void
-) -> [Tensor] {
+/// The same with nil where nothing depends on a leaf. A search for numbers that are not finite sees every operation, from the
+/// last to the first.
+func knownGradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor]) -> [Tensor?] {
   Profiler.begin(.rest, isBackward: true)
   defer { Profiler.end() }
   var pending: [ObjectIdentifier: [Tensor?]] = [:]
@@ -157,19 +154,20 @@ package func gradients(
     for case let input? in node.inputs { frontier.append(input.node) }
   }
 
+  let search = NonFiniteSearch.active
   for node in nodes.values.sorted(by: { $0.order > $1.order }) where !node.inputs.isEmpty {
     guard let slots = pending.removeValue(forKey: ObjectIdentifier(node)) else { continue }
     Profiler.begin(node.work, node.operation)
     let results = node.rule(slots)
     Profiler.end()
-    watch(node, slots, results)
+    search?.lookBack(node, slots, results)
     for (input, gradient) in zip(node.inputs, results) {
       if let input, let gradient { add(gradient, to: input) }
     }
   }
   return leaves.map { leaf in
     guard let origin = leaf.origin, let gradient = pending[ObjectIdentifier(origin.node)]?[origin.output]
-    else { return Tensor(zeros: leaf.shape) }
+    else { return nil }
     return gradient.shape == leaf.shape ? gradient : gradient.reshaped(leaf.shape)
   }
 }

@@ -69,6 +69,13 @@ public struct Weight: Sendable {
   /// A weight over a packed matrix [out in].
   public init(_ matrix: PackedMatrix, _ layout: Layout) { self.init(layout, .packed(matrix)) }
 
+  /// Other numbers of the same layout, for products in the same precision.
+  package func replacing(_ numbers: Tensor) -> Weight {
+    var weight = Weight(numbers, layout)
+    weight.precision = precision
+    return weight
+  }
+
   /// Traps where a function that takes the other layout is given this weight: packed, it would compute something else than it
   /// does with the numbers.
   func require(_ layout: Layout, by function: String, else other: String) {

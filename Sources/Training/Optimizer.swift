@@ -105,7 +105,7 @@ struct Optimizer: Sendable {
     if !settings.carryState { state = model.initialState(batch: segment.lanes) }
     return model.loss(
       segment.inputs, targets: segment.targets, batch: segment.lanes, resets: Resets(rows: segment.resets),
-      state: &state
+      state: &state, recomputes: settings.recomputes
     ).mean
   }
 

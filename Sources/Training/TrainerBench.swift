@@ -9,10 +9,10 @@ package struct TrainerBench: Sendable {
   private var tally = RunTally()
   private let batch: Int
 
-  package init(_ model: LanguageModel, batch: Int, precision: TrainingPrecision) throws {
+  package init(_ model: LanguageModel, batch: Int, precision: TrainingPrecision, recomputes: Bool) throws {
     try precision.requireMachine()
     var settings = TrainingSettings()
-    settings.precision = precision
+    (settings.precision, settings.recomputes) = (precision, recomputes)
     optimizer = Optimizer(model, settings: settings)
     self.batch = batch
   }

@@ -19,6 +19,8 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
   public let activations: Int
   /// The sum of these.
   public let total: Int
+  /// Whether activations are computed twice already.
+  private var recomputes = false
   /// How many numbers the model has.
   public var parameterCount: Int { parameters / 4 }
 
@@ -45,6 +47,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
     try configuration.validate()
     try settings.validate()
     let (batch, segment) = (settings.batch, settings.segment)
+    recomputes = settings.recomputes
     let places = configuration.places, bytes = 4 * places.reduce(0) { $0 + $1.shape.elements }
     (parameters, gradients) = (bytes, settings.accumulate > 1 ? 2 * bytes : bytes)
     let rules = places.map { (rule: UpdateRule(settings, for: $0), shape: $0.shape) }
@@ -59,7 +62,8 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
     func peak(layers: Int, rows: Int) throws -> Double {
       var small = configuration
       (small.layers, small.vocabularySize) = (layers, vocabulary)
-      return Double(try Self.peakBeyondGradients(small, rows: rows, tokens: tokens))
+      return Double(try Self.peakBeyondGradients(
+          small, rows: rows, tokens: tokens, recomputes: settings.recomputes))
     }
     func allLayers(rows: Int) throws -> Double {
       let one = try peak(layers: period, rows: rows)
@@ -79,7 +83,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
 
   /// The most bytes of tensors in a step, without parameters, gradients and moments.
   private static func peakBeyondGradients(
-    _ configuration: ModelConfiguration, rows: Int, tokens: Int
+    _ configuration: ModelConfiguration, rows: Int, tokens: Int, recomputes: Bool
   ) throws -> Int {
     let model = try LanguageModel(configuration) { Tensor(zeros: $0.shape) }
     var leaves: [Tensor] = []
@@ -96,7 +100,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
       for _ in 0..<max(1, 512 / tokens) {
         _ = model.hidden(ids, batch: rows, form: .mix, resets: .none, state: &state)
       }
-      let loss = tracked.loss(ids, targets: ids, batch: rows, state: &state)
+      let loss = tracked.loss(ids, targets: ids, batch: rows, state: &state, recomputes: recomputes)
       _ = RunnelTensors.gradients(of: loss.mean, for: leaves)
     }
     return gauge.peak - 4 * tracked.parameterCount
@@ -109,7 +113,7 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
     guard total > available else { return }
     throw TrainingError(
       "training takes about \(Self.text(total)) of memory (\(parts)), and there are \(Self.text(available)); "
-        + "lower --batch or --segment, or take a smaller model")
+        + "lower --batch or --segment, \(recomputes ? "" : "take --recompute, ")or take a smaller model")
   }
 
   /// What it is made of, in words.

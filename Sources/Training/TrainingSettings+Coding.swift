@@ -28,6 +28,7 @@ extension TrainingSettings {
     checkpointMinutes = try read(.checkpointMinutes, else: checkpointMinutes)
     keptCheckpoints = try read(.keptCheckpoints, else: keptCheckpoints)
     precision = try read(.precision, else: precision)
+    recomputes = try read(.recomputes, else: recomputes)
     targets = try read(.targets, else: targets)
     sampling = try read(.sampling, else: sampling)
     origin = try fields.decodeIfPresent(String.self, forKey: .origin)
@@ -49,6 +50,7 @@ extension TrainingSettings {
       warmup, offset
     case exponent, beta1, beta2, epsilon, clip, average, targets, budget, seed, patience
     case origin = "from"
+    case recomputes = "recompute"
     case learningRate = "learning_rate"
     case finalRate = "final_rate"
     case decayShare = "decay_share"

@@ -13,6 +13,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var segment = 256
   /// What products with weights are made in.
   public var precision = TrainingPrecision.f32
+  /// Whether a step computes the activations of a layer twice instead of keeping them: the same bits, less memory, more time.
+  public var recomputes = false
   /// Segments of every lane that one step takes the mean gradient of.
   public var accumulate = 1
   /// The rule by which a step moves the parameters.

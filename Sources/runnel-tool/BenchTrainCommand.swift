@@ -17,13 +17,14 @@ extension BenchCommand {
     @Option(help: "Lanes side by side.") var batch = 8
     @Option(help: "Tokens per lane.") var segment = 512
     @Option(help: "What products with weights are made in.") var precision = TrainingPrecision.f32
+    @Flag(help: "Compute activations twice instead of keeping them.") var recompute = false
     @Flag(help: "Then train as long again and tell the time of each operation.") var profile = false
 
     func validate() throws { try requirePositive(batch: batch, segment: segment) }
     func run() throws { try run(options.open().trainable()) }
 
     private func run(_ model: LanguageModel) throws {
-      var trainer = try TrainerBench(model, batch: batch, precision: precision)
+      var trainer = try TrainerBench(model, batch: batch, precision: precision, recomputes: recompute)
       let ids = model.randomIds(batch * segment + 1)
       let inputs = Array(ids.dropLast()), targets = Array(ids.dropFirst())
       let times = try productsInTurn(

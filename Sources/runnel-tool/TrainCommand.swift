@@ -59,6 +59,13 @@ struct TrainCommand: ParsableCommand {
       valueName: "targets"))
   var loss: TargetChoice?
   @Option(help: "What products with weights are made in (default: f32).") var precision: TrainingPrecision?
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Compute the activations of each layer twice instead of keeping them: the same bits with less memory, in about a third \
+      more time (default: no).
+      """)
+  var recompute: Bool?
   @OptionGroup var optimization: OptimizationOptions
   @Flag(
     inversion: .prefixedNo,
@@ -175,6 +182,7 @@ struct TrainCommand: ParsableCommand {
     options.sampling = sample
     options.targets = loss
     options.precision = precision
+    options.recomputes = recompute
     options.carryState = carryState
     options.resetAtDocuments = resetDocuments
     options.seed = seed

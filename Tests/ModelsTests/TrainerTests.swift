@@ -184,11 +184,15 @@ struct TrainerTests {
     try withFolder { folder in
       let good = try Self.trainer(Mamba.self, Self.corpus(in: folder))
       let huge = good.model.replacingParameters { (factors[$0.name] ?? 1) * $0.value }
-      var trainer = Trainer(huge, settings: Self.settings, sampler: good.sampler)
-      let before = trainer.model.fingerprint
-      let text = sentence { _ = try trainer.step() }
-      #expect(text.contains("overflow in step 1") && text.contains(place), "\(text)")
-      #expect(trainer.steps == 0 && trainer.model.fingerprint == before)
+      for recomputes in [false, true] {
+        var settings = Self.settings
+        settings.recomputes = recomputes
+        var trainer = Trainer(huge, settings: settings, sampler: good.sampler)
+        let before = trainer.model.fingerprint
+        let text = sentence { _ = try trainer.step() }
+        #expect(text.contains("overflow in step 1") && text.contains(place), "\(text)")
+        #expect(trainer.steps == 0 && trainer.model.fingerprint == before)
+      }
     }
   }
 
@@ -209,6 +213,28 @@ struct TrainerTests {
       #expect(
         text.contains("in step 1: embedding: the gradient behind *, at embedding.weight, is"), "\(text)")
       #expect(trainer.steps == 0 && trainer.model.fingerprint == model.fingerprint)
+    }
+  }
+
+  @Test("a gradient that overflows within a layer is told by its operation, kept activations or not")
+  func layerGradientOverflow() throws {
+    try withFolder { folder in
+      let good = try Self.trainer(GLA.self, Self.corpus(in: folder))
+      // What a layer gives is zero, and so is its loss's share; its gradient is not.
+      let steep = good.model.replacingParameters {
+        switch $0.name {
+        case "layers.1.mixer.g_proj.weight": Tensor(zeros: $0.value.shape)
+        case "layers.1.mixer.o_proj.weight": Tensor(repeating: 3e38, $0.value.shape)
+        default: $0.value
+        }
+      }
+      let told = [false, true].map { recomputes in
+        var settings = Self.settings
+        settings.recomputes = recomputes
+        var trainer = Trainer(steep, settings: settings, sampler: good.sampler)
+        return sentence { _ = try trainer.step() }
+      }
+      #expect(told[0] == told[1] && told[0].contains("layers.1.mixer: the gradient"), "\(told)")
     }
   }
 

@@ -65,6 +65,22 @@ struct TrainingMemoryTests {
     }
   }
 
+  @Test("without kept activations it takes less, and what was said", arguments: Registry.names)
+  func estimateOfRecomputation(name: String) throws {
+    try withFolder { folder in
+      let configuration = ModelConfiguration(
+        try Registry.mixer(named: name), vocabularySize: 32, width: 64, layers: 6)
+      var settings = TrainingSettings()
+      (settings.batch, settings.segment) = (4, 128)
+      let kept = try TrainingMemory(configuration, settings)
+      settings.recomputes = true
+      let said = try TrainingMemory(configuration, settings)
+      let taken = try peak(configuration, batch: 4, segment: 128, in: folder) { $0.recomputes = true }
+      #expect(abs(Double(said.total) / Double(taken) - 1) < 0.15, "\(name): said \(said), taken \(taken)")
+      #expect(said.activations < kept.activations / 2, "\(name): \(said.activations) of \(kept.activations)")
+    }
+  }
+
   @Test(
     "sixteen bytes per parameter, whatever its layers are: a step changes numbers in place and keeps none it derives",
     arguments: Registry.names)
@@ -134,7 +150,7 @@ struct TrainingMemoryTests {
     let text = sentence { try memory.check(fitsInto: 1 << 34) }
     #expect(
       text.contains("training takes about") && text.contains("activations") && text.contains("17 GB")
-        && text.contains("lower --batch or --segment"), "\(text)")
+        && text.contains("lower --batch or --segment, take --recompute, or"), "\(text)")
     try TrainingMemory(configuration, batch: 1, segment: 16).check()
     for (batch, segment, name) in [(1, 0, "segment is 0"), (0, 1, "batch is 0")] {
       let text = sentence { _ = try TrainingMemory(configuration, batch: batch, segment: segment) }
