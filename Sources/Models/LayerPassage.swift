@@ -30,7 +30,7 @@ struct LayerPassage: Sendable {
     let (values, after) = recomputed(numbers + tensors) { [before, places] inputs in
       var (passage, entries) = (before, places)
       for i in entries.indices { entries[i].stored.numbers = inputs[i] }
-      passage.replaceTensors(by: inputs.dropFirst(entries.count))
+      passage.replaceTensors(by: Array(inputs.dropFirst(entries.count)))
       for (j, part) in layer(Parameters(entries)).enumerated() {
         passage.x = part.run(
           passage.x, form: form, resets: resets, state: &passage.states[j], shared: &passage.shared)
@@ -45,11 +45,14 @@ struct LayerPassage: Sendable {
     [x] + states.flatMap { $0.tensors.map(\.value) } + shared.tensors
   }
 
-  private mutating func replaceTensors(by tensors: some Sequence<Tensor>) {
-    var tensors = tensors.makeIterator()
-    func next() -> Tensor { tensors.next()! }
-    x = next()
-    for i in states.indices { states[i].replace(tensors: { _, _ in next() }, counters: { $1 }) }
-    shared = SharedValues(shared.keys, shared.keys.map { _ in next() })
+  private mutating func replaceTensors(by tensors: [Tensor]) {
+    var next = 0
+    func give() -> Tensor {
+      defer { next += 1 }
+      return tensors[next]
+    }
+    x = give()
+    for i in states.indices { states[i].replace(tensors: { _, _ in give() }, counters: { $1 }) }
+    shared = SharedValues(shared.keys, shared.keys.map { _ in give() })
   }
 }

@@ -15,7 +15,8 @@ public struct SettingChange: Codable, Sendable, Equatable {
 extension TrainingSettings {
   /// The settings that a run may change on its way; with the others, its data and its lanes' states are what they are.
   static let changeable: Set<CodingKeys> = [
-    .precision, .recomputes, .learningRate, .rates, .schedule, .warmup, .finalRate, .decayShare, .offset, .exponent,
+    .precision, .recomputes, .learningRate, .rates, .schedule, .warmup, .finalRate, .decayShare, .offset,
+    .exponent,
     .weightDecay,
     .clip,
     .spikeGuard, .accumulate, .carryState, .targets, .budget, .validationInterval, .validationTokens,

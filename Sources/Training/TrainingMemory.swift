@@ -62,7 +62,8 @@ public struct TrainingMemory: Codable, Sendable, Equatable {
     func peak(layers: Int, rows: Int) throws -> Double {
       var small = configuration
       (small.layers, small.vocabularySize) = (layers, vocabulary)
-      return Double(try Self.peakBeyondGradients(
+      return Double(
+        try Self.peakBeyondGradients(
           small, rows: rows, tokens: tokens, recomputes: settings.recomputes))
     }
     func allLayers(rows: Int) throws -> Double {

@@ -13,8 +13,9 @@ import Testing
 @Suite("activations computed twice")
 struct RecomputationTests {
   /// Loss, gradients and the state behind a segment that begins in the middle of a document and has another in it.
-  private func step(_ model: LanguageModel, recomputes: Bool) -> (loss: Float, all: [[Float]], state: [[Float]])
-  {
+  private func step(_ model: LanguageModel, recomputes: Bool) -> (
+    loss: Float, all: [[Float]], state: [[Float]]
+  ) {
     let ids = (0..<3 * 37).map { Int32($0 * 7 % model.vocabularySize) }
     var leaves: [Tensor] = []
     let tracked = model.replacingParameters { parameter in
