@@ -122,7 +122,7 @@ struct AveragingTests {
 
   @Test("where a longer budget moves the beginning of the mean behind the run, the mean begins afresh")
   func longer() throws {
-    let path = folder.path + "/run", corpus = try corpus()
+    let path = folder.path + "/run", corpus = try corpus(validation: false)
     var run = TrainingRun(
       try trainer(corpus, steps: 10) { ($0.average, $0.learningRate) = (.polyak(from: 0.5), 0.05) },
       folder: path)
