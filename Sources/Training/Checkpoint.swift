@@ -157,12 +157,13 @@ public struct Checkpoint: Sendable {
   /// What is different in these settings from those of the run; throws where a run cannot change so, or they do not fit.
   func changes(to settings: TrainingSettings) throws -> [SettingChange] {
     let changes = try record.settings.changes(to: settings, at: record.steps)
-    let options = ["sampling": "sample", "reset_at_documents": "reset-documents"]
-    for change in changes where !TrainingSettings.changeable.map(\.rawValue).contains(change.setting) {
-      let option = options[change.setting] ?? change.setting.replacing("_", with: "-")
+    for change in changes {
+      guard let key = TrainingSettings.CodingKeys(rawValue: change.setting),
+        !TrainingSettings.changeable.contains(key)
+      else { continue }
       throw TrainingError(
         "the run in \(folder) has the \(change.setting) \(change.from ?? "none"), and cannot go on with "
-          + "\(change.to ?? "none"); leave --\(option) out, or begin a new run: --from \(folder)")
+          + "\(change.to ?? "none"); leave \(settings.option(key)) out, or begin a new run: --from \(folder)")
     }
     try settings.validate()
     try settings.rates?.check(configuration.places)

@@ -51,7 +51,12 @@ struct Optimizer: Sendable {
     let norm = squares.reduce(0, +).squareRoot()
     let rate = settings.learningRate(at: progress, steps: steps)
     var report = StepReport(loss: loss, gradientNorm: norm, learningRate: rate)
-    report.isSkipped = settings.spikeGuard.map { tally.skips(norm: norm, above: $0) } ?? false
+    if let factor = settings.spikeGuard {
+      report.isSkipped = tally.skips(norm: norm, above: factor)
+    } else {
+      // A guard that is taken on later is not to go by the norms of a time before.
+      tally.gradientNorm = RunningMean()
+    }
     if !report.isSkipped {
       let start = ContinuousClock.now
       // A step that was left out has moved no mean.

@@ -114,7 +114,10 @@ public enum RunFolder {
       try files.copyItem(atPath: folder + "/" + name, toPath: new + "/" + name)
     }
     try saveModel(of: trainer, to: new)
-    try files.moveItem(atPath: new, toPath: best)
+    guard rename(new, best) == 0 else {
+      throw FileError.system(
+        best, "path", expected: "a place for the best model", remedy: "move away what stands there")
+    }
   }
 
   /// The step of the model in the folder of the best one; nil where there is none.

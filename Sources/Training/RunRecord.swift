@@ -117,7 +117,7 @@ extension RunRecord {
       throw refuse("settings", expected: "settings in their ranges", found: "\(error)")
     }
     // What is allocated for the data is bounded by the size of the record.
-    guard cursor.places.count == settings.batch, settings.segment <= 1 << 24 else {
+    guard cursor.places.count == settings.batch else {
       throw refuse(
         "cursor", expected: "a place for each of \(settings.batch) lanes",
         found: "\(cursor.places.count) for segments of \(settings.segment)")

@@ -16,7 +16,7 @@ public enum Schedule: String, Codable, Sendable, CaseIterable {
   /// 1/2 < γ ≤ 1.
   case robbinsMonro = "robbins-monro"
 
-  /// The factor on the peak rate, in (0, 1].
+  /// The factor on the peak rate, in [0, 1]. ``TrainingSettings`` has the usual numbers.
   ///
   /// - Parameters:
   ///   - progress: the share of the budget that is spent, in [0, 1].
@@ -27,8 +27,8 @@ public enum Schedule: String, Codable, Sendable, CaseIterable {
   ///   - offset: b.
   ///   - exponent: γ.
   public func factor(
-    progress: Double, warmup: Double, final: Double, decay: Double = 0.2, steps: Int = 0,
-    offset: Double = 1000, exponent: Double = 0.75
+    progress: Double, warmup: Double, final: Double, decay: Double, steps: Int, offset: Double,
+    exponent: Double
   ) -> Double {
     let rising = progress < warmup ? max(progress / warmup, 1e-3) : 1
     if self == .robbinsMonro { return rising * pow(offset / (Double(steps) + offset), exponent) }
@@ -53,7 +53,8 @@ public enum Budget: Codable, Sendable, Equatable {
   case minutes(Double)
 
   /// Where nobody asks for one.
-  public static let usual = Budget.minutes(3)
+  public static let usual = Budget.minutes(usualMinutes)
+  package static let usualMinutes = 3.0
 
   /// The share that is spent.
   public func progress(steps: Int, tokens: Int, seconds: Double) -> Double {

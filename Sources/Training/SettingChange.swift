@@ -17,16 +17,18 @@ extension TrainingSettings {
   static let changeable: Set<CodingKeys> = [
     .precision, .recomputes, .learningRate, .rates, .schedule, .warmup, .finalRate, .decayShare, .offset,
     .exponent,
-    .weightDecay,
-    .clip,
-    .spikeGuard, .accumulate, .carryState, .targets, .budget, .validationInterval, .validationTokens,
-    .keepBest,
-    .patience, .checkpointInterval, .checkpointMinutes, .keptCheckpoints,
+    .weightDecay, .clip, .spikeGuard, .accumulate, .carryState, .targets, .budget, .validationInterval,
+    .validationTokens, .keepBest, .patience, .checkpointInterval, .checkpointMinutes, .keptCheckpoints,
   ]
 
   /// What is different in `other`.
   func changes(to other: Self, at step: Int) throws -> [SettingChange] {
-    let (own, others) = (try texts(), try other.texts())
+    var before = self, after = other
+    // One that is not given, as in records of earlier versions, is the optimiser's usual one.
+    if optimizer == other.optimizer, let usual = optimizer.usualMomentum {
+      (before.momentum, after.momentum) = (momentum ?? usual, other.momentum ?? usual)
+    }
+    let (own, others) = (try before.texts(), try after.texts())
     return Set(own.keys).union(others.keys).sorted().compactMap { key in
       own[key] == others[key] ? nil : SettingChange(step: step, setting: key, from: own[key], to: others[key])
     }
@@ -42,9 +44,12 @@ extension TrainingSettings {
     let text: String
 
     init(from decoder: any Decoder) throws {
-      if let members = try? [String: Text](from: decoder) {
-        text = members.sorted { $0.key < $1.key }.map { unit, count in
-          count.text == "1" && unit.hasSuffix("s") ? "1 \(unit.dropLast())" : "\(count.text) \(unit)"
+      if let members = try? [String: Text](from: decoder).sorted(by: { $0.key < $1.key }) {
+        let isBudget = decoder.codingPath.last?.stringValue == CodingKeys.budget.rawValue
+        text = members.map { name, number in
+          guard isBudget else { return "\(name)=\(number.text)" }
+          return number.text == "1" && name.hasSuffix("s")
+            ? "1 \(name.dropLast())" : "\(number.text) \(name)"
         }.joined(separator: ", ")
         return
       }

@@ -83,6 +83,7 @@ public struct Trainer: Sendable {
     if !report.isSkipped, average != nil {
       let start = ContinuousClock.now
       average?.add(optimizer.model, to: &tally.averagedSteps, progress: progress)
+      if tally.averagedSteps == 0 { tally.servesAverage = false }
       report.secondsUpdating += (ContinuousClock.now - start).seconds
     }
     report.secondsWaited = data.secondsWaited - self.data.secondsWaited

@@ -9,7 +9,7 @@ import RunnelModels
 ///     options.learningRate = 1e-3
 ///     options.batch                       // nil: the plan chooses
 ///
-/// A budget that is not given is three minutes.
+/// A budget that is not given is ``Budget/usual``.
 @dynamicMemberLookup
 public struct TrainingOptions: Sendable {
   private struct Option: Sendable {

@@ -63,9 +63,10 @@ public struct TrainingPreset: Sendable {
 }
 
 extension TrainingSettings {
-  /// Changes a rate and a decay that suit AdamW to those that suit another optimiser, as measured in `docs/log.md`.
+  /// Changes a rate and a decay that suit AdamW to those that suit another optimiser, as measured in `docs/log.md`, and says its
+  /// momentum.
   mutating func suit(_ optimizer: OptimizerName) {
-    self.optimizer = optimizer
+    (self.optimizer, momentum) = (optimizer, optimizer.usualMomentum)
     switch optimizer {
     case .adamw, .muon: break
     case .adam: weightDecay = 1e-4

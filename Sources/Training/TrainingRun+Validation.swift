@@ -66,30 +66,47 @@ extension TrainingRun {
   private mutating func compare(
     _ last: Validation, _ average: Validation?, _ session: inout TrainingSession, _ note: (String) -> Void
   ) {
-    let isAverage = trainer.tally.servesAverage
+    let isAverage = trainer.tally.servesAverage, best = trainer.tally.best
     let loss = isAverage ? average?.loss ?? last.loss : last.loss
-    trainer.tally.validatedStep = trainer.steps
-    isSaved = false
-    guard loss < trainer.tally.best?.loss ?? .infinity else {
+    // Where the model of the best one is not there, any is better: nothing asked to keep that one, or another took its place.
+    let isMissing = trainer.settings.keepBest && RunFolder.bestStep(folder) != best?.step
+    if isMissing || loss < best?.loss ?? .infinity {
+      do {
+        if trainer.settings.keepBest { try keepBest() }
+        trainer.tally.best = BestValidation(step: trainer.steps, loss: loss, isAverage: isAverage)
+        (trainer.tally.unimproved, trainer.tally.validatedStep) = (0, trainer.steps)
+        bestFailure = nil
+        session.complain("best", nil, note)
+      } catch {
+        // What is not kept is no better one, and its validation is still owed: a run that goes on from here tries again.
+        trainer.tally.unimproved += 1
+        let failure = "the best model, of step \(trainer.steps), could not be written"
+        bestFailure = "\(failure): \(error)"
+        session.complain("best", "\(failure), the run goes on: \(error)", note)
+      }
+    } else {
       trainer.tally.unimproved += 1
-      return
+      trainer.tally.validatedStep = trainer.steps
     }
-    trainer.tally.unimproved = 0
-    do {
-      if trainer.settings.keepBest { try RunFolder.saveBest(of: trainer, to: folder) }
-      trainer.tally.best = BestValidation(step: trainer.steps, loss: loss, isAverage: isAverage)
-      session.complain("best", nil, note)
-    } catch {
-      session.complain(
-        "best", "the best model, of step \(trainer.steps), could not be written, the run goes on: \(error)",
-        note)
-    }
+    isSaved = false
+  }
+
+  /// Writes the model as that of the best validation. A folder with a best model holds a run, which can be gone on with.
+  private mutating func keepBest() throws {
+    if savedStep == nil { try save() }
+    try RunFolder.saveBest(of: trainer, to: folder)
   }
 
   /// The validation of the last weights and of their average, on the same tokens; nil where no corpus has a validation split.
-  private func validations(
+  /// One that has just been made, on the way or for the end of the run, is not made again.
+  private mutating func validations(
     limit: Int, _ progress: TrainingProgress, _ shouldStop: () -> Bool, _ report: (TrainingProgress) -> Void
   ) throws -> (last: Validation, average: Validation?)? {
+    let parts = trainer.sampler.mixture.validationParts
+    let limit = min(limit, (parts.map(\.range.count).max() ?? 0) * parts.count)
+    if let newest, newest.step == trainer.steps, newest.limit == limit {
+      return (newest.last, newest.average)
+    }
     let average = trainer.averagedModel
     let share = average == nil ? 1 : 0.5
     guard
@@ -102,6 +119,7 @@ extension TrainingRun {
     let other = try average.flatMap {
       try validation(of: $0, limit: limit, shouldStop) { tell(share * (1 + $0), progress, report) }
     }
+    newest = (trainer.steps, limit, last, other)
     return (last, other)
   }
 

@@ -23,6 +23,10 @@ public struct TrainingRun: ~Copyable, Sendable {
   var isSaved = false
   var lastValidation: Validation?
   var lastAverageLoss: Double?
+  /// The newest validation with its step and the most tokens that it could look at.
+  var newest: (step: Int, limit: Int, last: Validation, average: Validation?)?
+  /// Why the best model is not the one that is kept; nil where it is.
+  var bestFailure: String?
   /// The bytes of every token; nil where tokens are bytes, none where nothing says what tokens are.
   var byteLengths: [Int]?
 
@@ -44,11 +48,14 @@ public struct TrainingRun: ~Copyable, Sendable {
   ///   - shouldStop: is asked before every step and often during validations.
   ///   - report: is told of every step, and of the share of a validation that is done.
   ///   - note: is told what went wrong without ending the run.
-  /// - Throws: ``TrainingError`` with what happened and what is saved.
+  /// - Throws: ``TrainingError`` with what happened and what is saved, also where the run came to its end but the best model
+  ///   or lines of the log could not be written; `ConfigurationError` before the first step where a setting cannot be.
   public mutating func run(
     shouldStop: () -> Bool = { false }, report: (TrainingProgress) -> Void = { _ in },
     note: (String) -> Void = { _ in }
   ) throws -> TrainingSummary {
+    // A checkpoint of other settings could not be read.
+    try trainer.settings.validate()
     try trainer.settings.precision.requireMachine()
     try RunFolder.checkSpace(for: trainer, in: folder)
     // A run that goes back to an older checkpoint does so in one step, before its log is cut.
@@ -83,7 +90,11 @@ public struct TrainingRun: ~Copyable, Sendable {
       let save = lastSave(hasOverflowed: hasOverflowed)
       throw TrainingError("\(error); \(save)" + (hasOverflowed ? "; \(wayOn)" : ""))
     }
-    do { try metrics.finish() } catch { throw TrainingError("the run is saved in \(folder), but \(error)") }
+    var failures = bestFailure.map { [$0] } ?? []
+    do { try metrics.finish() } catch { failures.append("\(error)") }
+    guard failures.isEmpty else {
+      throw TrainingError("the run is saved in \(folder), but \(failures.joined(separator: "; "))")
+    }
     return summary
   }
 
@@ -160,7 +171,6 @@ public struct TrainingRun: ~Copyable, Sendable {
       validationAccuracy: lastValidation?.accuracy, learningRate: rate,
       tokensPerSecond: session.tokensPerSecond(trainer), progress: share,
       secondsLeft: share > 0 ? trainer.seconds * (1 - share) / share : 0,
-      averageValidationLoss: lastAverageLoss, optimizerShare: session.optimizerShare,
-      skippedSteps: trainer.tally.skippedSteps)
+      averageValidationLoss: lastAverageLoss, skippedSteps: trainer.tally.skippedSteps)
   }
 }

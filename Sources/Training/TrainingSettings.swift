@@ -19,7 +19,7 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public var accumulate = 1
   /// The rule by which a step moves the parameters.
   public var optimizer = OptimizerName.adamw
-  /// The share of its velocity that a step of SGD or Muon keeps; nil for 0.9 and 0.95.
+  /// The share of its velocity that a step of SGD or Muon keeps; nil for ``OptimizerName/usualMomentum``.
   public var momentum: Double?
   /// Whether SGD's momentum is Nesterov's; Muon's is.
   public var nesterov = false
@@ -69,16 +69,19 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// How many validations on the way without a better loss end the run; nil for no such end.
   public var patience: Int?
   /// The most validation tokens that a validation looks at, spread evenly over the split; 0 for all of them. Without one,
-  /// 65,536 during the run, and at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576.
+  /// ``usualValidationTokens`` during the run, and at its end a tenth of the tokens trained on, as far as that lies in
+  /// ``usualLastValidationTokens``.
   public var validationTokens: Int?
+  /// How many tokens a validation during the run looks at where nobody says.
+  public static let usualValidationTokens = 1 << 16
+  /// How many the one at its end does.
+  public static let usualLastValidationTokens = 1 << 14...1 << 20
   /// Steps between checkpoints; 0 for none by steps. There is one at the end in any case.
   public var checkpointInterval = 0
   /// Minutes between checkpoints; 0 for none by time.
   public var checkpointMinutes = 5.0
   /// How many checkpoints stay, the newest among them.
   public var keptCheckpoints = 1
-  /// How many may.
-  package static let keptRange = 1...1000
 
   /// The defaults, for a model of about a million parameters.
   public init() {}
@@ -94,7 +97,11 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// How many validation tokens to look at during a run, or at its end.
   func validationLimit(isLast: Bool, trained: Int) -> Int {
     switch validationTokens {
-    case nil: isLast ? min(max(trained / 10, 1 << 14), 1 << 20) : 1 << 16
+    case nil where isLast:
+      min(
+        max(trained / 10, Self.usualLastValidationTokens.lowerBound),
+        Self.usualLastValidationTokens.upperBound)
+    case nil: Self.usualValidationTokens
     case 0: .max
     case let limit?: limit
     }

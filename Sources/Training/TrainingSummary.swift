@@ -22,8 +22,6 @@ public struct TrainingProgress: Sendable {
   public let secondsLeft: Double
   /// Of the averaged weights, in the newest validation.
   public let averageValidationLoss: Double?
-  /// The share of the steps' time that the optimiser took to move the parameters, since this session began.
-  public let optimizerShare: Double
   /// Steps that the guard against spikes has left out.
   public let skippedSteps: Int
   /// The share of a validation that is done; nil while training.

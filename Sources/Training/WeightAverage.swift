@@ -11,15 +11,22 @@ public enum WeightAverage: Sendable, Equatable {
   /// The mean of all steps from this share of the budget on (Polyak and Juditsky 1992, Ruppert 1988).
   case polyak(from: Double)
 
-  /// Of a text as above; nil where it is none, or its number does not lie in [0, 1).
+  /// Of a text as above; nil where it is none. Which numbers can be is a matter of ``TrainingSettings/validate()``.
   public init?(_ text: String) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let number = parts.count == 2 ? Double(parts[1]) : parts[0] == "ema" ? 0.999 : 0.5
-    guard let number, number >= 0, number < 1 else { return nil }
+    guard let number else { return nil }
     switch parts[0] {
     case "ema": self = .ema(number)
     case "polyak": self = .polyak(from: number)
     default: return nil
+    }
+  }
+
+  /// How much is kept, or where it begins.
+  var number: Double {
+    switch self {
+    case .ema(let number), .polyak(let number): number
     }
   }
 
@@ -66,13 +73,17 @@ struct AveragedWeights: Sendable {
     values = shapes.map { Tensor(zeros: $0) }
   }
 
-  /// Takes the weights behind a step into the mean, where it has begun.
+  /// Takes the weights behind a step into the mean, where it has begun. Where a longer budget has moved its beginning behind the
+  /// step, the steps before it are in it no longer.
   ///
   /// - Parameters:
-  ///   - steps: how many are in it.
+  ///   - steps: how many are in it; 0 where it has not begun.
   ///   - progress: the share of the budget that was spent before the step.
   mutating func add(_ model: LanguageModel, to steps: inout Int, progress: Double) {
-    guard let share = kind.share(ofStep: steps + 1, progress: progress) else { return }
+    guard let share = kind.share(ofStep: steps + 1, progress: progress) else {
+      steps = 0
+      return
+    }
     steps += 1
     for (index, parameter) in model.parameters.enumerated() {
       values[index].approach(parameter.value, by: share)

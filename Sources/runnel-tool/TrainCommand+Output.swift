@@ -54,7 +54,7 @@ extension TrainCommand {
       Output.line("stopped at step \(summary.steps); saved in \(out); go on with --resume")
       return
     }
-    tell(summary, keepsBest: run.trainer.settings.keepBest)
+    tell(summary, of: run.trainer)
     Output.line("saved in \(out)")
   }
 
@@ -69,7 +69,7 @@ extension TrainCommand {
       """)
   }
 
-  private func tell(_ summary: TrainingSummary, keepsBest: Bool) {
+  private func tell(_ summary: TrainingSummary, of trainer: borrowing Trainer) {
     let trained =
       "\(counted(summary.steps, "step")), \(counted(summary.tokens, "token")) in \(Output.duration(summary.seconds))"
     if let loss = summary.loss {
@@ -77,6 +77,10 @@ extension TrainCommand {
         trained
           + String(
             format: " (%@ tokens/s), training loss %.4f", grouped(Int(summary.tokensPerSecond)), loss))
+    } else if summary.isOutOfPatience {
+      Output.line(
+        "\(trained): the run had no patience left; to go on give \(trainer.progress < 1 ? "" : "a longer budget and ")"
+          + "--patience \(trainer.tally.unimproved + 1) or more, or 0 for no such end")
     } else {
       Output.line("\(trained): the run was at the end of its budget already; give a longer one to go on")
     }
@@ -112,10 +116,7 @@ extension TrainCommand {
     if let step = summary.bestStep, let loss = summary.bestValidationLoss {
       Output.line(
         String(format: "the best validation on the way was %.4f at step ", loss) + "\(step)"
-          + (!keepsBest
-            ? ""
-            : RunFolder.bestStep(out) == step
-              ? "; its model is \(out)/best" : "; its model is gone: \(out)/best is another's"))
+          + (trainer.settings.keepBest ? whereBest(step) : ""))
     }
     if summary.isOutOfPatience {
       Output.line("the run ended because its validations were no better any more")
@@ -128,6 +129,15 @@ extension TrainCommand {
         String(format: "the optimiser took %.1f %% of the steps' time", 100 * summary.optimizerShare))
     }
     if summary.wasInterrupted { Output.line("a signal ended the validation; --resume makes it anew") }
+  }
+
+  /// What became of the model of the best validation.
+  private func whereBest(_ step: Int) -> String {
+    switch RunFolder.bestStep(out) {
+    case step: "; its model is \(out)/best"
+    case nil: "; its model was not kept"
+    case _?: "; its model is gone: \(out)/best is another's"
+    }
   }
 }
 

@@ -7,8 +7,8 @@ struct TrainCommand: ParsableCommand {
     commandName: "train", abstract: "Train a language model on a corpus.",
     discussion: """
       Example: runnel train --corpus stories.tokens.zst --mixer mamba --minutes 3 --out stories
-      Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on, with another budget,
-      learning rate, schedule, decay, clip, loss or validation where they are given.
+      Without a size the model is chosen to fit the budget. SIGINT saves and leaves; --resume goes on. What else is given
+      with it holds from there on, and is recorded; what a run cannot change is refused.
       A model that there is learns a text of its own: runnel train --from stories --corpus mine.tokens.zst
       --out mine. It forgets less of what it knew with a lower --learning-rate.
       """)
@@ -40,7 +40,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "The number of heads, where the mixer has heads.") var heads: Int?
   @OptionGroup var settings: SettingOptions
 
-  @Option(help: "End after this many minutes (default: 3).") var minutes: Double?
+  @Option(help: "End after this many minutes (default: \(shown(Budget.usualMinutes))).") var minutes: Double?
   @Option(help: "End after this many steps.") var steps: Int?
   @Option(help: "End after this many tokens.") var tokens: Int?
 
@@ -55,10 +55,11 @@ struct TrainCommand: ParsableCommand {
   var sample: SamplingStrategy?
   @Option(
     help: ArgumentHelp(
-      "What is learnt of a task's corpus: its answers or all tokens (default: answers).",
+      "What is learnt of a task's corpus: its answers or all tokens (default: \(usual.targets.rawValue)).",
       valueName: "targets"))
   var loss: TargetChoice?
-  @Option(help: "What products with weights are made in (default: f32).") var precision: TrainingPrecision?
+  @Option(help: "What products with weights are made in (default: \(usual.precision.rawValue)).")
+  var precision: TrainingPrecision?
   @Flag(
     inversion: .prefixedNo,
     help: """
@@ -73,20 +74,25 @@ struct TrainCommand: ParsableCommand {
   var carryState: Bool?
   @Flag(inversion: .prefixedNo, help: "Let documents reset the state (default: yes).") var resetDocuments:
     Bool?
-  @Option(help: "The seed of weights and data order (default: 1).") var seed: UInt64?
+  @Option(help: "The seed of weights and data order (default: \(usual.seed)).") var seed: UInt64?
   @Option(help: "Steps between validations (0: only at the end).") var validateEvery: Int?
   @Option(
     help: ArgumentHelp(
       """
-      The most validation tokens that a validation looks at, spread evenly over the split; 0 for all (default: 65,536 \
-      during the run; at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576).
+      The most validation tokens that a validation looks at, spread evenly over the split; 0 for all (default: \
+      \(grouped(TrainingSettings.usualValidationTokens)) during the run; at its end a tenth of the tokens trained on, at \
+      least \(grouped(TrainingSettings.usualLastValidationTokens.lowerBound)) and at most \
+      \(grouped(TrainingSettings.usualLastValidationTokens.upperBound))).
       """, valueName: "n"))
   var validationTokens: Int?
   @Option(help: "Steps between checkpoints (0: only at the end; default: by time).") var checkpointEvery: Int?
-  @Option(help: "Minutes between checkpoints (0: none by time; default: 5, or 0 with --checkpoint-every).")
+  @Option(
+    help:
+      "Minutes between checkpoints (0: none by time; default: \(shown(usual.checkpointMinutes)), or 0 with --checkpoint-every)."
+  )
   var checkpointMinutes: Double?
-  @Option(help: "How many checkpoints stay, for --resume-at (default: 1, the newest).") var keepCheckpoints:
-    Int?
+  @Option(help: "How many checkpoints stay, for --resume-at (default: \(usual.keptCheckpoints), the newest).")
+  var keepCheckpoints: Int?
   @Flag(help: "Say what the run would train and the memory it takes, and stop.") var dryRun = false
   @OptionGroup var compute: ComputeOptions
   @OptionGroup var output: OutputOptions
@@ -95,36 +101,17 @@ struct TrainCommand: ParsableCommand {
     func require(_ holds: Bool, _ sentence: @autoclosure () -> String) throws {
       if !holds { throw ValidationError(sentence()) }
     }
-    func require<Value>(_ name: String, _ value: Value?, _ words: String, _ holds: (Value) -> Bool) throws {
-      if let value { try require(holds(value), "--\(name) is \(value); it must \(words)") }
-    }
     try require(
       [minutes != nil, steps != nil, tokens != nil].count { $0 } <= 1,
       "--minutes, --steps and --tokens are three ways to end a run; give one of them")
-    for (name, value) in [
-      ("width", width), ("layers", layers), ("heads", heads), ("batch", batch), ("segment", segment),
-    ] {
-      try require(name, value, "lie between 1 and \(1 << 24)") { (1...1 << 24).contains($0) }
+    let sizes = 1...1 << 24
+    for (name, value) in [("width", width), ("layers", layers), ("heads", heads)] {
+      guard let value else { continue }
+      try require(
+        sizes.contains(value),
+        "--\(name) is \(value); it must lie between \(sizes.lowerBound) and \(sizes.upperBound)")
     }
-    for (name, value) in [
-      ("minutes", minutes), ("steps", steps.map(Double.init)), ("tokens", tokens.map(Double.init)),
-    ] {
-      try require(name, value, "be positive") { $0 > 0 && $0.isFinite }
-    }
-    for (name, value, zero) in [
-      ("validate-every", validateEvery, "only at the end"),
-      ("checkpoint-every", checkpointEvery, "only at the end"),
-      ("validation-tokens", validationTokens, "all"),
-    ] {
-      try require(name, value, "be 0 (\(zero)) or more") { $0 >= 0 }
-    }
-    try require("checkpoint-minutes", checkpointMinutes, "be 0 (none by time) or more") {
-      $0 >= 0 && $0.isFinite
-    }
-    let kept = TrainingSettings.keptRange
-    try require(
-      "keep-checkpoints", keepCheckpoints, "lie between \(kept.lowerBound) and \(kept.upperBound)",
-      kept.contains)
+    do { try options.applied(to: usual).validateOptions() } catch { throw ValidationError("\(error)") }
     if let resumeAt {
       try require(
         resume && resumeAt >= 0,

@@ -75,9 +75,9 @@ struct AveragingTests {
     "a mean is named by its kind and a number",
     arguments: [
       ("ema", .ema(0.999)), ("ema:0.99", .ema(0.99)), ("polyak", .polyak(from: 0.5)),
-      ("polyak:0.8", .polyak(from: 0.8)), ("ema:0", .ema(0)), ("ema:1", nil), ("ema:", nil), ("mean", nil),
-      ("", nil),
-      ("polyak:-1", nil), ("ema:nan", nil), ("mean:0.5", nil),
+      ("polyak:0.8", .polyak(from: 0.8)), ("ema:0", .ema(0)), ("ema:1", .ema(1)), ("ema:", nil),
+      ("mean", nil),
+      ("", nil), ("polyak:-1", .polyak(from: -1)), ("ema:x", nil), ("mean:0.5", nil),
     ] as [(String, WeightAverage?)])
   func names(text: String, kind: WeightAverage?) throws {
     #expect(WeightAverage(text) == kind)
@@ -118,6 +118,40 @@ struct AveragingTests {
     let second = try again.run()
     #expect(second.averageValidationLoss == average && second.servesAverage == isAverage)
     #expect(try bytes(of: path + "/model.safetensors") == weights)
+  }
+
+  @Test("where a longer budget moves the beginning of the mean behind the run, the mean begins afresh")
+  func longer() throws {
+    let path = folder.path + "/run", corpus = try corpus(validation: false)
+    var run = TrainingRun(
+      try trainer(corpus, steps: 10) { ($0.average, $0.learningRate) = (.polyak(from: 0.5), 0.05) },
+      folder: path)
+    _ = try run.run()
+    var record = try RunFolder.record(path)
+    #expect(record.tally.averagedSteps == 5 && record.tally.servesAverage)
+    record.settings.budget = .steps(40)
+    var trainer = try RunFolder.resume(path, corpora: CorpusMixture(corpus), settings: record.settings)
+    var weights: [[Double]] = []
+    for step in 10..<24 {
+      _ = try trainer.step()
+      #expect(trainer.tally.averagedSteps == max(0, step - 19) && !trainer.tally.servesAverage)
+      #expect((trainer.averagedModel == nil) == (step < 20))
+      if step >= 20 { weights.append(trainer.model.parameters.flatMap(\.value.doubles)) }
+    }
+    let mean = weights[0].indices.map { i in weights.reduce(0) { $0 + $1[i] } / Double(weights.count) }
+    let average = try #require(trainer.averagedModel).parameters.flatMap(\.value.doubles)
+    #expect(relativeError(average, mean) < 1e-6)
+  }
+
+  @Test(
+    "a mean that is none is refused before the first step",
+    arguments: [.ema(1), .ema(.nan), .ema(-0.1), .polyak(from: 1)] as [WeightAverage])
+  func refused(kind: WeightAverage) throws {
+    var run = TrainingRun(
+      try trainer(corpus(), steps: 4) { $0.average = kind }, folder: folder.path + "/run")
+    let text = sentence { _ = try run.run() }
+    #expect(text == "average is \(kind.text); it must have a number in [0, 1)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path + "/run"))
   }
 
   @Test("without a validation split the folder's model is the average that was asked for")

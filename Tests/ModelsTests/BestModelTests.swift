@@ -144,6 +144,86 @@ struct BestModelTests {
     #expect(try ModelFolder.load(run + "/best").fingerprint == first.trainer.model.fingerprint)
   }
 
+  @Test(
+    "a best model that cannot be written to the end is an error behind the end, and is written when the run goes on"
+  )
+  func failure() throws {
+    try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+    try write([1], to: run + "/best")
+    var first = TrainingRun(
+      try trainer(steps: 12) { ($0.keepBest, $0.patience, $0.learningRate) = (true, 9, 1e-2) }, folder: run)
+    let text = sentence { _ = try first.run() }
+    #expect(
+      text.hasPrefix("the run is saved in \(run), but the best model, of step 12, could not"), "\(text)")
+    #expect(!text.contains("\n"))
+    let record = try RunFolder.record(run)
+    #expect(record.steps == 12 && record.tally.best == nil && record.tally.unimproved >= 4)
+    #expect(try ModelFolder.load(run).fingerprint == first.trainer.model.fingerprint)
+    #expect(try metrics().contains { $0["is_final"] as? Bool == true })
+    try FileManager.default.removeItem(atPath: run + "/best")
+    var again = TrainingRun(try RunFolder.resume(run, corpora: corpora), folder: run)
+    #expect(try again.run().bestStep == 12 && RunFolder.bestStep(run) == 12)
+    #expect(again.trainer.tally.unimproved == 0)
+    #expect(try ModelFolder.load(run + "/best").fingerprint == first.trainer.model.fingerprint)
+  }
+
+  @Test("a best model that cannot be written counts as none that is better, so that patience ends")
+  func failures() throws {
+    try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+    try write([1], to: run + "/best")
+    var first = TrainingRun(
+      try trainer(steps: 60) { ($0.keepBest, $0.patience, $0.learningRate) = (true, 3, 1e-2) }, folder: run)
+    #expect(sentence { _ = try first.run() }.contains("of step 9, could not be written"))
+    #expect(try RunFolder.record(run).steps == 9)
+  }
+
+  @Test("killed behind its first best model, a run goes on from there")
+  func killed() throws {
+    func make() throws -> Trainer { try trainer(steps: 12) { ($0.keepBest, $0.learningRate) = (true, 1e-2) } }
+    let killed = folder.path + "/killed"
+    var straight = TrainingRun(try make(), folder: run)
+    _ = try straight.run(report: {
+      if $0.step == 4 { try? FileManager.default.copyItem(atPath: run, toPath: killed) }
+    })
+    #expect(RunFolder.bestStep(killed) == 3)
+    #expect(sentence { try RunFolder.checkIsFree(killed) }.contains("add --resume"))
+    #expect(try RunFolder.record(killed).steps == 3)
+    var resumed = TrainingRun(try RunFolder.resume(killed, corpora: corpora), folder: killed)
+    _ = try resumed.run()
+    #expect(resumed.trainer.tally == straight.trainer.tally)
+    #expect(
+      try ModelFolder.load(killed + "/best").fingerprint == ModelFolder.load(run + "/best").fingerprint)
+  }
+
+  @Test("where keeping the best model is asked for later, the next validation's is kept")
+  func later() throws {
+    var first = TrainingRun(
+      try trainer(steps: 12) { ($0.patience, $0.learningRate) = (9, 1e-2) }, folder: run)
+    let before = try #require(try first.run().bestValidationLoss)
+    #expect(!fileExists(run + "/best"))
+    var settings = try RunFolder.record(run).settings
+    (settings.keepBest, settings.learningRate, settings.budget) = (true, 5, .steps(15))
+    var spoilt = TrainingRun(try RunFolder.resume(run, corpora: corpora, settings: settings), folder: run)
+    let summary = try spoilt.run()
+    #expect(summary.bestStep == 15 && try #require(summary.bestValidationLoss) > before)
+    #expect(try ModelFolder.load(run + "/best").fingerprint == spoilt.trainer.model.fingerprint)
+  }
+
+  @Test(
+    "a validation that is both one on the way and the last is made once",
+    arguments: [nil, 100] as [Int?], [6, 7])
+  func once(tokens: Int?, steps: Int) throws {
+    var first = TrainingRun(
+      try trainer(steps: steps) { ($0.validationTokens, $0.patience) = (tokens, 9) }, folder: run)
+    var ends: [Int: Int] = [:]
+    _ = try first.run(report: { if $0.validated == 1 { ends[$0.step, default: 0] += 1 } })
+    // At the end some tokens are read in both forms, too.
+    #expect(ends == (steps == 6 ? [3: 1, 6: 3] : [3: 1, 6: 1, 7: 3]))
+    let last = try metrics().filter { $0["validation_loss"] != nil }.suffix(2)
+    #expect(last.map { $0["is_final"] as? Bool } == [nil, true])
+    #expect(Set(last.compactMap { $0["validation_loss"] as? Double }).count == 1)
+  }
+
   @Test("what is compared needs a validation split")
   func needs() throws {
     let path = folder.path + "/whole.tokens.zst"

@@ -243,6 +243,14 @@ struct OptimizationTests {
     #expect(skipped > 20 && skipped < 200, "\(skipped)")
   }
 
+  @Test("a guard that is taken on again knows nothing of the norms before it was taken off")
+  func forgets() throws {
+    var trainer = try trainer { _ in }
+    for _ in 0..<30 { trainer.tally.gradientNorm.add(1e-9) }
+    _ = try trainer.step()
+    #expect(trainer.tally.gradientNorm.isEmpty)
+  }
+
   @Test("what the guard leaves out is counted and in the log, and the data goes on")
   func skips() throws {
     let path = folder.path + "/run"

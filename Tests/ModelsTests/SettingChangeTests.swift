@@ -51,7 +51,7 @@ struct SettingChangeTests {
       return ("no", "yes")
     case .rates:
       settings.rates = RateFactors(["embedding": 0.5])
-      return (nil, "0.5 embedding")
+      return (nil, "embedding=0.5")
     case .decayShare:
       settings.decayShare = 0.5
       return ("0.2", "0.5")
@@ -182,6 +182,47 @@ struct SettingChangeTests {
       .compactMap {
         (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
       }
+  }
+
+  @Test("factors of rates are told with their patterns")
+  func factors() throws {
+    var settings = TrainingSettings(), other = settings
+    (settings.rates, other.rates) = (
+      RateFactors(["layers": 1, "embedding": 0.25]), RateFactors(["layers": 2])
+    )
+    let change = SettingChange(
+      step: 3, setting: "rates", from: "embedding=0.25, layers=1", to: "layers=2")
+    #expect(try settings.changes(to: other, at: 3) == [change])
+  }
+
+  @Test("a momentum that is not given is the optimiser's usual one", arguments: [OptimizerName.sgd, .muon])
+  func momentum(optimizer: OptimizerName) throws {
+    let usual = try #require(optimizer.usualMomentum), run = folder.path + "/run"
+    var chosen = TrainingSettings()
+    chosen.suit(optimizer)
+    #expect(chosen.momentum == usual)
+    // As in a record of an earlier version.
+    var settings = TrainingSettings()
+    (settings.batch, settings.segment, settings.budget) = (2, 16, .steps(2))
+    settings.optimizer = optimizer
+    let model = try LanguageModel(.init(LRU.self, vocabularySize: 32, width: 16, layers: 1), seed: 3)
+    var first = TrainingRun(
+      Trainer(model, settings: settings, sampler: try SegmentSampler(corpora, lanes: 2, length: 16, seed: 1)),
+      folder: run)
+    _ = try first.run()
+    #expect(try RunFolder.record(run).settings.momentum == nil)
+    for told in [nil, usual] {
+      var other = settings
+      other.momentum = told
+      #expect(try RunFolder.resume(run, corpora: corpora, settings: other).changes == [])
+    }
+    settings.momentum = 0.5
+    let text = sentence { _ = try RunFolder.resume(run, corpora: corpora, settings: settings) }
+    #expect(text.contains("has the momentum \(usual), and cannot go on with 0.5"), "\(text)")
+    settings.optimizer = .adamw
+    settings.momentum = nil
+    let others = sentence { _ = try RunFolder.resume(run, corpora: corpora, settings: settings) }
+    #expect(others.contains("leave --optimizer out"), "\(others)")
   }
 
   @Test("a longer budget does not warm up again, and a warm-up under way keeps its length")

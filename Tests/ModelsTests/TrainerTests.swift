@@ -292,25 +292,36 @@ struct ScheduleTests {
       (.robbinsMonro, [1e-3, 0.5, 1, 1, 1]),
     ])
   func factors(schedule: Schedule, expected: [Double]) {
+    func at(_ progress: Double, warmup: Double = 0.2, final: Double = 0.1) -> Double {
+      Self.factor(schedule, progress, warmup: warmup, final: final)
+    }
     for (progress, factor) in zip([0, 0.1, 0.2, 0.6, 1], expected) {
-      #expect(abs(schedule.factor(progress: progress, warmup: 0.2, final: 0.1) - factor) < 1e-12)
+      #expect(abs(at(progress) - factor) < 1e-12)
     }
     // A quarter down half a cosine is above the line.
-    let quarter = schedule.factor(progress: 0.4, warmup: 0.2, final: 0)
+    let quarter = at(0.4, final: 0)
     let shares: [Schedule: Double] = [.cosine: (1 + 0.5.squareRoot()) / 2, .linear: 0.75]
     #expect(abs(quarter - (shares[schedule] ?? 1)) < 1e-12)
-    #expect(schedule.factor(progress: 0, warmup: 0, final: 0.1) == 1)
-    #expect(
-      schedule.factor(progress: 1.5, warmup: 0.2, final: 0.1)
-        == schedule.factor(progress: 1, warmup: 0.2, final: 0.1))
-    #expect(schedule.factor(progress: 0.5, warmup: 1, final: 0) == 0.5)
+    #expect(at(0, warmup: 0) == 1)
+    #expect(at(1.5) == at(1))
+    #expect(at(0.5, warmup: 1, final: 0) == 0.5)
+  }
+
+  /// Before the first step, of a peak of 1.
+  private static func factor(
+    _ schedule: Schedule, _ progress: Double, warmup: Double, final: Double, decay: Double = 0.2
+  ) -> Double {
+    var settings = TrainingSettings()
+    (settings.schedule, settings.learningRate) = (schedule, 1)
+    (settings.warmup, settings.finalRate, settings.decayShare) = (warmup, final, decay)
+    return settings.learningRate(at: progress, steps: 0)
   }
 
   @Test(
     "a rate that decays at the end stays until then and falls as one minus the root of what is left behind")
   func warmupStableDecay() {
     func factor(_ progress: Double, decay: Double = 0.4, warmup: Double = 0.1) -> Double {
-      Schedule.wsd.factor(progress: progress, warmup: warmup, final: 0.2, decay: decay)
+      Self.factor(.wsd, progress, warmup: warmup, final: 0.2, decay: decay)
     }
     for (progress, expected) in [(0.1, 1), (0.6, 1), (0.7, 0.6), (0.8, 1 - 0.8 * 0.5.squareRoot()), (1, 0.2)]
     {
@@ -362,6 +373,13 @@ struct ScheduleTests {
     #expect(refusal { $0.warmup = -0.1 }.contains("warmup"))
     #expect(refusal { $0.budget = .minutes(0) }.contains("budget"))
     #expect(refusal { $0.accumulate = 0 }.contains("accumulate is 0"))
+    #expect(refusal { $0.accumulate = 1 << 20 + 1 }.contains("between 1 and 1048576"))
+    #expect(refusal { $0.batch = 1 << 25 }.contains("batch is 33554432"))
+    #expect(refusal { $0.average = .ema(1) }.contains("average is ema:1.0"))
+    #expect(refusal { $0.validationInterval = -1 }.contains("validation_interval is -1"))
+    #expect(refusal { $0.validationTokens = -1 }.contains("validation_limit is -1"))
+    #expect(refusal { $0.checkpointMinutes = .infinity }.contains("checkpoint_minutes is inf"))
+    #expect(refusal { $0.keptCheckpoints = 1001 }.contains("kept_checkpoints is 1001"))
     #expect(refusal { $0.momentum = 0.5 }.contains("momentum goes with the optimizer sgd or muon"))
     #expect(refusal { ($0.optimizer, $0.momentum) = (.muon, 1) }.contains("momentum is 1.0"))
     #expect(refusal { $0.nesterov = true }.contains("nesterov goes with the momentum of sgd"))
@@ -374,5 +392,24 @@ struct ScheduleTests {
     #expect(refusal { $0.rates = RateFactors(["norm": -1]) }.contains("-1.0 for norm"))
     #expect(refusal { $0.keepBest = true }.contains("--validate-every"))
     #expect(refusal { ($0.patience, $0.validationInterval) = (0, 1) }.contains("patience is 0"))
+  }
+
+  @Test(
+    "what is out of its range is told with the option that sets it, whatever else does not fit",
+    arguments: [
+      ({ $0.budget = .steps(0) }, "--steps is 0"), ({ $0.budget = .minutes(.nan) }, "--minutes is nan"),
+      ({ $0.validationInterval = -1 }, "--validate-every is -1"),
+      ({ $0.validationTokens = -1 }, "--validation-tokens is -1"),
+      ({ $0.checkpointInterval = -1 }, "--checkpoint-every is -1"), ({ $0.decayShare = 2 }, "--decay is 2.0"),
+      ({ $0.keptCheckpoints = 0 }, "--keep-checkpoints is 0"),
+      ({ $0.learningRate = 0 }, "--learning-rate is 0.0"),
+      ({ $0.rates = RateFactors(["norm": -1]) }, "--rate has -1.0 for norm"),
+      ({ ($0.momentum, $0.keepBest, $0.nesterov) = (0.5, true, true) }, "no error"),
+    ] as [(@Sendable (inout TrainingSettings) -> Void, String)])
+  func options(change: @Sendable (inout TrainingSettings) -> Void, words: String) {
+    var settings = TrainingSettings()
+    change(&settings)
+    let text = sentence { try settings.validateOptions() }
+    #expect(text.hasPrefix(words), "\(text)")
   }
 }

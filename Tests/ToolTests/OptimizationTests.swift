@@ -76,6 +76,47 @@ extension ToolTests {
         text.contains("8 steps, ") && text.contains("no better any more") && text.contains("at step 2"),
         "\(text)")
       #expect(place.steps(of: "run") == 8)
+      // What it takes to go on is more patience, and no longer budget.
+      let resume = ["train", "--resume", "--out", "run", "--threads", "1"]
+      let still = try place.run(resume + ["--keep-best"]).succeeded().text
+      #expect(still.contains("--patience 4 or more") && !still.contains("longer"), "\(still)")
+      #expect(still.contains("its model was not kept"), "\(still)")
+      try place.run(resume + ["--no-keep-best", "--patience", "5"]).succeeded()
+      #expect(place.steps(of: "run") == 12)
+      let ended = try place.run(resume + ["--steps", "12"]).succeeded().text
+      #expect(ended.contains("a longer budget and --patience 6 or more"), "\(ended)")
+      try place.run(resume + ["--patience", "0", "--steps", "20"]).succeeded()
+      #expect(place.steps(of: "run") == 20)
+    }
+
+    @Test func `what was asked for is taken off a run that goes on`() throws {
+      let run = try Workplace.training("lru", corpus: place.makeCorpus(), out: "run", steps: 10)
+      let options = [
+        "--rate", "embedding=0.5", "--spike-guard", "4", "--patience", "3", "--validate-every", "5",
+      ]
+      try place.run(run + options).succeeded()
+      let text = try place.run(
+        "train", "--resume", "--out", "run", "--rate", "none", "--spike-guard", "0", "--patience", "0"
+      ).succeeded().errors
+      for words in [
+        "rates none, before embedding=0.5", "spike_guard none, before 4", "patience none, before 3",
+      ] {
+        #expect(text.contains("from step 10 on: " + words), "\(text)")
+      }
+      let record = String(decoding: try place.bytes(of: "run/run.json"), as: UTF8.self)
+      let settings = try #require(record.split(separator: "\"settings\"").last)
+      for key in ["rates", "spike_guard", "patience"] { #expect(!settings.contains("\"\(key)\"")) }
+    }
+
+    @Test func `a best model that cannot be written is no success`() throws {
+      let run = try Workplace.training("lru", corpus: place.makeCorpus(), out: "run", steps: 10)
+      try place.run(run).succeeded()
+      try place.write([1], to: "run/best")
+      let resume = ["train", "--resume", "--out", "run", "--threads", "1", "--steps", "20"]
+      try place.run(resume + ["--keep-best", "--validate-every", "5"]).failed(
+        1, "the run is saved in run, but the best model, of step 20, could not be written", logs: true)
+      #expect(place.steps(of: "run") == 20)
+      try place.run("score", "run", input: Workplace.story).succeeded()
     }
 
     static let refusals: [(code: Int32, options: [String], words: [String])] = [
@@ -84,7 +125,11 @@ extension ToolTests {
       (64, ["--offset=-1"], ["--offset is -1.0"]), (64, ["--decay", "2"], ["--decay is 2.0"]),
       (64, ["--spike-guard", "1"], ["--spike-guard is 1.0"]),
       (64, ["--accumulate", "0"], ["--accumulate is 0"]),
-      (64, ["--patience", "0"], ["--patience is 0"]), (64, ["--average", "ema:1"], ["ema:1"]),
+      (64, ["--accumulate", "1048577"], ["--accumulate is 1048577"]),
+      (64, ["--patience=-1"], ["--patience is -1"]),
+      (64, ["--average", "ema:1"], ["--average is ema:1.0", "in [0, 1)"]),
+      (64, ["--average", "mean"], ["mean"]), (64, ["--rate", "norm=-1"], ["--rate has -1.0 for norm"]),
+      (64, ["--rate", "none", "--rate", "norm=2"], ["--rate none", "leave the others out"]),
       (64, ["--rate", "embedding"], ["embedding"]),
       (64, ["--rate", "embedding=x"], ["embedding=x", "a number"]),
       (64, ["--rate", "norm=1", "--rate", "norm=2"], ["two factors"]),
