@@ -40,7 +40,7 @@ package final class NonFiniteSearch: @unchecked Sendable {
   }
 
   /// The search that watches this thread.
-  static var active: NonFiniteSearch? { running.load(ordering: .relaxed) == 0 ? nil : current }
+  package static var active: NonFiniteSearch? { running.load(ordering: .relaxed) == 0 ? nil : current }
 
   func look(_ node: Node, _ inputs: [Tensor], _ values: [Tensor]) {
     let used = inputs.compactMap { input in input.origin.flatMap { leaves[ObjectIdentifier($0.node)] } }
@@ -62,7 +62,7 @@ package final class NonFiniteSearch: @unchecked Sendable {
     }
   }
 
-  func lookBack(_ node: Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) {
+  package func lookBack(_ node: Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) {
     guard finding == nil else { return }
     parameter = parameters[node.order] ?? parameter
     if let value = outputs.lazy.compactMap({ $0?.oddity() }).first {

@@ -122,9 +122,14 @@ public func gradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [
   zip(leaves, knownGradients(of: outputs, for: leaves)).map { $1 ?? Tensor(zeros: $0.shape) }
 }
 
-/// The same with nil where nothing depends on a leaf. A search for numbers that are not finite sees every operation, from the
-/// last to the first.
-func knownGradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor]) -> [Tensor?] {
+/// The same with nil where nothing depends on a leaf.
+///
+/// - Parameter watch: is shown every operation, from the last to the first, with the gradients of its outputs and those that it
+///   makes of them for its inputs; without one, a search for numbers that are not finite is, if there is one.
+package func knownGradients(
+  of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor],
+  watch: ((Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) -> Void)? = NonFiniteSearch.active?.lookBack
+) -> [Tensor?] {
   Profiler.begin(.rest, isBackward: true)
   defer { Profiler.end() }
   var pending: [ObjectIdentifier: [Tensor?]] = [:]
@@ -154,13 +159,12 @@ func knownGradients(of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Te
     for case let input? in node.inputs { frontier.append(input.node) }
   }
 
-  let search = NonFiniteSearch.active
   for node in nodes.values.sorted(by: { $0.order > $1.order }) where !node.inputs.isEmpty {
     guard let slots = pending.removeValue(forKey: ObjectIdentifier(node)) else { continue }
     Profiler.begin(node.work, node.operation)
     let results = node.rule(slots)
     Profiler.end()
-    search?.lookBack(node, slots, results)
+    watch?(node, slots, results)
     for (input, gradient) in zip(node.inputs, results) {
       if let input, let gradient { add(gradient, to: input) }
     }

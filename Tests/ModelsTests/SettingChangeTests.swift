@@ -37,6 +37,9 @@ struct SettingChangeTests {
     case .precision:
       settings.precision = .bf16
       return ("f32", "bf16")
+    case .recomputes:
+      settings.recomputes = true
+      return ("no", "yes")
     case .accumulate:
       settings.accumulate = 3
       return ("1", "3")
