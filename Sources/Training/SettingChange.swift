@@ -20,7 +20,7 @@ extension TrainingSettings {
     .clip,
     .spikeGuard, .accumulate, .carryState, .targets, .budget, .validationInterval, .validationTokens,
     .keepBest,
-    .patience, .checkpointInterval, .checkpointMinutes, .keptCheckpoints,
+    .patience, .logInterval, .checkpointInterval, .checkpointMinutes, .keptCheckpoints,
   ]
 
   /// What is different in `other`.

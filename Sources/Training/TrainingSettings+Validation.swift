@@ -7,7 +7,9 @@ extension TrainingSettings {
   /// Throws `ConfigurationError` where a setting is out of its range or two do not fit together, naming it as
   /// `run.json` does.
   public func validate() throws {
-    try ConfigurationError.requirePositive(["batch": batch, "segment": segment, "accumulate": accumulate])
+    try ConfigurationError.requirePositive([
+      "batch": batch, "segment": segment, "accumulate": accumulate, "log_interval": logInterval,
+    ])
     for (name, value) in [
       ("learning_rate", learningRate), ("epsilon", epsilon), ("clip", clip), ("offset", offset),
     ] where !(value > 0 && value.isFinite) {

@@ -69,6 +69,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   /// The most validation tokens that a validation looks at, spread evenly over the split; 0 for all of them. Without one,
   /// 65,536 during the run, and at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576.
   public var validationTokens: Int?
+  /// Steps between lines of `metrics.jsonl` on training.
+  public var logInterval = 10
   /// Steps between checkpoints; 0 for none by steps. There is one at the end in any case.
   public var checkpointInterval = 0
   /// Minutes between checkpoints; 0 for none by time.

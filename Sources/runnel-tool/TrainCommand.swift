@@ -75,6 +75,7 @@ struct TrainCommand: ParsableCommand {
       during the run; at its end a tenth of the tokens trained on, at least 16,384 and at most 1,048,576).
       """, valueName: "n"))
   var validationTokens: Int?
+  @Option(help: "Steps between lines of metrics.jsonl (default: 10).") var logEvery: Int?
   @Option(help: "Steps between checkpoints (0: only at the end; default: by time).") var checkpointEvery: Int?
   @Option(help: "Minutes between checkpoints (0: none by time; default: 5, or 0 with --checkpoint-every).")
   var checkpointMinutes: Double?
@@ -96,6 +97,7 @@ struct TrainCommand: ParsableCommand {
       "--minutes, --steps and --tokens are three ways to end a run; give one of them")
     for (name, value) in [
       ("width", width), ("layers", layers), ("heads", heads), ("batch", batch), ("segment", segment),
+      ("log-every", logEvery),
     ] {
       try require(name, value, "lie between 1 and \(1 << 24)") { (1...1 << 24).contains($0) }
     }
@@ -180,6 +182,7 @@ struct TrainCommand: ParsableCommand {
     options.seed = seed
     options.validationInterval = validateEvery
     options.validationTokens = validationTokens.map(Optional.some)
+    options.logInterval = logEvery
     options.checkpointInterval = checkpointEvery
     options.checkpointMinutes = checkpointMinutes
     options.keptCheckpoints = keepCheckpoints
