@@ -5,6 +5,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 
+def single(x):
+    """In float32 where autocast gives bf16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class SwiGLU(nn.Module):
     def __init__(self, width, inner):
         super().__init__()
@@ -65,7 +70,7 @@ class Rotary(nn.Module):
 
     def __init__(self, K):
         super().__init__()
-        self.register_buffer("frequency", 10000 ** -torch.linspace(0, 1, K // 2))
+        self.register_buffer("frequency", 10000 ** (-torch.arange(0, K, 2) / K))
 
     def forward(self, x):  # [B H T K]
         a, b = x.chunk(2, dim=-1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from frame import Rotary, ShortConvolution, heads, joined, rms_norm
+from frame import Rotary, ShortConvolution, heads, joined, rms_norm, single
 
 
 def entering(decay, added):
@@ -69,7 +69,7 @@ class GLA(nn.Module):
 
     def forward(self, x):
         q, k, v, gate, low = self.project(x).split(self.sizes, dim=-1)
-        g = F.logsigmoid(self.decay(low).float()) / self.temperature
+        g = F.logsigmoid(single(self.decay(low))) / self.temperature
         y = gated(heads(q, self.H) * self.scale, heads(k, self.H), heads(v, self.H), heads(g, self.H), self.Q)
         return self.out(joined(self.norm(y)) * F.silu(gate))
 
@@ -82,8 +82,7 @@ class GLA(nn.Module):
 def solved(A, b):
     """(I - A)^-1 b, A strictly lower triangular; in float32, as there is no other solver."""
     with torch.autocast("cpu", enabled=False):
-        single = torch.promote_types(A.dtype, torch.float32)
-        return torch.linalg.solve_triangular(-A.to(single), b.to(single), upper=False, unitriangular=True)
+        return torch.linalg.solve_triangular(-single(A), single(b), upper=False, unitriangular=True)
 
 
 def delta_rule(q, k, v, beta, Q, g=None):

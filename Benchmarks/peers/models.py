@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from frame import Rotary, ShortConvolution, heads, joined
+from frame import Rotary, ShortConvolution, heads, joined, single
 
 # ---------------------------------------------------------------- RetNet and linear attention
 # S_t = gamma S_{t-1} + k_t^T v_t,  y_t = q_t S_t   (Sun et al. 2023, eqs. 5 to 7; gamma = 1: Katharopoulos et al. 2020)
@@ -49,6 +49,7 @@ class RetNet(nn.Module):
         self.sizes = [width, width, 2 * width, 2 * width]
         self.project = nn.Linear(width, sum(self.sizes), bias=False)  # q, k, v and the gate in one product
         self.out = nn.Linear(2 * width, width, bias=False)
+        self.norm = nn.LayerNorm(self.V, elementwise_affine=False)  # the group norm: one group a head, for each token
         self.register_buffer("gamma", 1 - 2.0 ** (-5 - torch.arange(H)))
         self.rotate = Rotary(self.K)
 
@@ -56,8 +57,7 @@ class RetNet(nn.Module):
         q, k, v, gate = self.project(x).split(self.sizes, dim=-1)
         q, k = self.rotate(heads(q, self.H)), self.rotate(heads(k, self.H)) * self.K**-0.5
         y = retention(q, k, heads(v, self.H), self.gamma, self.Q)
-        y = F.layer_norm(y.transpose(1, 2), [self.V]).flatten(2)  # the group norm: one group a head, for each token
-        return self.out(F.silu(gate) * y)
+        return self.out(F.silu(gate) * self.norm(y.transpose(1, 2)).flatten(2))
 
 
 class LinearAttention(nn.Module):
@@ -151,7 +151,7 @@ class S4D(nn.Module):
         self.log_A_real = nn.Parameter(torch.full((width, N // 2), math.log(0.5)))
         self.A_imag = nn.Parameter(math.pi * torch.arange(N // 2).repeat(width, 1))
         self.D = nn.Parameter(torch.randn(width))
-        self.out = nn.Linear(width, 2 * width)
+        self.gelu, self.out = nn.GELU(), nn.Linear(width, 2 * width)
 
     def discrete(self):
         A = torch.complex(-self.log_A_real.exp(), self.A_imag)  # [D N/2]
@@ -166,7 +166,7 @@ class S4D(nn.Module):
     def forward(self, u):
         u = u.transpose(1, 2)
         y = causal_convolution(u, self.kernel(u.shape[-1])) + u * self.D[:, None]
-        return F.glu(self.out(F.gelu(y.transpose(1, 2))), dim=-1)
+        return F.glu(self.out(self.gelu(y.transpose(1, 2))), dim=-1)
 
 
 # ---------------------------------------------------------------- LRU
@@ -199,11 +199,11 @@ class LRU(nn.Module):
         self.B = nn.Linear(width, 2 * N, bias=False)  # real and imaginary parts side by side
         self.C = nn.Linear(2 * N, width, bias=False)
         self.D = nn.Parameter(torch.randn(width))
-        self.out = nn.Linear(width, 2 * width)
+        self.gelu, self.out = nn.GELU(), nn.Linear(width, 2 * width)
 
     def forward(self, u):
         log_decay = torch.complex(-self.nu_log.exp(), self.theta_log.exp())
-        b = torch.view_as_complex(self.B(u).float().unflatten(-1, (-1, 2))) * self.gamma_log.exp()  # [B T N]
+        b = torch.view_as_complex(single(self.B(u)).unflatten(-1, (-1, 2))) * self.gamma_log.exp()  # [B T N]
         x = scan(b.permute(2, 1, 0).contiguous(), log_decay, self.Q)
         y = self.C(torch.view_as_real(x.permute(2, 1, 0)).flatten(-2)) + self.D * u
-        return F.glu(self.out(F.gelu(y)), dim=-1)
+        return F.glu(self.out(self.gelu(y)), dim=-1)

@@ -9,7 +9,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from frame import Block, heads, joined
+from frame import Block, heads, joined, single
 from matrix_memory import gated, solved, unit
 
 
@@ -134,7 +134,7 @@ class RWKV7(nn.Module):
         values = self.value(v)
         values = values if first is None else values + (first - values) * self.mix(v).sigmoid()
         r, key, rate = self.receptance(r), self.key(k), self.rate(a).sigmoid()
-        decay = -math.exp(-0.5) * self.decay(w, torch.tanh).float().sigmoid()
+        decay = -math.exp(-0.5) * single(self.decay(w, torch.tanh)).sigmoid()
         k = key * (1 + (rate - 1) * self.rate_share)
         removal = unit(heads(key * self.removal_scale, self.H), 1e-12)
         r, k, v, rate, decay = (heads(part, self.H) for part in (r, k, values, rate, decay))

@@ -78,8 +78,8 @@ class Sitting:
         with open(self.held, "rb") as text:
             carried = run([self.options.runnel, "score", out, "--json"], stdin=text)
         return dict(
-            seconds=summary["seconds"], tokens=summary["tokens"], parameters=summary["parameters"],
-            carried=carried["nats_per_token"], windows=self.separate(out), window=WINDOW)
+            seconds=summary["seconds"], tokens=summary["tokens"], parameters=run([self.options.runnel, "info", out, "--json"])["parameters"],
+            carried=carried["loss"], windows=self.separate(out), window=WINDOW)
 
     def separate(self, model):
         """Mean nats of all windows, each from the model's initial state."""

@@ -44,7 +44,8 @@ extension Tensor {
   package mutating func orthogonalize() {
     let (m, n) = (shape[0], shape[1]), isWide = m <= n, (k, long) = (min(m, n), max(m, n))
     let (a, b, c): (Float, Float, Float) = (3.4445, -4.7750, 2.0315)
-    scale(by: Float(1 / (sumOfSquares.squareRoot() + 1e-7)))
+    // Where weights begin as zeros, norms behind them are small at first: a sum with a bound would make such steps shorter.
+    scale(by: Float(1 / max(sumOfSquares.squareRoot(), 1e-7)))
     let gram = Tensor(uninitialized: [k, k]), polynomial = Tensor(uninitialized: [k, k])
     var next = Tensor(uninitialized: shape)
     func view(_ tensor: Tensor, _ transposition: Transposition = .none) -> MatrixView {

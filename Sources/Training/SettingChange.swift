@@ -18,7 +18,8 @@ extension TrainingSettings {
     .precision, .recomputes, .learningRate, .rates, .schedule, .warmup, .finalRate, .decayShare, .offset,
     .exponent,
     .weightDecay, .clip, .spikeGuard, .accumulate, .carryState, .targets, .budget, .validationInterval,
-    .validationTokens, .keepBest, .patience, .checkpointInterval, .checkpointMinutes, .keptCheckpoints,
+    .validationTokens, .keepBest, .patience, .logInterval, .checkpointInterval, .checkpointMinutes,
+    .keptCheckpoints,
   ]
 
   /// What is different in `other`.

@@ -122,7 +122,7 @@ public struct TrainingRun: ~Copyable, Sendable {
       isSaved = false
       lossMean.add(step.loss)
       trainer.spend(seconds: clock.lap())
-      if trainer.steps % 10 == 0 || step.isSkipped {
+      if trainer.steps % settings.logInterval == 0 || step.isSkipped {
         metrics.add(step, trainer: trainer)
         session.complain("metrics", metrics.failure.map { "lines of the log wait: \($0)" }, note)
       }

@@ -24,6 +24,7 @@ extension TrainingSettings {
     (carryState, resetAtDocuments) = (try read(.carryState), try read(.resetAtDocuments))
     validationInterval = try read(.validationInterval)
     checkpointInterval = try read(.checkpointInterval)
+    logInterval = try read(.logInterval, else: logInterval)
     validationTokens = try fields.decodeIfPresent(Int.self, forKey: .validationTokens)
     checkpointMinutes = try read(.checkpointMinutes, else: checkpointMinutes)
     keptCheckpoints = try read(.keptCheckpoints, else: keptCheckpoints)
@@ -62,6 +63,7 @@ extension TrainingSettings {
     case keepBest = "keep_best"
     // `validation_tokens` is taken: older records have a count under that key.
     case validationTokens = "validation_limit"
+    case logInterval = "log_interval"
     case checkpointInterval = "checkpoint_interval"
     case checkpointMinutes = "checkpoint_minutes"
     case keptCheckpoints = "kept_checkpoints"

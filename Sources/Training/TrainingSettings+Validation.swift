@@ -43,6 +43,7 @@ extension TrainingSettings {
       case .validationTokens: "validation-tokens"
       case .checkpointInterval: "checkpoint-every"
       case .keptCheckpoints: "keep-checkpoints"
+      case .logInterval: "log-every"
       default: key.rawValue.replacing("_", with: "-")
       }
     return "--" + name
@@ -60,7 +61,7 @@ extension TrainingSettings {
     }
     for (key, value, most) in [
       (CodingKeys.batch, batch, 1 << 24), (.segment, segment, 1 << 24), (.accumulate, accumulate, 1 << 20),
-      (.keptCheckpoints, keptCheckpoints, 1000),
+      (.keptCheckpoints, keptCheckpoints, 1000), (.logInterval, logInterval, 1 << 24),
     ] { try check(key, value, "lie between 1 and \(most)") { (1...most).contains($0) } }
     for (key, value) in [
       (CodingKeys.learningRate, learningRate), (.epsilon, epsilon), (.clip, clip), (.offset, offset),

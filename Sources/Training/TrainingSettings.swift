@@ -76,6 +76,8 @@ public struct TrainingSettings: Codable, Sendable, Equatable {
   public static let usualValidationTokens = 1 << 16
   /// How many the one at its end does.
   public static let usualLastValidationTokens = 1 << 14...1 << 20
+  /// Steps between lines of `metrics.jsonl` on training.
+  public var logInterval = 10
   /// Steps between checkpoints; 0 for none by steps. There is one at the end in any case.
   public var checkpointInterval = 0
   /// Minutes between checkpoints; 0 for none by time.

@@ -85,6 +85,7 @@ struct TrainCommand: ParsableCommand {
       \(grouped(TrainingSettings.usualLastValidationTokens.upperBound))).
       """, valueName: "n"))
   var validationTokens: Int?
+  @Option(help: "Steps between lines of metrics.jsonl (default: \(usual.logInterval)).") var logEvery: Int?
   @Option(help: "Steps between checkpoints (0: only at the end; default: by time).") var checkpointEvery: Int?
   @Option(
     help:
@@ -175,6 +176,7 @@ struct TrainCommand: ParsableCommand {
     options.seed = seed
     options.validationInterval = validateEvery
     options.validationTokens = validationTokens.map(Optional.some)
+    options.logInterval = logEvery
     options.checkpointInterval = checkpointEvery
     options.checkpointMinutes = checkpointMinutes
     options.keptCheckpoints = keepCheckpoints

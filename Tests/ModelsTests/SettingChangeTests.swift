@@ -127,6 +127,9 @@ struct SettingChangeTests {
     case .validationTokens:
       settings.validationTokens = 9
       return (nil, "9")
+    case .logInterval:
+      settings.logInterval = 7
+      return ("10", "7")
     case .checkpointInterval:
       settings.checkpointInterval = 7
       return ("0", "7")

@@ -394,18 +394,21 @@ struct ScheduleTests {
     #expect(refusal { ($0.patience, $0.validationInterval) = (0, 1) }.contains("patience is 0"))
   }
 
+  /// A change of the settings, and what is said of it.
+  static let outOfRange: [(change: @Sendable (inout TrainingSettings) -> Void, words: String)] = [
+    ({ $0.budget = .steps(0) }, "--steps is 0"), ({ $0.budget = .minutes(.nan) }, "--minutes is nan"),
+    ({ $0.validationInterval = -1 }, "--validate-every is -1"),
+    ({ $0.validationTokens = -1 }, "--validation-tokens is -1"),
+    ({ $0.checkpointInterval = -1 }, "--checkpoint-every is -1"), ({ $0.decayShare = 2 }, "--decay is 2.0"),
+    ({ $0.keptCheckpoints = 0 }, "--keep-checkpoints is 0"),
+    ({ $0.learningRate = 0 }, "--learning-rate is 0.0"),
+    ({ $0.rates = RateFactors(["norm": -1]) }, "--rate has -1.0 for norm"),
+    ({ ($0.momentum, $0.keepBest, $0.nesterov) = (0.5, true, true) }, "no error"),
+  ]
+
   @Test(
     "what is out of its range is told with the option that sets it, whatever else does not fit",
-    arguments: [
-      ({ $0.budget = .steps(0) }, "--steps is 0"), ({ $0.budget = .minutes(.nan) }, "--minutes is nan"),
-      ({ $0.validationInterval = -1 }, "--validate-every is -1"),
-      ({ $0.validationTokens = -1 }, "--validation-tokens is -1"),
-      ({ $0.checkpointInterval = -1 }, "--checkpoint-every is -1"), ({ $0.decayShare = 2 }, "--decay is 2.0"),
-      ({ $0.keptCheckpoints = 0 }, "--keep-checkpoints is 0"),
-      ({ $0.learningRate = 0 }, "--learning-rate is 0.0"),
-      ({ $0.rates = RateFactors(["norm": -1]) }, "--rate has -1.0 for norm"),
-      ({ ($0.momentum, $0.keepBest, $0.nesterov) = (0.5, true, true) }, "no error"),
-    ] as [(@Sendable (inout TrainingSettings) -> Void, String)])
+    arguments: outOfRange)
   func options(change: @Sendable (inout TrainingSettings) -> Void, words: String) {
     var settings = TrainingSettings()
     change(&settings)

@@ -105,6 +105,19 @@ struct TrainingValidationTests {
       .map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
   }
 
+  @Test(
+    "the log has a line of every so many steps, where nobody says of every tenth",
+    arguments: [nil, 1, 7] as [Int?])
+  func lines(interval: Int?) throws {
+    let trainer = try trainer(CorpusMixture(corpus()), steps: 20) {
+      if let interval { $0.logInterval = interval }
+    }
+    var run = TrainingRun(trainer, folder: folder.path + "/run")
+    _ = try run.run()
+    let steps = try metrics("run").filter { $0["loss"] != nil }.map { $0["step"] as? Int }
+    #expect(steps == Array(stride(from: interval ?? 10, through: 20, by: interval ?? 10)))
+  }
+
   @Test("a validation on the way looks at 65,536 tokens, and comes behind the checkpoint of its step")
   func onTheWay() throws {
     let trainer = try trainer(CorpusMixture(corpus()), steps: 6) {

@@ -80,7 +80,7 @@ enum TestedOptimizer: String, CaseIterable, Sendable {
       }
       return c
     }
-    let norm = dot(g, g).squareRoot() + 1e-7
+    let norm = max(dot(g, g).squareRoot(), 1e-7)
     var x = g.map { $0 / norm }
     for _ in 0..<5 {
       let gram = product(x, transposed(x, columns: n), n, m), square = product(gram, gram, m, m)
@@ -129,6 +129,22 @@ struct OptimizerTests {
     }
     let expected = try #require(optimizerGolden["\(optimizer.rawValue) \(shape[0]) \(shape[1])"])
     #expect(relativeError(weight, expected) < (optimizer == .muon ? 1e-5 : 1e-6))
+  }
+
+  @Test(
+    "a step of Muon does not depend on how large the gradient is, down to one of next to nothing",
+    arguments: [1, 16, 20] as [Int])
+  func scaled(exponent: Int) {
+    let shape: Shape = [8, 5], gradient = random(shape, seed: 7)
+    func weight(_ factor: Double) -> Tensor {
+      var weight = random(shape, seed: 8), velocity = Tensor(zeros: shape)
+      muonUpdate(
+        &weight, gradient: gradient, velocity: &velocity, momentum: 0.95,
+        UpdateScale(learningRate: 0.1, gradient: factor))
+      return weight
+    }
+    #expect(relativeError(weight(pow(2, -Double(exponent))), weight(1).doubles) < 1e-7)
+    #expect(relativeError(weight(0), random(shape, seed: 8).doubles) == 0)
   }
 
   @Test(
