@@ -11,7 +11,7 @@ package final class NonFiniteSearch: @unchecked Sendable {
 
   /// What was found, as the beginning of a sentence.
   package private(set) var finding: String?
-  private let leaves: [ObjectIdentifier: (name: String, value: Tensor)]
+  private var leaves: [ObjectIdentifier: (name: String, value: Tensor)]
   /// The parameter that was used last, and by order the one of each operation.
   private var parameter = "the input"
   private var parameters: [Int: String] = [:]
@@ -36,6 +36,14 @@ package final class NonFiniteSearch: @unchecked Sendable {
       for (leaf, gradient) in zip(leaves, made) where finding == nil {
         finding = gradient.oddity().map { "the gradient of \(leaf.name), a sum, is \($0)" }
       }
+    }
+  }
+
+  /// Takes leaves of another tape for the parameters whose copies they are.
+  func follow(_ copies: [Tensor], of originals: [Tensor]) {
+    for (copy, original) in zip(copies, originals) {
+      guard let place = copy.origin?.node, let origin = original.origin?.node else { continue }
+      leaves[ObjectIdentifier(place)] = leaves[ObjectIdentifier(origin)].map { ($0.name, copy) }
     }
   }
 

@@ -11,14 +11,15 @@ package func recomputed<Rest>(
   _ inputs: [Tensor], _ body: @escaping @Sendable ([Tensor]) -> (values: [Tensor], rest: Rest)
 ) -> (values: [Tensor], rest: Rest) {
   guard inputs.contains(where: \.isTracked) else { return body(inputs) }
-  let constants = inputs.map(\.detached), asked = inputs.map(\.isTracked)
-  // On a tape of its own, which ends with the places of its values.
-  @Sendable func starts() -> [Tensor] { zip(constants, asked).map { $1 ? $0.tracked() : $0 } }
-  var (values, rest) = body(starts())
+  // Leaves of a tape of its own, which ends with the places of its values.
+  let starts = inputs.map { $0.isTracked ? $0.detached.tracked() : $0.detached }
+  NonFiniteSearch.active?.follow(starts, of: inputs)
+  var (values, rest) = body(starts)
   for i in values.indices { values[i] = values[i].detached }
   let recorded = record(values, from: inputs) { seeds in
-    let starts = starts(), again = body(starts).values
-    let seeded = zip(again, seeds).compactMap { value, seed in seed.map { (value: value, seed: $0) } }
+    let seeded = zip(body(starts).values, seeds).compactMap { value, seed in
+      seed.map { (value: value, seed: $0) }
+    }
     return knownGradients(of: seeded, for: starts)
   }
   return (recorded, rest)

@@ -79,8 +79,8 @@ struct BestModelTests {
     // A rate that spoils what was learnt.
     var settings = try RunFolder.record(run).settings
     (settings.learningRate, settings.budget) = (5, .steps(30))
-    var spoilt = TrainingRun(try RunFolder.resume(run, corpora: corpora, settings: settings), folder: run)
-    let summary = try spoilt.run()
+    var later = TrainingRun(try RunFolder.resume(run, corpora: corpora, settings: settings), folder: run)
+    let summary = try later.run()
     #expect(summary.bestStep == 12 && summary.bestValidationLoss == found.loss)
     #expect(summary.validationLoss ?? 0 > found.loss)
     #expect(try ModelFolder.load(run + "/best").fingerprint == kept)
@@ -202,12 +202,13 @@ struct BestModelTests {
     let before = try #require(try first.run().bestValidationLoss)
     #expect(!fileExists(run + "/best"))
     var settings = try RunFolder.record(run).settings
-    (settings.keepBest, settings.learningRate, settings.budget) = (true, 5, .steps(15))
-    var spoilt = TrainingRun(try RunFolder.resume(run, corpora: corpora, settings: settings), folder: run)
-    let summary = try spoilt.run()
+    // With this rate no weight moves, so that the next validation is no better.
+    (settings.keepBest, settings.learningRate, settings.budget) = (true, 1e-30, .steps(15))
+    var later = TrainingRun(try RunFolder.resume(run, corpora: corpora, settings: settings), folder: run)
+    let summary = try later.run()
     let after = try #require(summary.bestValidationLoss)
-    #expect(summary.bestStep == 15 && after > before)
-    #expect(try ModelFolder.load(run + "/best").fingerprint == spoilt.trainer.model.fingerprint)
+    #expect(summary.bestStep == 15 && after >= before)
+    #expect(try ModelFolder.load(run + "/best").fingerprint == later.trainer.model.fingerprint)
   }
 
   @Test(

@@ -52,7 +52,7 @@ struct RecomputationTests {
   func patterns() throws {
     let patterns = [
       try Registry.pattern("mamba,attention,rwkv7").map { MixerChoice($0, width: 32) },
-      [try MixerChoice(RWKV7.self, width: 32, settings: [("starts_tuned", "yes")])],
+      [try MixerChoice(RWKV7.self, width: 32, settings: [("starts_tuned", "true")])],
     ]
     for pattern in patterns {
       let model = try LanguageModel(

@@ -77,7 +77,11 @@ struct TrainingMemoryTests {
       let said = try TrainingMemory(configuration, settings)
       let taken = try peak(configuration, batch: 4, segment: 128, in: folder) { $0.recomputes = true }
       #expect(abs(Double(said.total) / Double(taken) - 1) < 0.15, "\(name): said \(said), taken \(taken)")
-      #expect(said.activations < kept.activations / 2, "\(name): \(said.activations) of \(kept.activations)")
+      // The windows of attention, which go on from layer to layer, are most of what it takes.
+      let share = ["attention", "flash"].contains(name) ? 0.9 : 0.5
+      #expect(
+        Double(said.activations) < share * Double(kept.activations),
+        "\(name): \(said.activations) of \(kept.activations)")
     }
   }
 

@@ -29,7 +29,7 @@ extension ToolTests {
       (["--loss", "all"], "targets"), (["--no-carry-state"], "carry_state"),
       (["--validate-every", "15"], "validation_interval"),
       (["--validation-tokens", "100"], "validation_limit"),
-      (["--log-every", "1"], "log_interval"),
+      (["--log-every", "1"], "log_interval"), (["--recompute"], "recompute"),
       (["--checkpoint-every", "7"], "checkpoint_interval"),
       (["--checkpoint-minutes", "7"], "checkpoint_minutes"),
       (["--keep-checkpoints", "2"], "kept_checkpoints"),
