@@ -28,7 +28,9 @@ struct WKVTests {
           : WKV.State(numerator: parts[0], denominator: parts[1], exponent: parts[2])
         let y = WKV.run(
           k: x[0], v: x[1], decay: x[2], bonus: x[3], form: form, resets: resets, state: &memory)
-        let scale = activate(memory.exponent.detached, .exp)
+        // Behind tokens p is a constant; without any it is the one that came in.
+        let exponent = x[0].shape[1] == 0 ? memory.exponent : memory.exponent.detached
+        let scale = activate(exponent, .exp)
         state = concatenated([
           memory.numerator * scale, memory.denominator * scale, Tensor(zeros: [x[0].shape[0], D]),
         ])
