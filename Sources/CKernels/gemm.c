@@ -60,21 +60,21 @@
 #define STORE_PART(p, x, n) _mm512_mask_storeu_ps(p, LANES_TO(n), (__m512)(x))
 #include "gemm_level.h"
 
-int runnel_gemm(const struct runnel_gemm *product, void *room) {
-  if (runnel_chosen_level >= RUNNEL_AVX512) gemm_avx512(product, room);
-  else if (runnel_chosen_level >= RUNNEL_AVX2) gemm_avx2(product, room);
-  else return 0;
-  return 1;
-}
+int runnel_has_gemm(void) { return runnel_chosen_level >= RUNNEL_AVX2; }
 
 int runnel_has_gemm_bf16(void) {
   __builtin_cpu_init();
   return runnel_chosen_level >= RUNNEL_AVX512_VNNI && __builtin_cpu_supports("avx512bf16");
 }
 
+void runnel_gemm(const struct runnel_gemm *product, void *room) {
+  if (runnel_chosen_level >= RUNNEL_AVX512) gemm_avx512(product, room);
+  else gemm_avx2(product, room);
+}
 void runnel_gemm_bf16(const struct runnel_gemm *product, void *room) { gemm_bf16(product, room); }
 #else
-int runnel_gemm(const struct runnel_gemm *product, void *room) { return 0; }
+int runnel_has_gemm(void) { return 0; }
 int runnel_has_gemm_bf16(void) { return 0; }
+void runnel_gemm(const struct runnel_gemm *product, void *room) {}
 void runnel_gemm_bf16(const struct runnel_gemm *product, void *room) {}
 #endif

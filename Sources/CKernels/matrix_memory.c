@@ -1,4 +1,5 @@
-// The matrix memory: its step, and the leaf loops of the chunkwise form, whose products are BLAS's.
+// The matrix memory: its step, and the leaf loops of the chunkwise form, whose products are those of gemm.c or, where the
+// level has none, OpenBLAS's.
 #include "runnel_matrix_memory.h"
 #include "vector.h"
 

@@ -3,6 +3,7 @@
 // A round adds to each of so many sums, none of which waits for another: as many as hide the latency of the instruction on
 // every port, and as the registers hold beside the two operands.
 #include "runnel_peak.h"
+#include "runnel_gemm.h"
 #include "vector.h"
 
 #if defined(__x86_64__)
@@ -64,9 +65,8 @@ WIDE(V4 ",avx512vnni") static void int8_avx512(ptrdiff_t rounds, float *numbers)
 
 ptrdiff_t runnel_peak_operations(enum runnel_peak kind) {
 #if defined(__x86_64__)
-  int isVNNI = runnel_chosen_level >= RUNNEL_AVX512_VNNI;
-  if (kind == RUNNEL_PEAK_INT8) return isVNNI ? 2 * 64 * AVX512_SUMS : 0;
-  if (kind == RUNNEL_PEAK_BF16) return isVNNI && __builtin_cpu_supports("avx512bf16") ? 2 * 32 * AVX512_SUMS : 0;
+  if (kind == RUNNEL_PEAK_INT8) return runnel_chosen_level >= RUNNEL_AVX512_VNNI ? 2 * 64 * AVX512_SUMS : 0;
+  if (kind == RUNNEL_PEAK_BF16) return runnel_has_gemm_bf16() ? 2 * 32 * AVX512_SUMS : 0;
   if (runnel_chosen_level >= RUNNEL_AVX512) return 2 * 16 * AVX512_SUMS;
   if (runnel_chosen_level >= RUNNEL_AVX2) return 2 * 8 * AVX2_SUMS;
 #endif

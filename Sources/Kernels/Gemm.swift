@@ -93,17 +93,16 @@ package enum Gemm {
     if precision == .bf16 {
       precondition(hasBF16, "Gemm: this machine multiplies nothing in bf16")
       runnel_gemm_bf16(&product, room)
-    } else if runnel_gemm(&product, room) == 0 {
+    } else if hasKernels {
+      runnel_gemm(&product, room)
+    } else {
       blas(m: m, n: n, k: k, alpha: alpha, a, b, beta: beta, bias: bias, into: c, rowStride: rowStride)
     }
     if let start { Profiler.addProduct(since: start) }
   }
 
   /// Whether the level has kernels of our own.
-  package static let hasKernels = {
-    var nothing = runnel_gemm()
-    return runnel_gemm(&nothing, room) != 0
-  }()
+  package static let hasKernels = runnel_has_gemm() != 0
 
   /// What products on this thread work in, as long as the thread lives.
   private static var room: UnsafeMutableRawPointer {
@@ -123,7 +122,7 @@ package enum Gemm {
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: MatrixView, _ b: MatrixView, beta: Float = 0,
     bias: UnsafePointer<Float>? = nil, into c: UnsafeMutablePointer<Float>, rowStride: Int
   ) {
-    _ = singleThreaded
+    useOneThread()
     if let bias {
       for row in 0..<m {
         let own = c + row * rowStride

@@ -39,6 +39,8 @@ package final class Profiler: @unchecked Sendable {
   private var open = [0]
   private var accounts = [Profile.Account(operation: Profile.Operation(name: "", work: .rest))]
   private var places = [Profile.Operation(name: "", work: .rest): 0]
+  /// The same by where the name is, so that one that was met before is not made again.
+  private var known: [Mention: Int] = [:]
   /// Up to when all time is in an account.
   private var mark: UInt64
   private var isInJob = false
@@ -110,9 +112,25 @@ package final class Profiler: @unchecked Sendable {
     own.advance(to: now)
     own.open.append(
       own.place(
-        Profile.Operation(
-          name: String("\(operation)".prefix { $0 != "(" }), work: work,
-          isBackward: isBackward || own.accounts[own.innermost].operation.isBackward)))
+        Mention(
+          name: operation.utf8Start, work: work,
+          isBackward: isBackward || own.accounts[own.innermost].operation.isBackward), operation))
+  }
+
+  /// An operation in one direction, as the place says that it begins at.
+  private struct Mention: Hashable {
+    let name: UnsafePointer<UInt8>
+    let work: Work
+    let isBackward: Bool
+  }
+
+  private func place(_ mention: Mention, _ name: StaticString) -> Int {
+    if let place = known[mention] { return place }
+    let place = place(
+      Profile.Operation(
+        name: String("\(name)".prefix { $0 != "(" }), work: mention.work, isBackward: mention.isBackward))
+    known[mention] = place
+    return place
   }
 
   /// What began last ends.

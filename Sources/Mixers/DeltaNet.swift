@@ -55,6 +55,8 @@ public struct DeltaNet: SequenceMixer {
   /// Absent where β is one.
   let strengthWeight: Tensor
   let output: GatedOutput
+  /// What β is of its sigmoid, and itself where it is not learnt.
+  private let strongest: Float
   /// β and −β, of β before its sigmoid.
   let strengths: Equation<(Tensor, Tensor)>
 
@@ -67,6 +69,7 @@ public struct DeltaNet: SequenceMixer {
       hasBias: configuration.hasConvolutionBias, from: p)
     strengthWeight = p.tensor("b_proj.weight", [H, D], .weight, .usual, if: configuration.hasStrength)
     let strongest: Float = configuration.allowsNegativeEigenvalues ? 2 : 1
+    self.strongest = strongest
     strengths = Equation { (strongest * sigmoid($0), -strongest * sigmoid($0)) }
     output = GatedOutput(width: D, heads: H, valueWidth: V, hasGate: configuration.hasGate, from: p)
   }
@@ -99,13 +102,12 @@ public struct DeltaNet: SequenceMixer {
     let q = normed(operands.query(x, f, bare: f, resets: resets, state: &state))
     let k = normed(operands.key(x, f, bare: f, resets: resets, state: &state))
     let v = operands.value(x, .silu, bare: .silu, resets: resets, state: &state).reshaped([B, T, H, V])
-    func reaching(_ x: Tensor) -> Tensor { configuration.allowsNegativeEigenvalues ? 2 * x : x }
     let written: Tensor, removed: Tensor
     if configuration.hasStrength {
       let (strength, opposite) = strengths(linear(x, strengthWeight))
       (written, removed) = (scaledRows(v, by: strength), scaledRows(k, by: opposite))
     } else {
-      (written, removed) = (reaching(v), reaching(-1 * k))
+      (written, removed) = (strongest * v, -strongest * k)
     }
     let y = MatrixMemory.run(
       q: 1 / Float(K).squareRoot() * q, k: k, v: written, decay: .none, removal: (a: k, b: removed),

@@ -8,14 +8,8 @@ extension Resets {
   func positions(steps: Int, advancing counts: inout [Int]) -> [Int32] {
     var positions: [Int32] = []
     positions.reserveCapacity(counts.count * steps)
-    for row in counts.indices {
-      for stretch in stretches(row: row, length: steps) {
-        if stretch.isFresh { counts[row] = 0 }
-        for _ in stretch.range {
-          positions.append(Int32(truncatingIfNeeded: counts[row]))
-          counts[row] += 1
-        }
-      }
+    advance(&counts, over: steps) { before, count in
+      for position in before..<before + count { positions.append(Int32(truncatingIfNeeded: position)) }
     }
     return positions
   }

@@ -24,8 +24,8 @@ extension LanguageFunction {
 
   /// What `hidden` gave, or some of its rows [… D] → logits [… V].
   public func logits(ofHidden hidden: Tensor) -> Tensor {
-    let logits = linear(hidden, head), cap = configuration.logitCap
-    return cap == 0 ? logits : evaluate(cap * tanh(1 / cap * of(logits)))
+    let logits = linear(hidden, head)
+    return network.cap?(logits) ?? logits
   }
 
   /// ids of B rows by T > 0 tokens → the logits [B V] behind each row's last token alone: the head is the widest product
@@ -72,7 +72,7 @@ extension LanguageFunction {
   }
 
   private func crossEntropy(ofHidden hidden: Tensor, targets: [Int32]) -> (mean: Tensor, perToken: Tensor) {
-    configuration.logitCap == 0
+    network.cap == nil
       ? linearCrossEntropy(hidden, head, targets: targets)
       : RunnelTensors.crossEntropy(logits(ofHidden: hidden), targets: targets)
   }

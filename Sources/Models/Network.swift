@@ -14,6 +14,8 @@ public struct Network: Sendable {
   let norm: any NormPart
   /// Absent where the head is the embedding.
   let ownHead: Weight
+  /// c tanh(z / c) of logits z; nil where they are as the head makes them.
+  let cap: Equation<Tensor>?
 
   init(_ configuration: ModelConfiguration, from parameters: Parameters) {
     let (V, D) = (configuration.vocabularySize, configuration.width)
@@ -25,6 +27,8 @@ public struct Network: Sendable {
     layers = (0..<configuration.layers).map { Self.layer($0, configuration, from: parameters) }
     self.norm = norm("norm", configuration.layers)
     ownHead = parameters.matrix("head.weight", [V, D], if: !configuration.tiesEmbedding)
+    let bound = configuration.logitCap
+    cap = bound == 0 ? nil : Equation { bound * tanh(1 / bound * $0) }
   }
 
   private static func norm(
@@ -68,22 +72,21 @@ public struct Network: Sendable {
   /// Nothing: while a model's parameters change, nobody else may hold them.
   static let none = Network(
     embedding: .absent, embeddingNorm: nil, layers: [],
-    norm: NormKind.rms(NormShape(width: 0, epsilon: 0), from: .none), ownHead: .absent)
+    norm: NormKind.rms(NormShape(width: 0, epsilon: 0), from: .none), ownHead: .absent, cap: nil)
 
   private init(
     embedding: Weight, embeddingNorm: (any NormPart)?, layers: [[Sublayer]], norm: any NormPart,
-    ownHead: Weight
+    ownHead: Weight, cap: Equation<Tensor>?
   ) {
     (self.embedding, self.embeddingNorm, self.layers) = (embedding, embeddingNorm, layers)
-    (self.norm, self.ownHead) = (norm, ownHead)
+    (self.norm, self.ownHead, self.cap) = (norm, ownHead, cap)
   }
 
   /// The same with every layer a stream.
   var streamed: Network {
     Network(
       embedding: embedding, embeddingNorm: embeddingNorm, layers: layers.map { $0.map(\.streamed) },
-      norm: norm,
-      ownHead: ownHead)
+      norm: norm, ownHead: ownHead, cap: cap)
   }
 
   /// The output head's weight [V D].

@@ -1,7 +1,8 @@
 /// One pass of a program over tiles: where the operands of a tile lie, and what is summed over tiles.
 ///
-/// A tile is as many elements as keep all registers in the first cache. How elements are cut into tiles, and tiles into pieces
-/// for the pool, depends on shapes and the program alone, and so do sums: the threads change no bit.
+/// Without smaller operands the elements of a piece are one tile, which the loops cut by themselves. With them a tile is so short
+/// that what is written out of each, or summed for it, stays in the first cache. How elements are cut into tiles, and tiles into
+/// pieces for the pool, depends on shapes and the program alone, and so do sums: the threads change no bit.
 
 import CKernels
 import RunnelKernels
@@ -112,10 +113,13 @@ struct ExpressionTiles {
   /// Elements from one tile to the next at the same place of a row: as many whole rows as go into a tile, or one row.
   let span: Int
 
+  /// The most elements of a tile with smaller operands: 8 KiB of each.
+  private static let longest = 2048
+
   init(count: Int, _ parts: [ExpressionPart]) {
     self.count = count
     row = parts.reduce(1) { max($0, $1.pattern.period ?? $1.pattern.unit) }
-    let most = parts.isEmpty ? count : 2048
+    let most = parts.isEmpty ? count : Self.longest
     span = min(count, max(1, most / row) * row)
     tile = min(span, most)
   }

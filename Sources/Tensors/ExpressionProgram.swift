@@ -17,7 +17,10 @@ struct ExpressionProgram: Sendable {
   init(_ code: ExpressionCode, outputs: [(value: Int32, register: Int32)], registers: Int) {
     precondition(
       registers <= RUNNEL_MAXIMUM_OPERANDS,
-      "evaluate: \(registers) operands, values and gradients of an expression; at most 48")
+      """
+      expression: \(registers) operands, values and gradients together; at most \(RUNNEL_MAXIMUM_OPERANDS): \
+      compute a part of it first and hand over its value
+      """)
     self.registers = registers
     let count = code.instructions.count
     var own = code.instructions
@@ -68,7 +71,11 @@ struct ExpressionProgram: Sendable {
       if places[i] < 0 {
         let place = min(free.trailingZeroBitCount, scratch)
         precondition(
-          place < 64, "evaluate: an expression of more than 64 values at once; evaluate parts of it")
+          place < RUNNEL_MAXIMUM_SCRATCH,
+          """
+          expression: more than \(RUNNEL_MAXIMUM_SCRATCH) values at once; compute a part of it first and hand over its \
+          value
+          """)
         if place == scratch { scratch += 1 }
         free &= ~(1 << UInt64(place))
         places[i] = first + Int32(place)

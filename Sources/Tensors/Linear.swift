@@ -9,8 +9,8 @@ public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor
 }
 
 extension Shape {
-  /// Whether it is one token [B 1 D] of each of several streams. Dense products take these one by one, by loops of our own,
-  /// so that a stream has the bits that it has alone: those of a product of BLAS depend on how many rows there are.
+  /// Whether it is one token [B 1 D] of each of several streams. Dense products take these one by one, by the loops that one
+  /// row has, so that a stream has the bits that it has alone: a product of matrices sums in another order.
   var isStep: Bool { rank == 3 && self[1] == 1 }
 }
 

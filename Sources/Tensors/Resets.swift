@@ -46,6 +46,20 @@ public struct Resets: Sendable, Equatable {
     Resets(rows: rows.map { $0.filter(range.contains).map { $0 - range.lowerBound } })
   }
 
+  /// Takes the number of tokens that each row's document has had over a segment of `length`. `body` is shown each stretch, row by
+  /// row: how many tokens its document had before, and how many it has in it.
+  package func advance(
+    _ counts: inout [Int], over length: Int, _ body: (_ before: Int, _ count: Int) -> Void = { _, _ in }
+  ) {
+    for row in counts.indices {
+      for stretch in stretches(row: row, length: length) {
+        if stretch.isFresh { counts[row] = 0 }
+        body(counts[row], stretch.range.count)
+        counts[row] += stretch.range.count
+      }
+    }
+  }
+
   /// Tokens of a row that lie in one document.
   public struct Stretch: Sendable, Equatable {
     /// Positions in the segment.

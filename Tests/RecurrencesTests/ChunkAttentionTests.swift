@@ -9,10 +9,8 @@ struct ChunkAttentionTests {
   static func laws(chunk C: Int, S: Int = 4, E: Int = 5, counts: [Int] = [2, 9]) -> RecurrenceLaws {
     let sizes = [C * S, C * S, C * E, S * E, 1], unit = 256.0
     let row = sizes.reduce(0, +)
-    func after(_ counts: [Int], _ steps: Int, _ resets: Resets) -> [Double] {
-      counts.enumerated().map { b, count in
-        Double(resets.starts(row: b).last.map { steps - $0 } ?? count + steps) / unit
-      }
+    func after(_ before: [Int], _ steps: Int, _ resets: Resets) -> [Double] {
+      countsAfter(steps, before, resets).map { Double($0) / unit }
     }
     return RecurrenceLaws(
       operands: { steps in
@@ -24,17 +22,17 @@ struct ChunkAttentionTests {
       },
       isOverTime: [true, true, true, true, true, false],
       run: { x, form, resets, state in
-        let parts = split(state, sizes: sizes)
+        let B = x[0].shape[0], parts = split(state, sizes: sizes)
         let counts = parts[4].doubles.map { Int(($0 * unit).rounded()) }
         var memory = ChunkAttention.Memory(
-          localKeys: parts[0].reshaped([2, C, S]), linearKeys: parts[1].reshaped([2, C, S]),
-          values: parts[2].reshaped([2, C, E]), sum: parts[3].reshaped([2, S, E]))
+          localKeys: parts[0].reshaped([B, C, S]), linearKeys: parts[1].reshaped([B, C, S]),
+          values: parts[2].reshaped([B, C, E]), sum: parts[3].reshaped([B, S, E]))
         let y = ChunkAttention.run(
           .init(localQuery: x[0], localKey: x[1], linearQuery: x[2], linearKey: x[3], value: x[4]),
           form: form, resets: resets, counts: counts, memory: &memory)
         let tensors = [memory.localKeys, memory.linearKeys, memory.values, memory.sum]
-        let now = Tensor(after(counts, x[0].shape[1], resets), [2, 1])
-        state = concatenated(zip(tensors, sizes).map { $0.reshaped([2, $1]) } + [now])
+        let now = Tensor(after(counts, x[0].shape[1], resets), [B, 1])
+        state = concatenated(zip(tensors, sizes).map { $0.reshaped([B, $1]) } + [now])
         return y
       },
       reference: { x, steps, resets in
@@ -60,6 +58,8 @@ struct ChunkAttentionTests {
     laws.formsEqualTheReference(steps: steps, resets: .none)
     if steps > 12 { laws.formsEqualTheReference(steps: steps, resets: DiagonalTests.resets) }
   }
+
+  @Test("no tokens and no rows") func nothing() { Self.laws(chunk: 5).nothingIsNothing() }
 
   @Test("gradients, through the memory as well", arguments: [1, 2, 5, 16])
   func gradients(chunk: Int) {

@@ -48,6 +48,10 @@ struct DiagonalTests {
     if steps > 12 { Self.laws(kind).formsEqualTheReference(steps: steps, resets: Self.resets) }
   }
 
+  @Test("no tokens and no rows", arguments: kinds) func nothing(kind: Kind) {
+    Self.laws(kind).nothingIsNothing()
+  }
+
   @Test(arguments: kinds) func gradients(kind: Kind) {
     Self.laws(kind).gradientsEqualCentralDifferences(steps: 17, resets: .none)
     Self.laws(kind).gradientsEqualCentralDifferences(steps: 17, resets: Self.resets)

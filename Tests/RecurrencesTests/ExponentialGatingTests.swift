@@ -84,6 +84,25 @@ struct ExponentialGatingTests {
     }
   }
 
+  @Test("no tokens and no rows leave the state, and give it its own gradient", arguments: Form.allCases)
+  func nothing(form: Form) {
+    for (B, T) in [(2, 0), (0, 3)] {
+      let none = [[B, T, 2, 3], [B, T, 2, 3], [B, T, 2, 4], [B, T, 2], [B, T, 2]] as [Shape]
+      let leaves = none.map { Tensor(zeros: $0).tracked() }
+      let before = random([B, 2, 3, 4], seed: 1).tracked(), ones = random([B, 2, 3, 1], seed: 2).tracked()
+      var memory = before, normalizer = ones, maximum = random([B, 2], seed: 3)
+      let scale = maximum.scalars
+      let h = ExponentialGating.run(
+        q: leaves[0], k: leaves[1], v: leaves[2], logInput: leaves[3], logForget: leaves[4], form: form,
+        memory: &memory, normalizer: &normalizer, maximum: &maximum)
+      #expect(h.shape == none[2] && memory.scalars == before.scalars && normalizer.scalars == ones.scalars)
+      #expect(maximum.scalars == scale)
+      let seed = random(memory.shape, seed: 4)
+      let found = RunnelTensors.gradients(of: [(h, h.detached), (memory, seed)], for: leaves + [before])
+      #expect(found[5].scalars == seed.scalars && found[..<5].allSatisfy { $0.count == 0 })
+    }
+  }
+
   @Test("gradients, on both sides of the denominator's bound")
   func gradients() {
     let sample = Case(T: 40, logInput: -5...0, logForget: -2...0, resets: [[25], []])

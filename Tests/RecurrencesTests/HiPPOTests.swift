@@ -196,7 +196,7 @@ struct LegendreMemoryTests {
       },
       isOverTime: [true, false, false, false],
       run: { x, form, resets, state in
-        var now = counts
+        var now = Array(counts.prefix(x[0].shape[0]))
         return LegendreMemory.run(
           f: x[0], C: x[1], D: x[2], form: form, resets: resets, state: &state, counts: &now)
       },
@@ -215,6 +215,8 @@ struct LegendreMemoryTests {
       if steps > 12 { laws.formsEqualTheReference(steps: steps, resets: DiagonalTests.resets) }
     }
   }
+
+  @Test("no tokens and no rows") func nothing() { Self.laws(channels: 19, states: 3).nothingIsNothing() }
 
   @Test func gradients() {
     Self.laws(channels: 5, states: 3, counts: [2, 9]).gradientsEqualCentralDifferences(

@@ -62,6 +62,13 @@ struct LowRankSystemTests {
     laws.gradientsOfMixEqualThoseOfTheFold(steps: 33)
   }
 
+  @Test("no tokens and no rows; an absent D is one of zeros") func nothing() {
+    let laws = Self.laws(channels: 19, states: 3)
+    laws.nothingIsNothing()
+    for steps in [1, 40] { laws.anAbsentOperandIsZeros(2, steps: steps, resets: .none) }
+    laws.anAbsentOperandIsZeros(2, steps: 40, resets: DiagonalTests.resets)
+  }
+
   @Test func gradients() {
     Self.laws(channels: 5, states: 3).gradientsEqualCentralDifferences(steps: 19, resets: .none)
     Self.laws(channels: 18, states: 2).gradientsEqualCentralDifferences(

@@ -131,6 +131,49 @@ struct RecurrenceLaws {
     }
   }
 
+  /// Without tokens the state is left, in value and in gradient; without rows there is nothing, and gradients of nothing.
+  func nothingIsNothing() {
+    gradientsEqualCentralDifferences(steps: 0, resets: .none)
+    let last = operands(2).count - 1
+    for form in forms {
+      let leaves = operands(2).enumerated().map { i, x in
+        let isOfRows = i == last || isOverTime[i]
+        return (isOfRows ? Tensor(zeros: Shape([0] + x.shape.dropFirst())) : x).tracked()
+      }
+      let (y, final) = call(leaves, form, .none)
+      #expect(y.count == 0 && final.shape == leaves[last].shape, "\(form)")
+      for (gradient, leaf) in zip(
+        gradients(of: [(y, y.detached), (final, final.detached)], for: leaves), leaves)
+      {
+        #expect(gradient.scalars == [Float](repeating: 0, count: leaf.count), "\(form)")
+      }
+    }
+  }
+
+  /// An operand that may be absent stands for zeros: the same bits, and for the other operands the same gradients.
+  func anAbsentOperandIsZeros(_ index: Int, steps: Int, resets: Resets) {
+    var zeros = operands(steps)
+    zeros[index] = Tensor(zeros: zeros[index].shape)
+    var absent = zeros
+    absent[index] = .absent
+    let others = zeros.indices.filter { $0 != index }
+    func outputs(_ operands: [Tensor], _ form: Form) -> [[Float]] {
+      let (y, final) = call(operands, form, resets)
+      return [y.scalars, final.scalars]
+    }
+    func gradients(_ operands: [Tensor], _ form: Form) -> [[Float]] {
+      var leaves = operands
+      for i in others { leaves[i] = leaves[i].tracked() }
+      let (y, final) = call(leaves, form, resets)
+      let seeds = [(y, random(y.shape, seed: 95)), (final, random(final.shape, seed: 96))]
+      return RunnelTensors.gradients(of: seeds, for: others.map { leaves[$0] }).map(\.scalars)
+    }
+    for form in forms {
+      #expect(outputs(absent, form) == outputs(zeros, form), "\(form)")
+      #expect(gradients(absent, form) == gradients(zeros, form), "\(form), gradients")
+    }
+  }
+
   /// A tape keeps the memory before the segment, and none of its many chunks or documents, whose memories follow from it and
   /// the operands. (The laws take a memory apart and put it together again, with some copies.)
   func aTapeKeepsOneMemory(steps: Int, resets: Resets) {
@@ -139,6 +182,11 @@ struct RecurrenceLaws {
     let allowed = 4 * (y.count + 8 * final.count)
     #expect(gauge.peak <= allowed, "\(gauge.peak) bytes for \(4 * final.count) of memory, not \(allowed)")
   }
+}
+
+/// How many tokens each row's document has had behind a segment.
+func countsAfter(_ steps: Int, _ before: [Int], _ resets: Resets) -> [Int] {
+  before.enumerated().map { row, count in resets.starts(row: row).last.map { steps - $0 } ?? count + steps }
 }
 
 /// Tokens `range` of [B T …].

@@ -13,4 +13,15 @@ struct ResetsTests {
       ])
     #expect(resets.within(3..<8).rows == [[], [0, 4]])
   }
+
+  @Test("a document's tokens are counted on from segment to segment, and anew behind a reset")
+  func counts() {
+    var now = [5, 6, 7]
+    var stretches: [[Int]] = []
+    Resets(rows: [[], [0, 3], [4]]).advance(&now, over: 8) { stretches.append([$0, $1]) }
+    #expect(now == [13, 5, 4])
+    #expect(stretches == [[5, 8], [0, 3], [0, 5], [7, 4], [0, 4]])
+    Resets.none.advance(&now, over: 0)
+    #expect(now == [13, 5, 4])
+  }
 }

@@ -42,6 +42,13 @@ struct SelectiveScanTests {
     Self.laws(channels: 19, states: 16, A: -1e30 ... -1e4).formsEqualTheReference(steps: 40, resets: .none)
   }
 
+  @Test("no tokens and no rows; an absent D is one of zeros") func nothing() {
+    let laws = Self.laws(channels: 19, states: 3)
+    laws.nothingIsNothing()
+    for steps in [1, 40] { laws.anAbsentOperandIsZeros(5, steps: steps, resets: .none) }
+    laws.anAbsentOperandIsZeros(5, steps: 40, resets: DiagonalTests.resets)
+  }
+
   @Test func gradients() {
     Self.laws(channels: 5, states: 3).gradientsEqualCentralDifferences(steps: 19, resets: .none)
     Self.laws(channels: 18, states: 2).gradientsEqualCentralDifferences(

@@ -6,8 +6,6 @@ import Testing
 
 @Suite("RWKV-4's mean: every form is the weighted mean of the values")
 struct WKVTests {
-  static let resets = Resets(rows: [[5], [0, 3, 11]])
-
   /// The state of the laws is A e^(−p), B e^(−p) and p. A call leaves it with p = 0, where the sums are those
   /// of the definition; zeros stand for no tokens.
   static func laws(width D: Int = 6, keys: ClosedRange<Float> = -2...2) -> RecurrenceLaws {
@@ -26,13 +24,15 @@ struct WKVTests {
         let parts = split(state, sizes: [D, D, D])
         var memory =
           state.scalars.allSatisfy { $0 == 0 }
-          ? WKV.State(batch: 2, width: D)
+          ? WKV.State(batch: x[0].shape[0], width: D)
           : WKV.State(numerator: parts[0], denominator: parts[1], exponent: parts[2])
         let y = WKV.run(
           k: x[0], v: x[1], decay: x[2], bonus: x[3], form: form, resets: resets, state: &memory)
-        let scale = activate(memory.exponent.detached, .exp)
+        // Behind tokens p is a constant; without any it is the one that came in.
+        let exponent = x[0].shape[1] == 0 ? memory.exponent : memory.exponent.detached
+        let scale = activate(exponent, .exp)
         state = concatenated([
-          memory.numerator * scale, memory.denominator * scale, Tensor(zeros: [2, D]),
+          memory.numerator * scale, memory.denominator * scale, Tensor(zeros: [x[0].shape[0], D]),
         ])
         return y
       },
@@ -58,12 +58,14 @@ struct WKVTests {
   @Test("y = (A + e^(u+k) v) / (B + e^(u+k))", arguments: [1, 2, 31, 33, 65, 1000, 4096])
   func forms(steps: Int) {
     Self.laws(width: 70).formsEqualTheReference(steps: steps, resets: .none)
-    if steps > 12 { Self.laws().formsEqualTheReference(steps: steps, resets: Self.resets) }
+    if steps > 12 { Self.laws().formsEqualTheReference(steps: steps, resets: DiagonalTests.resets) }
   }
+
+  @Test("no tokens and no rows") func nothing() { Self.laws().nothingIsNothing() }
 
   @Test func gradients() {
     Self.laws().gradientsEqualCentralDifferences(steps: 17, resets: .none)
-    Self.laws().gradientsEqualCentralDifferences(steps: 17, resets: Self.resets)
+    Self.laws().gradientsEqualCentralDifferences(steps: 17, resets: DiagonalTests.resets)
     Self.laws().gradientsOfMixEqualThoseOfTheFold(steps: 65)
   }
 

@@ -15,11 +15,6 @@ struct WindowTests {
   /// Both rings and the count, as a multiple of 1/256, in one tensor: the state that the laws pass on.
   static func laws(_ n: Shape) -> RecurrenceLaws {
     let (k, v) = (n.W * n.G * n.K, n.W * n.G * n.V), unit: Float = 256
-    func after(_ counts: [Int], _ steps: Int, _ resets: Resets) -> [Int] {
-      counts.enumerated().map { b, count in
-        resets.starts(row: b).last.map { steps - $0 } ?? count + steps
-      }
-    }
     return RecurrenceLaws(
       operands: { steps in
         // A slot that no token has filled yet is zero.
@@ -38,25 +33,25 @@ struct WindowTests {
       },
       isOverTime: [true, true, true, false],
       run: { x, form, resets, state in
-        let steps = x[0].shape[1], parts = split(state, sizes: [k, v, 1])
-        let counts = parts[2].scalars.map { Int(($0 * unit).rounded()) }
-        var keys = parts[0].reshaped([2, n.W, n.G, n.K]), values = parts[1].reshaped([2, n.W, n.G, n.V])
+        let (B, steps) = (x[0].shape[0], x[0].shape[1]), parts = split(state, sizes: [k, v, 1])
+        let before = parts[2].scalars.map { Int(($0 * unit).rounded()) }
+        var keys = parts[0].reshaped([B, n.W, n.G, n.K]), values = parts[1].reshaped([B, n.W, n.G, n.V])
         let y = Window.attend(
-          q: x[0], k: x[1], v: x[2], scale: 0.7, form: form, resets: resets, counts: counts, keys: &keys,
+          q: x[0], k: x[1], v: x[2], scale: 0.7, form: form, resets: resets, counts: before, keys: &keys,
           values: &values)
-        let now = after(counts, steps, resets).map { Float($0) / unit }
-        state = concatenated([keys.reshaped([2, k]), values.reshaped([2, v]), Tensor(now, [2, 1])])
+        let now = countsAfter(steps, before, resets).map { Float($0) / unit }
+        state = concatenated([keys.reshaped([B, k]), values.reshaped([B, v]), Tensor(now, [B, 1])])
         return y
       },
       reference: { x, steps, resets in
         let rows = [Array(x[3].prefix(k + v + 1)), Array(x[3].suffix(k + v + 1))]
-        let counts = rows.map { Int(($0[k + v] * Double(unit)).rounded()) }
+        let before = rows.map { Int(($0[k + v] * Double(unit)).rounded()) }
         let (y, keys, values) = windowReference(
           q: x[0], k: x[1], v: x[2], keys: rows.flatMap { $0[..<k] }, values: rows.flatMap { $0[k..<k + v] },
-          counts: counts,
+          counts: before,
           scale: Double(Float(0.7)), batch: 2, steps: steps, heads: n.H, groups: n.G, K: n.K, V: n.V,
           window: n.W, resets: resets.rows)
-        let now = after(counts, steps, resets).map { Double($0) / Double(unit) }
+        let now = countsAfter(steps, before, resets).map { Double($0) / Double(unit) }
         let first = Array(keys[..<k]) + Array(values[..<v]) + [now[0]]
         let second = Array(keys[k...]) + Array(values[v...]) + [now[1]]
         return (y, first + second)
@@ -77,6 +72,8 @@ struct WindowTests {
     Self.laws(Shape(H: 4, G: G, K: 8, V: 8, W: 33)).formsEqualTheReference(steps: 4096, resets: .none)
     Self.laws(Shape(H: 4, G: G, W: 300)).formsEqualTheReference(steps: 700, resets: DiagonalTests.resets)
   }
+
+  @Test("no tokens and no rows") func nothing() { Self.laws(Shape(W: 5)).nothingIsNothing() }
 
   @Test("gradients, through the rings as well", arguments: [1, 2, 5, 14, 40])
   func gradients(W: Int) {

@@ -443,4 +443,20 @@ struct EquationTests {
       _ = Equation { x in 2 * x }(Tensor(ones: [3]), Tensor(ones: [3]))
     }
   }
+
+  @Test("an expression of too many operands, or of too many values at once, is refused") func tooLarge() async
+  {
+    await #expect(processExitsWith: .failure) {
+      _ = evaluate((0..<50).reduce(of(Tensor(ones: [3]))) { $0 + Float($1) * of(Tensor(ones: [3])) })
+    }
+    await #expect(processExitsWith: .failure) {
+      let x = of(Tensor(ones: [3]))
+      _ = evaluate((0..<70).reduce(x) { exp(Float($1) * x) + $0 })
+    }
+    // 47 operands and a value, and 63 values behind the first.
+    let most = evaluate((0..<46).reduce(of(Tensor(ones: [3]))) { $0 + Float($1) * of(Tensor(ones: [3])) })
+    #expect(most.scalars == [1036, 1036, 1036])
+    let x = of(Tensor(ones: [3])), nested = evaluate((0..<63).reduce(x) { exp(Float(-$1) * x) + $0 })
+    #expect(nested.scalars.allSatisfy { abs($0 - 2.5819767) < 1e-5 })
+  }
 }

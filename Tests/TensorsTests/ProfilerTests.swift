@@ -52,7 +52,28 @@ struct ProfilerTests {
     #expect(works.contains { $0.work == .products && $0.isBackward })
   }
 
-  @Test("the products of OpenBLAS within a recurrence are taken out of its time, and out of that alone")
+  @Test("places of one name and purpose have one account, others of that name their own")
+  func names() {
+    func first(_ work: Profiler.Work) {
+      Profiler.begin(work, "same")
+      Profiler.end()
+    }
+    func second() {
+      Profiler.begin(.norms, "same(_:)")
+      Profiler.end()
+    }
+    let profile = Profiler.profile {
+      for _ in 0..<3 {
+        first(.norms)
+        second()
+        first(.loss)
+      }
+    }
+    let found = profile.accounts.map { "\($0.operation.name) \($0.operation.work)" }
+    #expect(found == [" rest", "same norms", "same loss"])
+  }
+
+  @Test("the products of matrices within a recurrence are taken out of its time, and out of that alone")
   func chunkProducts() throws {
     let n = 96, a = [Float](repeating: 1, count: n * n)
     var c = a

@@ -22,9 +22,10 @@ struct runnel_gemm {
 // What a product needs to work in, aligned to 64 bytes; its contents mean nothing before and after.
 enum { RUNNEL_GEMM_ROOM = 1 << 18 };
 
-// Zero where the level has no kernel; nothing is written then.
-int runnel_gemm(const struct runnel_gemm *product, void *room);
-// Whether the level has the next one.
+// Whether the level has kernels, and those for bf16; the products of each are called where it has.
+int runnel_has_gemm(void);
 int runnel_has_gemm_bf16(void);
+
+void runnel_gemm(const struct runnel_gemm *product, void *room);
 // The same of numbers rounded to bf16, with sums in single precision.
 void runnel_gemm_bf16(const struct runnel_gemm *product, void *room);

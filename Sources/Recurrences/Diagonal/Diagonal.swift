@@ -36,6 +36,7 @@ public enum Diagonal {
 }
 
 private struct Call: Recurrence {
+  let name: StaticString = "Diagonal"
   let segment: Segment
   /// a and b.
   var operands: [Tensor]

@@ -30,12 +30,13 @@ public enum LegendreMemory {
       expected [B T E], [E N], [E], [B E N], [B]
       """)
     let segment = Segment(batch: shape[0], length: shape[1], resets: resets, counts: counts)
-    counts = segment.countsAfter
+    resets.advance(&counts, over: shape[1])
     return Call(segment: segment, operands: [f, C, D], alpha: Float(alpha)).run(form, state: &state)
   }
 }
 
 private struct Call: LaneRecurrence {
+  let name: StaticString = "LegendreMemory"
   let segment: Segment
   var operands: [Tensor]
   let alpha: Float

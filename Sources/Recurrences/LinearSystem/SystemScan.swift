@@ -5,6 +5,7 @@ import RunnelKernels
 import RunnelTensors
 
 struct SystemScan: LaneRecurrence {
+  var name: StaticString { hasRank ? "LowRankSystem" : "DiagonalSystem" }
   let segment: Segment
   /// u; then a and c, or all of a system with rank one, d, r, w, b and c; D.
   var operands: [Tensor]

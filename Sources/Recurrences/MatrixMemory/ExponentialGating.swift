@@ -32,10 +32,10 @@ public enum ExponentialGating {
       ExponentialGating: gates of \(logInput.shape) and \(logForget.shape) and a maximum of \(maximum.shape) \
       for v \(v.shape); give [B T H] and [B H]
       """)
-    let scale = Stabilizer(
-      logInput: logInput, logForget: logForget, resets: resets, maximum: &maximum)
-    let keys = scaledRows(k, by: relative(logInput, scale.maximum))
-    let decay = MatrixMemory.Decay.perToken(logForget + scale.fall)
+    let (m, fall) = runningMaximum(
+      logInput: logInput, logForget: logForget, resets: resets, from: &maximum)
+    let keys = scaledRows(k, by: relative(logInput, m))
+    let decay = MatrixMemory.Decay.perToken(logForget + fall)
     func run(_ v: Tensor, _ state: inout Tensor) -> Tensor {
       MatrixMemory.run(q: q, k: keys, v: v, decay: decay, form: form, resets: resets, state: &state)
     }
@@ -52,49 +52,42 @@ public enum ExponentialGating {
       let states = split(both, sizes: [V, 1])
       (memory, normalizer) = (states[0], states[1])
     }
-    return divided(sums[0], by: magnitude(sums[1], scale.one.reshaped([B, T, H, 1])))
+    return divided(sums[0], by: denominator(sums[1], m.reshaped([B, T, H, 1])))
   }
 }
 
-/// max(|x|, c); where they are equal the gradient is c's.
-private let magnitude = Equation { x, c in maximum(c, abs(x)) }
+/// max(|q · n|, exp(−m)); where they are equal the gradient is that of exp(−m), which is none. Within the range of Float: beyond it
+/// h is zero, or exp(−m) too small to matter.
+private let denominator = Equation { weight, m in
+  maximum(exp(minimum(maximum(-m, -80), 80)), abs(weight))
+}
 /// exp(ĩ − m).
-private let relative = Equation { logInput, maximum in exp(logInput - maximum) }
+private let relative = Equation { logInput, m in exp(logInput - m) }
 
-/// The running maximum, a constant for the gradient: h does not depend on it, since C, n and exp(−m) carry
-/// the same factor, so what flows through m sums to zero.
-private struct Stabilizer {
-  /// m_t, m_{t−1} − m_t and exp(−m_t), each [B T H].
-  let maximum, fall, one: Tensor
-
-  init(logInput: Tensor, logForget: Tensor, resets: Resets, maximum state: inout Tensor) {
-    let shape = logInput.shape
-    let (B, T, H) = (shape[0], shape[1], shape[2])
-    let fall = Tensor(uninitialized: shape), logOne = Tensor(uninitialized: shape)
-    maximum = Tensor(shape) { maximum in
-      guard T > 0 else { return }
-      state.mutate { state in
-        for b in 0..<B {
-          let m = state + b * H
-          let starts = Set(resets.starts(row: b))
-          for t in 0..<T {
-            if starts.contains(t) { m.update(repeating: 0, count: H) }
-            for h in 0..<H {
-              let i = (b * T + t) * H + h, log = logForget.base[i]
-              var next = max(log + m[h], logInput.base[i])
-              // Rounding must not make the decay larger than one.
-              if log + (m[h] - next) > 0 { next = next.nextUp }
-              fall.storage.base[i] = m[h] - next
-              // Within the range of Float: beyond it h is zero, or the one too small to matter.
-              logOne.storage.base[i] = min(max(-next, -80), 80)
-              m[h] = next
-              maximum[i] = next
-            }
-          }
+/// The running maximum m_t, and m_{t−1} − m_t, both [B T H]: constants for the gradient. h does not depend on m, since C, n and
+/// exp(−m) carry the same factor, so what flows through it sums to zero.
+private func runningMaximum(
+  logInput: Tensor, logForget: Tensor, resets: Resets, from state: inout Tensor
+) -> (maximum: Tensor, fall: Tensor) {
+  let (B, T, H) = (logInput.shape[0], logInput.shape[1], logInput.shape[2])
+  let fall = Tensor(uninitialized: logInput.shape), maximum = Tensor(uninitialized: logInput.shape)
+  guard T > 0 else { return (maximum, fall) }
+  state.mutate { state in
+    for b in 0..<B {
+      let m = state + b * H
+      for stretch in resets.stretches(row: b, length: T) {
+        if stretch.isFresh { m.update(repeating: 0, count: H) }
+        for i in (b * T + stretch.range.lowerBound) * H..<(b * T + stretch.range.upperBound) * H {
+          let h = i % H, log = logForget.base[i]
+          var next = max(log + m[h], logInput.base[i])
+          // Rounding must not make the decay larger than one.
+          if log + (m[h] - next) > 0 { next = next.nextUp }
+          fall.storage.base[i] = m[h] - next
+          maximum.storage.base[i] = next
+          m[h] = next
         }
       }
     }
-    self.fall = fall
-    one = activate(logOne, .exp)
   }
+  return (maximum, fall)
 }

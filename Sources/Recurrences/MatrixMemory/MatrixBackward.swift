@@ -207,7 +207,7 @@ final class MatrixBackward {
     }
   }
 
-  /// Products with a transposed right side take BLAS longer than writing it out.
+  /// Bands of scores meet it several times, so that writing it out is faster; one product of a state is no slower.
   private func transposing(_ x: Floats, rows: Int, stride: Int) -> MatrixView {
     runnel_transpose(rows, call.V, call.V, stride, x, transposed)
     return MatrixView(transposed, rowStride: stride)

@@ -5,6 +5,7 @@ import RunnelKernels
 import RunnelTensors
 
 struct MatrixCall: Recurrence {
+  let name: StaticString = "MatrixMemory"
   let segment: Segment
   /// q, k, v, then a and b, the logarithms of decays, and the bonus, as far as there are such.
   var operands: [Tensor]
@@ -89,9 +90,13 @@ extension MatrixCall {
   var units: Int { H }
   var memory: Int { K * V }
 
-  /// The heads of a group in one share, which then forms once what they share, or in several, each with its own
-  /// sums of gradients of that.
-  var shares: Int { G * split }
+  /// The heads of a group in one share form once what they share, scores without their decays. Forwards nothing is summed over
+  /// shares, so there are no more than keep the threads busy; backwards each has its own sums of gradients of q and k.
+  var shares: Int {
+    let threads = WorkerPool.shared.threads, wanted = threads > 1 ? 2 * threads : 1
+    return G * (decayHasKeys ? shared : min(shared, max(1, wanted / max(1, B * G))))
+  }
+  var gradientShares: Int { G * split }
   private var split: Int { decayHasKeys ? shared : min(shared, max(1, 8 / max(1, B * G))) }
 
   var gathering: [Gathering] {

@@ -84,6 +84,7 @@ extension SelectiveScan {
 }
 
 private struct Call: LaneRecurrence {
+  let name: StaticString = "SelectiveScan"
   let segment: Segment
   var operands: [Tensor]
   let channels, size: Int

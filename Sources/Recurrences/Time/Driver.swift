@@ -15,7 +15,7 @@ extension Recurrence {
   /// The same for a state of several tensors, in the order of `load`.
   func run(_ form: Form, states: inout [Tensor]) -> Tensor {
     guard segment.length > 0 else { return Tensor(zeros: output) }
-    Profiler.begin(.recurrence)
+    Profiler.begin(.recurrence, name)
     defer { Profiler.end() }
     guard operands.contains(where: \.isTracked) || states.contains(where: \.isTracked) else {
       return forward(form, &states, keeping: nil)
@@ -33,7 +33,7 @@ extension Recurrence {
     var call = self
     call.operands = []
     let held = needsOutput ? y : nil
-    let outputs = record([y] + states, from: inputs) { [call] gradients in
+    let outputs = record([y] + states, from: inputs, operation: name) { [call] gradients in
       var call = call
       call.operands = kept.map { $0() }
       return call.backward(

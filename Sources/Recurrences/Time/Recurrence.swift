@@ -11,6 +11,8 @@ typealias Floats = UnsafePointer<Float>
 typealias MutableFloats = UnsafeMutablePointer<Float>
 
 protocol Recurrence: Sendable {
+  /// Of the type that runs it, for profiles and the search for numbers that are not finite.
+  var name: StaticString { get }
   /// What a share of a row works with from chunk to chunk.
   associatedtype Scratch
 
@@ -26,8 +28,8 @@ protocol Recurrence: Sendable {
   var units: Int { get }
   var memory: Int { get }
   var parts: [Part] { get }
-  /// In how many shares the units of a row are worked on, forward and backward: by the sizes alone, for the order of
-  /// sums must not depend on the threads.
+  /// In how many shares the units of a row are worked on, forward and backward. Those of the gradient depend on the sizes alone,
+  /// for the order of its sums must not depend on the threads; forwards no sum crosses shares.
   var shares: Int { get }
   var gradientShares: Int { get }
   /// About how many floats a unit works on for a token.

@@ -12,14 +12,6 @@ struct Segment: Sendable {
   init(batch: Int, length: Int, resets: Resets, counts: [Int]? = nil) {
     (self.batch, self.length, self.resets, self.counts) = (batch, length, resets, counts)
   }
-
-  /// How many tokens each row's document has had behind the segment.
-  var countsAfter: [Int] {
-    (0..<batch).map { row in
-      guard let last = resets.stretches(row: row, length: length).last else { return counts?[row] ?? 0 }
-      return last.range.count + (last.isFresh ? 0 : counts?[row] ?? 0)
-    }
-  }
 }
 
 /// Some tokens of a row, all of one document.

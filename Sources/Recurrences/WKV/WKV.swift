@@ -73,6 +73,7 @@ public enum WKV {
 }
 
 private struct Call: Recurrence {
+  let name: StaticString = "WKV"
   let segment: Segment
   var operands: [Tensor]
   let output: Shape

@@ -80,6 +80,7 @@ public enum ChunkAttention {
 }
 
 private struct Call: Recurrence {
+  let name: StaticString = "ChunkAttention"
   let segment: Segment
   /// Queries and keys of the chunk, queries and keys of the past, values.
   var operands: [Tensor]

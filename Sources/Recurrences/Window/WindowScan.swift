@@ -10,6 +10,7 @@ import RunnelKernels
 import RunnelTensors
 
 struct WindowScan: Recurrence {
+  let name: StaticString = "Window"
   let segment: Segment
   /// q, k and v.
   var operands: [Tensor]
