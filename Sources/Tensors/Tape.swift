@@ -130,7 +130,7 @@ package func knownGradients(
   of outputs: [(value: Tensor, seed: Tensor)], for leaves: [Tensor],
   watch: ((Node, _ outputs: [Tensor?], _ inputs: [Tensor?]) -> Void)? = NonFiniteSearch.active?.lookBack
 ) -> [Tensor?] {
-  Profiler.begin(.rest, isBackward: true)
+  Profiler.begin(.rest, "gradients", isBackward: true)
   defer { Profiler.end() }
   var pending: [ObjectIdentifier: [Tensor?]] = [:]
   func add(_ gradient: Tensor, to origin: Origin) {
