@@ -95,12 +95,14 @@ public struct TrainingPlan: ~Copyable, Sendable {
       named: corpora, for: options, targets: options.targets ?? TrainingSettings().targets)
     var beginning = try begin(corpora, options.budget ?? .usual)
     let configuration = beginning.configuration
+    let isTask = corpora.parts.allSatisfy { $0.corpus.task != nil } && options.resetAtDocuments ?? true
+    let sampling = options.sampling ?? (isTask ? .documents : .lanes)
+    if sampling != .lanes || !(options.carryState ?? configuration.forgets) {
+      beginning.preset.separateSegments()
+    }
     var defaults = beginning.preset.settings
     defaults.suit(options.optimizer ?? defaults.optimizer)
-    defaults.carryState = configuration.forgets
-    if corpora.parts.allSatisfy({ $0.corpus.task != nil }), options.resetAtDocuments ?? true {
-      defaults.sampling = .documents
-    }
+    (defaults.carryState, defaults.sampling) = (configuration.forgets, sampling)
     defaults.origin = origin
     let settings = options.applied(to: defaults)
     try settings.validate()

@@ -14,7 +14,7 @@ public enum ModelSize: String, Sendable, CaseIterable {
 public struct TrainingPreset: Sendable {
   /// The width of the residual stream, and the number of layers.
   public var width, layers: Int
-  /// The settings for the budget, that included.
+  /// The settings for the budget, that included, where a lane's state goes on from segment to segment.
   public var settings = TrainingSettings()
 
   /// - Parameter size: without one, the model is chosen so that the budget is well spent on two cores.
@@ -25,40 +25,61 @@ public struct TrainingPreset: Sendable {
     case .small: (width, layers) = (128, isDeep ? 8 : 5)
     case .medium: (width, layers) = (320, isDeep ? 12 : 8)
     case .large: (width, layers) = (768, isDeep ? 24 : 14)
+    case nil:
+      let parameters = Self.parameters(for: budget)
+      width = parameters < 1.1e6 ? 128 : parameters < 2.1e6 ? 192 : 256
+      layers = max(2, Int((parameters / Double((isDeep ? 7 : 12) * width * width)).rounded()))
     }
-    adapt(budget, mixers)
+    adapt(budget)
   }
 
   /// How to go on training a model that there is.
   public init(budget: Budget, model: ModelConfiguration) {
     (width, layers) = (model.width, model.layers)
-    adapt(budget, model.mixers.map(\.mixer))
+    adapt(budget)
+    // What it has learnt in long segments is kept so.
+    separateSegments()
+    settings.learningRate = min(2e-3, settings.learningRate)
   }
 
-  private mutating func adapt(_ budget: Budget, _ mixers: [any SequenceMixer.Type]) {
+  /// Makes segments as long as what a model is to remember of them, where each begins afresh.
+  mutating func separateSegments() {
+    (settings.batch, settings.segment) = (Self.tokens(of: settings.budget) < 5e6 ? 4 : 8, 256)
+  }
+
+  private mutating func adapt(_ budget: Budget) {
     settings.budget = budget
-    // A short run gains more from many steps than from smooth ones.
-    if Self.tokens(of: budget) < 5e6 { settings.batch = 4 }
-    // Retention and linear attention take twice the rate that the selective scans do.
-    if mixers.allSatisfy({ ["retnet", "linear-attention"].contains($0.name) }) {
-      settings.learningRate = 4e-3
-    }
-    if width > 512 { settings.learningRate = 6e-4 } else if width > 256 { settings.learningRate = 1.5e-3 }
+    // A short run gains more from many steps than from gradients that reach far back: the state does.
+    let tokens = Self.tokens(of: budget)
+    settings.segment = tokens < 3e6 ? 64 : tokens < 1.2e7 ? 128 : 256
+    settings.learningRate =
+      switch width {
+      case ...128: 4e-3
+      case ...192: 3e-3
+      case ...256: 2e-3
+      case ...512: 1.5e-3
+      default: 6e-4
+      }
   }
 
   /// What two cores make of it: some ten thousand tokens a second for a model of a million parameters.
   private static func tokens(of budget: Budget) -> Double {
     switch budget {
-    case .steps(let steps): Double(steps) * 2048
+    case .steps(let steps): Double(steps) * 1024
     case .tokens(let count): Double(count)
     case .minutes(let minutes): minutes * 60 * 10_000
     }
   }
 
-  /// About twenty tokens per parameter are a good use of computation (Hoffmann et al. 2022).
-  private static func size(for budget: Budget) -> ModelSize {
+  /// Beyond hours, about twenty tokens per parameter are a good use of computation (Hoffmann et al. 2022); nil for less.
+  private static func size(for budget: Budget) -> ModelSize? {
     let tokens = tokens(of: budget)
-    return tokens < 1e8 ? .small : tokens < 4e9 ? .medium : .large
+    return tokens < 1e8 ? nil : tokens < 4e9 ? .medium : .large
+  }
+
+  /// About how many a model has that learns most in minutes: as many more as there is more time for every one of them.
+  private static func parameters(for budget: Budget) -> Double {
+    4.5e5 * (tokens(of: budget) / 7.5e5).squareRoot()
   }
 }
 

@@ -35,10 +35,21 @@ struct TrainingPlanTests {
     #expect(try settings(text).budget == .minutes(3))
     #expect(try settings(text).carryState)
     #expect(try settings(text).sampling == .lanes)
-    // Short runs have few lanes; attention without decay does not forget.
-    #expect(try settings(text) { $0.budget = .steps(10) }.batch == 4)
-    #expect(try settings(text) { $0.budget = .tokens(1 << 30) }.batch == 8)
-    #expect(try settings(text, "linear-attention").learningRate == 4e-3)
+    // Short runs have short segments where the state goes on; attention without decay does not forget.
+    func step(
+      _ corpora: String, _ mixer: String = "mamba", _ change: (inout TrainingOptions) -> Void = { _ in }
+    ) throws -> [Int] {
+      let settings = try settings(corpora, mixer, change)
+      return [settings.batch, settings.segment]
+    }
+    #expect(try step(text) == [8, 64])
+    #expect(try step(text) { $0.budget = .minutes(10) } == [8, 128])
+    #expect(try step(text) { $0.budget = .tokens(1 << 30) } == [8, 256])
+    #expect(try step(text) { $0.carryState = false } == [4, 256])
+    #expect(try step(text) { $0.sampling = .segments } == [4, 256])
+    #expect(try step(text, "linear-attention") == [4, 256])
+    #expect(try step(text, "linear-attention") { $0.budget = .tokens(1 << 30) } == [8, 256])
+    #expect(try step(task) == [4, 256])
     #expect(try !settings(text, "linear-attention").carryState)
     #expect(try settings(text, "linear-attention") { $0.carryState = true }.carryState)
     #expect(try settings(task).sampling == .documents)
@@ -53,7 +64,7 @@ struct TrainingPlanTests {
       }.checkpointMinutes == 2)
   }
 
-  @Test("a size decides the shape, and what is given of it stays")
+  @Test("a size or the budget decides the shape, and what is given of it stays")
   func shapes() throws {
     func shape(_ shape: ModelShape, _ budget: Budget = .steps(1)) throws -> [Int] {
       var options = TrainingOptions()
@@ -62,11 +73,21 @@ struct TrainingPlanTests {
         .configuration
       return [model.width, model.layers]
     }
-    #expect(try shape(ModelShape("mamba")) == [128, 8])
-    #expect(try shape(ModelShape("retnet")) == [128, 5])
+    #expect(try shape(ModelShape("mamba", size: .small)) == [128, 8])
+    #expect(try shape(ModelShape("retnet", size: .small)) == [128, 5])
     #expect(try shape(ModelShape("mamba", size: .medium)) == [320, 12])
     #expect(try shape(ModelShape("mamba", layers: 2), .tokens(200_000_000)) == [320, 2])
     #expect(try shape(ModelShape("mamba", size: .medium, width: 48)) == [48, 12])
+    // Without one it grows with the budget.
+    #expect(try shape(ModelShape("mamba"), .minutes(0.25)) == [128, 2])
+    let sizes = try [0.25, 1, 3, 10, 30, 600].map { minutes in
+      var options = TrainingOptions()
+      options.budget = .minutes(minutes)
+      return try TrainingPlan(
+        ModelShape("mamba2"), corpora: text, folder: folder.path + "/plan", options: options
+      ).configuration.parameterCount
+    }
+    #expect(zip(sizes, sizes.dropFirst()).allSatisfy { $0 < $1 }, "\(sizes)")
   }
 
   @Test(
