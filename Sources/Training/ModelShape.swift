@@ -53,10 +53,9 @@ public struct ModelShape: Sendable {
 
   /// The model of this shape for a preset that was made of it.
   func configuration(_ preset: TrainingPreset, vocabularySize: Int) throws -> ModelConfiguration {
-    let width = width ?? preset.width
-    return ModelConfiguration(
-      try choices(width: width), vocabularySize: vocabularySize, width: width, layers: layers ?? preset.layers
-    )
+    ModelConfiguration(
+      try choices(width: preset.width), vocabularySize: vocabularySize, width: preset.width,
+      layers: layers ?? preset.layers)
   }
 
   /// Refuses another model than the one of a run that is resumed.

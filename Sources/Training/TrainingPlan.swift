@@ -47,7 +47,7 @@ public struct TrainingPlan: ~Copyable, Sendable {
       throw TrainingError("the model has no mixer; it is one of \(Registry.names.joined(separator: ", "))")
     }
     try self.init(corpora, folder, options) { mixture, budget in
-      let preset = TrainingPreset(budget: budget, size: shape.size, mixers: mixers)
+      let preset = TrainingPreset(budget: budget, size: shape.size, mixers: mixers, width: shape.width)
       let configuration = try shape.configuration(
         preset, vocabularySize: mixture.parts[0].corpus.header.vocabularySize)
       return Beginning(preset: preset, configuration: configuration)

@@ -17,19 +17,19 @@ public struct TrainingPreset: Sendable {
   /// The settings for the budget, that included, where a lane's state goes on from segment to segment.
   public var settings = TrainingSettings()
 
-  /// - Parameter size: without one, the model is chosen so that the budget is well spent on two cores.
-  public init(budget: Budget, size: ModelSize?, mixers: [any SequenceMixer.Type]) {
+  /// - Parameters:
+  ///   - size: without one, the model is chosen so that the budget is well spent on two cores.
+  ///   - width: where the user names it: the rate goes by it.
+  public init(budget: Budget, size: ModelSize?, mixers: [any SequenceMixer.Type], width: Int? = nil) {
     // A layer with a feed-forward part has about half as many parameters again.
     let isDeep = mixers.contains { $0.feedForward == .none }
     switch size ?? Self.size(for: budget) {
-    case .small: (width, layers) = (128, isDeep ? 8 : 5)
-    case .medium: (width, layers) = (320, isDeep ? 12 : 8)
-    case .large: (width, layers) = (768, isDeep ? 24 : 14)
-    case nil:
-      let parameters = Self.parameters(for: budget)
-      width = parameters < 1.1e6 ? 128 : parameters < 2.1e6 ? 192 : 256
-      layers = max(2, Int((parameters / Double((isDeep ? 7 : 12) * width * width)).rounded()))
+    case .small: (self.width, layers) = (128, isDeep ? 8 : 5)
+    case .medium: (self.width, layers) = (320, isDeep ? 12 : 8)
+    case .large: (self.width, layers) = (768, isDeep ? 24 : 14)
+    case nil: (self.width, layers) = Self.shape(for: budget, isDeep: isDeep)
     }
+    self.width = width ?? self.width
     adapt(budget)
   }
 
@@ -77,9 +77,18 @@ public struct TrainingPreset: Sendable {
     return tokens < 1e8 ? nil : tokens < 4e9 ? .medium : .large
   }
 
-  /// About how many a model has that learns most in minutes: as many more as there is more time for every one of them.
-  private static func parameters(for budget: Budget) -> Double {
-    4.5e5 * (tokens(of: budget) / 7.5e5).squareRoot()
+  /// The shape that learns most in less: wide rather than deep, and small enough to see several times as many tokens as it has
+  /// parameters.
+  private static func shape(for budget: Budget, isDeep: Bool) -> (width: Int, layers: Int) {
+    let minutes = tokens(of: budget) / tokens(of: .minutes(1))
+    return switch minutes {
+    case ..<0.5: (128, 2)
+    case ..<2: (128, isDeep ? 4 : 3)
+    case ..<6: (192, isDeep ? 4 : 3)
+    case ..<20: (256, isDeep ? 5 : 3)
+    case ..<60: (256, isDeep ? 8 : 5)
+    default: (320, isDeep ? 8 : 5)
+    }
   }
 }
 

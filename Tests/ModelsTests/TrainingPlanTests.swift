@@ -78,7 +78,14 @@ struct TrainingPlanTests {
     #expect(try shape(ModelShape("mamba", size: .medium)) == [320, 12])
     #expect(try shape(ModelShape("mamba", layers: 2), .tokens(200_000_000)) == [320, 2])
     #expect(try shape(ModelShape("mamba", size: .medium, width: 48)) == [48, 12])
-    // Without one it grows with the budget.
+    // The rate goes by the width, whoever chose it.
+    func rate(_ width: Int?) throws -> Double {
+      try TrainingPlan(
+        ModelShape("mamba", width: width, layers: 1), corpora: text, folder: folder.path + "/plan"
+      ).settings.learningRate
+    }
+    #expect(try [nil, 64, 128, 512].map(rate) == [3e-3, 4e-3, 4e-3, 1.5e-3])
+    // Without a size the shape grows with the budget.
     #expect(try shape(ModelShape("mamba"), .minutes(0.25)) == [128, 2])
     let sizes = try [0.25, 1, 3, 10, 30, 600].map { minutes in
       var options = TrainingOptions()
