@@ -31,6 +31,7 @@ public struct TrainingPreset: Sendable {
     }
     self.width = width ?? self.width
     adapt(budget)
+    if mixers.contains(where: { $0.name == "gla" }) { settings.learningRate /= 2 }
   }
 
   /// How to go on training a model that there is.
