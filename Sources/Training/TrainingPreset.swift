@@ -29,7 +29,7 @@ public struct TrainingPreset: Sendable {
     case .large: (self.width, layers) = (768, isDeep ? 24 : 14)
     case nil: (self.width, layers) = Self.shape(for: budget, isDeep: isDeep)
     }
-    self.width = width ?? self.width
+    (self.width, layers) = (width ?? self.width, max(layers, mixers.count))
     adapt(budget)
     if mixers.contains(where: { $0.name == "gla" }) { settings.learningRate /= 2 }
   }

@@ -87,6 +87,7 @@ struct TrainingPlanTests {
     #expect(try [nil, 64, 128, 512].map(rate) == [3e-3, 4e-3, 4e-3, 1.5e-3])
     // Without a size the shape grows with the budget.
     #expect(try shape(ModelShape("mamba"), .minutes(0.25)) == [128, 2])
+    #expect(try shape(ModelShape("mamba,mamba,attention"), .minutes(0.25)) == [128, 3])
     let sizes = try [0.25, 1, 3, 10, 30, 600].map { minutes in
       var options = TrainingOptions()
       options.budget = .minutes(minutes)
