@@ -84,7 +84,7 @@ struct TrainingPlanTests {
         ModelShape("mamba", width: width, layers: 1), corpora: text, folder: folder.path + "/plan"
       ).settings.learningRate
     }
-    #expect(try [nil, 64, 128, 512].map(rate) == [3e-3, 4e-3, 4e-3, 1.5e-3])
+    #expect(try [nil, 64, 128, 512].map(rate) == [4e-3, 4e-3, 4e-3, 1.5e-3])
     // Without a size the shape grows with the budget.
     #expect(try shape(ModelShape("mamba"), .minutes(0.25)) == [128, 2])
     #expect(try shape(ModelShape("mamba,mamba,attention"), .minutes(0.25)) == [128, 3])
