@@ -49,7 +49,7 @@ extension LanguageFunction {
   /// The mean cross-entropy in nats per token, on the tape where the model is. A target of −1 asks for nothing.
   ///
   /// - Parameter recomputes: whether the tape keeps of a layer only what enters it, and computes the rest again for gradients: the
-  ///   same bits with less memory, for about a third more time.
+  ///   same bits with less memory, for about two fifths more time.
   public func loss(
     _ ids: [Int32], targets: [Int32], batch: Int, form: Form = .mix, resets: Resets = .none,
     state: inout ModelState, recomputes: Bool = false

@@ -63,8 +63,8 @@ struct TrainCommand: ParsableCommand {
   @Flag(
     inversion: .prefixedNo,
     help: """
-      Compute the activations of each layer twice instead of keeping them: the same bits with less memory, in about a third \
-      more time (default: no).
+      Compute the activations of each layer twice instead of keeping them: the same bits with less memory, in about two \
+      fifths more time (default: no).
       """)
   var recompute: Bool?
   @OptionGroup var optimization: OptimizationOptions
