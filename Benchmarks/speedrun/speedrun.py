@@ -6,9 +6,11 @@ goes on. Prints the median over the seeds.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -61,7 +63,13 @@ class Sitting:
         self.windows = self.folder / "windows.safetensors"
         save_file({"ids": self.inputs}, self.windows)
         self.path = self.folder / "results.json"
-        self.results = json.loads(self.path.read_text()) if self.path.exists() else {}
+        kept = json.loads(self.path.read_text()) if self.path.exists() else {}
+        # What results of one folder have in common.
+        self.setting = dict(
+            text=hashlib.sha256(text[:cut] + held).hexdigest(), threads=options.threads, train_options=options.train_options)
+        if kept and kept["setting"] != self.setting:
+            sys.exit(f"{self.path} has results of another text, other threads or train options; take another --folder")
+        self.results = kept.get("results", {})
 
     def nanogpt(self, seed):
         script = pathlib.Path(__file__).with_name("nanogpt.py")
@@ -71,7 +79,7 @@ class Sitting:
 
     def runnel(self, minutes, mixer, seed):
         out = self.folder / "model"
-        subprocess.run(["rm", "-rf", out], check=True)
+        shutil.rmtree(out, ignore_errors=True)
         summary = run([
             self.options.runnel, "train", "--corpus", self.corpus, "--mixer", mixer, "--minutes", minutes, "--seed", seed,
             "--threads", self.options.threads, "--out", out, "--json", *self.options.train_options.split()])
@@ -112,7 +120,7 @@ class Sitting:
                     else:
                         result = self.runnel(float(row), mixer, seed)
                     done.append(result)
-                    self.path.write_text(json.dumps(self.results, indent=1))
+                    self.path.write_text(json.dumps(dict(setting=self.setting, results=self.results), indent=1))
                     print(f"{key}, seed {seed}: {json.dumps(result)}", file=sys.stderr, flush=True)
 
     def table(self):

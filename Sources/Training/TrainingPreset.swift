@@ -16,6 +16,8 @@ public struct TrainingPreset: Sendable {
   public var width, layers: Int
   /// The settings for the budget, that included, where a lane's state goes on from segment to segment.
   public var settings = TrainingSettings()
+  /// The peak rate where segments begin afresh.
+  private var separateRate = TrainingSettings().learningRate
 
   /// - Parameters:
   ///   - size: without one, the model is chosen so that the budget is well spent on two cores.
@@ -32,6 +34,10 @@ public struct TrainingPreset: Sendable {
     (self.width, layers) = (width ?? self.width, max(layers, mixers.count))
     adapt(budget)
     if mixers.contains(where: { $0.name == "gla" }) { settings.learningRate /= 2 }
+    // Of separate segments, too, retention and linear attention take twice the rate that the selective scans do.
+    if mixers.allSatisfy({ ["retnet", "linear-attention"].contains($0.name) }) {
+      separateRate = settings.learningRate
+    }
   }
 
   /// How to go on training a model that there is.
@@ -40,19 +46,21 @@ public struct TrainingPreset: Sendable {
     adapt(budget)
     // What it has learnt in long segments is kept so.
     separateSegments()
-    settings.learningRate = min(2e-3, settings.learningRate)
   }
 
   /// Makes segments as long as what a model is to remember of them, where each begins afresh.
   mutating func separateSegments() {
-    (settings.batch, settings.segment) = (Self.tokens(of: settings.budget) < 5e6 ? 4 : 8, 256)
+    let usual = TrainingSettings()
+    settings.segment = usual.segment
+    settings.batch = Self.tokens(of: settings.budget) < 5e6 ? usual.batch / 2 : usual.batch
+    settings.learningRate = separateRate
   }
 
   private mutating func adapt(_ budget: Budget) {
     settings.budget = budget
     // A short run gains more from many steps than from gradients that reach far back: the state does.
     let tokens = Self.tokens(of: budget)
-    settings.segment = tokens < 3e6 ? 64 : tokens < 1.2e7 ? 128 : 256
+    settings.segment = tokens < 3e6 ? 64 : tokens < 1.2e7 ? 128 : settings.segment
     settings.learningRate =
       switch width {
       case ...128: 4e-3
@@ -61,6 +69,7 @@ public struct TrainingPreset: Sendable {
       case ...512: 1.5e-3
       default: 6e-4
       }
+    separateRate = min(separateRate, settings.learningRate)
   }
 
   /// What two cores make of it: some ten thousand tokens a second for a model of a million parameters.

@@ -50,6 +50,8 @@ struct TrainingPlanTests {
     #expect(try step(text, "linear-attention") == [4, 256])
     #expect(try step(text, "linear-attention") { $0.budget = .tokens(1 << 30) } == [8, 256])
     #expect(try step(task) == [4, 256])
+    #expect(try settings(task).learningRate == 2e-3)
+    #expect(try settings(text, "linear-attention").learningRate == 4e-3)
     #expect(try !settings(text, "linear-attention").carryState)
     #expect(try settings(text, "linear-attention") { $0.carryState = true }.carryState)
     #expect(try settings(task).sampling == .documents)
